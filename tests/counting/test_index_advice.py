@@ -1,5 +1,6 @@
 """`burst db advise` on a real database: its statements are run here, and the count then reads what was promised."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -90,6 +91,7 @@ def test_the_advised_index_answers_a_count_alone_and_has_the_promised_size(
     assert after == before == receipts.Counts(admit=1_200)
     assert {scan.access for scan in estimate.scans} <= {"Index Only Scan", "Index Scan", "Bitmap Heap Scan"}
     assert "Index Only Scan" in {scan.access for scan in estimate.scans}
+    assert estimate.pages_read < advice.reading.estimate.pages_read / 10
     assert advice.reading.estimate.pages_read / advice.indexes[0].price.count_pages > 20
     with psycopg.connect(database_dsn) as connection:
         size = connection.execute(
@@ -242,4 +244,6 @@ def test_the_price_of_an_index_follows_from_widths_and_rows() -> None:
     assert price.size_bytes == pytest.approx(5_000_000 * (12 + 72) / 0.9, rel=0.01)
     assert price.count_pages == pytest.approx(price.pages * 69 / 5000, rel=0.02)
     assert 5 < price.build_seconds < 30
+    slow = dataclasses.replace(facts, form_seconds=10e-6)
+    assert index_advice.price_covering(slow, 69_000).build_seconds > price.build_seconds + 2 * 5_000_000 * 10e-6
     assert index_advice.price_brin(facts, 69_000) is None

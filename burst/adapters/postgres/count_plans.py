@@ -50,6 +50,7 @@ _WITH_ROWS = ("r", "m", "f")
 _FURTHER_COLUMNS_SHARE = 0.75
 """The planner's own: how much of the correlation of its first column an index of several columns keeps."""
 _TREE_PAGES = 2
+_PAGE_ENTRIES_MAX = 400
 _EVERYTHING = windows.Window(datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 
@@ -218,6 +219,7 @@ def _build_scans(
         condition = " or ".join(str(part.get("Index Cond", "")) for part in parts).strip()
         rows = by_condition.count(name, condition, node, workers, relation.row_count)
         index = catalog.indexes.get(parts[0]["Index Name"], _Index(pages=1, row_count=1, correlation=0.0))
+        rows = min(rows, max(index.row_count, _PAGE_ENTRIES_MAX * index.pages))  # a partial one holds few
         yield count_costs.RelationScan(
             relation=name,
             access=node["Node Type"],

@@ -144,6 +144,7 @@ def _read_facts(
     values = {"schema_name": base.schema_name, "name": base.name, "columns": list(columns.values())}
     known = {row.name: row for row in connection.execute(_STATISTICS, values)}
     at = known.get(columns["at"])
+    sort_seconds, form_seconds = _time_sample(connection, table, estimate)
     return index_advice.TableFacts(
         relation=_quote_name(base.schema_name, base.name),
         kind=base.kind,
@@ -157,7 +158,8 @@ def _read_facts(
         indexes=[_build_index(row) for row in connection.execute(_INDEXES, {"relation": base.id})],
         partitions=(),
         page_seconds=estimate.sample.page_seconds if estimate.sample is not None else 0.0,
-        sort_seconds=_time_sort(connection, table, estimate),
+        sort_seconds=sort_seconds,
+        form_seconds=form_seconds,
     )
 
 
@@ -173,28 +175,34 @@ def _build_index(row: sqlalchemy.Row[*tuple[Any, ...]]) -> index_advice.PresentI
     )
 
 
-def _time_sort(
+def _time_sample(
     connection: sqlalchemy.Connection, table: statements.ReceiptTable, estimate: count_costs.CountEstimate
-) -> float:
-    """The seconds to sort a row of a sample by scope and time, for each doubling of the rows; 0 where it shows none."""
+) -> tuple[float, float]:
+    """The seconds to sort a row of a sample by scope and time, for each doubling of the rows, and those to tell whether
+    a text has the usual form; 0 where the sample shows none."""
     kind = str(connection.execute(count_plans.OWN_KIND, {"table_name": table.quoted_name}).scalar_one())
     source = count_plans.sample_rows(table, kind=kind, pages=estimate.table_pages)
     keys = [table.columns[role] for role in ("scope", "at")]
     rows: sqlalchemy.Select[*tuple[Any, ...]] = sqlalchemy.select(*keys).select_from(source)
+    unusual = rows.where(column_types.is_unusual(table.columns["at"])) if table.reads_text else rows
     savepoint = connection.begin_nested()
     try:
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(count_plans.SAMPLE_SECONDS * 1000)}")
-        plain = count_plans.explain(connection, rows, {}, analyze=True)
-        ordered = count_plans.explain(connection, rows.order_by(*keys), {}, analyze=True)
+        explained = [
+            count_plans.explain(connection, each, {}, analyze=True) for each in (rows, rows.order_by(*keys), unusual)
+        ]
     except sqlalchemy.exc.DBAPIError as failure:
         if not failures.is_about_the_query(failure) and failures.read_state(failure) != "57014":
             raise
-        return 0.0
+        return 0.0, 0.0
     finally:
         savepoint.rollback()
-    number = int(plain["Plan"]["Actual Rows"])
-    seconds = max(0.0, float(ordered["Execution Time"]) - float(plain["Execution Time"])) / 1000
-    return seconds / (number * math.log2(number)) if number > 1 else 0.0
+    number = int(explained[0]["Plan"]["Actual Rows"])
+    plain, ordered, formed = (float(each["Execution Time"]) / 1000 for each in explained)
+    if number <= 1:
+        return 0.0, 0.0
+    form_seconds = max(0.0, formed - plain) / number if table.reads_text else 0.0
+    return max(0.0, ordered - plain) / (number * math.log2(number)), form_seconds
 
 
 def write_covering(facts: index_advice.TableFacts) -> tuple[str, ...]:
