@@ -204,5 +204,6 @@ def test_a_poll_past_the_ceiling_is_refused_and_the_next_one_too(database_dsn: s
     for _ in range(2):
         with pytest.raises(errors.Refused, match="nothing more is asked"):
             counter.poll(datetime.now(UTC))
+    source.close()
 
     assert first.total == COUNTS
