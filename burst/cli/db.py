@@ -6,9 +6,9 @@ COMMANDS = {
     "check": ("burst.cli.db_check:check", "Health, settings, indexes, connections, role, and which DSNs reach it."),
     "advise": ("burst.cli.db_advise:advise", "Print the index that would make a count cheap, and never run it."),
     "diff": ("burst.cli.db_check:diff", "The changes from one check of a database to another."),
-    "stage": ("burst.cli.staging:stage", "Change it in stages, each with a red line and a proven way back."),
-    "resume": ("burst.cli.staging:resume", "Go on with stages: after a pause, or where a process died."),
-    "status": ("burst.cli.staging:status", "Where stages stand."),
+    "stage": ("burst.cli.db_stage:stage", "Change it in stages, each with a red line and a proven way back."),
+    "resume": ("burst.cli.db_stage:resume", "Go on with stages: after a pause, or where a process died."),
+    "status": ("burst.cli.db_stage:status", "Where stages stand."),
 }
 
 db = main.LazyGroup(

@@ -1,7 +1,10 @@
 """`burst db advise`: the index that would make a final count cheap, as a statement that burst never runs."""
 
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +16,35 @@ if TYPE_CHECKING:
 _USUAL = {"decision": "decision", "at": "created_at_utc", "scope": "platform_run_id"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NamedTable:
+    """A table that no plan names, and the window that is counted in it."""
+
+    name: str | None
+    columns: str | None
+    time_unit: str | None
+    window_seconds: float
+
+
+def _table_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that stand in place of a plan; the command gets them as one value, `table`."""
+
+    @click.option("--table", "name", help="In place of a plan: the table, perhaps with its schema.")
+    @click.option(
+        "--columns", metavar="decision=NAME,at=NAME,scope=NAME", help="With --table: columns named otherwise."
+    )
+    @click.option("--time-unit", type=click.Choice(["s", "ms", "us", "ns"]), help="With --table: of a time in numbers.")
+    @click.option("--window", type=common.DURATION, default="20m", show_default=True, help="With --table: the window.")
+    @functools.wraps(command)
+    def with_table(
+        *words: Any, name: str | None, columns: str | None, time_unit: str | None, window: float, **options: Any
+    ) -> Any:
+        table = _NamedTable(name=name, columns=columns, time_unit=time_unit, window_seconds=window)
+        return command(*words, table=table, **options)
+
+    return with_table
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -22,21 +54,11 @@ Examples:
 )
 @click.option("--dsn", help="env:NAME or file:PATH, or the DSN itself; left out, it is the plan's.")
 @click.option("--plan", "plan_file", type=common.PLAN_FILE, help="The plan whose receipts are counted.")
-@click.option("--table", help="In place of a plan: the table, perhaps with its schema.")
-@click.option("--columns", metavar="decision=NAME,at=NAME,scope=NAME", help="With --table: columns named otherwise.")
-@click.option("--time-unit", type=click.Choice(["s", "ms", "us", "ns"]), help="With --table: of a time in numbers.")
-@click.option("--window", type=common.DURATION, default="20m", show_default=True, help="With --table: the window.")
+@_table_options
 @click.option("--rate", type=click.FloatRange(min=0), metavar="PER_MINUTE", help="Events a minute of the window.")
 @common.options
 def advise(
-    output: common.Output,
-    dsn: str | None,
-    plan_file: Path | None,
-    table: str | None,
-    columns: str | None,
-    time_unit: str | None,
-    window: float,
-    rate: float | None,
+    output: common.Output, dsn: str | None, plan_file: Path | None, table: _NamedTable, rate: float | None
 ) -> None:
     """Print the index that would make the final count cheap: statements to run, with size, build time and effect.
 
@@ -49,28 +71,30 @@ def advise(
     from burst.adapters.local import system_clock
     from burst.wiring import index_advising
 
-    if (plan_file is None) == (table is None):
+    if (plan_file is None) == (table.name is None):
         raise click.UsageError("either --plan or --table, and not both")
     if dsn is not None:
         receipt_tables.hide_literal(output, dsn)
-    if plan_file is not None:
-        request = _read_plan(plan_file, dsn, rate)
-    else:
-        from burst.domain.receipts import receipt_table
-
-        if dsn is None:
-            raise click.UsageError("Missing option '--dsn'.")
-        if window <= 0:
-            raise click.BadParameter("allowed: durations above 0", param_hint="--window")
-        request = index_advising.AdviceRequest(
-            dsn=dsn,
-            form=receipt_table.TableForm(name=str(table), time_unit=time_unit),
-            columns={**_USUAL, **receipt_tables.read_columns(columns)},
-            window_seconds=window,
-            expected_receipts=None if rate is None else round(rate * window / 60),
-        )
+    request = _ask_of_table(table, dsn, rate) if plan_file is None else _read_plan(plan_file, dsn, rate)
     advice = index_advising.advise(request, system_clock.SystemClock())
     output.result(index_advising.describe_advice(advice), _text(advice))
+
+
+def _ask_of_table(table: _NamedTable, dsn: str | None, rate: float | None) -> "index_advising.AdviceRequest":
+    from burst.domain.receipts import receipt_table
+    from burst.wiring import index_advising
+
+    if dsn is None:
+        raise click.UsageError("Missing option '--dsn'.")
+    if table.window_seconds <= 0:
+        raise click.BadParameter("allowed: durations above 0", param_hint="--window")
+    return index_advising.AdviceRequest(
+        dsn=dsn,
+        form=receipt_table.TableForm(name=str(table.name), time_unit=table.time_unit),
+        columns={**_USUAL, **receipt_tables.read_columns(table.columns)},
+        window_seconds=table.window_seconds,
+        expected_receipts=None if rate is None else round(rate * table.window_seconds / 60),
+    )
 
 
 def _read_plan(plan_file: Path, dsn: str | None, rate: float | None) -> "index_advising.AdviceRequest":

@@ -1,8 +1,11 @@
 """`burst db check` and `burst db diff`: how a database stands, and the changes between two checks of it."""
 
+import functools
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +17,31 @@ if TYPE_CHECKING:
 
 _CODES = {"passed": 0, "refused": 4, "unknown": 9}
 _DIFFER = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sought:
+    """The DSNs to look at: the one that is checked, more that should reach the same, and those of the environment."""
+
+    dsn: str | None
+    also: tuple[str, ...]
+    environment: dict[str, str]
+
+
+def _dsn_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that name DSNs; the command gets them as one value, `sought`."""
+
+    @click.option("--dsn", metavar="REF", help="env:NAME or file:PATH; without it, receipts.dsn of the plan.")
+    @click.option("--also", multiple=True, metavar="REF", help="One more DSN that should reach the same database.")
+    @click.option(
+        "--environment/--no-environment", default=True, help="Look through the environment for DSNs, or do not."
+    )
+    @functools.wraps(command)
+    def with_sought(*words: Any, dsn: str | None, also: tuple[str, ...], environment: bool, **options: Any) -> Any:
+        sought = _Sought(dsn=dsn, also=also, environment=dict(os.environ) if environment else {})
+        return command(*words, sought=sought, **options)
+
+    return with_sought
 
 
 @click.command(
@@ -32,11 +60,9 @@ Exit codes:
   9 cannot tell: the database does not answer, or what may refuse is not visible to the role
 """
 )
-@click.option("--dsn", metavar="REF", help="env:NAME or file:PATH; without it, receipts.dsn of the plan.")
+@_dsn_options
 @click.option("--plan", "plan_file", type=common.PLAN_FILE, metavar="FILE", help="The plan whose DSNs should reach it.")
 @click.option("--table", metavar="NAME", help="The receipts table, perhaps with its schema. Default: the plan's.")
-@click.option("--also", multiple=True, metavar="REF", help="One more DSN that should reach the same database.")
-@click.option("--environment/--no-environment", default=True, help="Look through the environment for DSNs, or do not.")
 @click.option(
     "--give-up", type=common.DURATION, default="30s", show_default=True, help="When to stop trying, three times a DSN."
 )
@@ -44,11 +70,9 @@ Exit codes:
 @common.options
 def check(
     output: common.Output,
-    dsn: str | None,
+    sought: _Sought,
     plan_file: Path | None,
     table: str | None,
-    also: tuple[str, ...],
-    environment: bool,
     give_up: float,
     file: Path | None,
 ) -> int:
@@ -69,16 +93,16 @@ def check(
     from burst.report import database_text
     from burst.wiring import checking_databases
 
-    for reference in (dsn, *also):
+    for reference in (sought.dsn, *sought.also):
         if reference and not secrets.is_reference(reference):
             output.hide(reference)
     checked = checking_databases.check_database(
         checking_databases.CheckRequest(
-            dsn=dsn,
+            dsn=sought.dsn,
             plan=_read_plan(plan_file),
             table=table,
-            also=also,
-            environment=dict(os.environ) if environment else {},
+            also=sought.also,
+            environment=sought.environment,
             give_up_seconds=give_up,
         ),
         system_clock.SystemClock(),
