@@ -494,6 +494,10 @@ class _Followed:
     slices: int = 0
 
 
+class _CountBlind(errors.Unavailable):
+    """The task follows the burst, and has no slice for a reason that it told."""
+
+
 class TaskCounter:
     """`ports.Counter` over the slices a task leaves on S3: it reads the next one, and never waits for it.
 
@@ -522,6 +526,8 @@ class TaskCounter:
                 self._live = replace(self._live, slice=None)
             else:
                 self._live = self._read_slice(followed, content, now)
+        except _CountBlind:
+            raise
         except errors.BurstError:
             self._followed = None
             raise
@@ -529,6 +535,9 @@ class TaskCounter:
 
     def _read_slice(self, followed: _Followed, content: bytes, now: datetime) -> receipts.LiveCount:
         answer = _read_answer(followed.session, content, followed.number, followed.sha256)
+        if isinstance(answer, questions.FailureAnswer):
+            followed.slices, followed.heard_at = followed.slices + 1, now
+            raise _CountBlind(answer.words)
         if not isinstance(answer, questions.CountAnswer):
             raise errors.Refused(f"{followed.session.words} left {answer.kind} in place of a slice")
         window = answer.window.window

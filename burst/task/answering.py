@@ -144,7 +144,7 @@ def _follow(
     clock: ports.Clock,
 ) -> None:
     """Counts slice by slice until the next question, or the end of the session. A database that does not answer is
-    asked again: the next slice begins where the last one ended."""
+    asked again: the next slice begins where the last one ended. Why there is none is told once, in place of a slice."""
     counter = source.follow(
         start=question.start_utc,
         until=question.until_utc or session.until,
@@ -154,6 +154,7 @@ def _follow(
         patience_seconds=SLICE_PATIENCE_SECONDS,
     )
     index, due, following = 1, clock.now(), questions.question_name(number + 1)
+    is_blind = False
     while clock.now() < session.until and not (session.read(following) or session.read(questions.END)):
         if clock.now() < due:
             clock.sleep(POLL_SECONDS)
@@ -162,11 +163,14 @@ def _follow(
         due = instants.later(clock.now(), question.every_seconds)
         try:
             counted = counter.poll(clock.now()).slice
-        except errors.Unavailable:
+        except errors.Unavailable as exc:
+            if not is_blind:
+                session.tell(questions.slice_name(number, index), document(questions.FailureAnswer.from_error(exc)))
+                is_blind, index = True, index + 1
             continue
         if counted is not None:
             session.tell(questions.slice_name(number, index), document(questions.CountAnswer.from_count(counted)))
-            index += 1
+            is_blind, index = False, index + 1
 
 
 def _require_room(question: questions.FollowQuestion, source: ports.ReceiptSource) -> None:

@@ -320,6 +320,27 @@ def test_the_slices_of_a_burst_that_is_followed_add_up_to_the_whole_across_a_tas
     counting.receipts.close()
 
 
+def test_why_a_task_has_no_slice_is_said_and_the_same_task_goes_on(counting: fakes_counting.Counting) -> None:
+    start, source = datetime.now(UTC), source_of(counting)
+    counter = follow(counting, start)
+    waiting.until(lambda: polled(counter), seconds=30, what="a slice")
+    source.failures = 2
+
+    def problem() -> str:
+        try:
+            counter.poll(datetime.now(UTC))
+        except errors.Unavailable as exc:
+            return str(exc)
+        return ""
+
+    assert waiting.until(problem, seconds=30, what="the reason") == "the database is away"
+    counted_to = counter.poll(datetime.now(UTC)).counted_to
+    following = waiting.until(lambda: polled(counter), seconds=30, what="a slice again")
+    assert following.window.start == counted_to
+    assert len(counting.started) == 1
+    counting.receipts.close()
+
+
 def test_the_next_question_ends_the_following_and_the_same_task_answers_it(counting: fakes_counting.Counting) -> None:
     counter = follow(counting, datetime.now(UTC))
     waiting.until(lambda: polled(counter), seconds=30, what="a slice")

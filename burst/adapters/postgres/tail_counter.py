@@ -20,7 +20,7 @@ from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import receipts
 from burst.kit import measure
 
-WHOLE_COUNT_SECONDS = 300.0
+WHOLE_COUNT_SECONDS = 120.0
 """How long a whole count may take."""
 _WAITED_SECONDS = 1.0
 """How long a poll waits for the whole count that it begins."""
