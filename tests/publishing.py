@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import moto
 import pytest
 from botocore import exceptions as foreign
+from moto.core import botocore_stubber
 
 from burst import ports
 from burst.adapters.aws import s3_store
@@ -50,9 +52,22 @@ def aws_in_this_process(region: str, patch: pytest.MonkeyPatch) -> Iterator[None
         yield
 
 
-def simulated_account() -> contextlib.AbstractContextManager[Any]:
-    """moto in place of AWS for clients with a region and credentials of their own: the environment stays as it is."""
-    return moto.mock_aws(config={"core": {"mock_credentials": False}})
+@contextlib.contextmanager
+def simulated_account() -> Iterator[None]:
+    """moto in place of AWS for clients with a region and credentials of their own: the environment stays as it is.
+
+    It answers one request at a time. By itself moto looks whether an object is there and then writes it, so that of
+    several writers on threads more than one may be told that it created the object.
+    """
+    answer, one_at_a_time = botocore_stubber.BotocoreStubber.process_request, threading.Lock()
+
+    def answer_alone(stubber: botocore_stubber.BotocoreStubber, request: Any) -> Any:
+        with one_at_a_time:
+            return answer(stubber, request)
+
+    with pytest.MonkeyPatch.context() as patch, moto.mock_aws(config={"core": {"mock_credentials": False}}):
+        patch.setattr(botocore_stubber.BotocoreStubber, "process_request", answer_alone)
+        yield
 
 
 def answered(code: str, status: int) -> foreign.ClientError:

@@ -242,9 +242,10 @@ def test_a_tail_is_read_by_the_place_of_its_rows_whatever_indexes_there_are(data
     source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), columns=counting.COLUMNS)
     leaf = tails.Leaf(id=1, schema="public", name="receipts")
     now = datetime.now(UTC)
-    with sqlalchemy.create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(database_dsn)
-    ).connect() as c:
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(database_dsn), poolclass=sqlalchemy.pool.NullPool
+    )
+    with engine.connect() as c:
         table = source.read_types(c, SCOPE)
         values = {
             **table.bind_window(windows.Window(now, instants.later(now, 60))),

@@ -66,7 +66,8 @@ def test_a_lock_that_stays_opens_b5_by_the_ceiling_and_the_database_is_asked_no_
     assert entry["state"] == "open"
     assert "receipts.database_seconds_max is 4s" in entry["why"]
     used = [event["figures"]["database_seconds"] for event in ran.events() if event["event"] == "driver-counted"]
-    assert 4.0 <= used[-1] < 4.0 + 5.5  # a question waits 5 s for a lock, and none was begun past the ceiling
+    # A question waits 5 s for a lock. None was begun past the ceiling, but a live count may have been on its way too.
+    assert 4.0 <= used[-1] < 4.0 + 2 * 5.5
     assert ran.nothing_left()
     assert play.verify(ran) == 3
 
