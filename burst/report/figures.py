@@ -80,7 +80,7 @@ NO_DATA = "NO_DATA"
 
 
 def deliveries(section: window_metrics.DeliveriesEntry) -> str:
-    """What was sent and acknowledged, beside the decisions: a delivery that is repeated again writes no row."""
+    """Deliveries sent and acknowledged, beside the decisions: a delivery that is repeated again writes no row."""
     distinct = f"distinct decisions {number(section.distinct_decisions)}"
     if section.sent is None or section.acknowledged is None:
         return f"sent and acknowledged {NO_DATA} ({section.no_data}), {distinct}"

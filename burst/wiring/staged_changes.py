@@ -1,6 +1,6 @@
 """Staged changes, joined: the folder, the journal, the database and the programs of one staging.
 
-The database's lock comes first, the journal after it: whoever has no lock writes nothing.
+The database's lock comes first, the journal after it: a process without the lock writes nothing.
 """
 
 import functools
@@ -27,7 +27,7 @@ BURST_WORDS = (sys.executable, "-m", "burst")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagingRequest:
-    """Who asks, and what was said on the command line. `dsn_reference` names the DSN and never is one."""
+    """The operator, and the words of the command line. `dsn_reference` names the DSN and never is one."""
 
     operator: str | None
     said_yes: bool

@@ -66,7 +66,7 @@ class ColumnType:
 
 
 _USUAL_LENGTHS = ("", ".___", ".______")
-"""What may stand between the second and the offset."""
+"""The forms of a fraction between the second and the offset."""
 _USUAL_TEXTS = tuple(
     f"____-__-__T__:__:__{fraction}{offset}" for offset in ("+00:00", "Z") for fraction in reversed(_USUAL_LENGTHS)
 )

@@ -5,8 +5,8 @@ that is its tail. The mark moves on to where the table ended at an earlier readi
 has ended, because what a writer has not committed is seen by nobody and lies behind the end that it found. Rows may
 still be put into space that was freed, and rows that were read may change: the server's own figures of the table tell.
 
-A reading takes the sizes first, then the writers, and then counts: whoever is no writer by then and is not yet seen
-begins to write behind those sizes.
+A reading takes the sizes first, then the writers, and then counts: a transaction that is no writer by then
+and is not yet seen begins to write behind those sizes.
 """
 
 from collections.abc import Mapping

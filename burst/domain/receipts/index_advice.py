@@ -42,7 +42,7 @@ class PresentIndex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableFacts:
-    """What is known of a table: its size, and by role the column's name, type and width in bytes.
+    """The facts of a table: its size, and by role the column's name, type and width in bytes.
 
     `time_correlation` says how far the order of times is that of the rows on disk. `sort_seconds` is the time to sort
     one row of the sample, for each doubling, and `form_seconds` that to tell whether a text has the usual form.

@@ -1,7 +1,7 @@
 """Settings that a stage may change: those of memory, plans, vacuum, write-ahead log and what the server measures.
 
 A list of the allowed, because a list of the forbidden forgets one: `archive_command` runs a program, `fsync` loses
-rows, `hba_file` lets anybody in. What is not here is changed by hand.
+rows, `hba_file` lets anybody in. Any other setting is changed by hand.
 """
 
 SYSTEM = frozenset(

@@ -41,7 +41,7 @@ class StageEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagingBegan(StageEvent):
-    """Who begins which file on which database."""
+    """The operator, the file and the database of stages that begin."""
 
     wire_name = "staging-began"
     schema: Literal["burst.stage-journal/v1"]

@@ -61,7 +61,7 @@ class Snapshot(models.Model):
     hold: snapshot_sections.Hold | None = None
     """The signature of a HOLD, and the command that repeats the run; None on PASS."""
     deliveries: window_metrics.DeliveriesEntry | None = None
-    """What was sent and acknowledged beside the decisions that the table holds; None where the counts do not say."""
+    """Deliveries sent and acknowledged beside the decisions that the table holds; None where the counts do not say."""
     duplicates: window_metrics.DuplicatesEntry | None = None
     """The duplicates of the window by the first ADMIT of their event; None where the counts do not say."""
     driver: driver_entries.DriverEntry | None = None
