@@ -16,6 +16,7 @@ from burst import ports
 from burst.control import facts, questions_aside, recorder
 from burst.domain.basics import errors, instants
 from burst.domain.documents import halts
+from burst.domain.observations import limits
 from burst.domain.plan import plans
 from burst.domain.run.events import watch_events
 from burst.domain.tasks import stop_signs
@@ -29,9 +30,9 @@ FACT_SECONDS = 10.0
 """How long a question to a fact may take."""
 
 _STOPS_WHERE = {
-    gates.Comparison.EQUALS: "equals",
-    gates.Comparison.AT_MOST: "is at most",
-    gates.Comparison.AT_LEAST: "is at least",
+    limits.Comparison.EQUALS: "equals",
+    limits.Comparison.AT_MOST: "is at most",
+    limits.Comparison.AT_LEAST: "is at least",
 }
 
 T = TypeVar("T")
@@ -180,9 +181,9 @@ def ask_fact(
         return stop_signs.SignAnswer(sign=entry.sign, met=None, detail=str(exc), unread=True)
     if value is None:
         return stop_signs.SignAnswer(sign=entry.sign, met=None, detail=detail)
-    comparison, limit = gates.expectation(entry)
-    met = gates.meets(value, comparison, limit)
-    detail = f"the run stops where it {_STOPS_WHERE[comparison]} {limit}"
+    limit = gates.expectation(entry)
+    met = limits.meets(value, limit.comparison, limit.required)
+    detail = f"the run stops where it {_STOPS_WHERE[limit.comparison]} {limit.required}"
     return stop_signs.SignAnswer(sign=entry.sign, met=met, value=value, detail=detail)
 
 

@@ -10,32 +10,20 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from fractions import Fraction
 from typing import Literal
 
 from burst.domain.basics import canonical, instants, windows, wording
 from burst.domain.documents import fact_answers, holding, load_documents, models, task_results, window_metrics
+from burst.domain.observations import limits
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines
 
-
-class GateStatus(StrEnum):
-    """The answer of a gate."""
-
-    PASS = "PASS"  # noqa: S105 (a verdict, no password)
-    FAIL = "FAIL"
-    INVALID = "INVALID"
-
-
-class Comparison(StrEnum):
-    """How the measured value has to stand to the required one."""
-
-    AT_LEAST = "at_least"
-    AT_MOST = "at_most"
-    EQUALS = "equals"
-
+GateStatus = limits.AnswerStatus
+"""The answer of a gate."""
+Comparison = limits.Comparison
+"""How the measured value has to stand to the required one."""
 
 SECONDS = "s"
 """The unit of a gate that measures how long something took."""
@@ -319,50 +307,18 @@ def coherence_gate(
 def same_expectation(entry: fact_answers.FactEntry, fact: plans.FactSection) -> bool:
     """Whether an answer was held against what the plan expects; `true` is not 1 here either."""
     pairs = ((entry.equals, fact.equals), (entry.at_most, fact.at_most), (entry.at_least, fact.at_least))
-    return all(_same_value(answered, planned) for answered, planned in pairs)
+    return all(limits.same_value(answered, planned) for answered, planned in pairs)
 
 
-def _same_value(first: Value, second: Value) -> bool:
-    return isinstance(first, bool) == isinstance(second, bool) and first == second
-
-
-def expectation(fact: fact_answers.FactEntry | plans.QuestionSection) -> tuple[Comparison, Value]:
-    """The one expectation of a question: how it is compared, and with which value."""
-    if fact.equals is not None:
-        return Comparison.EQUALS, fact.equals
-    if fact.at_most is not None:
-        return Comparison.AT_MOST, fact.at_most
-    return Comparison.AT_LEAST, fact.at_least
-
-
-def meets(value: Value, comparison: Comparison, required: Value) -> bool:
-    """Whether a value is as required. `true` is not 1, and text is never compared with numbers."""
-    if comparison is Comparison.EQUALS:
-        return value is not None and _same_value(value, required)
-    number, limit = _finite(value), _finite(required)
-    if number is None or limit is None:
-        return False
-    return number <= limit if comparison is Comparison.AT_MOST else number >= limit
-
-
-def _finite(value: Value) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return value
-
-
-_SHOULD = {Comparison.EQUALS: "equal", Comparison.AT_MOST: "be at most", Comparison.AT_LEAST: "be at least"}
+def expectation(fact: fact_answers.FactEntry | plans.QuestionSection) -> limits.Limit:
+    """The one limit of a question."""
+    return limits.choose(fact.equals, fact.at_most, fact.at_least)
 
 
 def fact_gate(entry: fact_answers.FactEntry, short: str) -> Gate:
-    """Whether one fact is as expected."""
-    question = _fact(entry, short)
-    comparison, required = expectation(entry)
-    if meets(entry.value, comparison, required):
-        return question.answer(GateStatus.PASS, entry.value, f"{entry.value}")
-    if entry.value is None:
-        return question.answer(GateStatus.INVALID, None, entry.detail or "no answer")
-    return question.answer(GateStatus.FAIL, entry.value, f"{entry.value}, should {_SHOULD[comparison]} {required}")
+    """Whether one fact is as expected: it is an observation with one sample."""
+    answer = expectation(entry).judge(entry.value, entry.detail)
+    return _fact(entry, short).answer(answer.status, entry.value, answer.why)
 
 
 def missing_fact_gate(fact: plans.FactSection, short: str, why: str) -> Gate:
@@ -371,8 +327,8 @@ def missing_fact_gate(fact: plans.FactSection, short: str, why: str) -> Gate:
 
 
 def _fact(fact: fact_answers.FactEntry | plans.FactSection, short: str) -> GateQuestion:
-    comparison, required = expectation(fact)
-    return GateQuestion(name=fact.name, blocker=short, required=required, comparison=comparison)
+    limit = expectation(fact)
+    return GateQuestion(name=fact.name, blocker=short, required=limit.required, comparison=limit.comparison)
 
 
 def budget_gate(result: task_results.TaskResult | None, budget_seconds: float, problem: str) -> Gate:
