@@ -12,7 +12,7 @@ from typing import Any
 
 from burst.domain.basics import canonical, instants
 from burst.domain.documents import document_names, window_metrics
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.run import journals
 from burst.domain.run.events import base, launch_events, watch_events
 from burst.domain.tasks import tasks
@@ -31,7 +31,7 @@ ENOUGH_ADMITS = 18840
 TASK_RESULT = document_names.task_result_name("m10_f")
 METRICS = document_names.metrics_name("m10_f")
 FACTS = document_names.facts_name("m10_f")
-ALL_BLOCKERS = tuple(f"M10F-{short}" for short in plans.BLOCKERS)
+ALL_BLOCKERS = tuple(f"M10F-{short}" for short in catalogues.BURST.shorts)
 
 
 def at(seconds: float) -> str:
@@ -476,7 +476,7 @@ FULLEST = passing(
     services=[{"name": "writer", "desired": 2}],
     before=[{"name": "warm", **_SHOT}],
     after=[{"name": "refresh", **_SHOT}],
-    rerun=rerun(*plans.BLOCKERS),
+    rerun=rerun(*catalogues.BURST.shorts),
     execution_id=EXECUTION_ID,
     load={"command": ["push-events"], "rate": 1200},
     gates={"multiplier": 3.0, "admit_ratio": 0.995, **dict.fromkeys(load_gates.ANSWER_GATES, 1.0)},
@@ -491,7 +491,7 @@ FULLEST = passing(
         binds={"scope": "other"},
         buckets=[{**window(), "counts": counts()}],
     ),
-    prior=prior(*plans.BLOCKERS),
+    prior=prior(*catalogues.BURST.shorts),
     preflight=preflight(),
 )
 """A case of which every gate is asked."""

@@ -25,7 +25,7 @@ from burst.adapters.local import folder_store, journal_file
 from burst.control import recorder, run_documents
 from burst.domain.basics import canonical
 from burst.domain.documents import document_names
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.run.events import ending_events
 from burst.domain.verdict import snapshots
 from burst.evidence import verification
@@ -36,8 +36,8 @@ from tests import cases, fakes, fakes_evidence, fakes_journal
 Call = Callable[[], Any]
 Fault = Callable[[Call], Any]
 """What happens to one call: given the call, it answers, fails, or does both."""
-SNAPSHOT = document_names.snapshot_name("m10_f")
-UNPUBLISHED = document_names.unpublished_name("m10_f")
+SNAPSHOT = document_names.snapshot_name("m10_f", catalogues.Kind.BURST)
+UNPUBLISHED = document_names.unpublished_name("m10_f", catalogues.Kind.BURST)
 
 
 @contextlib.contextmanager

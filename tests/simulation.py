@@ -311,7 +311,9 @@ class World:
     @property
     def document(self) -> dict[str, Any]:
         """The snapshot."""
-        value: dict[str, Any] = json.loads(self.store.documents[document_names.snapshot_name(self.plan.slug)])
+        value: dict[str, Any] = json.loads(
+            self.store.documents[document_names.snapshot_name(self.plan.slug, self.plan.kind)]
+        )
         return value
 
     @property
@@ -423,7 +425,9 @@ def sound(world: World) -> None:
     """What holds of every finished run, whatever happened to it."""
     run, found = world.outcome, world.document
     kinds = world.journal.kinds
-    assert world.readjudicated() == world.store.documents[document_names.snapshot_name(world.plan.slug)]
+    assert (
+        world.readjudicated() == world.store.documents[document_names.snapshot_name(world.plan.slug, world.plan.kind)]
+    )
     assert run.exit_code == found["exit_code"]
     not_answered_for = world.launcher.refused_shards | world.launcher.left_out
     again = [request for request in world.launcher.requests[1:] if not request.replaces]

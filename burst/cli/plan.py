@@ -157,16 +157,14 @@ def _hard_stop_fields(written: "plans.Plan") -> dict[str, Any]:
 
 
 def _blocker_fields(written: "plans.Plan") -> dict[str, Any]:
-    from burst.domain.plan import plans
-
     in_scope = list(written.rerun.only if written.rerun else written.blockers)
-    takes_facts = {written.blocker(short) for short in plans.FACT_BLOCKERS}
+    asked = {written.blocker(short) for short in written.catalogue.asked}
     return {
         "blockers_in_scope": in_scope,
         "blockers_carried": [blocker for blocker in written.blockers if blocker not in in_scope],
         "prior": written.rerun.prior if written.rerun else None,
         "blockers_nothing_is_asked_about": sorted(
-            takes_facts.intersection(in_scope) - {fact.blocker for fact in written.facts}
+            asked.intersection(in_scope) - {fact.blocker for fact in written.facts}
         ),
     }
 

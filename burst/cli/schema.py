@@ -21,6 +21,7 @@ KINDS = (
     *("session-end", "question", "answer", "alias", "pruned", "bundle", "control", "attempt", "database"),
     *("stages", "database-snapshot", "database-stages"),
 )
+PHASE_KINDS = ("burst", "window", "soak", "recovery", "reproducibility", "drill", "rollup")
 GATES = "gates"
 """In the place of a kind: the table of gates."""
 
@@ -33,6 +34,7 @@ Examples:
   burst schema snapshot > snapshot.schema.json          for a consumer
   burst schema metrics --strict > metrics.schema.json   for a program that writes one
   burst schema gates                                    every gate, with its documents and its verifier
+  burst schema gates --kind soak                        the same by the blockers of a soak
 """
 )
 @click.argument("kind", type=click.Choice((*KINDS, GATES)), required=False)
@@ -40,12 +42,16 @@ Examples:
 @click.option(
     "--lenient", "form", flag_value="lenient", help="For consumers: fields of later minor versions may stand."
 )
+@click.option(
+    "--kind", "phase_kind", type=click.Choice(PHASE_KINDS), default=PHASE_KINDS[0], help="With gates: of which phase."
+)
 @common.options
-def schema(output: common.Output, kind: str | None, form: str | None) -> None:
+def schema(output: common.Output, kind: str | None, form: str | None, phase_kind: str) -> None:
     """Print the JSON Schema of a document (of one line, where it is the journal); without KIND, list the kinds.
 
     `gates` prints the table of gates in place of a schema: the invariant of each, the blocker that rests on it, the
-    documents that answer it, and the command that answers it again; and the documents of each blocker.
+    documents that answer it, and the command that answers it again; and the documents of each blocker. The blockers are
+    those of a burst, or of the phase that --kind names.
 
     Without --strict or --lenient it is the one burst reads with: strict for plans, lenient for everything else. Both
     refuse another major version. Exits 0, or 2 for an unknown kind.
@@ -55,7 +61,10 @@ def schema(output: common.Output, kind: str | None, form: str | None) -> None:
     from burst.report import gate_lines, schemas
 
     if kind == GATES:
-        output.result(gate_lines.value(), gate_lines.text())
+        from burst.domain.plan import catalogues
+
+        chosen = catalogues.Kind(phase_kind)
+        output.result(gate_lines.value(chosen), gate_lines.text(chosen))
         return
     if kind is not None:
         value = schemas.make_schema(kind, "strict" if form == "strict" else "lenient" if form else None)

@@ -32,11 +32,12 @@ def claim(plan: plans.Plan, contract: str, now: datetime, places: AttemptPlaces)
     Raises `errors.Refused` where an earlier claim cannot be read, and what the store raises.
     """
     verdicts: dict[str, attempts.EarlierAttempt] = {}
+    snapshot_name = document_names.snapshot_name(plan.slug, plan.kind)
     for _ in range(MOST_TRIES):
         claimed = _list_claimed(places)
         for entry in claimed:
             if entry.execution_id not in verdicts:  # each is looked up once, however often a number was taken
-                verdicts[entry.execution_id] = _find_verdict(entry, plan.slug, places)
+                verdicts[entry.execution_id] = _find_verdict(entry, snapshot_name, places)
         earlier = [verdicts[entry.execution_id] for entry in claimed]
         attempt = attempts.AttemptClaim(
             execution_id=str(plan.execution_id),
@@ -70,12 +71,12 @@ def _list_claimed(places: AttemptPlaces) -> list[attempts.EarlierAttempt]:
     return [*last.earlier, last.entry]
 
 
-def _find_verdict(entry: attempts.EarlierAttempt, slug: str, places: AttemptPlaces) -> attempts.EarlierAttempt:
+def _find_verdict(entry: attempts.EarlierAttempt, snapshot_name: str, places: AttemptPlaces) -> attempts.EarlierAttempt:
     """An earlier attempt with its verdict, where its snapshot can be read."""
     if entry.verdict is not None:
         return entry
     try:
-        snapshot = places.open_run(entry.execution_id).read(document_names.snapshot_name(slug))
+        snapshot = places.open_run(entry.execution_id).read(snapshot_name)
     except errors.BurstError:
         return entry
     return attempts.read_verdict(entry, snapshot)

@@ -127,7 +127,7 @@ class RunDocuments:
     def freeze_load(self, accounts: ports.LoadAccounts) -> None:
         """Freezes the load accounts of all tasks, merged; none where no program wrote one, or nobody can read them."""
         name = document_names.load_name(self._plan.slug)
-        if self.has(name) or self.has(document_names.snapshot_name(self._plan.slug)):
+        if self.has(name) or self.has(document_names.snapshot_name(self._plan.slug, self._plan.kind)):
             return
         try:
             read = accounts.read()
@@ -146,18 +146,18 @@ class RunDocuments:
         The snapshot is frozen here only once every place holds every document it names. A verdict that was frozen
         before is published as it is. Raises `errors.PublicationFailed`, after `unpublished` documents that say so.
         """
-        slug = self._plan.slug
+        slug, snapshot = self._plan.slug, document_names.snapshot_name(self._plan.slug, self._plan.kind)
         task_result = document_names.task_result_name(slug)
         if not self.has(task_result):
             prefix = self._record.prefix()[: self._record.run.journal_size]
             document = task_result_builder.build_task_result(self._plan, self._record.run, layers, prefix)
             self.freeze(task_result, redact_document(document, self._record.redactor))
             self._freeze_records(self._record.run)
-        elif not self.has(document_names.snapshot_name(slug)):
+        elif not self.has(snapshot):
             self._freeze_records(self._read_frozen_run())
         frozen = set(self._names())
         contents = {name: self._read(name) for name in document_names.adjudicated_names(slug) if name in frozen}
-        verdict = self._verdict(contents, frozen=document_names.snapshot_name(slug) in frozen)
+        verdict = self._verdict(contents, frozen=snapshot in frozen)
         if not self.has(document_names.REPORT):
             metrics = window_metrics.read_usable(contents.get(document_names.metrics_name(slug)))
             self.freeze(document_names.REPORT, self._render(verdict, metrics))
@@ -197,7 +197,7 @@ class RunDocuments:
         plan_content = self._read(document_names.PLAN)
         if not frozen:
             return snapshots.adjudicate(cases.from_documents(self._plan, plan_content, contents))
-        name = document_names.snapshot_name(self._plan.slug)
+        name = document_names.snapshot_name(self._plan.slug, self._plan.kind)
         content = self._read(name)
         try:
             verdict = snapshots.Verdict.read(content)
@@ -212,7 +212,7 @@ class RunDocuments:
         """Signature, documents, snapshot and receipt to where they belong; a failure is written down as far as can be.
 
         A run without places needs a receipt only where an earlier failure has to be taken back."""
-        name = document_names.snapshot_name(self._plan.slug)
+        name = document_names.snapshot_name(self._plan.slug, self._plan.kind)
         try:
             if self._signer is not None:
                 self._sign(verdict, self._signer)
@@ -223,7 +223,7 @@ class RunDocuments:
         except errors.PublicationFailed as exc:
             self._leave_unpublished(verdict, exc.unwritten)
             raise
-        unpublished_here = self.has(document_names.unpublished_name(self._plan.slug))
+        unpublished_here = self.has(document_names.unpublished_name(self._plan.slug, self._plan.kind))
         if (self._places or unpublished_here) and not self.has(document_names.PUBLICATION):
             receipt = run_records.Publication(
                 execution_id=self._record.run.execution_id,
@@ -236,11 +236,11 @@ class RunDocuments:
 
     def _leave_unpublished(self, verdict: snapshots.Verdict, failed: errors.Unwritten | None) -> None:
         """Writes the successor first, so that no reader finds the frozen verdict alone; then reports to every place."""
-        slug, why = self._plan.slug, unpublished.why(failed)
+        slug, kind, why = self._plan.slug, self._plan.kind, unpublished.why(failed)
         entry = self._record.note(ending_events.PublishFailed(why=why))
         for name, content in (
-            (document_names.unpublished_name(slug), unpublished.make_successor(verdict, why).content),
-            (document_names.snapshot_name(slug), verdict.content),
+            (document_names.unpublished_name(slug, kind), unpublished.make_successor(verdict, why).content),
+            (document_names.snapshot_name(slug, kind), verdict.content),
         ):
             with contextlib.suppress(errors.BurstError, OSError):  # the first failure's successor may stand already
                 self._store.put_once(name, content)
@@ -268,7 +268,7 @@ class RunDocuments:
         """
         result = models.read(task_results.TaskResult, adjudicated[document_names.task_result_name(self._plan.slug)])
         journal = self._record.prefix()[: result.journal.size] if result.journal else b""
-        signature = document_names.signature_name(self._plan.slug)
+        signature = document_names.signature_name(self._plan.slug, self._plan.kind)
         return {
             document_names.PLAN: self._read(document_names.PLAN),
             document_names.JOURNAL: journal,
@@ -283,10 +283,10 @@ class RunDocuments:
         No two signatures are the same bytes, so a controller that continues publishes the frozen one, which has to
         speak of the documents that are to be published.
         """
-        slug = self._plan.slug
-        name = document_names.signature_name(slug)
+        slug, kind = self._plan.slug, self._plan.kind
+        name = document_names.signature_name(slug, kind)
         report = self._read(document_names.REPORT)
-        subjects = attestations.subjects(document_names.snapshot_name(slug), verdict, report)
+        subjects = attestations.subjects(document_names.snapshot_name(slug, kind), verdict, report)
         if not self.has(name):
             self.freeze(name, _make_signature(name, signer, attestations.statement(subjects, verdict.snapshot)))
         try:

@@ -69,12 +69,13 @@ def _collect_evidence(
 
     So the bundle of a run's own folder, whose journal goes on, and of a place it was published to are the same.
     """
-    contents = {ref.name: store.read(ref.name)[: ref.size] for ref in finding.require_verdict().snapshot.evidence_refs}
+    snapshot = finding.require_verdict().snapshot
+    contents, kind = {ref.name: store.read(ref.name)[: ref.size] for ref in snapshot.evidence_refs}, snapshot.kind
     beside = (
         document_names.REPORT,
         finding.name,
-        document_names.snapshot_name(finding.slug),
-        document_names.signature_name(finding.slug),
+        document_names.snapshot_name(finding.slug, kind),
+        document_names.signature_name(finding.slug, kind),
     )
     contents |= {name: store.read(name) for name in store.names() if name in beside}
     return {f"{execution_id}/{name}": content for name, content in contents.items()}

@@ -154,7 +154,7 @@ def _list_places(held: verification.HeldEvidence) -> list[str]:
 
 def _read_beside(run: places.RunPlace, held: verification.HeldEvidence) -> dict[str, bytes]:
     """The documents that the snapshot cannot name: its report and its signature."""
-    names = {document_names.REPORT, document_names.signature_name(held.plan.slug)}
+    names = {document_names.REPORT, document_names.signature_name(held.plan.slug, held.plan.kind)}
     try:
         return {name: run.store.read(name) for name in sorted(names.intersection(held.names))}
     except errors.BurstError as exc:

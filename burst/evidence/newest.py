@@ -19,7 +19,6 @@ from burst.evidence import full_verification, places, signatures
 
 MOST_LOOKED_AT = 500
 """Runs of other phases and scopes that are passed over before the search ends without an answer."""
-_SNAPSHOT = document_names.snapshot_name("")
 _BEGUN = frozenset({document_names.PLAN, document_names.JOURNAL, document_names.RUN, "control.json"})
 """Documents of a run that never came to a snapshot."""
 
@@ -172,7 +171,7 @@ def _find_run(runs: ports.Runs, listed: str) -> str | None:
     names = store.names()
     if document_names.ALIAS in names and document_names.PLAN not in names:
         return _behind(runs, listed, store)
-    begun = _BEGUN.intersection(names) or any(name.endswith(_SNAPSHOT) for name in names)
+    begun = _BEGUN.intersection(names) or any(map(document_names.is_snapshot_name, names))
     return listed if begun else None
 
 
@@ -186,7 +185,7 @@ def _behind(runs: ports.Runs, alias: str, store: ports.EvidenceStore) -> str | N
         announced = models.read(run_records.Announcement, behind.read(document_names.RUN))
         if alias != run_ids.make_alias(name, alias.partition("_")[0], announced.created_utc):
             raise errors.EvidenceCorrupt(f"alias {alias} is not the one of run {name}, which began at another time")
-    elif any(each.endswith(_SNAPSHOT) for each in names):
+    elif any(map(document_names.is_snapshot_name, names)):
         raise errors.EvidenceCorrupt(f"alias {alias} names run {name}, which was never announced")
     return name if _BEGUN.intersection(names) else None
 
@@ -196,7 +195,7 @@ def _is_of(runs: ports.Runs, name: str, run_filter: Filter) -> bool:
     if run_filter.phase is None and run_filter.scope is None:
         return True
     store = runs.store(name)
-    slugs = {document.removesuffix(_SNAPSHOT) for document in _snapshots(store)}
+    slugs = set(map(document_names.find_snapshot_slug, _snapshots(store)))
     if run_filter.scope is None and run_filter.phase is not None and slugs:
         return run_filter.phase.lower().replace(".", "_") in slugs
     phase, scope = _read_phase_and_scope(store, name)
@@ -218,4 +217,4 @@ def _read_phase_and_scope(store: ports.EvidenceStore, name: str) -> tuple[str, s
 
 
 def _snapshots(store: ports.EvidenceStore) -> list[str]:
-    return [name for name in store.names() if name.endswith(_SNAPSHOT)]
+    return [name for name in store.names() if document_names.is_snapshot_name(name)]

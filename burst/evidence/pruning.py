@@ -22,7 +22,6 @@ from burst.evidence import newest, places, verification
 DEFAULT_GRACE_SECONDS = 7 * 86400.0
 TELL_EVERY = 100
 Tell = Callable[[str], None]
-_SNAPSHOT = document_names.snapshot_name("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +116,7 @@ def remove(place: str, opener: places.Opener, fates: Collection[Fate], *, now: d
 
 def _look(runs: ports.Runs, execution_id: str) -> _StoredRun:
     store, stored = runs.store(execution_id), tuple(runs.stored(execution_id))
-    names = [document.name for document in stored if document.name.endswith(_SNAPSHOT)]
+    names = [document.name for document in stored if document_names.is_snapshot_name(document.name)]
     if not names:
         return _StoredRun(execution_id=execution_id, store=store, stored=stored)
     if len(names) > 1:
@@ -212,7 +211,7 @@ def _fate(run: _StoredRun, kept: str | None) -> Fate:
 
 def _prunable(run: _StoredRun) -> tuple[ports.Stored, ...]:
     """The documents the snapshot names, and the report. Never the snapshot, never a file that burst did not write."""
-    slug = run.name.removesuffix(_SNAPSHOT)
+    slug = document_names.find_snapshot_slug(run.name) or ""
     named = {ref.name for ref in run.verdict.snapshot.evidence_refs} if run.verdict is not None else set()
     named &= {document_names.PLAN, document_names.JOURNAL, *document_names.adjudicated_names(slug)}
     return tuple(document for document in run.stored if document.name in named | {document_names.REPORT})
@@ -223,7 +222,7 @@ def _write_receipt(store: ports.EvidenceStore, fate: Fate, now: datetime) -> Non
     names = store.names()
     if document_names.PRUNED in names:
         return
-    (snapshot,) = [name for name in names if name.endswith(_SNAPSHOT)]
+    (snapshot,) = [name for name in names if document_names.is_snapshot_name(name)]
     contents = {document.name: store.read(document.name) for document in fate.documents}
     receipt = run_records.PruneReceipt(
         execution_id=fate.execution_id,

@@ -10,13 +10,14 @@ from datetime import datetime
 from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names, models, window_metrics
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines, gates, snapshots
 from burst.evidence import verification
 
-_OF_COUNTS = ("B1", "B5", "B9")
-"""The blockers whose gates are about the counts."""
+_Role = catalogues.Role
+_OF_COUNTS = (_Role.PROFILE, _Role.EVIDENCE, _Role.EXECUTION, _Role.CONTIGUITY, _Role.OUTCOME, _Role.BASELINE)
+"""The roles whose gates are about the counts."""
 
 
 def make(
@@ -49,7 +50,8 @@ def make(
 
 def _list_carried_over(snapshot: snapshots.Snapshot) -> list[str]:
     """The gates about the counts that do not pass though the run does, because a rerun carries their blockers."""
-    about_counts = [gate for gate in snapshot.gates if gate.short in _OF_COUNTS or gate.name == gates.RUN_SCOPE]
+    shorts = set(map(catalogues.CATALOGUES[snapshot.kind].find_short, _OF_COUNTS))
+    about_counts = [gate for gate in snapshot.gates if gate.short in shorts or gate.name == gates.RUN_SCOPE]
     return [gate.name for gate in about_counts if gate.status != gates.GateStatus.PASS]
 
 

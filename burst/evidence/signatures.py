@@ -39,7 +39,7 @@ class Trust:
 
     def check(self, held: verification.HeldEvidence, store: ports.EvidenceStore) -> Signed:
         """The state of the signature. Raises `verification.NotSoundError`, or `errors.UsageError` for a bad key."""
-        name = document_names.signature_name(held.plan.slug)
+        name = document_names.signature_name(held.plan.slug, held.plan.kind)
         if name not in held.names:
             self._refuse_absence(held, name)
             return Signed(state="absent")
@@ -57,7 +57,7 @@ class Trust:
     def _refuse_absence(self, held: verification.HeldEvidence, name: str) -> None:
         if self.required:
             raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and a signature was required")
-        unpublished = document_names.unpublished_name(held.plan.slug) in held.names
+        unpublished = document_names.unpublished_name(held.plan.slug, held.plan.kind) in held.names
         if unpublished and document_names.PUBLICATION not in held.names:
             return  # signing may be what failed; the verdict holds in any case
         if held.plan.evidence.sign is not None:

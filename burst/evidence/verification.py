@@ -35,9 +35,6 @@ from burst.domain.verdict import cases, rules, snapshots, unpublished
 Render = Callable[[snapshots.Verdict, window_metrics.Metrics | None], bytes]
 """Renders the report from snapshot and metrics; the same input gives the same bytes."""
 
-_SNAPSHOT_SUFFIX = document_names.snapshot_name("")
-_UNPUBLISHED_SUFFIX = document_names.unpublished_name("")
-
 
 class EvidenceState(StrEnum):
     """The result of a verification."""
@@ -89,7 +86,8 @@ class Verification:
     @property
     def slug(self) -> str:
         """The phase's slug, as the names of its documents spell it; empty where there is no snapshot."""
-        return (self.name or "").removesuffix(_SNAPSHOT_SUFFIX).removesuffix(_UNPUBLISHED_SUFFIX)
+        name = self.name or ""
+        return document_names.find_snapshot_slug(name) or document_names.find_unpublished_slug(name) or ""
 
     @property
     def exit_code(self) -> int:
@@ -169,10 +167,11 @@ def _verify_store(store: ports.EvidenceStore, render: Render | None, checks: Seq
     names = _names(store)
     name = _only_snapshot(names)
     verdict = _read_verdict(_read(store, name))
-    snapshot, slug = verdict.snapshot, name.removesuffix(_SNAPSHOT_SUFFIX)
+    snapshot, slug = verdict.snapshot, document_names.find_snapshot_slug(name) or ""
     contents, own_folder = _read_named(store, snapshot, slug, pruned=document_names.PRUNED in names)
     _refuse_unnamed(names, contents, slug)
     plan = _plan(contents[document_names.PLAN], slug, snapshot.verifier)
+    _require_kind(name, plan, snapshot)
     worded_by = _compare(_adjudicate_again(plan, contents, snapshot), verdict)
     _compare_journal(plan, contents, snapshot.verifier)
     _require_agreeing_records(plan, contents)
@@ -197,7 +196,7 @@ def _require_published(
         if receipt.snapshot_sha256 != held.verdict.sha256:
             raise NotSoundError(EvidenceState.CORRUPT, f"{document_names.PUBLICATION} is of another snapshot")
         return ok
-    successor = document_names.unpublished_name(held.plan.slug)
+    successor = document_names.unpublished_name(held.plan.slug, held.plan.kind)
     if successor in held.names:
         return _verify_successor(_read(store, successor), successor, held)
     if own_folder and held.plan.folders(held.plan.execution_id):
@@ -248,7 +247,7 @@ def _names(store: ports.EvidenceStore) -> Collection[str]:
 
 
 def _only_snapshot(names: Collection[str]) -> str:
-    snapshot_names = [name for name in names if name.endswith(_SNAPSHOT_SUFFIX)]
+    snapshot_names = [name for name in names if document_names.is_snapshot_name(name)]
     if len(snapshot_names) > 1:
         raise NotSoundError(EvidenceState.CORRUPT, f"more than one snapshot: {', '.join(sorted(snapshot_names))}")
     if snapshot_names:
@@ -347,6 +346,14 @@ def _plan(content: bytes, slug: str, verifier: Mapping[str, str]) -> plans.Plan:
             EvidenceState.CORRUPT, f"{document_names.PLAN} is of phase {plan.phase}, the snapshot of {slug}"
         )
     return plan
+
+
+def _require_kind(name: str, plan: plans.Plan, snapshot: snapshots.Snapshot) -> None:
+    """Raises unless name, snapshot and plan are of one kind: the blockers of one kind are not those of another."""
+    if name != document_names.snapshot_name(plan.slug, plan.kind) or snapshot.kind is not plan.kind:
+        raise NotSoundError(
+            EvidenceState.CORRUPT, f"{document_names.PLAN} is of kind {plan.kind}, {name} of kind {snapshot.kind}"
+        )
 
 
 def _adjudicate_again(

@@ -4,21 +4,24 @@ from collections.abc import Iterator
 from typing import Any
 
 from burst.domain.documents import document_names
-from burst.domain.plan import plans
-from burst.domain.verdict import blockers, gate_table, rules
+from burst.domain.plan import catalogues
+from burst.domain.verdict import gate_table, rules
 from burst.report import terminal
 
 SLUG = "{slug}"
 
 
-def value() -> dict[str, Any]:
-    """As JSON; documents by file name, in which `{slug}` stands for the phase's."""
+def value(kind: catalogues.Kind = catalogues.Kind.BURST) -> dict[str, Any]:
+    """As JSON, for one kind of phase; documents by file name, in which `{slug}` stands for the phase's."""
+    catalogue = catalogues.CATALOGUES[kind]
     return {
         "rules": rules.CURRENT.version,
+        "kind": kind.value,
         "gates": [
             {
                 "gate": line.name,
-                "blockers": list(line.blockers),
+                "blockers": _list_blockers(catalogue, line),
+                "role": line.role and line.role.value,
                 "invariant": line.invariant,
                 "verifier": line.verifier,
                 "documents": _names(line.documents),
@@ -28,31 +31,43 @@ def value() -> dict[str, Any]:
         "blockers": [
             {
                 "blocker": short,
-                "title": blockers.TITLES[short],
-                "gates": [line.name for line in gate_table.GATES if short in line.blockers],
-                "documents": _names(gate_table.list_documents(short)),
-                "documents_in_a_rerun": _names(gate_table.list_documents(short, rerun=True)),
+                "title": title,
+                "gates": [
+                    line.name for line in gate_table.list_gates(catalogue, short, takes_facts=short in catalogue.asked)
+                ],
+                "documents": _names(_list_documents(catalogue, short)),
+                "documents_in_a_rerun": _names(_list_documents(catalogue, short, rerun=True)),
             }
-            for short in plans.BLOCKERS
+            for short, title in catalogue.titles.items()
         ],
     }
 
 
-def text() -> str:
-    """As text: the blockers with their documents, then each gate with its own."""
-    return "\n".join(_lines())
+def _list_blockers(catalogue: catalogues.Catalogue, line: gate_table.GateLine) -> list[str]:
+    """The blockers behind which a gate may stand; of a fact those that rest on facts, though a plan may name others."""
+    return list(catalogue.asked) if line.role is None else [catalogue.find_short(line.role)]
 
 
-def _lines() -> Iterator[str]:
+def _list_documents(catalogue: catalogues.Catalogue, short: str, *, rerun: bool = False) -> tuple[str, ...]:
+    return gate_table.list_documents(catalogue, short, takes_facts=short in catalogue.asked, rerun=rerun)
+
+
+def text(kind: catalogues.Kind = catalogues.Kind.BURST) -> str:
+    """As text, for one kind of phase: the blockers with their documents, then each gate with its own."""
+    return "\n".join(_lines(catalogues.CATALOGUES[kind]))
+
+
+def _lines(catalogue: catalogues.Catalogue) -> Iterator[str]:
     yield f"rules {rules.CURRENT.version}; every gate is answered by {document_names.PLAN} and the documents named"
     yield ""
-    yield "The documents that each blocker rests on; in a rerun also on those of same_contract:"
-    rows = [(short, blockers.TITLES[short], ", ".join(gate_table.list_documents(short))) for short in plans.BLOCKERS]
+    yield f"The documents that each blocker of a {catalogue.kind} rests on; in a rerun also on those of same_contract:"
+    rows = [(short, title, ", ".join(_list_documents(catalogue, short))) for short, title in catalogue.titles.items()]
     yield terminal.table([("BLOCKER", "TITLE", "DOCUMENTS"), *rows])
     yield ""
     yield "Each gate, its invariant, and the documents that answer it:"
     gate_rows = [
-        (" ".join(line.blockers), line.name, line.invariant, ", ".join(line.documents)) for line in gate_table.GATES
+        (" ".join(_list_blockers(catalogue, line)), line.name, line.invariant, ", ".join(line.documents))
+        for line in gate_table.GATES
     ]
     yield terminal.table([("BLOCKER", "GATE", "INVARIANT", "DOCUMENTS"), *gate_rows])
     yield ""

@@ -77,9 +77,10 @@ def _kind(model: type[pydantic.BaseModel], name: str, **settings: Any) -> Docume
     return DocumentKind(model=model, name=name, schema=schema, **settings)
 
 
+_NAME_OF_ANY_KIND = "{slug}_{kind}_snapshot.json"
 KINDS: dict[str, DocumentKind] = {
     "plan": _kind(plans.Plan, document_names.PLAN, default="strict", optional=True),
-    "snapshot": _kind(snapshots.Snapshot, document_names.snapshot_name("{slug}")),
+    "snapshot": _kind(snapshots.Snapshot, _NAME_OF_ANY_KIND),
     "metrics": _kind(window_metrics.Metrics, document_names.metrics_name("{slug}")),
     "task-result": _kind(task_results.TaskResult, document_names.task_result_name("{slug}")),
     "task-records": _kind(task_records_document.TaskRecords, document_names.task_records_name("{slug}")),
@@ -91,7 +92,7 @@ KINDS: dict[str, DocumentKind] = {
     "publication": _kind(run_records.Publication, document_names.PUBLICATION),
     "publication-failure": _kind(run_records.PublicationFailure, "failures/PUBLICATION_ID.json"),
     "signature": DocumentKind(
-        model=attestations.Envelope, name=document_names.signature_name("{slug}"), schema="DSSE/v1"
+        model=attestations.Envelope, name=_NAME_OF_ANY_KIND.replace(".json", ".dsse.json"), schema="DSSE/v1"
     ),
     "statement": DocumentKind(
         model=attestations.Statement, name="the payload of the signature", schema="in-toto Statement/v1"

@@ -43,13 +43,13 @@ def _read_published(
 ) -> Mapping[str, bytes] | None:
     """The documents of the run as the authority has them; None without a snapshot there."""
     try:
-        if not places or document_names.snapshot_name(plan.slug) not in places[-1].names():
+        if not places or document_names.snapshot_name(plan.slug, plan.kind) not in places[-1].names():
             return None
         plan_sha256 = canonical.digest(store.read(document_names.PLAN))
         documents = takeover.recover(plan, plan_sha256, places[::-1])
     except errors.BurstError:
         return None  # a publication meets the same place, and says what is wrong with it
-    needed = {document_names.snapshot_name(plan.slug), document_names.JOURNAL}
+    needed = {document_names.snapshot_name(plan.slug, plan.kind), document_names.JOURNAL}
     return documents if needed <= documents.keys() else None
 
 
@@ -59,8 +59,8 @@ def _differing(store: folder_store.FolderStore, plan: plans.Plan, published: Map
     own = {
         *document_names.adjudicated_names(plan.slug),
         document_names.REPORT,
-        document_names.signature_name(plan.slug),
-        document_names.snapshot_name(plan.slug),
+        document_names.signature_name(plan.slug, plan.kind),
+        document_names.snapshot_name(plan.slug, plan.kind),
     }
     differing = [name for name in sorted(own & names) if store.read(name) != published.get(name)]
     journal = published[document_names.JOURNAL]
@@ -75,7 +75,7 @@ def _replace(
     """Puts the published documents in the place of the folder's own; says where those are kept."""
     aside = store.make_aside()
     differing = _differing(store, plan, published)
-    superseded = {document_names.unpublished_name(plan.slug), document_names.PUBLICATION}
+    superseded = {document_names.unpublished_name(plan.slug, plan.kind), document_names.PUBLICATION}
     for name in [*sorted(superseded.intersection(store.names())), *differing]:
         if name != document_names.JOURNAL:
             store.set_aside(name, aside)

@@ -145,7 +145,7 @@ def resume(address: RunAddress, reporter: Reporter) -> Outcome:
                 status = standings.inspect_tasks(folder)  # no run is continued whose tasks cannot be seen
         if status.run.exit_code is not None:
             reporter.say(f"run {status.run.execution_id} is finished")
-            return read_outcome(folder, status.plan.slug)
+            return read_outcome(folder)
         standings.refuse_newer(status, folder)
         return _continue(folder, status, reporter, None if adopted else own)
 
@@ -201,7 +201,7 @@ def drive(session: sessions.Session, reporter: Reporter) -> Outcome:
     finally:
         reporter.run_closed()
         session.close()
-    return read_outcome(session.folder, session.plan.slug) if failure is None else _settle(session, failure, reporter)
+    return read_outcome(session.folder) if failure is None else _settle(session, failure, reporter)
 
 
 def _settle(session: sessions.Session, failure: errors.BurstError, reporter: Reporter) -> Outcome:
@@ -232,14 +232,16 @@ def _adopt(folder: Path, status: standings.RunStatus, reporter: Reporter) -> boo
     return words is not None
 
 
-def read_outcome(folder: Path, slug: str) -> Outcome:
+def read_outcome(folder: Path) -> Outcome:
     """The outcome of a finished run, from its snapshot."""
-    verdict = snapshots.Verdict.read(folder_store.FolderStore(folder).read(document_names.snapshot_name(slug)))
+    plan = inputs.frozen_plan(folder)
+    verdict = snapshots.Verdict.read(
+        folder_store.FolderStore(folder).read(document_names.snapshot_name(plan.slug, plan.kind))
+    )
     snapshot, urgent = verdict.snapshot, ""
     if snapshot.exit_code == errors.StillRunning.exit_code:
         unstopped = [task.id for task in snapshot.burst_execution_window.tasks if task.stopped_utc is None]
         reasons = [gate.why for gate in snapshot.gates if gate.name in _URGENT_GATES and gate.status != "PASS"]
-        plan = inputs.frozen_plan(folder)
         urgent = stopping.describe_unstopped(folder, plan, unstopped) if unstopped else "; ".join(reasons)
     return Outcome(folder=folder, verdict=verdict, urgent=urgent)
 

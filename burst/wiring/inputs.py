@@ -16,7 +16,7 @@ from burst.adapters import signing
 from burst.adapters.local import folder_store
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import baselines, cases
 from burst.evidence import full_verification, places, verification
 from burst.kit import files
@@ -45,8 +45,9 @@ def baseline(plan: plans.Plan, now: datetime) -> tuple[bytes | None, baselines.B
             raise errors.Refused(too_old)
     except errors.BurstError as exc:
         problem = str(exc) if isinstance(exc, errors.UsageError) else f"baseline {plan.baseline.file}: {exc}"
+        blocker = plan.blocker(catalogues.Role.BASELINE)
         raise errors.Refused(
-            f"{plan.blocker('B5')}: {problem}; nothing was launched; make one with `burst baseline make RUN -o FILE`"
+            f"{blocker}: {problem}; nothing was launched; make one with `burst baseline make RUN -o FILE`"
         ) from exc
     return content, baselines.from_document(baseline_document)
 
@@ -77,7 +78,9 @@ def prior(plan: plans.Plan) -> PriorInput | None:
     except errors.UsageError:
         raise
     except errors.BurstError as exc:
-        raise errors.Refused(f"{plan.blocker('B4')}: rerun.prior {reference}: {exc}; nothing was launched") from exc
+        raise errors.Refused(
+            f"{plan.blocker(catalogues.Role.DEPENDENCY)}: rerun.prior {reference}: {exc}; nothing was launched"
+        ) from exc
     return found
 
 
@@ -86,7 +89,7 @@ def run_behind(plan: plans.Plan) -> str | None:
     reference = plan.rerun.prior if plan.rerun else None
     if reference is None:
         return None
-    name = document_names.snapshot_name(plan.slug)
+    name = document_names.snapshot_name(plan.slug, plan.kind)
     if reference.startswith(places.S3):
         return reference.removesuffix(f"/{name}")
     if os.path.isdir(reference):
@@ -126,7 +129,7 @@ def _read_evidenced(plan: plans.Plan, place: str) -> PriorInput:
     finding = full_verification.verify(run, opener).finding
     if finding.state is not verification.EvidenceState.OK:
         raise errors.Refused(f"its evidence is {finding.state}: {finding.why}")
-    if finding.name == document_names.unpublished_name(plan.slug):
+    if finding.name == document_names.unpublished_name(plan.slug, plan.kind):
         raise errors.Refused(f"{finding.why}; publish it first: burst resume {place}")
     return PriorInput(snapshot=run.store.read(str(finding.name)), plan=run.store.read(document_names.PLAN))
 

@@ -100,7 +100,7 @@ def inspect_remote(execution_id: str, run_control: str) -> RemoteStatus:
     launcher = target.launcher(announcement.deadline_utc)
     signs = appearances.Signs(claims=target.lease_store().claims())
     known = appearances.list_unknown(runs.Run(), launcher.find(execution_id), signs)
-    published = document_names.snapshot_name(plan.slug) in place.names()
+    published = document_names.snapshot_name(plan.slug, plan.kind) in place.names()
     return RemoteStatus(
         plan=plan,
         announcement=announcement,

@@ -92,7 +92,7 @@ def recover(plan: plans.Plan, plan_sha256: str, places: Sequence[ports.EvidenceS
     has it, and there is no snapshot. Raises `errors.EvidenceUnknown` where a place cannot be read (it may hold the
     snapshot), `errors.EvidenceCorrupt` where two places differ in a document, or where no snapshot holds.
     """
-    name = document_names.snapshot_name(plan.slug)
+    name = document_names.snapshot_name(plan.slug, plan.kind)
     own = [(place, names) for place in places if _is_of(place, names := set(place.names()), plan_sha256)]
     frozen = [verification.verify(place) for place, names in own if name in names]
     if frozen and all(finding.state is not verification.EvidenceState.OK for finding in frozen):
@@ -101,7 +101,7 @@ def recover(plan: plans.Plan, plan_sha256: str, places: Sequence[ports.EvidenceS
         document_names.PLAN,
         *document_names.adjudicated_names(plan.slug),
         document_names.REPORT,
-        document_names.signature_name(plan.slug),
+        document_names.signature_name(plan.slug, plan.kind),
         *([name] if frozen else []),
         document_names.JOURNAL,
     )

@@ -39,7 +39,7 @@ def publish(runs: Path, case: cases.Case, execution_id: str = cases.EXECUTION_ID
     store.put_once(
         document_names.REPORT, html.render(verdict, window_metrics.read_usable(case.contents[cases.METRICS]))
     )
-    store.put_once(document_names.snapshot_name(case.plan.slug), verdict.content)
+    store.put_once(document_names.snapshot_name(case.plan.slug, case.plan.kind), verdict.content)
     return store.folder
 
 

@@ -6,7 +6,7 @@ from concurrent import futures
 from burst.control import attempting
 from burst.domain.basics import canonical
 from burst.domain.documents import attempts, document_names
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.evidence import places
 from burst.wiring import attempt_places
 from burst.wiring.targets import ecs_places
@@ -28,7 +28,9 @@ def test_attempts_on_s3_are_numbered_under_run_control_and_are_no_runs_there(clo
     first = claim(1)
     snapshot = canonical.encode({"execution_id": first.execution_id, "overall_pass": False})
     opener = ecs_places.PlaceOpener(run_plan(cloud, 1), cases.moment(900), cases.moment(0))
-    opener.open(f"{cloud.place}/rc/{first.execution_id}").put_once(document_names.snapshot_name("m10_f"), snapshot)
+    opener.open(f"{cloud.place}/rc/{first.execution_id}").put_once(
+        document_names.snapshot_name("m10_f", catalogues.Kind.BURST), snapshot
+    )
 
     second = claim(2)
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from burst.domain.basics import canonical
 from burst.domain.documents import document_names, window_metrics
+from burst.domain.plan import catalogues
 from burst.report import html
 from tests import cases
 
-SNAPSHOT = document_names.snapshot_name("m10_f")
+SNAPSHOT = document_names.snapshot_name("m10_f", catalogues.Kind.BURST)
 
 
 def run_id(number: int, group: str = "m10") -> str:
@@ -40,7 +41,7 @@ def published(given: cases.Case) -> dict[str, bytes]:
         document_names.PLAN: canonical.encode(given.plan.document()),
         **given.contents,
         document_names.REPORT: html.render(verdict, window_metrics.read_usable(given.contents[cases.METRICS])),
-        document_names.snapshot_name(given.plan.slug): verdict.content,
+        document_names.snapshot_name(given.plan.slug, given.plan.kind): verdict.content,
     }
 
 

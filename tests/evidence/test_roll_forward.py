@@ -12,12 +12,12 @@ from burst.adapters.local import folder_store, journal_file
 from burst.control import ownership, run_documents
 from burst.domain.basics import canonical, instants
 from burst.domain.documents import document_names, run_records
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.kit import aws
 from burst.wiring import announcements, takeover
 from tests import cases, fakes, fakes_journal, publishing
 
-SIGNATURE = document_names.signature_name("m10_f")
+SIGNATURE = document_names.signature_name("m10_f", catalogues.Kind.BURST)
 REGION = "eu-west-1"
 ABROAD = "eu-north-1"
 LONG_AFTER = instants.later(cases.moment(0), 86_400)

@@ -14,6 +14,7 @@ from burst import evidence
 from burst.adapters import signing
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
+from burst.domain.plan import catalogues
 from burst.domain.verdict import attestations, snapshots
 from tests import cases, fakes
 from tests.evidence import evidencing
@@ -21,7 +22,7 @@ from tests.evidence.evidencing import SNAPSHOT
 from tests.fixtures_aws import Cloud
 
 ID = evidencing.run_id(21)
-NAME = document_names.signature_name("m10_f")
+NAME = document_names.signature_name("m10_f", catalogues.Kind.BURST)
 State = evidence.EvidenceState
 Contents = dict[str, bytes]
 

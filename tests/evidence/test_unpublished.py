@@ -12,6 +12,7 @@ from burst import evidence
 from burst.adapters import archive, signing
 from burst.domain.basics import errors
 from burst.domain.documents import document_names
+from burst.domain.plan import catalogues
 from burst.kit import aws
 from tests import cases, fakes, publishing
 from tests.publishing import SNAPSHOT, UNPUBLISHED
@@ -71,7 +72,7 @@ def test_a_signed_pass_that_was_not_published_holds_wherever_it_is_taken(client:
     without = {name: content for name, content in archive.read(zipped).items() if not name.endswith(UNPUBLISHED)}
     zipped.write_bytes(archive.pack(without))
     assert evidence.verify(zipped).exit_code == 8, "the frozen PASS alone is no evidence of one"
-    written = {UNPUBLISHED: "snapshot", document_names.signature_name("m10_f"): "signature"}
+    written = {UNPUBLISHED: "snapshot", document_names.signature_name("m10_f", catalogues.Kind.BURST): "signature"}
     for name, kind in written.items():
         assert test_schemas.problems(kind, json.loads(run.store.read(name))) == []
     run.publish(client)

@@ -10,7 +10,7 @@ import pytest
 
 from burst.domain.basics import errors
 from burst.domain.documents import document_names
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.preflight import findings
 from burst.domain.run import lifecycle, runs
 from burst.wiring import driving, preparing, standings
@@ -68,7 +68,10 @@ def test_a_run_is_driven_to_its_outcome_and_resumed_to_the_same(play: stage.Stag
     outcome = driving.run(request, reports)
 
     assert (outcome.exit_code, outcome.folder, outcome.urgent) == (0, ran.folder, "")
-    assert outcome.verdict.content == (ran.folder / document_names.snapshot_name("m10_f")).read_bytes()
+    assert (
+        outcome.verdict.content
+        == (ran.folder / document_names.snapshot_name("m10_f", catalogues.Kind.BURST)).read_bytes()
+    )
     assert reports.names == ["checks passed", f"begun {ran.execution_id}", "observed", "closed"]
     assert [signal.getsignal(signal.SIGTERM)] == handlers
     again = Reports()
@@ -89,7 +92,7 @@ def test_an_unforeseen_error_ends_the_tasks_before_it_is_raised(play: stage.Stag
     assert ran.all_gone()
     assert reports.names[-1] == "closed"
     with pytest.raises(errors.BurstError):
-        driving.read_outcome(ran.folder, "m10_f")
+        driving.read_outcome(ran.folder)
     settled = driving.resume(driving.RunAddress(name=ran.execution_id, folder=ran.folder), Reports())
     assert settled.exit_code == 3
     assert ran.nothing_left()

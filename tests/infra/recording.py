@@ -17,6 +17,7 @@ from burst.adapters.local import system_clock
 from burst.cli import main
 from burst.domain.basics import instants
 from burst.domain.documents import document_names
+from burst.domain.plan import catalogues
 from burst.domain.verdict import attestations, snapshots
 from burst.kit import aws
 from burst.rehearsal import bootstrap, settings
@@ -141,7 +142,7 @@ class _Runs:
         verdict = snapshots.Verdict.read(contents[evidencing.SNAPSHOT])
         subjects = attestations.subjects(evidencing.SNAPSHOT, verdict, contents[document_names.REPORT])
         statement = attestations.statement(subjects, verdict.snapshot)
-        contents[document_names.signature_name("m10_f")] = signing.open_signer(
+        contents[document_names.signature_name("m10_f", catalogues.Kind.BURST)] = signing.open_signer(
             self._key, system_clock.SystemClock()
         ).sign(statement)
 

@@ -11,6 +11,7 @@ from burst import evidence
 from burst.adapters.local import journal_file
 from burst.cli import main
 from burst.domain.documents import document_names
+from burst.domain.plan import catalogues
 from burst.domain.run.events import launch_events
 from burst.domain.verdict import baselines
 from burst.report import schemas
@@ -31,7 +32,9 @@ def _slug(run: Path) -> str:
 
 
 def _snapshot(run: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((run / document_names.snapshot_name(_slug(run))).read_bytes())
+    value: dict[str, Any] = json.loads(
+        (run / document_names.snapshot_name(_slug(run), catalogues.Kind.BURST)).read_bytes()
+    )
     return value
 
 
@@ -51,7 +54,7 @@ def test_a_released_run_verifies_with_the_key_of_its_release(run: Path) -> None:
 @pytest.mark.parametrize("run", RUNS, ids=_name)
 def test_every_released_document_fits_the_schema_that_consumers_read_with(run: Path) -> None:
     for kind, known in schemas.KINDS.items():
-        path = run / known.name.format(slug=_slug(run))
+        path = run / known.name.format(slug=_slug(run), kind="burst")
         if path.is_file() and kind != "journal":
             json_schemas.validator(kind, "lenient").validate(json.loads(path.read_bytes()))
     for line in (run / document_names.JOURNAL).read_bytes().splitlines():

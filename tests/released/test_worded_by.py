@@ -13,7 +13,7 @@ from burst import evidence
 from burst.cli import main
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import snapshots
 from burst.evidence import verification
 from tests import fakes_evidence
@@ -91,7 +91,7 @@ def verify(contents: dict[str, bytes]) -> verification.Verification:
 
 @pytest.mark.parametrize("run", [run for run in RUNS if run.name in ("m10_hold", "m10_rerun")], ids=_name)
 def test_every_leaf_of_another_versions_snapshot_is_a_sentence_or_judged(run: Path) -> None:
-    contents, snapshot = evidence_of(run), document_names.snapshot_name(_slug(run))
+    contents, snapshot = evidence_of(run), document_names.snapshot_name(_slug(run), catalogues.Kind.BURST)
     passed: set[str] = set()
     refused: set[str] = set()
 
@@ -115,7 +115,7 @@ def test_every_leaf_of_another_versions_snapshot_is_a_sentence_or_judged(run: Pa
 
 @pytest.mark.parametrize("run", RUNS[:2], ids=_name)
 def test_every_leaf_of_a_snapshot_of_this_version_is_held_to_its_bytes(run: Path) -> None:
-    contents, snapshot = evidence_of(run), document_names.snapshot_name(_slug(run))
+    contents, snapshot = evidence_of(run), document_names.snapshot_name(_slug(run), catalogues.Kind.BURST)
     own = snapshots.Verdict.read(contents[snapshot]).snapshot.model_copy(
         update={"verifier": {"name": "burst", "version": burst.__version__}, "rules": "0.2.0"}
     )
@@ -133,7 +133,7 @@ def test_every_leaf_of_a_snapshot_of_this_version_is_held_to_its_bytes(run: Path
 @pytest.mark.parametrize("run", RUNS, ids=_name)
 def test_a_released_run_gives_the_released_verdict_in_other_words(run: Path) -> None:
     contents = evidence_of(run)
-    released = snapshots.Verdict.read(contents[document_names.snapshot_name(_slug(run))])
+    released = snapshots.Verdict.read(contents[document_names.snapshot_name(_slug(run), catalogues.Kind.BURST)])
     plan = plans.parse(contents[document_names.PLAN].decode(), source=document_names.PLAN)
 
     reached = snapshots.adjudicate_again(released.snapshot, plan, contents[document_names.PLAN], contents)
@@ -168,7 +168,7 @@ def test_a_figure_that_another_version_is_said_to_have_measured_is_refuted(tmp_p
     """The documents come before the signature: a forged figure is refuted, whoever signed."""
     run = next(path for path in RUNS if path.name == "m10_reference")
     contents = evidence_of(run)
-    snapshot = document_names.snapshot_name(_slug(run))
+    snapshot = document_names.snapshot_name(_slug(run), catalogues.Kind.BURST)
     document = json.loads(contents[snapshot])
     document["burst_load_checks"]["admit_ratio"]["value"] = 0.999
     (tmp_path / run.name).mkdir()

@@ -13,8 +13,8 @@ import pytest
 
 from burst.cli import main
 from burst.domain.basics import errors, runbooks
+from burst.domain.plan import catalogues
 from burst.domain.preflight import findings
-from burst.domain.verdict import blockers
 from burst.rehearsal import faults
 from burst.report import runbook_pages
 from tests.runbooks import pages, parsing
@@ -70,7 +70,7 @@ def wanted() -> Iterator[str]:
     """Every page there must be, as burst itself names it."""
     for code in sorted({*EXITS_THAT_ARE_NO_ERROR, *(error.exit_code for error in foreseen(errors.BurstError))}):
         yield runbooks.page_file(runbooks.PageKind.EXIT, code)
-    for blocker in blockers.TITLES:
+    for blocker in catalogues.BURST.titles:
         yield runbooks.page_file(runbooks.PageKind.BLOCKER, blocker)
     for fault in faults.FAULTS:
         yield runbooks.page_file(runbooks.PageKind.FAULT, fault)

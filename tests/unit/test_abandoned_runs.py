@@ -153,7 +153,7 @@ def test_a_superseded_controller_whose_tasks_have_all_ended_leaves_the_rest_to_i
     with pytest.raises(errors.ControllerAtWork, match="2e1b"):
         driving.drive(begin(world, tmp_path), Silent())
 
-    assert document_names.snapshot_name(world.plan.slug) not in world.store.documents
+    assert document_names.snapshot_name(world.plan.slug, world.plan.kind) not in world.store.documents
 
 
 def test_a_command_that_is_refused_because_a_controller_is_at_work_does_not_say_that_nothing_runs(

@@ -14,14 +14,14 @@ from burst.adapters.local import folder_store
 from burst.control import attempting
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import attempts, document_names
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.report import comparison, html, terminal
 from burst.wiring import attempt_places
 from tests import cases, fakes_evidence
 from tests.evidence import evidencing
 
 CONTRACT, OTHER_CONTRACT = "a" * 64, "b" * 64
-SNAPSHOT = document_names.snapshot_name("m10_f")
+SNAPSHOT = document_names.snapshot_name("m10_f", catalogues.Kind.BURST)
 
 
 def run_plan(number: int) -> plans.Plan:
@@ -215,7 +215,7 @@ def test_a_whole_run_by_other_terms_after_a_hold_says_so_beside_every_blocker_th
     def entries(contract: str) -> list[str]:
         before = [{**earlier("HOLD")[0], "contract": contract}]
         given = cases.passing().having(attempt=cases.attempt(before, contract=own))
-        return [cases.entry(given.verdict(), short)["why"] for short in plans.BLOCKERS]
+        return [cases.entry(given.verdict(), short)["why"] for short in catalogues.BURST.shorts]
 
     own = str(cases.passing().document()["contract"]["sha256"])
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.domain.basics import errors
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import blockers, gates
 from tests import cases
 
-SHORTS = st.sampled_from(plans.BLOCKERS)
+SHORTS = st.sampled_from(catalogues.BURST.shorts)
 ANSWERS = st.lists(
     st.builds(
         gates.Gate,
@@ -69,7 +69,7 @@ def test_a_blocker_is_cleared_by_passes_alone_or_carried_from_a_prior_that_clear
 ) -> None:
     plan = _plan(only)
 
-    for short, entry in zip(plans.BLOCKERS, blockers.register(plan, answers, prior), strict=True):
+    for short, entry in zip(catalogues.BURST.shorts, blockers.register(plan, answers, prior), strict=True):
         asked = [gate for gate in answers if gate.blocker == short]
         if only is None or short in only:
             clear = bool(asked) and all(gate.status is gates.GateStatus.PASS for gate in asked)
@@ -90,32 +90,34 @@ def test_one_more_answer_that_is_no_pass_never_clears(
     assert all(later.is_open for earlier, later in zip(before, after, strict=True) if earlier.is_open)
 
 
-@pytest.mark.parametrize("short", plans.BLOCKERS)
+@pytest.mark.parametrize("short", catalogues.BURST.shorts)
 @pytest.mark.parametrize("status", [gates.GateStatus.FAIL, gates.GateStatus.INVALID])
 def test_one_gate_that_does_not_pass_opens_its_blocker_and_no_other(short: str, status: gates.GateStatus) -> None:
-    answers = [_answer(each, gates.GateStatus.PASS) for each in plans.BLOCKERS] + [_answer(short, status)]
+    answers = [_answer(each, gates.GateStatus.PASS) for each in catalogues.BURST.shorts] + [_answer(short, status)]
 
     entries = blockers.register(cases.plan(), answers, None)
 
     assert [entry.blocker for entry in entries if entry.is_open] == [f"M10F-{short}"]
 
 
-@pytest.mark.parametrize("short", plans.FACT_BLOCKERS)
+@pytest.mark.parametrize("short", catalogues.BURST.asked)
 def test_a_blocker_the_plan_asks_nothing_about_is_not_evaluated_and_open(short: str) -> None:
     asked = [fact for fact in cases.plan_value()["facts"] if not fact["blocker"].endswith(short)]
-    answers = [_answer(each, gates.GateStatus.PASS) for each in plans.BLOCKERS]
+    answers = [_answer(each, gates.GateStatus.PASS) for each in catalogues.BURST.shorts]
 
-    entry = blockers.register(cases.plan(facts=asked), answers, None)[plans.BLOCKERS.index(short)]
+    entry = blockers.register(cases.plan(facts=asked), answers, None)[catalogues.BURST.shorts.index(short)]
 
     assert entry.state is blockers.BlockerState.NOT_EVALUATED
     assert entry.is_open
 
 
-@pytest.mark.parametrize("short", sorted(set(plans.BLOCKERS) - set(plans.FACT_BLOCKERS)))
+@pytest.mark.parametrize(
+    "short", sorted(set(catalogues.BURST.shorts) - set(catalogues.CATALOGUES[catalogues.Kind.BURST].asked))
+)
 def test_a_blocker_no_gate_stands_behind_is_not_evaluated_and_open(short: str) -> None:
-    answers = [_answer(each, gates.GateStatus.PASS) for each in plans.BLOCKERS if each != short]
+    answers = [_answer(each, gates.GateStatus.PASS) for each in catalogues.BURST.shorts if each != short]
 
-    entry = blockers.register(cases.plan(), answers, None)[plans.BLOCKERS.index(short)]
+    entry = blockers.register(cases.plan(), answers, None)[catalogues.BURST.shorts.index(short)]
 
     assert entry.state is blockers.BlockerState.NOT_EVALUATED
     assert entry.is_open
@@ -137,7 +139,7 @@ def test_what_is_outside_a_rerun_is_carried_as_it_stood(stood: str | None, is_op
 
 
 def test_a_rerun_without_a_prior_leaves_the_others_open() -> None:
-    answers = [_answer(each, gates.GateStatus.PASS) for each in plans.BLOCKERS]
+    answers = [_answer(each, gates.GateStatus.PASS) for each in catalogues.BURST.shorts]
 
     entries = blockers.register(_plan(["B1", "B5", "B8"]), answers, None)
 
@@ -223,16 +225,19 @@ def test_a_prior_that_cannot_be_read_surely_is_refused(changes: dict[str, Any]) 
         _states(**changes)
 
 
-@hypothesis.given(listed=st.sets(st.sampled_from(plans.BLOCKERS)), registered=st.sets(st.sampled_from(plans.BLOCKERS)))
+@hypothesis.given(
+    listed=st.sets(st.sampled_from(catalogues.BURST.shorts)),
+    registered=st.sets(st.sampled_from(catalogues.BURST.shorts)),
+)
 def test_an_id_is_cleared_only_where_list_and_register_agree(listed: set[str], registered: set[str]) -> None:
     value = {**cases.prior(*listed), "blocker_register": cases.prior(*registered)["blocker_register"]}
 
     states = blockers.prior_states(value, cases.ALL_BLOCKERS)
 
-    for short in plans.BLOCKERS:
+    for short in catalogues.BURST.shorts:
         assert (states[f"M10F-{short}"] == "cleared") is (short not in listed and short not in registered)
 
 
 def test_every_blocker_has_a_title_of_its_own() -> None:
-    assert set(blockers.TITLES) == set(plans.BLOCKERS)
-    assert all(one != other for one, other in itertools.combinations(blockers.TITLES.values(), 2))
+    assert set(catalogues.BURST.titles) == set(catalogues.BURST.shorts)
+    assert all(one != other for one, other in itertools.combinations(catalogues.BURST.titles.values(), 2))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.domain.basics import canonical
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues
 from burst.domain.verdict import blockers, contract_terms, differences, snapshots
 from burst.report import comparison, terminal
 from tests import cases
@@ -343,7 +343,7 @@ def test_terms_that_are_back_where_they_were_are_changed_no_more() -> None:
 EDITS = st.sampled_from([WEAK, WEAK, WEAK, STRONG, {}, *({**STRONG, **edit} for edit in FEWER.values())])
 NAMED = st.sampled_from([CHANGES, [], CHANGES[:1], CHANGES[1:]])
 LEFT_OUT = st.sets(st.sampled_from(["prior", "metrics", "facts", "task_result", "prior_plan"]), max_size=2)
-ONLY = st.sampled_from([("B1",), ("B1", "B4"), ("B4",), ("B7",), plans.BLOCKERS])
+ONLY = st.sampled_from([("B1",), ("B1", "B4"), ("B4",), ("B7",), catalogues.BURST.shorts])
 Step = tuple[cases.Value, list[cases.Value], set[str], tuple[str, ...]]
 STEPS = st.lists(st.tuples(EDITS, NAMED, LEFT_OUT, ONLY), min_size=1, max_size=4)
 
@@ -359,7 +359,7 @@ def _take_step(prior: bytes, step: Step) -> snapshots.Verdict:
 @hypothesis.given(steps=STEPS)
 @hypothesis.example(steps=[(WEAK, [], set(), ("B1",)), (WEAK, [], set(), ("B1", "B4"))])
 @hypothesis.example(steps=[(WEAK, CHANGES, {"metrics"}, ("B1",)), (WEAK, [], set(), ("B1",))])
-@hypothesis.example(steps=[(WEAK, [], {"prior"}, ("B1",)), (WEAK, [], set(), plans.BLOCKERS)])
+@hypothesis.example(steps=[(WEAK, [], {"prior"}, ("B1",)), (WEAK, [], set(), catalogues.BURST.shorts)])
 def test_no_sequence_of_edits_and_left_out_documents_clears_a_blocker_by_other_terms_unless_the_register_says_so(
     steps: list[Step],
 ) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from burst.control import controller
 from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names
+from burst.domain.plan import catalogues
 from burst.domain.receipts import receipts
 from burst.domain.run import journals, lifecycle
 from burst.domain.run.events import base, ending_events, launch_events, watch_events
@@ -31,7 +32,7 @@ WRITTEN = (
     document_names.task_result_name(SLUG),
     document_names.task_records_name(SLUG),
     document_names.REPORT,
-    document_names.snapshot_name(SLUG),
+    document_names.snapshot_name(SLUG, catalogues.Kind.BURST),
 )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import document_names, fact_answers, models, task_results, window_metrics
+from burst.domain.plan import catalogues
 from burst.domain.receipts import receipts
 from tests import cases
 
@@ -180,4 +181,4 @@ def test_document_names_carry_the_phase() -> None:
     assert document_names.task_result_name(slug) == "m10_f_task_result.json"
     assert document_names.metrics_name(slug) == "m10_f_receipts_window_metrics.json"
     assert document_names.facts_name(slug) == "m10_f_facts.json"
-    assert document_names.snapshot_name(slug) == "m10_f_burst_snapshot.json"
+    assert document_names.snapshot_name(slug, catalogues.Kind.BURST) == "m10_f_burst_snapshot.json"

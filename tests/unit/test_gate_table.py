@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.cli import main
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues
 from burst.domain.verdict import gate_table, rules
 from burst.report import gate_lines
 from tests import cases
@@ -18,7 +18,7 @@ from tests import cases
 def test_every_gate_has_an_invariant_a_verifier_and_a_document(version: rules.Rules) -> None:
     for question in version.questions:
         line = gate_table.find_line(question.name)
-        assert set(question.blockers) == set(line.blockers)
+        assert question.role is line.role
         assert line.invariant
         assert line.documents
         assert line.verifier.startswith("burst adjudicate --plan plan.json --")
@@ -42,7 +42,11 @@ def test_a_gate_is_answered_by_the_documents_of_its_line_alone(question: Any) ->
     whole, alone = (case.document()["gates"] for case in (cases.FULLEST, _only(cases.FULLEST, line.documents)))
 
     def answers(listed: list[cases.Value]) -> list[tuple[object, ...]]:
-        covered = [gate for gate in listed if question.covers(gate["blocker"].rpartition("-")[2], gate["name"])]
+        covered = [
+            gate
+            for gate in listed
+            if question.covers(catalogues.BURST, gate["blocker"].rpartition("-")[2], gate["name"])
+        ]
         own = [gate for gate in covered if question.name != "*" or gate["name"] in NAMES_OF_FACTS]
         return [(gate["name"], gate["status"], gate["measured"], gate["required"]) for gate in own]
 
@@ -78,7 +82,7 @@ def _case(short: str, chosen: dict[str, cases.Value | bytes | None], *, names_ru
 
 @hypothesis.settings(max_examples=200)
 @hypothesis.given(
-    short=st.sampled_from(plans.BLOCKERS),
+    short=st.sampled_from(catalogues.BURST.shorts),
     chosen=st.fixed_dictionaries({kind: st.sampled_from(values) for kind, values in SPOILED.items()}),
     names_run=st.booleans(),
 )
@@ -86,7 +90,7 @@ def test_a_blocker_of_a_rerun_rests_on_its_documents_and_on_no_other(
     short: str, chosen: dict[str, cases.Value | bytes | None], names_run: bool
 ) -> None:
     """Whatever became of the documents that the table does not name for it: they are missing, or another run's."""
-    rests_on = gate_table.list_documents(short)
+    rests_on = gate_table.list_documents(catalogues.BURST, short, takes_facts=short in catalogues.BURST.asked)
     sound: dict[str, cases.Value | bytes | None] = {kind: values[0] for kind, values in SPOILED.items()}
     others_sound = {kind: value if kind in rests_on else sound[kind] for kind, value in chosen.items()}
 
@@ -114,7 +118,10 @@ def test_a_snapshot_by_the_rules_of_0_1_0_is_judged_as_before() -> None:
 
 
 def test_the_documents_of_each_blocker() -> None:
-    table = {short: gate_table.list_documents(short) for short in plans.BLOCKERS}
+    table = {
+        short: gate_table.list_documents(catalogues.BURST, short, takes_facts=short in catalogues.BURST.asked)
+        for short in catalogues.BURST.shorts
+    }
 
     assert table["B8"] == ("task-result",)
     assert table["B2"] == table["B7"] == ("task-result", "facts")

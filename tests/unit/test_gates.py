@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from burst.domain.basics import canonical, windows
 from burst.domain.documents import fact_answers, models, task_results, window_metrics
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines, gates
 from tests import cases
@@ -196,7 +196,7 @@ def _evidence(
         answers += [gates.attempt_gate(metrics, attempt, "no attempt"), gates.clock_gate(metrics, 2.0)]
         answers += [ask(metrics) for ask in COUNT_GATES]
     asked = [gate for gate in answers if gate is not None]
-    assert all(gate.blocker == "B5" for gate in asked)
+    assert all(gate.blocker is catalogues.Role.EVIDENCE for gate in asked)
     return {gate.name: gate for gate in asked}
 
 

@@ -18,6 +18,7 @@ SECRET = "hunter2-s3cr3t"
 
 TEXT = """\
 schema: burst.plan/v1
+kind: burst
 phase: M10.F
 scope: platform_20260219T234150Z
 environment: dev
@@ -396,8 +397,9 @@ BAD = [
     ("    command: [report, --refresh]", "    command: report", "after[0].command", "a list"),
     ("    timeout: 3m", "    timeout: 0s", "after[0].timeout", "greater than 0"),
     ("    exit_code: 4", "    exit_code: four", "after[0].exit_code", "integer"),
-    ("  - blocker: M10F-B2", "  - blocker: M10F-B1", "facts[0].blocker", "M10F-B2, M10F-B6, M10F-B7"),
-    ("  - blocker: M10F-B2", "  - blocker: M10G-B2", "facts[0].blocker", "M10F-B2, M10F-B6, M10F-B7"),
+    ("  - blocker: M10F-B2", "  - blocker: M10F-B0", "facts[0].blocker", "a blocker of M10.F: M10F-B1, M10F-B2"),
+    ("  - blocker: M10F-B2", "  - blocker: M10G-B2", "facts[0].blocker", "a blocker of M10.F: M10F-B1, M10F-B2"),
+    ("kind: burst", "kind: storm", "kind", "'burst', 'window', 'soak'"),
     ("    name: publish_ambiguous", "    name: a b", "facts[0].name", "a name of letters"),
     (SQL_LINE, "    sql: 5", "facts[0].sql", "string"),
     ("    equals: 0", "    equals: [0]", "facts[0].equals", "boolean or a valid integer"),

@@ -21,7 +21,11 @@ def store(case: cases.Case) -> fakes_evidence.MemoryEvidenceStore:
     verdict = case.verdict()
     plan = canonical.encode(case.plan.document())
     return fakes_evidence.MemoryEvidenceStore(
-        {document_names.PLAN: plan, **case.contents, document_names.snapshot_name(case.plan.slug): verdict.content}
+        {
+            document_names.PLAN: plan,
+            **case.contents,
+            document_names.snapshot_name(case.plan.slug, case.plan.kind): verdict.content,
+        }
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
+from burst.domain.plan import catalogues
 from burst.domain.verdict import case_gates, differences, gates, rules, snapshots
 from tests import cases
 
@@ -19,7 +20,12 @@ def ask_duplicates(case: Any) -> Iterator[gates.Gate]:
     duplicates = case.metrics.value.counts.duplicate if case.metrics.value else None
     status = gates.GateStatus.PASS if duplicates == 0 else gates.GateStatus.FAIL
     yield gates.Gate(
-        name="no_duplicates", blocker="B2", status=status, measured=duplicates, required=0, why=f"{duplicates} counted"
+        name="no_duplicates",
+        blocker=catalogues.Role.DRIFT,
+        status=status,
+        measured=duplicates,
+        required=0,
+        why=f"{duplicates} counted",
     )
 
 
@@ -27,7 +33,7 @@ STRICTER = rules.Rules(
     version="made-up",
     questions=(
         *rules.CURRENT.questions,
-        case_gates.CaseQuestion(blockers=("B2",), name="no_duplicates", ask=ask_duplicates),
+        case_gates.CaseQuestion(role=catalogues.Role.DRIFT, name="no_duplicates", ask=ask_duplicates),
     ),
 )
 ONE_DUPLICATE = cases.passing().having(metrics=cases.metrics(counts=cases.counts(duplicate=1)))
@@ -83,11 +89,11 @@ def test_the_order_in_which_gates_are_listed_is_not_judged_and_their_answers_are
 def test_every_gate_that_is_answered_is_named_by_its_rules(version: rules.Rules) -> None:
     asked = adjudicated(cases.FULLEST, version).gates
 
-    assert all(version.names(gate.short, gate.name) for gate in asked)
+    assert all(version.names(catalogues.BURST, gate.short, gate.name) for gate in asked)
     silent = [
         question.name
         for question in version.questions
-        if not any(question.covers(gate.short, gate.name) for gate in asked)
+        if not any(question.covers(catalogues.BURST, gate.short, gate.name) for gate in asked)
     ]
     assert silent == []
 

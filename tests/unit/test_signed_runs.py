@@ -4,6 +4,7 @@ import pytest
 
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
+from burst.domain.plan import catalogues
 from burst.domain.verdict import attestations, snapshots
 from burst.evidence import signatures, verification
 from tests import fakes_evidence, fakes_journal, fakes_signing, simulation
@@ -91,7 +92,7 @@ def test_a_key_that_does_not_answer_fails_the_publication_and_resume_signs_then(
     unsigned = here(world)
     world.drive(resumed=True)
 
-    assert (unsigned.name, unsigned.exit_code) == (document_names.unpublished_name("m10_f"), 3)
+    assert (unsigned.name, unsigned.exit_code) == (document_names.unpublished_name("m10_f", catalogues.Kind.BURST), 3)
     assert "NotSigned" in unsigned.why
     assert signer.signed == 1
     assert holds(world, signer)

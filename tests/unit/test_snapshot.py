@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues
 from burst.domain.verdict import baselines, snapshots
 from burst.domain.verdict import cases as given_cases
 from tests import cases
 
 GOLDEN_SECONDS = 1366.095
-SINCE_0_2_0 = {*("rules", "contract", "attempt", "command_line", "hold"), *("deliveries", "duplicates", "driver")}
+SINCE_0_2_0 = {
+    "kind",
+    *("rules", "contract", "attempt", "command_line", "hold"),
+    *("deliveries", "duplicates", "driver"),
+}
 """The fields that burst 0.1.0 did not write."""
 INLINE = {"admits": 50100, "seconds": 7180, "source": "M10.E"}
 
@@ -60,7 +64,7 @@ def test_the_golden_rerun_to_the_last_digit() -> None:
 def test_the_golden_rerun_touches_only_what_it_names() -> None:
     verdict = golden().verdict()
 
-    states = {short: cases.entry(verdict, short)["state"] for short in plans.BLOCKERS}
+    states = {short: cases.entry(verdict, short)["state"] for short in catalogues.BURST.shorts}
     assert {short for short, state in states.items() if state == "carried"} == {"B2", "B3", "B4", "B6", "B7", "B9"}
     assert states["B5"] == states["B8"] == "cleared"
 
@@ -110,7 +114,7 @@ def test_the_snapshot_says_what_its_schema_promises() -> None:
 # What is missing
 
 
-EVERYTHING = frozenset(plans.BLOCKERS)
+EVERYTHING = frozenset(catalogues.BURST.shorts)
 
 
 @pytest.mark.parametrize(
@@ -293,7 +297,7 @@ def test_a_trap_opens_exactly_its_blockers(spoiled: dict[str, Any], opened: set[
     assert verdict.snapshot.exit_code == 3
 
 
-@pytest.mark.parametrize("short", plans.FACT_BLOCKERS)
+@pytest.mark.parametrize("short", catalogues.BURST.asked)
 def test_an_answer_to_a_question_the_plan_never_asked_clears_nothing(short: str) -> None:
     asked = [fact for fact in cases.plan_value()["facts"] if not fact["blocker"].endswith(short)]
 
@@ -602,7 +606,10 @@ FACTS = _variants(
 )
 BASELINES = _variants(cases.baseline(), cases.baseline(max_age_seconds=60), cases.baseline_value())
 PRIORS = _variants(
-    cases.prior(*plans.BLOCKERS), cases.prior("B1", "B5", "B8"), cases.prior("B1"), cases.prior("B1", phase="M10.G")
+    cases.prior(*catalogues.BURST.shorts),
+    cases.prior("B1", "B5", "B8"),
+    cases.prior("B1"),
+    cases.prior("B1", phase="M10.G"),
 )
 PLANS = tuple(
     cases.plan(**changes)
@@ -610,7 +617,10 @@ PLANS = tuple(
         {},
         {"facts": []},
         {"facts": cases.plan_value()["facts"][1:2]},
-        *({"rerun": cases.rerun(*only)} for only in (["B1"], ["B1", "B5", "B8"], ["B6"], ["B4", "B9"], plans.BLOCKERS)),
+        *(
+            {"rerun": cases.rerun(*only)}
+            for only in (["B1"], ["B1", "B5", "B8"], ["B6"], ["B4", "B9"], catalogues.BURST.shorts)
+        ),
         {"rerun": cases.rerun("B1", prior="s3://bucket/prior.json")},
     )
 )

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from burst.domain.plan import catalogues
+
 PLAN = "plan.json"
 JOURNAL = "journal.jsonl"
 SNAPSHOT_SCHEMA: Final = "burst.snapshot/v1"
@@ -30,6 +32,7 @@ PRUNED = "pruned.json"
 PINNED = "pinned"
 """A file of this name beside the documents of a run keeps it from being pruned."""
 _SERVICES, _SERVICES_BACK = ".json", ".back.json"
+_SNAPSHOT = "_snapshot"
 
 
 def task_result_name(slug: str) -> str:
@@ -73,9 +76,26 @@ def adjudicated_names(slug: str) -> tuple[str, ...]:
     return *(name(slug) for name in own), BASELINE, PRIOR, PRIOR_PLAN
 
 
-def snapshot_name(slug: str) -> str:
+def snapshot_name(slug: str, kind: catalogues.Kind) -> str:
     """The snapshot: written last, its existence is the commit."""
-    return f"{slug}_burst_snapshot.json"
+    return f"{slug}_{kind}{_SNAPSHOT}.json"
+
+
+def is_snapshot_name(name: str) -> bool:
+    """Whether a document is the snapshot of a phase, of any kind."""
+    return find_snapshot_slug(name) is not None
+
+
+def find_snapshot_slug(name: str) -> str | None:
+    """The slug in the name of a snapshot, of any kind; None where the name is of no snapshot."""
+    endings = (snapshot_name("", kind) for kind in catalogues.Kind)
+    return next((name.removesuffix(ending) for ending in endings if name.endswith(ending)), None)
+
+
+def find_unpublished_slug(name: str) -> str | None:
+    """The slug in the name of a document that speaks for a snapshot; None where the name is of none."""
+    endings = (unpublished_name("", kind) for kind in catalogues.Kind)
+    return next((name.removesuffix(ending) for ending in endings if name.endswith(ending)), None)
 
 
 def services_name(execution_id: str) -> str:
@@ -95,11 +115,11 @@ def runs_with_services(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(execution_id for execution_id in kept if execution_id not in restored)
 
 
-def signature_name(slug: str) -> str:
+def signature_name(slug: str, kind: catalogues.Kind) -> str:
     """The signature over the snapshot and every document it names, where the plan asks for one."""
-    return f"{slug}_burst_snapshot.dsse.json"
+    return f"{slug}_{kind}{_SNAPSHOT}.dsse.json"
 
 
-def unpublished_name(slug: str) -> str:
+def unpublished_name(slug: str, kind: catalogues.Kind) -> str:
     """Speaks for the snapshot in the run's own folder while its publication has failed; published nowhere."""
-    return f"{slug}_burst_snapshot.unpublished.json"
+    return f"{slug}_{kind}{_SNAPSHOT}.unpublished.json"

@@ -17,14 +17,12 @@ import pydantic
 import yaml
 
 from burst.domain.basics import errors, instants, naming
-from burst.domain.plan import field_types, plan_problems, yaml_lines
+from burst.domain.plan import catalogues, field_types, gate_names, plan_problems, yaml_lines
 from burst.domain.receipts import count_costs, receipt_table, receipts
 from burst.domain.tasks import launch_rates
 
 SCHEMA = "burst.plan/v1"
 PlanError = yaml_lines.PlanError
-BLOCKERS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9")
-FACT_BLOCKERS = ("B2", "B6", "B7")
 LEAST_OFFERED = 0.99
 MOST_BUCKETS = 20_000
 MOST_STOP_SIGNS = 20
@@ -426,7 +424,9 @@ class GatesSection(Section):
     """The figures that a burst must reach. A reference run, whose rate becomes a baseline, has no multiplier."""
 
     multiplier: Annotated[float, pydantic.Field(gt=0)] | None = None
-    admit_ratio: Annotated[float, pydantic.Field(gt=0, le=1)]
+    admit_ratio: Annotated[
+        float | None, pydantic.Field(gt=0, le=1, description="Required of kind burst, and asked only where it is set.")
+    ] = None
     offered_load: Annotated[float, pydantic.Field(gt=0, le=1)] | None = None
     latency_p95_ms: Annotated[float, pydantic.Field(gt=0)] | None = None
     latency_p99_ms: Annotated[float, pydantic.Field(gt=0)] | None = None
@@ -479,7 +479,7 @@ class QuestionSection(Section):
 
 
 class FactSection(QuestionSection):
-    """One question behind B2, B6 or B7, and the answer that clears it."""
+    """One question behind a blocker, and the answer that clears it."""
 
     blocker: str
     name: field_types.Name
@@ -671,6 +671,10 @@ class Plan(Section):
     """A whole plan, valid by construction. `execution_id` is set once the plan is resolved for a run."""
 
     schema_: Annotated[Literal["burst.plan/v1"], pydantic.Field(alias="schema")]
+    kind: Annotated[
+        catalogues.Kind,
+        pydantic.Field(strict=False, description="The kind of the phase: it says which blockers there are."),
+    ] = catalogues.Kind.BURST
     phase: Annotated[str, pydantic.Field(pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,3}$")]
     scope: field_types.Name
     environment: Literal["local", "dev", "ci", "staging", "pilot", "prod"]
@@ -740,11 +744,16 @@ class Plan(Section):
         if self.receipts.bucket < shortest:
             why = f"{MOST_BUCKETS} buckets are the most a window is counted in"
             raise field_types.Misfit(("receipts", "bucket"), f"at least {instants.duration_text(shortest)}: {why}")
-        allowed = [self.blocker(short) for short in FACT_BLOCKERS]
+        self._refuse_unfit_kind()
         for index, fact in enumerate(self.facts):
-            if fact.blocker not in allowed:
+            if fact.blocker not in self.blockers:
                 raise field_types.Misfit(
-                    ("facts", index, "blocker"), f"a blocker that takes facts: {', '.join(allowed)}"
+                    ("facts", index, "blocker"), f"a blocker of {self.phase}: {', '.join(self.blockers)}"
+                )
+            asked_first = self.kind is catalogues.Kind.BURST and fact.blocker in map(self.blocker, self.catalogue.asked)
+            if fact.name in gate_names.GATE_NAMES and not asked_first:  # released plans gave those any name
+                raise field_types.Misfit(
+                    ("facts", index, "name"), f"another name: {fact.name} is a gate of burst's own"
                 )
         for index, named in enumerate(self.rerun.only if self.rerun else []):
             if named not in self.blockers:
@@ -752,6 +761,11 @@ class Plan(Section):
                     ("rerun", "only", index), f"a blocker of {self.phase}: {', '.join(self.blockers)}"
                 )
         return self
+
+    def _refuse_unfit_kind(self) -> None:
+        """Raises where a key that the kind needs is left out."""
+        if self.kind is catalogues.Kind.BURST and self.gates.admit_ratio is None:
+            raise field_types.Misfit(("gates", "admit_ratio"), "this key is required of kind burst")
 
     def _refuse_unfit_services(self) -> None:
         """Raises where services do not fit the target, or two of them have one name."""
@@ -793,14 +807,26 @@ class Plan(Section):
         """The phase's group, as S3 places and execution ids spell it: `m10`."""
         return self.phase.lower().split(".")[0]
 
-    def blocker(self, short: str) -> str:
-        """The phase's id of a blocker: `B1` is `M10F-B1`."""
-        return f"{self.phase.replace('.', '')}-{short}"
+    @property
+    def catalogue(self) -> catalogues.Catalogue:
+        """The blockers of the plan's kind."""
+        return catalogues.CATALOGUES[self.kind]
+
+    def blocker(self, behind: catalogues.Role | str) -> str:
+        """The phase's id of the blocker of a role, or of a short id: `B1` is `M10F-B1`."""
+        return f"{self.phase.replace('.', '')}-{self.catalogue.find_short(behind)}"
+
+    @property
+    def fact_shorts(self) -> tuple[str, ...]:
+        """The short ids of the blockers that take facts: those that rest on them, and those that a fact names."""
+        named = {fact.blocker for fact in self.facts}
+        shorts = self.catalogue.shorts
+        return tuple(short for short in shorts if short in self.catalogue.asked or self.blocker(short) in named)
 
     @property
     def blockers(self) -> tuple[str, ...]:
         """Every blocker id of the phase, in order."""
-        return tuple(self.blocker(short) for short in BLOCKERS)
+        return tuple(self.blocker(short) for short in self.catalogue.shorts)
 
     def reaper(self, account: str) -> ReaperSection:
         """The reaper that the plan names, or the environment's, under the name that burst's infrastructure gives it."""
@@ -827,8 +853,12 @@ class Plan(Section):
         )
 
     def document(self) -> dict[str, Any]:
-        """The plan as `plan.json` holds it: JSON values only, no secret (plans hold references)."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        """The plan as `plan.json` holds it: JSON values only, no secret (plans hold references).
+
+        The kind is left out where it is burst, as in every plan of burst 0.1.0.
+        """
+        value = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return {key: part for key, part in value.items() if (key, part) != ("kind", catalogues.Kind.BURST)}
 
 
 def names_key(words: str) -> bool:

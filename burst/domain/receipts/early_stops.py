@@ -32,7 +32,8 @@ _ROUNDING = 1e-12
 class EarlyStopTerms:
     """The promises of a burst that early stop needs. `offered_per_second` None: no rate is declared."""
 
-    admit_ratio: float
+    admit_ratio: float | None
+    """None: the plan asks for none."""
     window_seconds: float
     min_window_seconds: float
     """The shortest window that passes: tasks whose source is spent end before the declared one does."""
@@ -136,9 +137,9 @@ def capital(polls: Sequence[Poll], terms: EarlyStopTerms) -> float | None:
     (Waudby-Smith and Ramdas, arXiv:2010.09686; Ville's inequality bounds P(ever K >= 1/alpha) by alpha). C bounds a
     poll's receipts; a poll above it makes the test not evaluable.
     """
-    if terms.offered_per_second is None or not polls:
-        return None
     r = terms.admit_ratio
+    if r is None or terms.offered_per_second is None or not polls:
+        return None
     longest = max(poll.seconds for poll in polls)
     cap = 1.5 * terms.offered_per_second * longest + 1
     if any(poll.counts.decided > cap for poll in polls):
@@ -159,7 +160,8 @@ def find_reason_to_stop(polls: Sequence[Poll], elapsed_seconds: float, terms: Ea
     """Why the burst cannot pass any more, None while it can or may."""
     counts = sum((poll.counts for poll in polls), receipts.Counts())
     further = further_receipts(terms, counts.total)
-    if further is not None and ratio_impossible(counts, further, terms.admit_ratio):
+    ratio = terms.admit_ratio
+    if further is not None and ratio is not None and ratio_impossible(counts, further, ratio):
         return Hopeless(
             rule="ratio-impossible",
             detail=f"{counts.duplicate} of {counts.decided} receipts are DUPLICATE and at most {further} can follow",

@@ -65,7 +65,7 @@ class Signature(models.Model):
 
 
 class Envelope(models.Model):
-    """`{slug}_burst_snapshot.dsse.json`: a DSSE envelope."""
+    """`{slug}_{kind}_snapshot.dsse.json`: a DSSE envelope."""
 
     payload: str
     payload_type: Annotated[

@@ -12,23 +12,14 @@ from enum import StrEnum
 
 from burst.domain.basics import errors
 from burst.domain.documents import document_names
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import gate_table, gates
 
-TITLES = {
-    "B1": "profile not achieved",
-    "B2": "semantic drift",
-    "B3": "evidence publication failed",
-    "B4": "dependency snapshot or plan invalid",
-    "B5": "baseline or required evidence missing, unreadable or not attempt-scoped",
-    "B6": "scope mismatch or unresolved publish ambiguity",
-    "B7": "lag or checkpoint unstable",
-    "B8": "runtime budget breached or stop not proven",
-    "B9": "task execution failed",
-}
-
-_COUNTED = ("B1", "B9")
-"""Blockers whose gates are answered from the counts of the window."""
+Role = catalogues.Role
+_COUNTED = (Role.PROFILE, Role.EXECUTION, Role.CONTIGUITY, Role.OUTCOME)
+"""The roles whose gates are answered from the counts of the window."""
+_COHERENCE = (gates.RUN_SCOPE, gates.FACTS_SCOPE)
+"""The gates that say of which run the documents are: they are asked of every plan, and clear nothing alone."""
 
 
 _NEVER_CARRIED = (gates.STOP_PROVEN, gates.SERVICES_BACK, gates.NOT_HALTED, gates.SAME_CONTRACT)
@@ -149,14 +140,14 @@ def register(
     plan: plans.Plan, answers: Sequence[gates.Gate], prior: Prior | None, note: TermsNote | None = None
 ) -> tuple[BlockerEntry, ...]:
     """The state of every blocker of the phase, from the gates' answers and the prior snapshot."""
-    return tuple(_entry(plan, short, answers, prior, note or TermsNote()) for short in plans.BLOCKERS)
+    return tuple(_entry(plan, short, answers, prior, note or TermsNote()) for short in plan.catalogue.shorts)
 
 
 def _entry(
     plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: Prior | None, note: TermsNote
 ) -> BlockerEntry:
     blocker = plan.blocker(short)
-    own_answers = [gate for gate in answers if gate.blocker == short]
+    own_answers = [gate for gate in answers if plan.catalogue.find_short(gate.blocker) == short]
     own_answers += _answers_outside(plan, short, answers)
     own_answers += _answers_of_contract(plan, short, answers, prior)
     failing = [gate for gate in own_answers if not gate.passed]
@@ -164,7 +155,7 @@ def _entry(
     entry = functools.partial(
         BlockerEntry,
         blocker=blocker,
-        title=TITLES[short],
+        title=plan.catalogue.titles[short],
         gates=tuple(gate.name for gate in own_answers),
         failing=tuple(gate.name for gate in failing),
     )
@@ -173,7 +164,7 @@ def _entry(
     if failing:
         return entry(state=BlockerState.OPEN, is_open=True, why=why)
     if not _asked_enough(short, own_answers, plan):
-        return entry(state=BlockerState.NOT_EVALUATED, is_open=True, why="the plan declares no fact for it")
+        return entry(state=BlockerState.NOT_EVALUATED, is_open=True, why=_explain_silence(plan))
     why = "; ".join(filter(None, [why, note.words]))
     return entry(state=BlockerState.CLEARED, is_open=False, why=why, note=note)
 
@@ -211,21 +202,23 @@ def _tell(answers: Sequence[gates.Gate]) -> str:
 def _answers_outside(plan: plans.Plan, short: str, answers: Sequence[gates.Gate]) -> list[gates.Gate]:
     """Answers of blockers outside a rerun which say that the documents behind this blocker are not of this attempt.
 
-    A carried B5 or B6 speaks of the prior attempt: without this, the counts of another run or day would clear B1. An
-    answer counts where a document is at fault on which this blocker rests.
+    A carried blocker of evidence or scope speaks of the prior attempt: without this, the counts of another run or day
+    would clear the blocker of the profile. An answer counts where a document is at fault on which this blocker rests.
     """
     only = plan.rerun.only if plan.rerun else plan.blockers
     if plan.blocker(short) not in only:
         return []
     outside = [gate for gate in answers if plan.blocker(gate.blocker) not in only]
-    rests_on = {gate_table.find_name(kind, plan.slug) for kind in gate_table.list_documents(short)}
+    takes_facts = short in plan.fact_shorts
+    documents = gate_table.list_documents(plan.catalogue, short, takes_facts=takes_facts)
+    rests_on = {gate_table.find_name(kind, plan.slug) for kind in documents}
     outside = [gate for gate in outside if not gate.at_fault or rests_on.intersection(gate.at_fault)]
     needed = {gates.RUN_SCOPE}
-    if short in _COUNTED:
+    if short in map(plan.catalogue.find_short, _COUNTED):
         needed |= gates.COUNTS_SOUND
-    if short in plans.FACT_BLOCKERS:
+    if takes_facts:
         needed |= {gates.FACTS_SCOPE}
-    refreshed = gates.AFTER if short in plans.FACT_BLOCKERS else None
+    refreshed = gates.AFTER if takes_facts else None
     return [
         gate
         for gate in outside
@@ -238,16 +231,24 @@ def _answers_of_contract(
 ) -> list[gates.Gate]:
     """The gate of the contract behind a blocker of the rerun other than its own, where other terms open that.
 
-    A rerun that names no prior by digest, and is given none, has no terms to be compared with: its B4 is open for that.
+    A rerun that names no prior by digest, and is given none, has no terms to be compared with: the blocker of its
+    dependencies is open for that.
     """
     rerun = plan.rerun
     if rerun is None or plan.blocker(short) not in rerun.only or (prior is None and rerun.prior_sha256 is None):
         return []
-    contract = [gate for gate in answers if gate.name == gates.SAME_CONTRACT and gate.blocker != short]
+    contract = [gate for gate in answers if gate.name == gates.SAME_CONTRACT]
+    contract = [gate for gate in contract if plan.catalogue.find_short(gate.blocker) != short]
     return [gate for gate in contract if not gate.passed]
 
 
 def _asked_enough(short: str, answers: Sequence[gates.Gate], plan: plans.Plan) -> bool:
-    """B2, B6 and B7 rest on what the plan asks: an answer nobody asked for may open them, and never clears them."""
-    declared = short not in plans.FACT_BLOCKERS or any(fact.blocker == plan.blocker(short) for fact in plan.facts)
-    return declared and bool(answers)
+    """Some blockers rest on what the plan asks: an answer nobody asked for may open them, and never clears them."""
+    declared = short not in plan.catalogue.asked or any(fact.blocker == plan.blocker(short) for fact in plan.facts)
+    by_gate = any(isinstance(gate.blocker, Role) and gate.name not in _COHERENCE for gate in answers)
+    return bool(answers) and (declared or by_gate)
+
+
+def _explain_silence(plan: plans.Plan) -> str:
+    """Why a blocker is not evaluated."""
+    return "the plan declares no fact" + (" for it" if plan.kind is catalogues.Kind.BURST else " and no gate for it")

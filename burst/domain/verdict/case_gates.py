@@ -11,7 +11,7 @@ from typing import Any
 
 from burst.domain.basics import instants
 from burst.domain.documents import fact_answers, holding, preflight_results, window_metrics
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import cases, contracts, gates, load_gates, released_gates
 
 Ask = Callable[[cases.Case], Iterable[gates.Gate]]
@@ -19,19 +19,20 @@ Ask = Callable[[cases.Case], Iterable[gates.Gate]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseQuestion:
-    """One question of a rules version: the blockers it may stand behind, the name of its gate, and how it is asked.
+    """One question of a rules version: the role of its blocker, the name of its gate, and how it is asked.
 
-    A name that ends in `*` stands for every name the plan puts there.
+    A name that ends in `*` stands for every name the plan puts there. Without a role it stands behind any blocker that
+    the plan names.
     """
 
-    blockers: tuple[str, ...]
+    role: catalogues.Role | None
     name: str
     ask: Ask
 
-    def covers(self, blocker: str, name: str) -> bool:
-        """Whether a gate, by the short id of its blocker and its name, is one of this question."""
+    def covers(self, catalogue: catalogues.Catalogue, short: str, name: str) -> bool:
+        """Whether a gate, by the short id of its blocker and its name, is one of this question in a kind of phase."""
         named = name.startswith(self.name[:-1]) if self.name.endswith("*") else name == self.name
-        return named and blocker in self.blockers
+        return named and (self.role is None or catalogue.find_short(self.role) == short)
 
 
 def ask_multiplier(case: cases.Case) -> Iterator[gates.Gate]:
@@ -82,8 +83,9 @@ def _explain_lack(case: cases.Case, gate: gates.Gate) -> gates.Gate:
 
 
 def ask_admit_ratio(case: cases.Case) -> Iterator[gates.Gate]:
-    """Always asked."""
-    yield gates.admit_ratio_gate(case.metrics.value, case.plan.gates.admit_ratio)
+    """Asked where the plan sets it, as each plan of kind burst does."""
+    if case.plan.gates.admit_ratio is not None:
+        yield gates.admit_ratio_gate(case.metrics.value, case.plan.gates.admit_ratio)
 
 
 def ask_publication(case: cases.Case) -> Iterator[gates.Gate]:
@@ -92,7 +94,7 @@ def ask_publication(case: cases.Case) -> Iterator[gates.Gate]:
     unreadable = [document for document in documents if document.unreadable]
     yield gates.Gate(
         name="evidence_readable",
-        blocker="B3",
+        blocker=catalogues.Role.PUBLICATION,
         status=gates.GateStatus.INVALID if unreadable else gates.GateStatus.PASS,
         measured=len(documents) - len(unreadable),
         required=len(documents),
@@ -108,7 +110,7 @@ def ask_dependencies(case: cases.Case) -> Iterator[gates.Gate]:
     rerun = case.plan.rerun is not None
     yield gates.Gate(
         name="dependencies",
-        blocker="B4",
+        blocker=catalogues.Role.DEPENDENCY,
         status=gates.GateStatus.INVALID if problem else gates.GateStatus.PASS,
         measured=None,
         required=None,
@@ -217,7 +219,7 @@ def _strange_facts(case: cases.Case) -> str:
 
 def _fact_blockers(plan: plans.Plan) -> dict[str, str]:
     """The phase's ids of the blockers that take facts, each with its short id."""
-    return {plan.blocker(short): short for short in plans.FACT_BLOCKERS}
+    return {plan.blocker(short): short for short in plan.fact_shorts}
 
 
 def ask_facts(case: cases.Case) -> Iterator[gates.Gate]:

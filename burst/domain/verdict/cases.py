@@ -21,7 +21,7 @@ from burst.domain.documents import (
     task_results,
     window_metrics,
 )
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import baselines, blockers, contract_terms
 
 VERIFIER = {"name": "burst", "version": burst.__version__}
@@ -213,6 +213,9 @@ def usable_prior(plan: plans.Plan, prior: CaseDocument[dict[str, Any]]) -> tuple
         return None, f"the prior snapshot has schema {schema!r}; allowed: {allowed}"
     if phase != plan.phase:
         return None, f"the prior snapshot is of phase {phase!r}, not {plan.phase}"
+    kind = prior.value.get("kind", catalogues.Kind.BURST.value)
+    if kind != plan.kind:
+        return None, f"the prior snapshot is of kind {kind!r}, not {plan.kind}: its blockers mean something else"
     if not isinstance(execution_id, str):
         return None, "the prior snapshot does not say of which run it is"
     try:

@@ -20,8 +20,8 @@ from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines, load_gates
 
-KIND = "burst"
-"""The kind of phase; there is no other yet."""
+KIND = "kind"
+"""The kind of the phase. No kind asks as much as another: each has blockers of its own."""
 RULES, BASELINE = "rules", "baseline"
 GRACE, BUCKET, MAX_AGE = "budget.stop_grace", "receipts.bucket", "baseline.max_age"
 TIME_UNIT = "receipts.time_unit"
@@ -37,7 +37,7 @@ _DURATIONS = frozenset(
 )
 """The terms in seconds."""
 _FROM_PLAN = (
-    *("kind", "gates", "budget", "target", "layers", "load", "receipts"),
+    *(KIND, "gates", "budget", "target", "layers", "load", "receipts"),
     *("facts", STOP_WHEN, SERVICES, "before", "after", "evidence"),
 )
 """The first words of every term that a plan states."""
@@ -92,7 +92,7 @@ def from_plan(plan: plans.Plan, rules: str, baseline: baselines.Baseline | None)
 
 def _state_plan(plan: plans.Plan) -> dict[str, Any]:
     budget, target, counted = plan.budget, plan.target, plan.receipts
-    stated: dict[str, Any] = {"phase": plan.phase, "kind": KIND}
+    stated: dict[str, Any] = {"phase": plan.phase, KIND: plan.kind.value}
     limits = plan.gates.model_dump(exclude_none=True, exclude={"warn_at"}) | {"offered_load": plan.gates.least_offered}
     stated |= {f"gates.{name}": value for name, value in limits.items()}
     stated |= {"budget.max": budget.max, "budget.min_window": budget.min_window, GRACE: budget.stop_grace}
@@ -296,7 +296,7 @@ _AT_MOST = frozenset(
     }
 )
 """The terms of which more, or no limit at all, is weaker."""
-_NO_STRENGTH = frozenset({RULES, "phase", "kind"})
+_NO_STRENGTH = frozenset({RULES, "phase"})
 """The terms that are neither weaker nor stronger than others."""
 _TIGHTENED_FREELY = (GRACE, BUCKET, MAX_AGE, RATE, SOURCE, f"{STOP_WHEN}.", f"{SERVICES}.")
 """The terms that are tuning too: a rerun that makes them stricter, or adds one, need not name it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from burst.domain.basics import canonical
 from burst.domain.documents import document_names
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import baselines, cases, contract_terms, gates
 
 
@@ -115,7 +115,7 @@ def _read_prior_plan(case: cases.Case) -> tuple[plans.Plan | None, str]:
 def same_contract_gate(contract: Contract) -> gates.Gate:
     """Whether a rerun is judged by its prior's terms, or by changed ones that its plan names."""
     question = gates.GateQuestion(
-        name=gates.SAME_CONTRACT, blocker="B4", required=0, comparison=gates.Comparison.EQUALS
+        name=gates.SAME_CONTRACT, blocker=catalogues.Role.DEPENDENCY, required=0, comparison=gates.Comparison.EQUALS
     )
     comparison = contract.comparison
     if comparison is None:

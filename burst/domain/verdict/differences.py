@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from burst.domain.basics import canonical
 from burst.domain.documents import document_names, models
+from burst.domain.plan import catalogues
 from burst.domain.verdict import contract_terms, gates, snapshot_sections, snapshots
 
 BaselineState = Literal["new", "unchanged", "updated", "absent"]
@@ -46,6 +47,8 @@ class GateChange:
     blocker: str
     before: snapshot_sections.GateEntry | None
     after: snapshot_sections.GateEntry | None
+    asked_at_fault: bool = False
+    """Whether it is asked only where the documents give a reason (`_ASKED_AT_FAULT`)."""
 
     @property
     def state(self) -> BaselineState:
@@ -59,7 +62,7 @@ class GateChange:
     @property
     def turn(self) -> Literal["regressed", "fixed", "lost"] | None:
         """Whether it passes no longer, or at last, or is asked no more."""
-        if self.after is None and (self.blocker, self.name) not in _ASKED_AT_FAULT:
+        if self.after is None and not self.asked_at_fault:
             return "lost"
         passed_before, passes_now = _passes(self.before), _passes(self.after)
         if passed_before == passes_now:
@@ -92,14 +95,19 @@ class GateChange:
 
 
 _FAULTS_OF_COUNTS = ("bound_as_said", "settled", "none_vanished", "known_decisions", "buckets_add_up")
-_ASKED_AT_FAULT = frozenset(
-    {
-        *(("B5", name) for name in _FAULTS_OF_COUNTS),
-        *(("B4", gates.SAME_CONTRACT), ("B6", gates.FACTS_SCOPE), ("B3", "published")),
-    }
+_ASKED_AT_FAULT = (
+    *((catalogues.Role.EVIDENCE, name) for name in _FAULTS_OF_COUNTS),
+    *((catalogues.Role.DEPENDENCY, gates.SAME_CONTRACT), (catalogues.Role.SCOPE, gates.FACTS_SCOPE)),
+    (catalogues.Role.PUBLICATION, "published"),
 )
-"""The gates, by blocker and name, that are asked only where the documents give a reason: a fault of the counts, a
-rerun, facts. A fact of a plan may have any name."""
+"""The gates, by role and name, that are asked only where the documents give a reason: a fault of the counts, a rerun,
+facts. A fact of a plan may have any name."""
+
+
+def _list_asked_at_fault(kind: catalogues.Kind) -> frozenset[tuple[str, str]]:
+    """Those gates, by the short id of their blocker in this kind of phase, and their name."""
+    catalogue = catalogues.CATALOGUES[kind]
+    return frozenset((catalogue.find_short(role), name) for role, name in _ASKED_AT_FAULT)
 
 
 def _answer(gate: snapshot_sections.GateEntry) -> dict[str, models.Value]:
@@ -176,8 +184,15 @@ def _read_terms(snapshot: snapshots.Snapshot) -> contract_terms.Terms:
 def _compare_gates(before: snapshots.Snapshot, after: snapshots.Snapshot) -> tuple[GateChange, ...]:
     gates_before = {(gate.short, gate.name): gate for gate in before.gates}
     gates_after = {(gate.short, gate.name): gate for gate in after.gates}
+    at_fault = _list_asked_at_fault(after.kind)
     return tuple(
-        GateChange(name=key[1], blocker=key[0], before=gates_before.get(key), after=gates_after.get(key))
+        GateChange(
+            name=key[1],
+            blocker=key[0],
+            before=gates_before.get(key),
+            after=gates_after.get(key),
+            asked_at_fault=key in at_fault,
+        )
         for key in dict.fromkeys([*gates_after, *gates_before])
     )
 
@@ -191,6 +206,7 @@ def _inputs(snapshot: snapshots.Snapshot) -> dict[str, models.Value]:
     baseline, prior, target = snapshot.baseline_extract, snapshot.source_snapshot_refs.prior, snapshot.burst_target
     return {
         "phase": snapshot.phase,
+        "kind": snapshot.kind.value,
         "scope": snapshot.platform_run_id,
         "target.ingest_multiplier": target.ingest_multiplier,
         "target.duration_minutes": target.duration_minutes,

@@ -1,4 +1,6 @@
-"""The table of gates: which invariant each one holds, by which documents it is answered, and which blocker rests on it.
+"""The table of gates: which invariant each one holds, by which documents it is answered, and which role it has.
+
+The catalogue of the plan's kind says which blocker stands for a role (`catalogues`).
 
 A blocker rests on the documents of its gates and on no other. So one that is missing, or is another run's, opens the
 blockers that rest on it alone. `burst schema gates` prints the table.
@@ -8,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from burst.domain.documents import document_names
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues
 from burst.domain.verdict import gates, load_gates
 
 TASK_RESULT, METRICS, FACTS, PREFLIGHT = "task-result", "metrics", "facts", "preflight"
@@ -18,15 +20,23 @@ KINDS = (TASK_RESULT, TASK_RECORDS, METRICS, LOAD, FACTS, BASELINE, PRIOR, PRIOR
 """The kinds of documents beside the plan, each as `burst adjudicate` names its option."""
 
 
+Role = catalogues.Role
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateLine:
     """One gate of the table. A name that ends in `*` stands for every name that the plan puts there."""
 
     name: str
-    blockers: tuple[str, ...]
+    role: Role | None
+    """None: it stands behind the blocker that the plan names."""
     invariant: str
     documents: tuple[str, ...]
     """The kinds of documents that answer it, beside the plan."""
+
+    def stands_behind(self, catalogue: catalogues.Catalogue, short: str, *, takes_facts: bool) -> bool:
+        """Whether it stands behind a blocker of a kind; `takes_facts`: whether facts do."""
+        return takes_facts if self.role is None else catalogue.find_short(self.role) == short
 
     @property
     def verifier(self) -> str:
@@ -35,57 +45,63 @@ class GateLine:
         return f"burst adjudicate --plan {document_names.PLAN}{options}"
 
 
-def _line(blocker: str, name: str, invariant: str, *documents: str) -> GateLine:
-    return GateLine(name=name, blockers=(blocker,), invariant=invariant, documents=documents)
+def _line(role: Role | None, name: str, invariant: str, *documents: str) -> GateLine:
+    return GateLine(name=name, role=role, invariant=invariant, documents=documents)
 
 
 GATES = (
     _line(
-        *("B1", "achieved_multiplier", "admits a second reach the multiple of the baseline"),
+        *(Role.PROFILE, "achieved_multiplier", "admits a second reach the multiple of the baseline"),
         *(METRICS, BASELINE, TASK_RESULT),
     ),
-    _line("B1", "duration_seconds", "the load lasted the shortest window that passes", METRICS, TASK_RESULT, LOAD),
-    _line("B1", "admit_ratio", "enough of the decided receipts are ADMIT", METRICS),
-    *(_line("B1", name, "answers keep the limit that the plan sets", LOAD) for name in load_gates.ANSWER_GATES),
-    _line("B3", "evidence_readable", "every document that is there was read back", *KINDS),
-    _line("B4", "dependencies", "the prior can be rested on, and preflight did not refuse", PRIOR, PREFLIGHT),
     _line(
-        *("B4", gates.SAME_CONTRACT, "a rerun is judged by its prior's terms, or by changes that its plan names"),
+        Role.PROFILE, "duration_seconds", "the load lasted the shortest window that passes", METRICS, TASK_RESULT, LOAD
+    ),
+    _line(Role.PROFILE, "admit_ratio", "enough of the decided receipts are ADMIT", METRICS),
+    *(_line(Role.PROFILE, name, "answers keep the limit that the plan sets", LOAD) for name in load_gates.ANSWER_GATES),
+    _line(Role.PUBLICATION, "evidence_readable", "every document that is there was read back", *KINDS),
+    _line(
+        Role.DEPENDENCY, "dependencies", "the prior can be rested on, and preflight did not refuse", PRIOR, PREFLIGHT
+    ),
+    _line(
+        *(
+            Role.DEPENDENCY,
+            gates.SAME_CONTRACT,
+            "a rerun is judged by its prior's terms, or by changes that its plan names",
+        ),
         *(PRIOR, PRIOR_PLAN, BASELINE),
     ),
-    _line("B4", "before:*", "a command before the burst ended as it should", TASK_RESULT),
-    _line("B5", "baseline", "the baseline is whole and not too old", BASELINE, TASK_RESULT),
-    _line("B5", "window_metrics", "the attempt window was counted", METRICS),
-    _line("B5", "attempt_scoped", "the counted window lies inside the attempt", METRICS, TASK_RESULT),
-    _line("B5", "bound_as_said", "the statement was bound to the window and scope that it states", METRICS),
-    _line("B5", "settled", "two counts agreed", METRICS),
-    _line("B5", "none_vanished", "no receipt was gone in a later count", METRICS),
-    _line("B5", "known_decisions", "every receipt has a decision that burst knows", METRICS),
-    _line("B5", "buckets_add_up", "the buckets add up to the whole", METRICS),
-    _line("B5", "clock_skew_seconds", "the database's clock agrees with burst's", METRICS),
-    _line("B5", f"{gates.AFTER}*", "a command after the burst ended as it should", TASK_RESULT),
+    _line(Role.DEPENDENCY, "before:*", "a command before the burst ended as it should", TASK_RESULT),
+    _line(Role.BASELINE, "baseline", "the baseline is whole and not too old", BASELINE, TASK_RESULT),
+    _line(Role.EVIDENCE, "window_metrics", "the attempt window was counted", METRICS),
+    _line(Role.EVIDENCE, "attempt_scoped", "the counted window lies inside the attempt", METRICS, TASK_RESULT),
+    _line(Role.EVIDENCE, "bound_as_said", "the statement was bound to the window and scope that it states", METRICS),
+    _line(Role.EVIDENCE, "settled", "two counts agreed", METRICS),
+    _line(Role.EVIDENCE, "none_vanished", "no receipt was gone in a later count", METRICS),
+    _line(Role.EVIDENCE, "known_decisions", "every receipt has a decision that burst knows", METRICS),
+    _line(Role.EVIDENCE, "buckets_add_up", "the buckets add up to the whole", METRICS),
+    _line(Role.EVIDENCE, "clock_skew_seconds", "the database's clock agrees with burst's", METRICS),
+    _line(Role.EVIDENCE, f"{gates.AFTER}*", "a command after the burst ended as it should", TASK_RESULT),
     _line(
-        *("B6", gates.RUN_SCOPE, "the documents of a run are of this run and scope"),
+        *(Role.SCOPE, gates.RUN_SCOPE, "the documents of a run are of this run and scope"),
         *(TASK_RESULT, METRICS, LOAD, PREFLIGHT, ATTEMPT),
     ),
-    _line(*("B6", gates.FACTS_SCOPE, "the facts are of this run and scope"), *(FACTS, TASK_RESULT, METRICS, PREFLIGHT)),
-    GateLine(
-        name="*",
-        blockers=plans.FACT_BLOCKERS,
-        invariant="a fact of the plan is as expected",
-        documents=(FACTS, TASK_RESULT),
-    ),
-    _line("B8", gates.RUNTIME_BUDGET, "first start to last stop is within the budget", TASK_RESULT),
-    _line("B8", gates.STOP_PROVEN, "every task was seen to stop", TASK_RESULT),
-    _line("B8", gates.SERVICES_BACK, "no service is still scaled for the burst", TASK_RESULT),
-    _line("B8", "deadline_kept", "the last task ended by deadline and grace", TASK_RESULT),
-    _line("B9", "load_delivered", "receipts are there in the window", METRICS, TASK_RESULT, LOAD),
-    _line("B9", "tasks_held", "enough tasks held until they were due", TASK_RESULT, LOAD),
     _line(
-        *("B9", load_gates.OFFERED_LOAD, "the generator sent what was due in time"),
+        *(Role.SCOPE, gates.FACTS_SCOPE, "the facts are of this run and scope"),
+        *(FACTS, TASK_RESULT, METRICS, PREFLIGHT),
+    ),
+    _line(None, "*", "a fact of the plan is as expected", FACTS, TASK_RESULT),
+    _line(Role.BUDGET, gates.RUNTIME_BUDGET, "first start to last stop is within the budget", TASK_RESULT),
+    _line(Role.BUDGET, gates.STOP_PROVEN, "every task was seen to stop", TASK_RESULT),
+    _line(Role.BUDGET, gates.SERVICES_BACK, "no service is still scaled for the burst", TASK_RESULT),
+    _line(Role.BUDGET, "deadline_kept", "the last task ended by deadline and grace", TASK_RESULT),
+    _line(Role.EXECUTION, "load_delivered", "receipts are there in the window", METRICS, TASK_RESULT, LOAD),
+    _line(Role.EXECUTION, "tasks_held", "enough tasks held until they were due", TASK_RESULT, LOAD),
+    _line(
+        *(Role.EXECUTION, load_gates.OFFERED_LOAD, "the generator sent what was due in time"),
         *(METRICS, TASK_RESULT, LOAD),
     ),
-    _line("B9", gates.NOT_HALTED, "no halt and no stop sign ended the run", TASK_RESULT),
+    _line(Role.EXECUTION, gates.NOT_HALTED, "no halt and no stop sign ended the run", TASK_RESULT),
 )
 """The table, in the order of the blockers. A gate has its line here before rules may name it."""
 
@@ -98,12 +114,19 @@ def find_line(name: str) -> GateLine:
         raise KeyError(f"gate {name} has no line in gate_table.GATES: invariant and documents") from None
 
 
-def list_documents(short: str, *, rerun: bool = False) -> tuple[str, ...]:
-    """The kinds of documents that a blocker rests on beside the plan, by its short id.
+def list_gates(catalogue: catalogues.Catalogue, short: str, *, takes_facts: bool) -> list[GateLine]:
+    """The gates behind a blocker of a kind, by its short id; `takes_facts`: whether facts are among them."""
+    return [line for line in GATES if line.stands_behind(catalogue, short, takes_facts=takes_facts)]
+
+
+def list_documents(
+    catalogue: catalogues.Catalogue, short: str, *, takes_facts: bool, rerun: bool = False
+) -> tuple[str, ...]:
+    """The kinds of documents that a blocker of a kind rests on beside the plan, by its short id.
 
     A blocker of a `rerun` rests on the contract with the prior too.
     """
-    lines = [line for line in GATES if short in line.blockers]
+    lines = list_gates(catalogue, short, takes_facts=takes_facts)
     lines += [find_line(gates.SAME_CONTRACT)] if rerun else []
     named = {kind for line in lines for kind in line.documents}
     return tuple(kind for kind in KINDS if kind in named)

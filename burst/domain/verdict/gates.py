@@ -16,7 +16,7 @@ from typing import Literal
 from burst.domain.basics import canonical, instants, windows, wording
 from burst.domain.documents import fact_answers, holding, load_documents, models, task_results, window_metrics
 from burst.domain.observations import limits
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines
 
@@ -33,14 +33,14 @@ Value = models.Value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """One question and its answer. `blocker` is the short id (`B1`) it stands behind.
+    """One question and its answer. `blocker` is the one it stands behind: by its role, and of a fact by its short id.
 
     `comparison` None: the requirement is in words, and compared with nothing. `unit` None: there is none.
     A number that JSON cannot hold is kept as None, because a verdict must always reach its bytes; `why` still says it.
     """
 
     name: str
-    blocker: str
+    blocker: catalogues.Role | str
     status: GateStatus
     measured: Value
     required: Value
@@ -70,7 +70,7 @@ class GateQuestion:
     """The question of a gate, whatever the answer will be; its fields are the gate's."""
 
     name: str
-    blocker: str
+    blocker: catalogues.Role | str
     required: Value
     comparison: Comparison | None = None
     unit: str | None = None
@@ -98,7 +98,8 @@ SERVICES_BACK = "services_back"
 NOT_HALTED = "not_halted"
 """The gate that says whether a halt, an alarm or a fact stopped the run: no bounded rerun may carry it over either."""
 SAME_CONTRACT = "same_contract"
-"""The gate that says whether a rerun is judged by its prior's terms: it opens B4 and the rerun's own blockers."""
+"""The gate that says whether a rerun is judged by its prior's terms: it opens the blocker of dependencies, and the
+rerun's own."""
 AFTER = "after:"
 """How the names of the gates of one-shots after the burst begin: facts rest on the evidence these refresh."""
 RUN_SCOPE = "run_scope"
@@ -134,7 +135,9 @@ def multiplier_gate(
     metrics: window_metrics.Metrics | None, baseline: baselines.Baseline | None, required: float
 ) -> Gate:
     """Whether the burst reached its multiple of the baseline."""
-    question = GateQuestion(name="achieved_multiplier", blocker="B1", required=required, comparison=Comparison.AT_LEAST)
+    question = GateQuestion(
+        name="achieved_multiplier", blocker=catalogues.Role.PROFILE, required=required, comparison=Comparison.AT_LEAST
+    )
     if metrics is None:
         return question.answer(GateStatus.INVALID, None, "no counts of the attempt window")
     if metrics.counts.counts.total == 0:
@@ -154,7 +157,7 @@ def duration_gate(
     load that the evidence allows; None: to the end of the counted window."""
     question = GateQuestion(
         name="duration_seconds",
-        blocker="B1",
+        blocker=catalogues.Role.PROFILE,
         required=min_window_seconds,
         comparison=Comparison.AT_LEAST,
         unit=SECONDS,
@@ -173,7 +176,9 @@ def duration_gate(
 
 def admit_ratio_gate(metrics: window_metrics.Metrics | None, required: float) -> Gate:
     """Whether enough of the decided receipts are ADMIT; compared as exact fractions, so the edge is exact."""
-    question = GateQuestion(name="admit_ratio", blocker="B1", required=required, comparison=Comparison.AT_LEAST)
+    question = GateQuestion(
+        name="admit_ratio", blocker=catalogues.Role.PROFILE, required=required, comparison=Comparison.AT_LEAST
+    )
     if metrics is None:
         return question.answer(GateStatus.INVALID, None, "no counts of the attempt window")
     counts = metrics.counts.counts
@@ -268,12 +273,14 @@ def _list_decisions(counts: receipts.Counts) -> str:
 def _evidence(
     name: str, required: Value, comparison: Comparison | None = None, unit: str | None = None
 ) -> GateQuestion:
-    return GateQuestion(name=name, blocker="B5", required=required, comparison=comparison, unit=unit)
+    return GateQuestion(
+        name=name, blocker=catalogues.Role.EVIDENCE, required=required, comparison=comparison, unit=unit
+    )
 
 
 def baseline_gate(baseline: baselines.Baseline | None, problem: str) -> Gate:
     """Whether there is a baseline that may be divided by."""
-    question = _evidence("baseline", "verified")
+    question = GateQuestion(name="baseline", blocker=catalogues.Role.BASELINE, required="verified")
     if baseline is None:
         return question.answer(GateStatus.INVALID, None, problem)
     return question.answer(GateStatus.PASS, baseline.rate_per_minute, f"from {baseline.source}")
@@ -287,7 +294,7 @@ def coherence_gate(
     `identities` holds (document name, execution_id, platform_run_id). `problem` names a document that is needed and
     missing, so that leaving out the one that disagrees does not make the others agree.
     """
-    question = GateQuestion(name=name, blocker="B6", required=plan.scope, comparison=Comparison.EQUALS)
+    question = GateQuestion(name=name, blocker=catalogues.Role.SCOPE, required=plan.scope, comparison=Comparison.EQUALS)
     if plan.scope == "fresh":
         return question.answer(
             GateStatus.INVALID, None, "the plan's scope is fresh: adjudicate with the plan as executed"
@@ -334,7 +341,11 @@ def _fact(fact: fact_answers.FactEntry | plans.FactSection, short: str) -> GateQ
 def budget_gate(result: task_results.TaskResult | None, budget_seconds: float, problem: str) -> Gate:
     """Whether the run kept its budget, first start to last stop."""
     question = GateQuestion(
-        name=RUNTIME_BUDGET, blocker="B8", required=budget_seconds, comparison=Comparison.AT_MOST, unit=SECONDS
+        name=RUNTIME_BUDGET,
+        blocker=catalogues.Role.BUDGET,
+        required=budget_seconds,
+        comparison=Comparison.AT_MOST,
+        unit=SECONDS,
     )
     if result is None:
         return question.answer(GateStatus.INVALID, None, problem)
@@ -350,7 +361,7 @@ def budget_gate(result: task_results.TaskResult | None, budget_seconds: float, p
 
 def stop_gate(result: task_results.TaskResult | None, problem: str) -> Gate:
     """Whether every task was seen to end."""
-    question = GateQuestion(name=STOP_PROVEN, blocker="B8", required=0, comparison=Comparison.EQUALS)
+    question = GateQuestion(name=STOP_PROVEN, blocker=catalogues.Role.BUDGET, required=0, comparison=Comparison.EQUALS)
     if result is None:
         return question.answer(GateStatus.INVALID, None, problem)
     unproven = result.unproven
@@ -379,7 +390,11 @@ def deadline_gate(plan: plans.Plan, result: task_results.TaskResult | None) -> G
         return None
     allowed = plan.budget.stop_grace + DEADLINE_SLACK_SECONDS
     question = GateQuestion(
-        name="deadline_kept", blocker="B8", required=allowed, comparison=Comparison.AT_MOST, unit=SECONDS
+        name="deadline_kept",
+        blocker=catalogues.Role.BUDGET,
+        required=allowed,
+        comparison=Comparison.AT_MOST,
+        unit=SECONDS,
     )
     started = [task for task in result.tasks if task.started_utc is not None]
     stops = [task.stopped_utc for task in result.tasks if task.stopped_utc is not None]
@@ -403,16 +418,18 @@ def one_shot_gates(
 ) -> tuple[Gate, ...]:
     """Whether each command before, or after, the burst ended as it should.
 
-    A command before it is a dependency of the burst (B4). A command after it makes evidence, which is not of this
-    attempt where the command did not run (B5).
+    A command before it is a dependency of the burst. A command after it makes evidence, which is not of this attempt
+    where the command did not run.
     """
-    short, shots = ("B4", plan.before) if when == "before" else ("B5", plan.after)
+    role, shots = (
+        (catalogues.Role.DEPENDENCY, plan.before) if when == "before" else (catalogues.Role.EVIDENCE, plan.after)
+    )
     entries = {entry.name: entry for entry in (result.one_shots if result else []) if entry.when == when}
-    return tuple(_one_shot_gate(f"{when}:{shot.name}", short, shot, entries.get(shot.name), problem) for shot in shots)
+    return tuple(_one_shot_gate(f"{when}:{shot.name}", role, shot, entries.get(shot.name), problem) for shot in shots)
 
 
 def _one_shot_gate(
-    name: str, short: str, shot: plans.OneShotSection, entry: task_results.OneShotEntry | None, problem: str
+    name: str, role: catalogues.Role, shot: plans.OneShotSection, entry: task_results.OneShotEntry | None, problem: str
 ) -> Gate:
     why = (problem or "it was not run") if entry is None else entry.problem
     proven = entry is not None and entry.exit_code == shot.exit_code and entry.stopped_utc is not None
@@ -420,7 +437,7 @@ def _one_shot_gate(
         why = f"no proof that it ended with exit code {shot.exit_code}"
     unknown = entry is None or entry.exit_code is None
     status = GateStatus.PASS if why is None else GateStatus.INVALID if unknown else GateStatus.FAIL
-    question = GateQuestion(name=name, blocker=short, required=shot.exit_code, comparison=Comparison.EQUALS)
+    question = GateQuestion(name=name, blocker=role, required=shot.exit_code, comparison=Comparison.EQUALS)
     return question.answer(status, entry.exit_code if entry else None, why or "it ended as it should")
 
 
@@ -431,7 +448,9 @@ def services_gate(plan: plans.Plan, result: task_results.TaskResult | None, prob
     """
     if not plan.services and not (result and result.services):
         return None
-    question = GateQuestion(name=SERVICES_BACK, blocker="B8", required=0, comparison=Comparison.EQUALS)
+    question = GateQuestion(
+        name=SERVICES_BACK, blocker=catalogues.Role.BUDGET, required=0, comparison=Comparison.EQUALS
+    )
     if result is None:
         return question.answer(GateStatus.INVALID, None, problem)
     scaled = result.not_restored
@@ -448,7 +467,9 @@ def services_gate(plan: plans.Plan, result: task_results.TaskResult | None, prob
 
 def load_gate(metrics: window_metrics.Metrics | None, problem: str) -> Gate:
     """Whether load was delivered."""
-    question = GateQuestion(name="load_delivered", blocker="B9", required=1, comparison=Comparison.AT_LEAST)
+    question = GateQuestion(
+        name="load_delivered", blocker=catalogues.Role.EXECUTION, required=1, comparison=Comparison.AT_LEAST
+    )
     if metrics is None:
         return question.answer(GateStatus.INVALID, None, f"unknown: {problem}")
     total = metrics.counts.counts.total
@@ -462,7 +483,9 @@ def tasks_gate(
 ) -> Gate:
     """Whether enough tasks started and held to the window's end."""
     required = plan.target.least_tasks
-    question = GateQuestion(name="tasks_held", blocker="B9", required=required, comparison=Comparison.AT_LEAST)
+    question = GateQuestion(
+        name="tasks_held", blocker=catalogues.Role.EXECUTION, required=required, comparison=Comparison.AT_LEAST
+    )
     if result is None:
         return question.answer(GateStatus.INVALID, None, problem)
     holdings = holding.judge_result(result, holding.HoldingTerms.from_plan(plan), load)
@@ -494,7 +517,9 @@ def _list_dropped(result: task_results.TaskResult) -> list[str]:
 
 def halt_gate(result: task_results.TaskResult | None, problem: str) -> Gate:
     """Whether neither a halt of run control nor an alarm or fact of `stop_when` stopped the run."""
-    question = GateQuestion(name=NOT_HALTED, blocker="B9", required=0, comparison=Comparison.EQUALS)
+    question = GateQuestion(
+        name=NOT_HALTED, blocker=catalogues.Role.EXECUTION, required=0, comparison=Comparison.EQUALS
+    )
     if result is None:
         return question.answer(GateStatus.INVALID, None, problem)
     reasons = []

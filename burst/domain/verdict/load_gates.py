@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from burst.domain.basics import arrivals, instants, wording
 from burst.domain.documents import load_documents, task_results, window_metrics
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import gates
 
 OFFERED_LOAD = "offered_load"
@@ -85,7 +85,7 @@ def offered_load_gate(
         return None
     required = plan.gates.least_offered
     question = gates.GateQuestion(
-        name=OFFERED_LOAD, blocker="B9", required=required, comparison=gates.Comparison.AT_LEAST
+        name=OFFERED_LOAD, blocker=catalogues.Role.EXECUTION, required=required, comparison=gates.Comparison.AT_LEAST
     )
     if metrics is None:
         return question.answer(gates.GateStatus.INVALID, None, f"unknown: {problem}")
@@ -165,7 +165,7 @@ def answer_gates(
             continue
         question = gates.GateQuestion(
             name=name,
-            blocker="B1",
+            blocker=catalogues.Role.PROFILE,
             required=limit,
             comparison=gates.Comparison.AT_MOST,
             unit=MILLISECONDS if name.endswith("_ms") else None,

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from burst.domain.basics import instants, wording
 from burst.domain.documents import task_results, window_metrics
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.tasks import tasks
 from burst.domain.verdict import gates
 
@@ -22,7 +22,7 @@ def tasks_gate_0_1_0(
     """Whether enough tasks started and held to the window's end."""
     required = plan.target.least_tasks
     question = gates.GateQuestion(
-        name="tasks_held", blocker="B9", required=required, comparison=gates.Comparison.AT_LEAST
+        name="tasks_held", blocker=catalogues.Role.EXECUTION, required=required, comparison=gates.Comparison.AT_LEAST
     )
     if result is None:
         return question.answer(gates.GateStatus.INVALID, None, problem)

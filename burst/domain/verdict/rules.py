@@ -8,8 +8,10 @@ question in its place; a version that was released never changes.
 from dataclasses import dataclass
 
 from burst.domain.basics import errors
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues
 from burst.domain.verdict import case_gates, cases, gate_table, gates, load_gates
+
+Role = catalogues.Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,43 +25,43 @@ class Rules:
         """The answers to every question, of this case."""
         return tuple(gate for question in self.questions for gate in question.ask(case))
 
-    def names(self, blocker: str, name: str) -> bool:
-        """Whether a gate, by the short id of its blocker and its name, is asked by these rules."""
-        return any(question.covers(blocker, name) for question in self.questions)
+    def names(self, catalogue: catalogues.Catalogue, short: str, name: str) -> bool:
+        """Whether a gate, by the short id of its blocker and its name, is asked by these rules of a kind of phase."""
+        return any(question.covers(catalogue, short, name) for question in self.questions)
 
 
-def _question(blocker: str, name: str, ask: case_gates.Ask) -> case_gates.CaseQuestion:
+def _question(role: Role, name: str, ask: case_gates.Ask) -> case_gates.CaseQuestion:
     """A question of one gate, which has its line in `gate_table`."""
-    return case_gates.CaseQuestion(blockers=(blocker,), name=gate_table.find_line(name).name, ask=ask)
+    return case_gates.CaseQuestion(role=role, name=gate_table.find_line(name).name, ask=ask)
 
 
 RULES_0_1_0 = Rules(
     version="0.1.0",
     questions=(
-        _question("B1", "achieved_multiplier", case_gates.ask_multiplier),
-        _question("B1", "duration_seconds", case_gates.ask_duration_0_1_0),
-        _question("B1", "admit_ratio", case_gates.ask_admit_ratio),
-        _question("B3", "evidence_readable", case_gates.ask_publication),
-        _question("B4", "dependencies", case_gates.ask_dependencies),
-        _question("B5", "baseline", case_gates.ask_baseline),
-        _question("B5", "window_metrics", case_gates.ask_metrics),
-        _question("B5", "attempt_scoped", case_gates.ask_attempt),
-        _question("B5", "bound_as_said", case_gates.ask_counts(gates.binding_gate)),
-        _question("B5", "settled", case_gates.ask_counts(gates.settling_gate)),
-        _question("B5", "none_vanished", case_gates.ask_counts(gates.vanished_gate)),
-        _question("B5", "known_decisions", case_gates.ask_counts(gates.decisions_gate)),
-        _question("B5", "buckets_add_up", case_gates.ask_counts(gates.buckets_gate)),
-        _question("B5", "clock_skew_seconds", case_gates.ask_clock),
-        _question("B6", gates.RUN_SCOPE, case_gates.ask_run_scope_0_1_0),
-        _question("B6", gates.FACTS_SCOPE, case_gates.ask_facts_scope_0_1_0),
-        case_gates.CaseQuestion(blockers=plans.FACT_BLOCKERS, name="*", ask=case_gates.ask_facts),
-        _question("B4", "before:*", case_gates.ask_before),
-        _question("B5", f"{gates.AFTER}*", case_gates.ask_after),
-        _question("B8", gates.SERVICES_BACK, case_gates.ask_services),
-        _question("B8", gates.RUNTIME_BUDGET, case_gates.ask_budget),
-        _question("B8", gates.STOP_PROVEN, case_gates.ask_stop),
-        _question("B9", "load_delivered", case_gates.ask_load_0_1_0),
-        _question("B9", "tasks_held", case_gates.ask_tasks_0_1_0),
+        _question(Role.PROFILE, "achieved_multiplier", case_gates.ask_multiplier),
+        _question(Role.PROFILE, "duration_seconds", case_gates.ask_duration_0_1_0),
+        _question(Role.PROFILE, "admit_ratio", case_gates.ask_admit_ratio),
+        _question(Role.PUBLICATION, "evidence_readable", case_gates.ask_publication),
+        _question(Role.DEPENDENCY, "dependencies", case_gates.ask_dependencies),
+        _question(Role.BASELINE, "baseline", case_gates.ask_baseline),
+        _question(Role.EVIDENCE, "window_metrics", case_gates.ask_metrics),
+        _question(Role.EVIDENCE, "attempt_scoped", case_gates.ask_attempt),
+        _question(Role.EVIDENCE, "bound_as_said", case_gates.ask_counts(gates.binding_gate)),
+        _question(Role.EVIDENCE, "settled", case_gates.ask_counts(gates.settling_gate)),
+        _question(Role.EVIDENCE, "none_vanished", case_gates.ask_counts(gates.vanished_gate)),
+        _question(Role.EVIDENCE, "known_decisions", case_gates.ask_counts(gates.decisions_gate)),
+        _question(Role.EVIDENCE, "buckets_add_up", case_gates.ask_counts(gates.buckets_gate)),
+        _question(Role.EVIDENCE, "clock_skew_seconds", case_gates.ask_clock),
+        _question(Role.SCOPE, gates.RUN_SCOPE, case_gates.ask_run_scope_0_1_0),
+        _question(Role.SCOPE, gates.FACTS_SCOPE, case_gates.ask_facts_scope_0_1_0),
+        case_gates.CaseQuestion(role=None, name="*", ask=case_gates.ask_facts),
+        _question(Role.DEPENDENCY, "before:*", case_gates.ask_before),
+        _question(Role.EVIDENCE, f"{gates.AFTER}*", case_gates.ask_after),
+        _question(Role.BUDGET, gates.SERVICES_BACK, case_gates.ask_services),
+        _question(Role.BUDGET, gates.RUNTIME_BUDGET, case_gates.ask_budget),
+        _question(Role.BUDGET, gates.STOP_PROVEN, case_gates.ask_stop),
+        _question(Role.EXECUTION, "load_delivered", case_gates.ask_load_0_1_0),
+        _question(Role.EXECUTION, "tasks_held", case_gates.ask_tasks_0_1_0),
     ),
 )
 
@@ -78,18 +80,18 @@ RULES_0_2_0 = Rules(
     questions=(
         *_ask_otherwise(
             RULES_0_1_0.questions,
-            _question("B1", "achieved_multiplier", case_gates.ask_multiplier_with_offer),
-            _question("B1", "duration_seconds", case_gates.ask_duration),
-            _question("B9", "load_delivered", case_gates.ask_load),
-            _question("B9", "tasks_held", case_gates.ask_tasks),
-            _question("B6", gates.RUN_SCOPE, case_gates.ask_run_scope),
-            _question("B6", gates.FACTS_SCOPE, case_gates.ask_facts_scope),
+            _question(Role.PROFILE, "achieved_multiplier", case_gates.ask_multiplier_with_offer),
+            _question(Role.PROFILE, "duration_seconds", case_gates.ask_duration),
+            _question(Role.EXECUTION, "load_delivered", case_gates.ask_load),
+            _question(Role.EXECUTION, "tasks_held", case_gates.ask_tasks),
+            _question(Role.SCOPE, gates.RUN_SCOPE, case_gates.ask_run_scope),
+            _question(Role.SCOPE, gates.FACTS_SCOPE, case_gates.ask_facts_scope),
         ),
-        _question("B8", "deadline_kept", case_gates.ask_deadline),
-        _question("B9", gates.NOT_HALTED, case_gates.ask_halt),
-        _question("B9", load_gates.OFFERED_LOAD, case_gates.ask_offered_load),
-        *(_question("B1", name, case_gates.ask_answers(name)) for name in load_gates.ANSWER_GATES),
-        _question("B4", gates.SAME_CONTRACT, case_gates.ask_contract(_VERSION_0_2_0)),
+        _question(Role.BUDGET, "deadline_kept", case_gates.ask_deadline),
+        _question(Role.EXECUTION, gates.NOT_HALTED, case_gates.ask_halt),
+        _question(Role.EXECUTION, load_gates.OFFERED_LOAD, case_gates.ask_offered_load),
+        *(_question(Role.PROFILE, name, case_gates.ask_answers(name)) for name in load_gates.ANSWER_GATES),
+        _question(Role.DEPENDENCY, gates.SAME_CONTRACT, case_gates.ask_contract(_VERSION_0_2_0)),
     ),
 )
 """The first rules that a snapshot states. They are not released yet: until then a question may still be added."""

@@ -13,7 +13,7 @@ import pydantic
 
 from burst.domain.basics import canonical, instants, redaction
 from burst.domain.documents import attempts, document_names, endings, models, task_results, window_metrics
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.receipts import receipts
 from burst.domain.tasks import costs
 from burst.domain.verdict import baselines, blockers, cases, contract_terms, contracts, gates
@@ -33,7 +33,7 @@ class BurstTarget(models.Model):
 
     ingest_multiplier: float | None
     duration_minutes: float
-    min_successful_admit_ratio: float
+    min_successful_admit_ratio: float | None
 
     @classmethod
     def from_plan(cls, plan: plans.Plan) -> Self:
@@ -104,15 +104,15 @@ class LoadCheck(models.Model):
 
     @classmethod
     def from_gates(cls, answers: Sequence[gates.Gate], name: str) -> Self:
-        """The check of one gate of B1, by its name."""
+        """The check of one gate of the profile, by its name."""
         for gate in answers:
-            if (gate.blocker, gate.name) == ("B1", name):
+            if (gate.blocker, gate.name) == (catalogues.Role.PROFILE, name):
                 return cls.model_validate({"value": gate.measured, "threshold": gate.required, "pass": gate.passed})
         return cls(value=None, threshold=None, pass_=None)
 
 
 class LoadChecks(models.Model):
-    """`burst_load_checks`: the figures behind B1."""
+    """`burst_load_checks`: the figures of the load, and what they were held to."""
 
     achieved_multiplier: LoadCheck
     admit_ratio: LoadCheck
@@ -152,7 +152,7 @@ class RuntimeBudget(models.Model):
     def from_case(cls, case: cases.Case, answers: Sequence[gates.Gate]) -> Self:
         """The section of a case and its gates."""
         plan, result = case.plan, case.task_result.value
-        budget = next(gate for gate in answers if (gate.blocker, gate.name) == ("B8", gates.RUNTIME_BUDGET))
+        budget = next(gate for gate in answers if _is_budget(gate))
         window = result.window if result else None
         stopped = [task for task in result.tasks if task.stopped_utc] if result else []
         last = max(stopped, key=lambda task: task.stopped_utc.timestamp() if task.stopped_utc else 0.0, default=None)
@@ -166,6 +166,11 @@ class RuntimeBudget(models.Model):
             layers=result.layers if result else [],
             outages=result.outages if result else [],
         )
+
+
+def _is_budget(gate: gates.Gate) -> bool:
+    """Whether it is burst's own gate, and no fact of that name."""
+    return gate.name == gates.RUNTIME_BUDGET and isinstance(gate.blocker, catalogues.Role)
 
 
 def _overshoot(result: task_results.TaskResult | None) -> float | None:
@@ -230,15 +235,17 @@ class CheckEntry(models.Model):
 
 
 class Checks(models.Model):
-    """The questions behind one blocker; `pass` only where at least one was asked and all of them held."""
+    """The questions of one subject; `pass` only where at least one was asked and all of them held."""
 
     checks: list[CheckEntry]
     pass_: Pass
 
     @classmethod
-    def from_gates(cls, answers: Sequence[gates.Gate], short: str) -> Self:
-        """The section of one blocker, by its short id."""
-        entries = [CheckEntry.from_gate(gate) for gate in answers if gate.blocker == short]
+    def from_gates(cls, plan: plans.Plan, answers: Sequence[gates.Gate], *roles: catalogues.Role) -> Self:
+        """The section of some roles: their own gates, and those of every blocker that is theirs in the plan's kind."""
+        shorts = plan.catalogue.list_shorts(*roles)
+        named = [gate for gate in answers if gate.blocker in roles or plan.catalogue.find_short(gate.blocker) in shorts]
+        entries = [CheckEntry.from_gate(gate) for gate in named]
         return cls(checks=entries, pass_=bool(entries) and all(entry.pass_ for entry in entries))
 
 
@@ -336,7 +343,7 @@ class GateEntry(models.Model):
 
     @property
     def short(self) -> str:
-        """The short id of its blocker, which is the same in every phase."""
+        """The short id of its blocker, which is the same in every phase of a kind."""
         return self.blocker.rpartition("-")[2]
 
 

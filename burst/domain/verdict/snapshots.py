@@ -10,16 +10,16 @@ it to all that it judged: ids, states, figures, names, digests and the exit code
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
-from burst.domain.basics import canonical, wording
+from burst.domain.basics import canonical, errors, wording
 from burst.domain.documents import attempts, driver_entries, models, task_results, window_metrics
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import blockers, cases, contracts, gates, rules, snapshot_sections
 
-_SINCE_0_2_0 = ("rules", "contract", "attempt", "command_line", "hold", "deliveries", "duplicates", "driver")
+_SINCE_0_2_0 = ("kind", "rules", "contract", "attempt", "command_line", "hold", "deliveries", "duplicates", "driver")
 """The fields of a snapshot that one judged by the rules of 0.1.0 does not have."""
 
 
@@ -28,6 +28,8 @@ class Snapshot(models.Model):
 
     schema_: Literal["burst.snapshot/v1"] = pydantic.Field(alias="schema")
     phase: str
+    kind: Annotated[catalogues.Kind, pydantic.Field(strict=False)] = catalogues.Kind.BURST
+    """The kind of the phase, which says what its blockers mean; burst 0.1.0 knew one, and did not state it."""
     execution_id: str | None
     platform_run_id: str | None
     burst_target: snapshot_sections.BurstTarget
@@ -154,6 +156,7 @@ def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
     return Snapshot(
         schema_="burst.snapshot/v1",
         phase=plan.phase,
+        kind=plan.kind,
         execution_id=case.execution_id,
         platform_run_id=case.scope,
         burst_target=snapshot_sections.BurstTarget.from_plan(plan),
@@ -162,9 +165,11 @@ def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
         burst_load_checks=snapshot_sections.LoadChecks.from_case(case, answers),
         runtime_budget=snapshot_sections.RuntimeBudget.from_case(case, answers),
         cost=snapshot_sections.Cost.from_case(case),
-        semantic_drift_checks=snapshot_sections.Checks.from_gates(answers, "B2"),
-        run_scope_coherence_checks=snapshot_sections.Checks.from_gates(answers, "B6"),
-        lag_checkpoint_checks=snapshot_sections.Checks.from_gates(answers, "B7"),
+        semantic_drift_checks=snapshot_sections.Checks.from_gates(plan, answers, catalogues.Role.DRIFT),
+        run_scope_coherence_checks=snapshot_sections.Checks.from_gates(plan, answers, catalogues.Role.SCOPE),
+        lag_checkpoint_checks=snapshot_sections.Checks.from_gates(
+            plan, answers, catalogues.Role.LAG, catalogues.Role.CHECKPOINT
+        ),
         source_snapshot_refs=snapshot_sections.SourceRefs.from_sources(plan, baseline, judged.prior),
         evidence_refs=snapshot_sections.EvidenceRef.list_case(case),
         gates=[snapshot_sections.GateEntry.from_gate(plan, gate) for gate in answers],
@@ -196,6 +201,8 @@ def adjudicate_again(
     Raises `errors.EvidenceUnknown` for rules that this version does not know, else as `adjudicate` does.
     """
     judged_by = rules.find_rules(published.rules)
+    if judged_by is rules.RULES_0_1_0 and plan.kind is not catalogues.Kind.BURST:
+        raise errors.EvidenceCorrupt(f"rules {judged_by.version} judge no phase of kind {plan.kind}")
     case = cases.from_documents(plan, plan_content, contents, verifier=published.verifier)
     return adjudicate(case, judged_by)
 

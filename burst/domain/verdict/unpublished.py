@@ -7,6 +7,7 @@ publication (`publication.json`) takes it back.
 """
 
 from burst.domain.basics import errors, wording
+from burst.domain.plan import catalogues
 from burst.domain.verdict import gates, snapshot_sections, snapshots
 
 GATE = "published"
@@ -25,7 +26,10 @@ def why(failed: errors.Unwritten | None) -> str:
 def make_successor(frozen: snapshots.Verdict, reason: str) -> snapshots.Verdict:
     """The snapshot that holds in place of the frozen one."""
     before = frozen.snapshot
-    blocker = next(entry.blocker for entry in before.blocker_register if entry.blocker.endswith("-B3"))
+    publication = catalogues.CATALOGUES[before.kind].find_short(catalogues.Role.PUBLICATION)
+    blocker = next(
+        entry.blocker for entry in before.blocker_register if entry.blocker.rpartition("-")[2] == publication
+    )
     gate = snapshot_sections.GateEntry(
         name=GATE,
         blocker=blocker,

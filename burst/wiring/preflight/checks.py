@@ -14,7 +14,7 @@ from burst.adapters import secrets
 from burst.adapters.aws import alarms
 from burst.control import database_ceiling, preflight, sign_watch
 from burst.domain.basics import errors, instants
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.preflight import findings, judgements, session_keys
 from burst.wiring import inputs, preparing
 from burst.wiring.preflight import inspection_checks, machine, shared_answers
@@ -117,8 +117,9 @@ def _check_prior(
     if plan.rerun is None or plan.rerun.prior is None:
         return findings.report_pass("prior", "the plan names none")
     if warnings.get("prior"):
+        blocker = plan.blocker(catalogues.Role.DEPENDENCY)
         return findings.report_warning(
-            "prior", f"this rerun will hold: {plan.blocker('B4')} and its own blockers open for {warnings['prior']}"
+            "prior", f"this rerun will hold: {blocker} and its own blockers open for {warnings['prior']}"
         )
     if inputs.run_behind(plan) is None:
         return findings.report_warning(
