@@ -136,6 +136,21 @@ class Services(Protocol):
         """
         ...
 
+    def look_at_rollout(self, name: str) -> services.Rollout:
+        """The newest deployment of one service, and its running tasks.
+
+        Raises `errors.Refused` where there is no such service, `errors.Unavailable` where it cannot be seen.
+        """
+        ...
+
+    def restart(self, name: str) -> str | None:
+        """Replaces every task of a service by new ones; returns the id of the deployment that does.
+
+        A second call replaces them again. Raises `errors.Unavailable` where the answer is lost, `errors.Refused` or
+        `errors.UsageError` where nothing was begun.
+        """
+        ...
+
 
 class LeaseStore(Protocol):
     """The lease of one run (`control.json`), and the start barrier."""

@@ -418,6 +418,7 @@ def terms(plan_: plans.Plan, *, early_stop: bool = True, to_count: bool = True) 
         early_stop=early_stop,
         before=load_program.one_shots(plan_, plan_.before),
         after=load_program.one_shots(plan_, plan_.after) if to_count else (),
+        planned_drills=load_program.plan_drills(plan_),
     )
 
 

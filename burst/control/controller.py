@@ -12,6 +12,7 @@ from datetime import datetime
 from burst import ports
 from burst.control import (
     database_ceiling,
+    drilling,
     driver_watch,
     duplicate_figures,
     errands,
@@ -74,6 +75,8 @@ class RunTarget:
     services: ports.Services | None = None
     services_place: ports.EvidenceStore | None = None
     """Where the earlier counts of services are kept for other machines; without it no service is scaled."""
+    drills_place: ports.EvidenceStore | None = None
+    """Where faults are kept for other machines before they are caused; None: no other takes the run over."""
     halt: ports.HaltSwitch | None = None
     """The switch that stops every run under the same run control; without it nobody asks."""
     alarms: ports.Alarms | None = None
@@ -141,6 +144,15 @@ class Controller:
             place=target.services_place,
             clock=clock,
         )
+        self._drilling = drilling.Drilling(
+            terms=terms,
+            record=record,
+            errands_=self._errands,
+            one_shots=target.one_shots,
+            services=target.services,
+            place=target.drills_place,
+            clock=clock,
+        )
         self._starting = starting.Starting(
             record=record, launcher=target.launcher, lease=target.lease, shard_count=terms.tasks
         )
@@ -174,6 +186,7 @@ class Controller:
                 if isinstance(decision, lifecycle.Finish):
                     return self._record.run
                 if until_stopped and isinstance(decision, lifecycle.Measure):
+                    self._drilling.note_back()
                     return self._record.run
                 self._watch.require_owner()
                 self._watch.heart.allow(self._longest_seconds(decision))
@@ -232,6 +245,7 @@ class Controller:
         if self._record.run.go_at is not None and self._record.run.stopping is None:
             self._watch.inspect()  # before the reason of the stop is decided: every task may have ended meanwhile
         self._errands.catch_up()
+        self._drilling.catch_up()
 
     def abandon(self) -> list[str]:
         """Ends every task at once and puts the services back when the run cannot go on.
@@ -243,7 +257,7 @@ class Controller:
         with contextlib.suppress(errors.BurstError, OSError):  # the last launch may not be journalled
             by_id |= {task.task_id: task for task in self._target.launcher.find(run.execution_id)}
         side_by_side.call_all(self._kill, by_id.values(), threads=reaping.STOPS_AT_ONCE)
-        return self._errands.abandon()
+        return [*self._drilling.abandon(), *self._errands.abandon()]
 
     def _perform(self, decision: lifecycle.Decision) -> None:
         if isinstance(decision, _SOLE_ACTS) and self._record.run.layers.get("lease") == "armed":
@@ -267,6 +281,9 @@ class Controller:
                 self._stop_each(decision, force=force)
             case lifecycle.ScaleUp() | lifecycle.AwaitServices() | lifecycle.ScaleBack():
                 self._errands.scale(decision)
+                self._beat_meanwhile()
+            case lifecycle.StrikeDrill() | lifecycle.GiveUpDrill():
+                self._drilling.perform(decision)
                 self._beat_meanwhile()
             case lifecycle.StartShot() | lifecycle.FindShot() | lifecycle.StopShot():
                 self._errands.shoot(decision)
@@ -428,6 +445,7 @@ class Controller:
             self._adopt()
         self._watch.look()
         self._errands.look()
+        self._drilling.look()
         if not self._signals:
             pausing.until_next_look(self._clock, until, self._watch.pause_seconds)
 
@@ -482,6 +500,7 @@ class Controller:
         window = self._record.run.attempt_window if countable else None
         self._record.note(ending_events.MeasureIntended(window=str(window) if window else None))
         self._driver.note()
+        self._drilling.note_back()
         self._disarm()
         if window is None:
             self._record.note(ending_events.MeasureFailed(why="there is no attempt window to count"))

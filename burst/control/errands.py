@@ -51,7 +51,7 @@ class Errands:
                 self._record.note(errand_events.ServicesFound(services=tuple(kept.changes)))
         if self._one_shots is None or self._record.run.launching_at is None:
             return
-        for shot in (*self._terms.before, *self._terms.after):
+        for shot in self._terms.all_shots:
             if shot.name in self._record.run.shots:
                 continue
             with contextlib.suppress(errors.Unavailable):
@@ -78,7 +78,10 @@ class Errands:
 
     def abandon(self) -> list[str]:
         """Ends one-shots and puts services back at once; returns the commands that a person still has to run."""
-        for shot in self._record.run.shots.values():
+        undoing = {drill.undo.name for drill in self._terms.planned_drills if drill.undo is not None}
+        for name, shot in self._record.run.shots.items():
+            if name in undoing:
+                continue  # it takes a fault back
             if shot.truth is not None and not shot.ended and self._one_shots is not None:
                 with contextlib.suppress(errors.BurstError, OSError):
                     self._one_shots.stop(shot.truth.task, by=tasks.Layer.CONTROLLER, force=True)

@@ -259,4 +259,5 @@ def _run_terms(ground: _Ground, appears_seconds: float, *, to_count: bool) -> li
         barrier=run.barrier,
         before=load_program.one_shots(plan, plan.before),
         after=load_program.one_shots(plan, plan.after) if to_count else (),
+        planned_drills=load_program.plan_drills(plan),
     )

@@ -46,6 +46,44 @@ class EcsServices:
         if count != desired:
             raise errors.Unavailable(f"ecs:UpdateService was to set {name} to {desired}, and answered {count}")
 
+    def look_at_rollout(self, name: str) -> services.Rollout:
+        """The newest deployment of one service, and its running tasks."""
+        answer = self._call("ecs:DescribeServices", self._ecs.describe_services, services=[name])
+        described = next((each for each in answer["services"] if each.get("status", "ACTIVE") == "ACTIVE"), None)
+        if described is None:
+            raise errors.Refused(f"the cluster has no active service {name}")
+        deployment = _find_primary(described)
+        state = deployment.get("rolloutState")
+        return services.Rollout(
+            name=name,
+            deployment=str(deployment.get("id", "")),
+            # ECS states no rolloutState of services with an external or CodeDeploy controller: then counts decide
+            complete=state in (None, "COMPLETED"),
+            desired=described["desiredCount"],
+            tasks=tuple(sorted(self._list_tasks(name))),
+            detail=""
+            if state in (None, "COMPLETED")
+            else f"{state} {deployment.get('rolloutStateReason', '')}".strip(),
+        )
+
+    def restart(self, name: str) -> str | None:
+        """Forces a new deployment, once: a repeated call would be another restart."""
+        operation = self._ecs.update_service
+        answer = aws.call("ecs:UpdateService", operation, cluster=self._cluster, service=name, forceNewDeployment=True)
+        return _find_primary(answer.get("service", {})).get("id")
+
+    def _list_tasks(self, name: str) -> Iterator[str]:
+        token: str | None = None
+        while True:
+            page = {"nextToken": token} if token else {}
+            answer = self._call(
+                "ecs:ListTasks", self._ecs.list_tasks, serviceName=name, desiredStatus="RUNNING", **page
+            )
+            yield from answer["taskArns"]
+            token = answer.get("nextToken")
+            if not token:
+                return
+
     def _describe(self, names: Iterable[str]) -> Iterator[services.Service]:
         distinct = iter(dict.fromkeys(names))
         while batch := list(itertools.islice(distinct, DESCRIBED_AT_ONCE)):
@@ -63,3 +101,9 @@ class EcsServices:
         retry = aws.retrying(self._clock, give_up_at)
         answer: Mapping[str, Any] = retry(aws.call, action, operation, cluster=self._cluster, **parameters)
         return answer
+
+
+def _find_primary(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The deployment that new tasks are started by; empty where the service has none."""
+    deployments: Sequence[Mapping[str, Any]] = service.get("deployments", ())
+    return next((each for each in deployments if each.get("status") == "PRIMARY"), {})

@@ -10,7 +10,7 @@ JOURNAL = "journal.jsonl"
 SNAPSHOT_SCHEMA: Final = "burst.snapshot/v1"
 JOURNAL_SCHEMA: Final = "burst.journal/v1"
 """Stands in the journal's first line."""
-JOURNAL_MINOR = 3
+JOURNAL_MINOR = 4
 """Stands beside it; raised with every event, or field of one, that is added. Journals of burst 0.1.0 have none: 0."""
 BASELINE = "baseline.json"
 PRIOR = "prior_snapshot.json"
@@ -113,6 +113,21 @@ def runs_with_services(names: Sequence[str]) -> tuple[str, ...]:
     restored = {name.removesuffix(_SERVICES_BACK) for name in names if name.endswith(_SERVICES_BACK)}
     kept = [name.removesuffix(_SERVICES) for name in names if not name.endswith(_SERVICES_BACK)]
     return tuple(execution_id for execution_id in kept if execution_id not in restored)
+
+
+def drill_name(execution_id: str, drill: str) -> str:
+    """The fault of a drill: kept among those of all runs, under run control, before it is caused."""
+    return f"{execution_id}.{drill}{_SERVICES}"
+
+
+def drill_back_name(execution_id: str, drill: str) -> str:
+    """Stands beside it once nothing of the fault is left to take back."""
+    return f"{execution_id}.{drill}{_SERVICES_BACK}"
+
+
+def drills_left(names: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The run and the drill of each fault that is not taken back yet, by the names of all documents about drills."""
+    return tuple((run, drill) for run, _, drill in (name.partition(".") for name in runs_with_services(names)))
 
 
 def signature_name(slug: str, kind: catalogues.Kind) -> str:

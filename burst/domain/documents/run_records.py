@@ -64,6 +64,22 @@ class KeptServices(models.Model):
         )
 
 
+class KeptDrill(models.Model):
+    """`drills/{execution_id}.{name}.json`, kept under run control before a fault is caused: any machine can see that it
+    was, and take it back."""
+
+    schema_: Annotated[Literal["burst.drill/v1"], pydantic.Field(alias="schema")] = "burst.drill/v1"
+    execution_id: str
+    name: str
+    at_utc: models.Instant
+    deadline_utc: models.Instant
+    service: str | None
+    deployment: str | None
+    tasks: list[str]
+    undo: str | None
+    """The name of the one-shot that takes it back; None: it has none."""
+
+
 class RemovedDocument(models.Model):
     """One document that was removed."""
 

@@ -17,7 +17,7 @@ import pydantic
 import yaml
 
 from burst.domain.basics import errors, instants, naming
-from burst.domain.plan import catalogues, field_types, gate_names, plan_problems, yaml_lines
+from burst.domain.plan import catalogues, drill_sections, field_types, gate_names, plan_problems, yaml_lines
 from burst.domain.receipts import count_costs, receipt_table, receipts
 from burst.domain.tasks import launch_rates
 
@@ -27,6 +27,8 @@ LEAST_OFFERED = 0.99
 MOST_BUCKETS = 20_000
 MOST_STOP_SIGNS = 20
 """Each is asked every few seconds, on a thread of its own."""
+
+MOST_DRILLS = 20
 
 OWN_PROFILE = "locustfiles/ingest.py"
 """The path, or the end of it, under which plans name burst's own locustfile. It reads rate, profile and source."""
@@ -692,6 +694,10 @@ class Plan(Section):
     services: list[ServiceSection] = []
     before: list[OneShotSection] = []
     after: list[OneShotSection] = []
+    during: Annotated[
+        list[drill_sections.DrillSection] | None,
+        pydantic.Field(max_length=MOST_DRILLS, description="Faults that the run causes in its window, in order."),
+    ] = None
     evidence: EvidenceSection = EvidenceSection()
 
     @pydantic.model_validator(mode="before")
@@ -740,6 +746,12 @@ class Plan(Section):
             raise field_types.Misfit(("load", "rate"), "events per minute; auto needs gates.multiplier and a baseline")
         self._refuse_unfit_services()
         self._refuse_unfit_one_shots()
+        drill_sections.refuse_unfit(
+            list(self.drills),
+            local=self.target.kind == "local",
+            window_seconds=self.budget.window_seconds,
+            shots={shot.name for shot in (*self.before, *self.after)},
+        )
         shortest = (self.budget.cap_seconds + self.budget.stop_grace) / MOST_BUCKETS
         if self.receipts.bucket < shortest:
             why = f"{MOST_BUCKETS} buckets are the most a window is counted in"
@@ -796,6 +808,11 @@ class Plan(Section):
     def stop_signs(self) -> tuple[StopSignSection, ...]:
         """The alarms and facts of `stop_when`."""
         return tuple(self.stop_when or ())
+
+    @property
+    def drills(self) -> tuple[drill_sections.DrillSection, ...]:
+        """The faults of `during`, in order."""
+        return tuple(self.during or ())
 
     @property
     def slug(self) -> str:

@@ -3,12 +3,14 @@
 `decide` turns a run, as `journals.fold` made it, and an instant into the next act, and does nothing itself. The
 controller performs the act and journals it, which changes the run, and so on until Finish:
 
-    Arm … ScaleUp, AwaitServices … one-shots before … Launch … (see `starts`) … Go … Wait
-    Stop … Wait … StopEach … Wait … Stop by force … Wait … one-shots after … ScaleBack … Measure … Publish … Finish
+    Arm … ScaleUp, AwaitServices … one-shots before … Launch … (see `starts`) … Go … StrikeDrill … Wait
+    Stop … Wait … StopEach … Wait … Stop by force … Wait … drills undone … one-shots after … ScaleBack … Measure …
+    Publish … Finish
 
 A resumed run never launches anything: a burst that is under way is continued, any other run is stopped and settled.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +19,7 @@ from burst.domain.documents import holding, task_results
 from burst.domain.plan import plans
 from burst.domain.receipts import early_stops
 from burst.domain.run import appearances, runs, starts, task_result_builder
-from burst.domain.tasks import leases, one_shots, tasks
+from burst.domain.tasks import drills, leases, one_shots, tasks
 
 FORCE_AFTER_GRACE_SECONDS = 0.5
 """How long after the grace the controller leaves the KILL to the guard, before it kills a task itself."""
@@ -63,6 +65,8 @@ class RunTerms:
     """One-shots to run in order once every task was seen to stop."""
     scales: bool = False
     """Whether services are scaled for the burst."""
+    planned_drills: tuple[drills.Drill, ...] = ()
+    """The faults that the run causes in its window, in order."""
     appears_seconds: float = 0.0
     """How long after its start a search may miss a task."""
     tolerance_seconds: float = 0.0
@@ -91,6 +95,12 @@ class RunTerms:
             barrier=self.barrier,
             claims=self.claims,
         )
+
+    @property
+    def all_shots(self) -> Shots:
+        """Every one-shot of the run: before the burst, after it, and those of its drills."""
+        drilled = [shot for drill in self.planned_drills for shot in (drill.command, drill.undo) if shot is not None]
+        return (*self.before, *self.after, *drilled)
 
     @property
     def shot_patience(self) -> one_shots.Patience:
@@ -123,8 +133,9 @@ def terms(
     barrier: bool = True,
     before: Shots = (),
     after: Shots = (),
+    planned_drills: Sequence[drills.Drill] = (),
 ) -> RunTerms:
-    """The terms of a resolved plan on a target with these limits; `before` and `after` in the target's own form."""
+    """The terms of a resolved plan on a target with these limits; one-shots and drills in the target's own form."""
     return RunTerms(
         tasks=plan.target.tasks,
         least_tasks=plan.target.least_tasks,
@@ -143,6 +154,7 @@ def terms(
         before=before,
         after=after,
         scales=bool(plan.services),
+        planned_drills=tuple(planned_drills),
         appears_seconds=limits.appears_seconds,
         tolerance_seconds=holding.HoldingTerms.from_plan(plan).tolerance_seconds,
         replacements=plan.target.most_replacements,
@@ -255,6 +267,21 @@ class ScaleBack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StrikeDrill:
+    """Cause the fault of a drill, or find out whether it was caused before; not `in_time`, only find out."""
+
+    drill: drills.Drill
+    in_time: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveUpDrill:
+    """Cause the fault of a drill no more: what is left of the window could not show its recovery."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartShot:
     """Start a one-shot, or adopt the task that an unanswered start left."""
 
@@ -277,7 +304,8 @@ class StopShot:
 
 
 Decision = (
-    Arm | ScaleUp | AwaitServices | StartShot | FindShot | StopShot | Launch | starts.Withdraw | starts.ReadClaims
+    Arm | ScaleUp | AwaitServices | StrikeDrill | GiveUpDrill
+    | StartShot | FindShot | StopShot | Launch | starts.Withdraw | starts.ReadClaims
     | starts.FreeShards | Go | Wait | Stop | StopEach | ScaleBack | Measure | Publish | Finish
 )  # fmt: skip
 
@@ -310,12 +338,52 @@ def _decide_progress(run: runs.Run, now: datetime, terms: RunTerms) -> Decision:
         shards, capacity = tuple(range(terms.tasks)), terms.capacity[0] if terms.capacity else None
         return _decide_preparation(run, now, terms) or Launch(shards=shards, capacity=capacity)
     if run.go_at is not None:
-        return Wait(until=instants.later(run.go_at, terms.window_seconds), due="window complete")
+        return _decide_drills(run, run.go_at, now, terms)
     again = _decide_relaunch(run, now, terms)
     if again is not None:
         return again
     due_at = instants.later(run.launching_at, terms.start_timeout_seconds)
     return _decide_start(run, now, terms) or Wait(until=due_at, due="giving up on tasks that do not start")
+
+
+def _decide_drills(run: runs.Run, go_at: datetime, now: datetime, terms: RunTerms) -> Decision:
+    """The next act of a burst: the fault of a drill that is due, a step of its command, or the wait for the next."""
+    ends_at = instants.later(go_at, terms.window_seconds)
+    wait = Wait(until=ends_at, due="window complete")
+    for drill in terms.planned_drills:
+        act = drills.decide_strike(drill, run.strikes.get(drill.name), go_at, ends_at, now)
+        match act:
+            case drills.Act(next=drills.Next.STRIKE, in_time=in_time):
+                return StrikeDrill(drill=drill, in_time=in_time)
+            case drills.Act(next=drills.Next.GIVE_UP):
+                return GiveUpDrill(name=drill.name)
+            case drills.Act(until=datetime() as due_at) if wait.until is None or due_at < wait.until:
+                wait = Wait(until=due_at, due=f"drill {drill.name}")
+        shot_act = _decide_drill_command(run, drill, now, terms)
+        if shot_act is not None and not isinstance(shot_act, Wait):
+            return shot_act
+    return wait
+
+
+def _decide_drill_command(run: runs.Run, drill: drills.Drill, now: datetime, terms: RunTerms) -> Decision | None:
+    """The next step of a drill's command once it was begun; None where there is none, or nothing is due."""
+    shot = drill.command
+    if shot is None or not drills.was_caused(run.strikes.get(drill.name)):
+        return None
+    act = one_shots.run_act(run.shots.get(shot.name), now, terms.shot_patience)
+    return None if act is None else _shot_decision(shot.name, act, shot)
+
+
+def _decide_undo(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
+    """The next step towards taking back every fault that may have been caused; None once all was tried. One that
+    cannot be taken back holds up no other."""
+    for drill in terms.planned_drills:
+        if drill.undo is None or not drills.was_caused(run.strikes.get(drill.name)):
+            continue
+        act = one_shots.run_act(run.shots.get(drill.undo.name), now, terms.shot_patience)
+        if act is not None:
+            return _shot_decision(drill.undo.name, act, drill.undo)
+    return None
 
 
 def _decide_start(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
@@ -604,16 +672,24 @@ def _decide_after_force(
 
 
 def _decide_errands(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
-    """The next errand once the tasks are gone, or were given up: one-shots, then services; None once all are over.
+    """The next errand once the tasks are gone, or were given up: drills are undone, then one-shots, then services; None
+    once all are over.
 
     Services stay up for the one-shots after the burst, which may have to wait until the services have caught up.
+    A fault is taken back whatever hurry a person is in: nobody else does it.
     """
-    after = {shot.name for shot in terms.after}
+    after, undoing = (
+        {shot.name for shot in terms.after},
+        {drill.undo.name for drill in terms.planned_drills if drill.undo},
+    )
     for name, shot in run.shots.items():
-        to_be_ended = _in_a_hurry(run) or name not in after
+        to_be_ended = name not in undoing and (_in_a_hurry(run) or name not in after)
         act = one_shots.end_act(shot, now, terms.shot_patience) if to_be_ended else None
         if act is not None:
             return _shot_decision(name, act)
+    undo = _decide_undo(run, now, terms)
+    if undo is not None:
+        return undo
     if run.go_at is not None and run.ended and not _in_a_hurry(run):
         decision = _decide_shots(run, terms.after, now, terms)
         if decision is not None:

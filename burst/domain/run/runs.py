@@ -11,7 +11,7 @@ from datetime import datetime
 from burst.domain.basics import instants, windows
 from burst.domain.documents import task_results
 from burst.domain.receipts import driver_figures, early_stops, receipts
-from burst.domain.tasks import one_shots, services, tasks
+from burst.domain.tasks import drills, one_shots, services, tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +165,8 @@ class Run:
     scaling: Scaling | None = None
     scaling_failed: str | None = None
     """Why the services are not as the burst needs them."""
+    strikes: Mapping[str, drills.Strike] = field(default_factory=dict, hash=False)
+    """The fault of every drill that was intended, or given up, by name."""
 
     @property
     def ended(self) -> bool:

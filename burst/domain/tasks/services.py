@@ -20,6 +20,41 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """One service with its newest deployment, and the tasks that run for it."""
+
+    name: str
+    deployment: str
+    """The id of the deployment that new tasks are started by."""
+    complete: bool
+    """Whether the deployment is over, and went well."""
+    desired: int
+    tasks: tuple[str, ...]
+    """The ids of its running tasks, of whichever deployment."""
+    detail: str = ""
+    """What the platform says of the deployment, where it is not complete."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """How far a restarted service is: how many of its tasks are gone, how many run in their place, and whether that is
+    all of them."""
+
+    replaced: int
+    running: int
+    over: bool
+
+
+def judge_restart(tasks_before: Sequence[str], deployment_before: str | None, rollout: Rollout) -> Replacement:
+    """How far a service is whose tasks and deployment were these before its restart."""
+    present, before = set(rollout.tasks), set(tasks_before)
+    replaced, running = len(before - present), len(present - before)
+    all_new = replaced == len(before) and running >= rollout.desired > 0
+    over = all_new and rollout.complete and rollout.deployment != deployment_before
+    return Replacement(replaced=replaced, running=running, over=over)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceChange:
     """One service with its count before the burst and its count for the burst."""
 

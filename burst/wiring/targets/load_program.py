@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from burst.domain.plan import plans
-from burst.domain.tasks import tasks
+from burst.domain.plan import drill_sections, plans
+from burst.domain.tasks import drills, tasks
 
 LOCUST = "burst.load.locust_start"
 USERS_PER_TASK = 32
@@ -75,4 +75,34 @@ def one_shots(plan: plans.Plan, sections: Sequence[plans.OneShotSection]) -> tup
             container=shot.container,
         )
         for shot in sections
+    )
+
+
+def plan_drills(plan: plans.Plan) -> tuple[drills.Drill, ...]:
+    """The plan's drills as they are caused, their commands with the variables of its tasks."""
+    environment = tuple(variables(plan).items())
+
+    def make_shot(drill: drill_sections.DrillSection, name: str, command: list[str] | None) -> tasks.OneShot | None:
+        if command is None:
+            return None
+        return tasks.OneShot(
+            name=name,
+            command=tuple(command),
+            timeout_seconds=drill.timeout,
+            exit_code=0 if name == drill.undo_name else drill.required_exit_code,
+            environment=environment,
+            task_definition=drill.task_definition,
+            container=drill.container,
+        )
+
+    return tuple(
+        drills.Drill(
+            name=drill.name,
+            at_seconds=drill.at,
+            service=drill.restart.service if drill.restart else None,
+            command=make_shot(drill, drill.name, drill.command),
+            undo=make_shot(drill, drill.undo_name, drill.undo),
+            sustained_seconds=drill.recovered_when.sustained,
+        )
+        for drill in plan.drills
     )

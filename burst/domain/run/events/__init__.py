@@ -58,6 +58,14 @@ a line into an event and back; an event's class says its name, its fields and it
     one-shot-stop-intended  OneShotStopIntended          shots
     one-shot-stop-unsent    OneShotStopUnsent            nothing
 
+    drill_events
+    drill-intended          DrillIntended                strikes
+    drill-found             DrillFound                   strikes
+    drill-struck            DrillStruck                  strikes
+    drill-unanswered        DrillUnanswered              nothing
+    drill-refused           DrillRefused                 strikes
+    drill-seen              DrillSeen                    strikes
+
     ending_events
     stop-intended           StopIntended                 stopping, early_stop
     stop-each-intended      StopEachIntended             stopping

@@ -9,10 +9,10 @@ from typing import Any
 import pydantic
 
 from burst.domain.documents import models
-from burst.domain.run.events import base, ending_events, errand_events, launch_events, watch_events
+from burst.domain.run.events import base, drill_events, ending_events, errand_events, launch_events, watch_events
 from burst.domain.tasks import tasks
 
-_MODULES = (launch_events, watch_events, errand_events, ending_events)
+_MODULES = (launch_events, watch_events, errand_events, drill_events, ending_events)
 
 
 def _collect_events() -> dict[str, type[base.Event]]:
