@@ -311,6 +311,11 @@ class FakeServices:
     asked: list[tuple[str, int]] = field(default_factory=list)
     lags_seconds: float = 0.0
     """How old what is told of desired counts may be."""
+    restarts: dict[str, list[datetime]] = field(default_factory=dict)
+    """When each service was restarted."""
+    restarts_seconds: float = 1.0
+    answers_lost: int = 0
+    """How many restarts happen without an answer."""
     _set: list[tuple[datetime, str, int]] = field(default_factory=list)
     """When a count was set, of which, and what it was before."""
     _changed: dict[str, tuple[int, datetime]] = field(default_factory=dict)
@@ -340,6 +345,32 @@ class FakeServices:
             self.desired[name] = count
             self.asked.append((name, count))
         return failed
+
+    def look_at_rollout(self, name: str) -> services.Rollout:
+        self._require_sight()
+        if name not in self.desired:
+            raise errors.Refused(f"there is no service {name}")
+        restarts = self.restarts.get(name, [])
+        done = [at for at in restarts if instants.later(at, self.restarts_seconds) <= self.clock.now()]
+        return services.Rollout(
+            name=name,
+            deployment=f"{name}-deployment-{len(restarts)}",
+            complete=len(done) == len(restarts),
+            desired=self.desired[name],
+            tasks=tuple(f"{name}-task-{len(done)}-{number}" for number in range(self._running(name))),
+        )
+
+    def restart(self, name: str) -> str | None:
+        self._require_sight()
+        if name in self.down:
+            raise self.down_as(f"{name} cannot be restarted")
+        if name not in self.desired:
+            raise errors.Refused(f"there is no service {name}")
+        self.restarts.setdefault(name, []).append(self.clock.now())
+        if self.answers_lost:
+            self.answers_lost -= 1
+            raise errors.Unavailable("the restart was not answered")
+        return f"{name}-deployment-{len(self.restarts[name])}"
 
     def _told(self, name: str) -> int:
         since = instants.later(self.clock.now(), -self.lags_seconds)

@@ -226,6 +226,7 @@ class World:
         self.one_shots = fakes.FakeOneShots(self.clock, str(self.plan.execution_id))
         self.services = fakes.FakeServices(self.clock)
         self.kept = fakes_evidence.MemoryEvidenceStore()
+        self.kept_drills = fakes_evidence.MemoryEvidenceStore()
         self.halt: ports.HaltSwitch | None = None
         self.alarms = fakes_stop_signs.FakeAlarms()
         self.owner = fakes.OWNER
@@ -397,6 +398,7 @@ class World:
             one_shots=self.one_shots,
             services=self.services,
             services_place=self.kept,
+            drills_place=self.kept_drills,
             halt=self.halt,
             alarms=self.alarms,
             accounts=self.accounts,

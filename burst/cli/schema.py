@@ -17,7 +17,7 @@ KINDS = (
         "baseline",
         "journal",
     ),
-    *("publication", "publication-failure", "signature", "statement", "run", "halt", "services", "session"),
+    *("publication", "publication-failure", "signature", "statement", "run", "halt", "services", "drill", "session"),
     *("session-end", "question", "answer", "alias", "pruned", "bundle", "control", "attempt", "database"),
     *("stages", "database-snapshot", "database-stages"),
 )

@@ -12,6 +12,7 @@ from datetime import datetime
 from burst import ports
 from burst.control import (
     database_ceiling,
+    drill_windows,
     drilling,
     driver_watch,
     duplicate_figures,
@@ -513,10 +514,11 @@ class Controller:
             answers = facts.ask_facts(self._plan, source, self._read_document, self._clock, give_up_at)
             asked_for_facts = self._driver.describe()
             duplicates = duplicate_figures.ask_duplicates(self._plan, source, measured, self._clock)
+            parts = drill_windows.count_parts(self._plan, self._record.run, window, source, give_up_at)
             self._driver.look()
             self._freeze_load()  # a witness of the load's end, which the counts state
             driver = self._driver.describe(measured.count.pages or driver_watch.PAGES_NOT_TOLD)
-            self._evidence.freeze_metrics(measured, live, driver=driver, duplicates=duplicates)
+            self._evidence.freeze_metrics(measured, live, driver=driver, duplicates=duplicates, drills=parts)
             self._evidence.freeze_facts(answers, driver=asked_for_facts)
         except errors.PublicationFailed:
             raise

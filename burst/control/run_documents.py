@@ -83,6 +83,7 @@ class RunDocuments:
         *,
         driver: driver_entries.DriverEntry,
         duplicates: window_metrics.DuplicatesEntry,
+        drills: Sequence[window_metrics.DrillWindowsEntry] = (),
     ) -> None:
         """Freezes the counts of the attempt window, what the live counts had found, and what is known beside them."""
         name = document_names.metrics_name(self._plan.slug)
@@ -108,6 +109,7 @@ class RunDocuments:
                 "driver": driver,
                 "deliveries": window_metrics.DeliveriesEntry.from_load(self._read_load(), tasks, counts),
                 "duplicates": duplicates,
+                "drills": list(drills),
             }
             document = document.model_copy(update=beside)
             self.freeze(name, redact_document(self._find_load_end(document), self._record.redactor))

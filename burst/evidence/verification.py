@@ -539,7 +539,8 @@ def _errands(result: task_results.TaskResult) -> dict[str, object]:
     shots = {f"{shot.when}:{shot.name}": shot.model_dump(exclude={"problem"}) for shot in result.one_shots}
     compared = {"name", "before", "desired", "restored"}
     services = {service.name: service.model_dump(include=compared) for service in result.services}
-    return {**shots, **services}
+    drills = {f"drill {drill.name}": drill.judged_value() for drill in result.drills}
+    return {**shots, **services, **drills}
 
 
 def _may_be_later(run: runs.Run, task_id: str, now: object) -> bool:

@@ -12,6 +12,7 @@ from burst.rehearsal import (
     ecs_refusals,
     ecs_tags,
     fleet,
+    service_rollouts,
     settings,
     timers,
 )
@@ -24,7 +25,7 @@ class Cluster:
     name: str
     arn: str
     document: dict[str, Any]
-    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    services: dict[str, service_rollouts.SimulatedService] = field(default_factory=dict)
 
 
 class ClusterCalls:
@@ -45,9 +46,10 @@ class ClusterCalls:
         self._tags = tags
         self._definitions = definitions
         self._fleet = tasks
-        self._options = options
         self._faults = faults
-        self._timer = timer
+        self._rollouts = service_rollouts.ServiceRollouts(
+            lock=lock, timer=timer, seconds=options.service_seconds, now=faults.now
+        )
         self._clusters: dict[str, Cluster] = {}
 
     def find(self, body: ecs_call_checks.Body) -> Cluster:
@@ -101,36 +103,46 @@ class ClusterCalls:
         with self._lock:
             if name in cluster.services:
                 raise ecs_refusals.invalid_parameter("Creation of service was not idempotent.")
-            service = {
+            document = {
                 "serviceArn": ecs_call_checks.arn("service", f"{cluster.name}/{name}"),
                 "serviceName": name,
                 "clusterArn": cluster.arn,
                 "status": "ACTIVE",
-                "taskDefinition": definition["taskDefinitionArn"],
-                "desiredCount": 0,
-                "runningCount": 0,
-                "pendingCount": 0,
                 "launchType": body.get("launchType", "FARGATE"),
                 "createdAt": ecs_documents.epoch_seconds(self._faults.now()),
-                "deployments": [],
                 "events": [],
             }
+            service = service_rollouts.SimulatedService(document=document, cluster_name=cluster.name)
             cluster.services[name] = service
-            self._tags.set(str(service["serviceArn"]), ecs_call_checks.read_tags(body))
-        self._scale(service, body.get("desiredCount", 0))
-        return {"service": {**service}}
+            self._tags.set(str(document["serviceArn"]), ecs_call_checks.read_tags(body))
+            service.desired = _read_desired(body)
+            self._rollouts.deploy(service, definition["taskDefinitionArn"])
+        return {"service": self._rollouts.describe(service)}
 
     def update_service(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """UpdateService."""
-        cluster = self.find(body)
-        service = cluster.services.get(ecs_call_checks.short_name(body.get("service", "")))
+        service = self.find_service(body, body.get("service", ""))
+        definition_arn = service.primary.definition_arn
+        if "taskDefinition" in body:
+            definition = self._definitions.find(body["taskDefinition"])
+            if definition["status"] != "ACTIVE":
+                raise ecs_refusals.RefusedError("ClientException", "TaskDefinition is inactive")
+            definition_arn = definition["taskDefinitionArn"]
+        desired = _read_desired(body) if "desiredCount" in body else service.desired
+        with self._lock:
+            service.desired = desired
+            if body.get("forceNewDeployment") or definition_arn != service.primary.definition_arn:
+                self._rollouts.deploy(service, definition_arn)
+            else:
+                self._rollouts.scale(service, desired)
+        return {"service": self._rollouts.describe(service)}
+
+    def find_service(self, body: ecs_call_checks.Body, name: str) -> service_rollouts.SimulatedService:
+        """The service that a call names. Raises `RefusedError` if there is none."""
+        service = self.find(body).services.get(ecs_call_checks.short_name(name))
         if service is None:
             raise ecs_refusals.RefusedError("ServiceNotFoundException", "Service not found.")
-        if "taskDefinition" in body:
-            service["taskDefinition"] = self._definitions.find(body["taskDefinition"])["taskDefinitionArn"]
-        if "desiredCount" in body:
-            self._scale(service, body["desiredCount"])
-        return {"service": {**service}}
+        return service
 
     def describe_services(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """DescribeServices."""
@@ -147,7 +159,7 @@ class ClusterCalls:
                 arn = ecs_call_checks.arn("service", f"{cluster.name}/{short_name}")
                 failures.append({"arn": arn, "reason": "MISSING"})
             else:
-                services.append({**service})
+                services.append(self._rollouts.describe(service))
         return {"services": services, "failures": failures}
 
     def _describe_cluster(self, cluster: Cluster) -> dict[str, Any]:
@@ -161,17 +173,10 @@ class ClusterCalls:
             "tags": self._tags.get(cluster.arn),
         }
 
-    def _scale(self, service: dict[str, Any], desired: int) -> None:
-        """Changes a service's counts. No tasks start: in a rehearsal the platform's services run on this machine."""
-        if desired < 0:
-            raise ecs_refusals.invalid_parameter("desiredCount cannot be negative.")
-        with self._lock:
-            service["desiredCount"] = desired
-            service["pendingCount"] = max(0, desired - service["runningCount"])
 
-        def settle() -> None:
-            with self._lock:
-                service["runningCount"] = service["desiredCount"]
-                service["pendingCount"] = 0
-
-        self._timer.after(self._options.service_seconds, settle)
+def _read_desired(body: ecs_call_checks.Body) -> int:
+    """The desired count of a call. Raises `RefusedError` for a negative one."""
+    desired = int(body.get("desiredCount", 0))
+    if desired < 0:
+        raise ecs_refusals.invalid_parameter("desiredCount cannot be negative.")
+    return desired

@@ -112,6 +112,11 @@ class TaskCalls:
             raise ecs_refusals.invalid_parameter(f"desiredStatus {desired} is none of RUNNING, PENDING, STOPPED.")
         if "startedBy" in body and self._faults.active("one-filter") and _OTHER_FILTERS.intersection(body):
             raise ecs_refusals.invalid_parameter("startedBy must be the only filter that is used.")
+        if "serviceName" in body:
+            service = self._clusters.find_service(body, body["serviceName"])
+            running = service.tasks if desired == "RUNNING" else []
+            page, next_token = ecs_call_checks.cut_page(body, [*enumerate(running, start=1)])
+            return {"taskArns": page, **next_token}
         matching = [
             task
             for task in self._fleet.tasks()
@@ -123,7 +128,6 @@ class TaskCalls:
             and body.get("startedBy") in (None, task.started_by)
             and body.get("family") in (None, task.definition["family"])
             and body.get("launchType") in (None, task.launch_type)
-            and "serviceName" not in body
         ]
         page, next_token = ecs_call_checks.cut_page(body, [(task.number, task.arn) for task in matching])
         return {"taskArns": page, **next_token}

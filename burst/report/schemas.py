@@ -100,6 +100,7 @@ KINDS: dict[str, DocumentKind] = {
     "run": _kind(run_records.Announcement, document_names.RUN),
     "halt": _kind(halts.Halt, document_names.HALT),
     "services": _kind(run_records.KeptServices, "services/EXECUTION_ID.json"),
+    "drill": _kind(run_records.KeptDrill, "drills/EXECUTION_ID.DRILL.json"),
     "session": _kind(questions.SessionStart, questions.SESSION),
     "session-end": _kind(questions.SessionEnd, questions.END),
     "question": _kind(questions.QuestionDocument, "question_NUMBER.json"),

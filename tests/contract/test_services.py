@@ -8,6 +8,8 @@ import pytest
 from burst import ports
 from burst.adapters.aws import ecs_services
 from burst.adapters.local import system_clock
+from burst.domain.basics import errors
+from burst.domain.tasks import services as scaling
 from tests import fakes, fixtures_aws, waiting
 
 PORT = ports.Services
@@ -24,6 +26,13 @@ class Stage:
 
     def desired(self) -> list[int]:
         return [service.desired for service in self.services.look(self.names)]
+
+    def rollout(self, name: str) -> scaling.Rollout:
+        self.pass_time(0.1)
+        return self.services.look_at_rollout(name)
+
+    def judge(self, before: scaling.Rollout) -> scaling.Replacement:
+        return scaling.judge_restart(before.tasks, before.deployment, self.rollout(before.name))
 
     def running(self) -> list[int]:
         self.pass_time(0.1)
@@ -74,6 +83,42 @@ def test_a_service_that_cannot_be_scaled_is_named_and_holds_up_no_other(stage: S
     assert list(failed) == [ABSENT]
     assert stage.desired() == [1, 0]
     stage.services.scale({stage.names[0]: 0})
+
+
+def test_a_restart_replaces_every_task_by_a_new_deployment(stage: Stage) -> None:
+    name = stage.names[0]
+    stage.services.scale({name: 2})
+    waiting.until(lambda: stage.running()[0] == 2, what="the service to run")
+    waiting.until(lambda: stage.rollout(name).complete, what="the first deployment to be complete")
+    before = stage.rollout(name)
+
+    deployment = stage.services.restart(name)
+
+    assert deployment != before.deployment
+    waiting.until(lambda: stage.judge(before).over, what="every task to be replaced")
+    after = stage.rollout(name)
+    assert (after.deployment, after.desired, len(after.tasks)) == (deployment, 2, 2)
+    assert not set(before.tasks).intersection(after.tasks)
+    stage.services.scale({name: 0})
+
+
+def test_a_restart_is_not_over_while_a_task_of_before_runs(stage: Stage) -> None:
+    name = stage.names[0]
+    stage.services.scale({name: 1})
+    waiting.until(lambda: stage.running()[0] == 1, what="the service to run")
+    before = stage.rollout(name)
+
+    untouched = stage.judge(before)
+
+    assert (untouched.replaced, untouched.running, untouched.over) == (0, 0, False)
+    stage.services.scale({name: 0})
+
+
+def test_a_service_that_is_not_there_has_no_rollout_and_is_not_restarted(stage: Stage) -> None:
+    with pytest.raises(errors.Refused):
+        stage.services.look_at_rollout(ABSENT)
+    with pytest.raises((errors.Refused, errors.UsageError)):
+        stage.services.restart(ABSENT)
 
 
 def test_the_count_a_service_has_already_may_be_set_again(stage: Stage) -> None:

@@ -20,7 +20,7 @@ from burst.domain.documents import document_names, task_results
 from burst.domain.receipts import receipts
 from burst.domain.run import events, journals, runs
 from burst.domain.run.events import base, codec, launch_events
-from burst.domain.tasks import one_shots, services, tasks
+from burst.domain.tasks import drills, one_shots, services, tasks
 from tests import cases
 
 JOURNALS = Path(__file__).parents[1] / "fixtures" / "journal"
@@ -28,7 +28,7 @@ FIRST = (JOURNALS / "minor_0.jsonl").read_bytes().splitlines(keepends=True)
 """Lines that every place of burst 0.1.0 wrote, at least one for each of its events."""
 LATER = [
     line
-    for name in ("minor_2.jsonl", "minor_3.jsonl")
+    for name in ("minor_2.jsonl", "minor_3.jsonl", "minor_4.jsonl")
     for line in (JOURNALS / name).read_bytes().splitlines(keepends=True)
 ]
 """Lines of the events and fields that came later."""
@@ -162,6 +162,7 @@ BEGUN = runs.Run(
     withdrawn={"t": "late"},
     claims={"t": 0},
     scaling=runs.Scaling(changes=(services.ServiceChange(name="a", before=1, desired=2),), at=AT),
+    strikes={"restart-writer": drills.Strike(intended_at=AT, deployment="ecs-svc/1", tasks_before=("t1",))},
     shots={"migrate": one_shots.Shot(asked_at=AT, deadline=AT, truth=TASK)},
     outages=(task_results.Outage(blind_since_utc=AT),),
     unclear_signs=(task_results.UnclearSign(sign="lag", since_utc=AT),),
@@ -175,6 +176,7 @@ BEFORE = (
     BEGUN,
     dataclasses.replace(BEGUN, unaccounted=True),
     dataclasses.replace(BEGUN, shots={}),
+    dataclasses.replace(BEGUN, strikes={}),
     dataclasses.replace(
         BEGUN,
         stopping=runs.Stopping(at=AT, reason="x", unsent=frozenset({"fake:m10_20260221T020923Z:0"})),

@@ -160,6 +160,28 @@ after:
     command: [report, --refresh]
     timeout: 3m
     exit_code: 4
+during:
+  - name: restart-writer
+    at: 5m
+    restart: {service: writer}
+    undo: [drills, --mend]
+    timeout: 45s
+    task_definition: drills:3
+    container: drills
+    recover_within: 4m
+    recovered_when: {series: lag, at_most: 11, sustained: 60s}
+  - name: cut-network
+    at: 11m
+    command: [drills, --cut]
+    exit_code: 5
+    task_definition: drills:4
+    recover_within: 2m
+    recovered_when: {series: share, at_least: 0.9, sustained: 30s}
+  - name: drain
+    at: 14m
+    restart: {service: reader}
+    recover_within: 1m
+    recovered_when: {series: state, equals: ready, sustained: 10s}
 evidence:
   local: runs
   run_control: s3://bucket/evidence/dev_min/run_control
@@ -222,6 +244,16 @@ ALARM = "arn:aws:cloudwatch:eu-west-2:123456789012:alarm:lag"
 ALARM_LINE = '  - alarm: "arn:aws:cloudwatch:eu-west-2:123456789012:alarm:ingest 5xx"'
 SIGN_SQL_LINE = '    sql: "select count(*) from orders where held"'
 SIGN_DOCUMENT_LINE = '    document: "s3://bucket/evidence/{scope}/lag.json"'
+
+DRILL_RESTART = "    restart: {service: writer}"
+DRILL_LAG = "    recovered_when: {series: lag, at_most: 11, sustained: 60s}"
+DRILL_SHARE = "    recovered_when: {series: share, at_least: 0.9, sustained: 30s}"
+DRILL_STATE = "    recovered_when: {series: state, equals: ready, sustained: 10s}"
+
+
+def _drill_rule(series: str, limit: str) -> str:
+    return f"    recovered_when: {{series: {series}, {limit}, sustained: 60s}}"
+
 
 # One bad value for every key: the line that holds it, the key the message names, and a word of what is allowed.
 BAD = [
@@ -397,6 +429,26 @@ BAD = [
     ("    command: [report, --refresh]", "    command: report", "after[0].command", "a list"),
     ("    timeout: 3m", "    timeout: 0s", "after[0].timeout", "greater than 0"),
     ("    exit_code: 4", "    exit_code: four", "after[0].exit_code", "integer"),
+    ("  - name: restart-writer", "  - name: Restart", "during[0].name", "text like"),
+    ("  - name: restart-writer", "  - name: restart-the-writer", "during[0].name", "text like"),
+    ("  - name: cut-network", "  - name: restart-writer", "during[1].name", "stands twice"),
+    ("    at: 5m", "    at: 5", "during[0].at", "a duration with units"),
+    ("    at: 14m", "    at: 15m", "during[2].at", "within the window of 960s; they end after 970s"),
+    (DRILL_RESTART, "    restart: {service: a b}", "during[0].restart.service", "a name of letters"),
+    (DRILL_RESTART, f"{DRILL_RESTART}\n    command: [x]", "during[0].restart", "either restart or command"),
+    ("    undo: [drills, --mend]", "    undo: []", "during[0].undo", "at least 1 item"),
+    ("    timeout: 45s", "    timeout: 45", "during[0].timeout", "a duration with units"),
+    ("    task_definition: drills:3", "    task_definition: drills", "during[0].task_definition", "pinned"),
+    ("    container: drills", "    container: a b", "during[0].container", "a name of letters"),
+    ("    recover_within: 4m", "    recover_within: 4", "during[0].recover_within", "a duration with units"),
+    ("    command: [drills, --cut]", "    command: cut", "during[1].command", "a list"),
+    ("    exit_code: 5", "    exit_code: 256", "during[1].exit_code", "less than or equal to 255"),
+    (DRILL_LAG, _drill_rule("a b", "at_most: 11"), "during[0].recovered_when.series", "a name of letters"),
+    (DRILL_LAG, _drill_rule("lag", "at_most: ten"), "during[0].recovered_when.at_most", "number"),
+    (DRILL_LAG, DRILL_LAG.replace("60s", "0s"), "during[0].recovered_when.sustained", "greater than 0"),
+    (DRILL_SHARE, _drill_rule("share", "at_least: x"), "during[1].recovered_when.at_least", "number"),
+    (DRILL_STATE, _drill_rule("state", "equals: [1]"), "during[2].recovered_when.equals", "boolean or a valid integer"),
+    (DRILL_STATE, _drill_rule("s", "equals: 1, at_most: 1"), "during[2].recovered_when.equals", "exactly one of"),
     ("  - blocker: M10F-B2", "  - blocker: M10F-B0", "facts[0].blocker", "a blocker of M10.F: M10F-B1, M10F-B2"),
     ("  - blocker: M10F-B2", "  - blocker: M10G-B2", "facts[0].blocker", "a blocker of M10.F: M10F-B1, M10F-B2"),
     ("kind: burst", "kind: storm", "kind", "'burst', 'window', 'soak'"),
@@ -580,7 +632,8 @@ def test_the_whole_plan_names_every_key_a_plan_can_have() -> None:
     known = _leaf_keys(plans.parse(TEXT, source="p").model_dump(by_alias=True))
 
     said = _leaf_keys(yaml.safe_load(TEXT))
-    assert known - said == {"load.command", "baseline.admits", "baseline.seconds", "baseline.source"}
+    other_forms = {"load.command", "baseline.admits", "baseline.seconds", "baseline.source", "during.restart"}
+    assert known - said == other_forms
 
 
 @pytest.mark.parametrize(

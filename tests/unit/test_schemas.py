@@ -148,6 +148,18 @@ EXAMPLES: dict[str, Any] = {
             services=[run_records.KeptService(name="ingest", before=1, desired=2)],
         ).content()
     ),
+    "drill": json.loads(
+        run_records.KeptDrill(
+            execution_id=cases.EXECUTION_ID,
+            name="restart-writer",
+            at_utc=cases.STARTED,
+            deadline_utc=cases.STARTED,
+            service="writer",
+            deployment="ecs-svc/1",
+            tasks=["t1"],
+            undo="undo-restart-writer",
+        ).content()
+    ),
     "session": json.loads(questions.SessionStart(by="0123456789abcdef").content()),
     "session-end": json.loads(questions.SessionEnd().content()),
     "question": json.loads(

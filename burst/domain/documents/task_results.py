@@ -116,13 +116,13 @@ class Interruption(models.Model):
 
 
 class OneShotEntry(models.Model):
-    """One command before or after the burst. `problem` None: it ended as it should.
+    """One command before or after the burst, or of a drill. `problem` None: it ended as it should.
 
     `id` None: it was never started. `stopped_utc` None where there is an id: nobody has seen it end.
     """
 
     name: str
-    when: Literal["before", "after"]
+    when: Literal["before", "after", "during", "undo"]
     id: str | None = None
     started_utc: models.Instant | None = None
     stopped_utc: models.Instant | None = None
@@ -142,6 +142,38 @@ class ServiceEntry(models.Model):
     restored: bool
     detail: models.Words = ""
     command: str | None = None
+
+
+class DrillEntry(models.Model):
+    """The fault of one drill: when it was intended, caused and over. `problem` None: it was caused as it should be.
+
+    `intended_utc` None: it was never begun. `over_utc` None: nobody saw it come to its end: its command did not end, or
+    its service did not have its new tasks.
+    """
+
+    name: str
+    service: str | None
+    planned_utc: models.Instant | None
+    intended_utc: models.Instant | None
+    struck_utc: models.Instant | None
+    over_utc: models.Instant | None
+    exit_code: int | None = None
+    """Of its command."""
+    tasks_before: models.Count | None = None
+    """How many tasks its service had before; None of a command."""
+    replaced_task_count: models.Count | None = None
+    """How many of those run no more."""
+    problem: models.Words | None = None
+    undone: bool
+    """Whether nothing of it is left to take back."""
+    undo_problem: models.Words | None = None
+    undo_command: list[str] = []
+    """The command that takes it back, where it has one."""
+
+    @property
+    def caused(self) -> bool:
+        """Whether the fault was caused as the plan asks, and came to its end."""
+        return self.problem is None and self.intended_utc is not None and self.over_utc is not None
 
 
 class JournalPrefix(models.Model):
@@ -194,6 +226,7 @@ class TaskResult(models.Model):
     unclear_signs: list[UnclearSign] = []
     one_shots: list[OneShotEntry] = []
     services: list[ServiceEntry] = []
+    drills: list[DrillEntry] = []
     journal: JournalPrefix | None = None
 
     @property
@@ -250,3 +283,8 @@ class TaskResult(models.Model):
     def not_restored(self) -> tuple[ServiceEntry, ...]:
         """Services that are still scaled for the burst."""
         return tuple(service for service in self.services if not service.restored)
+
+    @property
+    def not_undone(self) -> tuple[DrillEntry, ...]:
+        """Drills whose fault was not taken back."""
+        return tuple(drill for drill in self.drills if not drill.undone)

@@ -190,6 +190,31 @@ class DuplicatesEntry(models.Model):
         return duplicates.DuplicateClasses(retry=self.retry, replay=self.replay, unknown=self.unknown)
 
 
+class WindowCountsEntry(WindowEntry):
+    """A part of the window with the receipts that were counted in it."""
+
+    counts: CountsEntry
+
+
+class DrillWindowsEntry(models.Model):
+    """The receipts before, during and after one drill, counted apart in half-open windows that share their edges.
+
+    `during` goes from the fault to the first sample of the recovery; without one to the end, and `after` is None.
+    """
+
+    drill: str
+    before: WindowCountsEntry | None
+    during: WindowCountsEntry | None
+    after: WindowCountsEntry | None
+    no_data: models.Words = ""
+    """Why they were not counted."""
+
+    @property
+    def parts(self) -> tuple[WindowCountsEntry, ...]:
+        """The parts that there are, in order."""
+        return tuple(part for part in (self.before, self.during, self.after) if part is not None)
+
+
 def _same_bind(expected: datetime | str, value: str) -> bool:
     """Whether a bound value, which is text, stands for the expected one."""
     if isinstance(expected, str):
@@ -227,6 +252,8 @@ class Metrics(models.Model):
     driver: driver_entries.DriverEntry | None = None
     deliveries: DeliveriesEntry | None = None
     duplicates: DuplicatesEntry | None = None
+    drills: list[DrillWindowsEntry] = []
+    """The parts of the window before, during and after each drill; none where the plan has no drill."""
     load_ended_utc: models.Instant | None = None
     """The earliest end of the load that the evidence allows: the length is measured to it, the rate to the window's."""
     load_end_why: models.Words = ""

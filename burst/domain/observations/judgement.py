@@ -54,7 +54,7 @@ def judge(
     if isinstance(placed, str):
         return _invalid(placed)
     sighting = _look(series, placed)
-    problems = [*_find_record_problems(series, placed), *_find_sight_problems(rule, series, sighting)]
+    problems = [*find_record_problems(series, placed), *_find_sight_problems(rule, series, sighting)]
     if problems:
         return _invalid("; ".join(problems))
     value = _find_figure(rule.aggregate, sighting)
@@ -84,7 +84,7 @@ def _look(series: samples.Series, interval: periods.Interval) -> _Sighting:
     return _Sighting(interval=interval, before=start, within=tuple(within), after=after[0] if after else None)
 
 
-def _find_record_problems(series: samples.Series, interval: periods.Interval) -> Iterator[str]:
+def find_record_problems(series: samples.Series, interval: periods.Interval) -> Iterator[str]:
     """Problems of single samples, and of the record as a whole."""
     numbers = sorted(sample.number for sample in series.samples)
     if numbers != list(range(1, series.taken + 1)):

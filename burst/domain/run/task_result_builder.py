@@ -3,14 +3,14 @@
 Pure, so that verification builds it again from the journal and holds the published document against it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
 from burst.domain.basics import canonical, instants
 from burst.domain.documents import task_records_document, task_results
 from burst.domain.plan import plans
-from burst.domain.run import runs
+from burst.domain.run import drill_entries, runs
 from burst.domain.tasks import one_shots, services, tasks
 
 
@@ -51,8 +51,9 @@ def build_task_result(
         halt=run.halt,
         stop_sign=run.stop_sign,
         unclear_signs=list(run.unclear_signs),
-        one_shots=[*_shot_entries("before", plan.before, run), *_shot_entries("after", plan.after, run)],
+        one_shots=_list_shots(plan, run),
         services=_service_entries(plan, run),
+        drills=drill_entries.list_drills(plan, run),
         journal=task_results.JournalPrefix(size=len(journal_prefix), sha256=canonical.digest(journal_prefix)),
     )
 
@@ -138,29 +139,39 @@ _ASKED_BY_OPERATOR = "operator"
 _ASKED_BY_RUN = tasks.Layer.CONTROLLER.value
 
 
+def _list_shots(plan: plans.Plan, run: runs.Run) -> list[task_results.OneShotEntry]:
+    """The one-shots that the run came to, those of drills last."""
+    before = _shot_entries("before", {shot.name: shot.exit_code for shot in plan.before}, run)
+    after = _shot_entries("after", {shot.name: shot.exit_code for shot in plan.after}, run)
+    faults = {drill.name: drill.required_exit_code for drill in plan.drills if drill.command is not None}
+    undoing = {drill.undo_name: 0 for drill in plan.drills if drill.undo is not None}
+    return [*before, *after, *_shot_entries("during", faults, run), *_shot_entries("undo", undoing, run)]
+
+
 def _shot_entries(
-    when: Literal["before", "after"], shots: Sequence[plans.OneShotSection], run: runs.Run
+    when: Literal["before", "after", "during", "undo"], shots: Mapping[str, int], run: runs.Run
 ) -> list[task_results.OneShotEntry]:
-    """The one-shots that the run came to. One that is left out was not run, which its gate says."""
+    """The one-shots that the run came to, by name and required exit code. One that is left out was not run, which its
+    gate says."""
     entries = []
-    for shot in shots:
-        attempt = run.shots.get(shot.name)
+    for name, required_exit_code in shots.items():
+        attempt = run.shots.get(name)
         if attempt is None:
             continue
         truth = attempt.truth
-        unknown_id = f"unknown:{shot.name}" if attempt.not_started is None else None
+        unknown_id = f"unknown:{name}" if attempt.not_started is None else None
         entries.append(
             task_results.OneShotEntry(
-                name=shot.name,
+                name=name,
                 when=when,
                 id=truth.task.task_id if truth else unknown_id,
                 started_utc=truth.started_at if truth else None,
                 stopped_utc=truth.stopped_at if truth else None,
                 stop_code=truth.stop_code if truth else None,
                 exit_code=truth.exit_code if truth else None,
-                required_exit_code=shot.exit_code,
+                required_exit_code=required_exit_code,
                 stopped_by=truth.stopped_by.value if truth and truth.stopped_by else None,
-                problem=one_shots.problem(attempt, shot.exit_code),
+                problem=one_shots.problem(attempt, required_exit_code),
             )
         )
     return entries

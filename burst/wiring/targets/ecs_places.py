@@ -40,6 +40,11 @@ def services_place(run_control: str) -> s3_store.S3Store:
     return s3_store.S3Store(f"{run_control.rstrip('/')}/services")
 
 
+def drills_place(run_control: str) -> s3_store.S3Store:
+    """Where every run keeps the faults that it causes, so that another machine and a sweeper find them."""
+    return s3_store.S3Store(f"{run_control.rstrip('/')}/drills")
+
+
 def publication_places(plan: plans.Plan, deadline: datetime, now: datetime) -> tuple[s3_store.S3Store, ...]:
     """Where documents are published, the authority last: its snapshot commits."""
     opener = PlaceOpener(plan, deadline, now)

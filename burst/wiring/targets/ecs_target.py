@@ -142,8 +142,9 @@ class EcsTarget:
             looks_are_calls=True,
             accounts=s3_leases.S3LoadAccounts(store.records_uri),
             one_shots=self._adapters.one_shots(deadline, arm=schedule.arm_one_shot),
-            services=self._adapters.services() if plan.services else None,
+            services=self._adapters.services() if plan.services or plan.drills else None,
             services_place=place,
+            drills_place=ecs_places.drills_place(ecs_places.run_control_folder(plan)) if plan.drills else None,
             halt=self.halt_switch(),
             alarms=alarms.CloudWatchAlarms(),
         )
