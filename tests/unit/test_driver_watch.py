@@ -1,5 +1,6 @@
 """What the driver did for a run, the ceiling on it, deliveries and duplicates: in the documents and in the reports."""
 
+import dataclasses
 import itertools
 import json
 from typing import Any
@@ -353,6 +354,17 @@ def test_counts_without_the_new_sections_show_none_of_them() -> None:
 
 def test_figures_read_back_from_a_document_as_they_were() -> None:
     assert driver_entries.FiguresEntry.from_figures(FIGURES).figures == FIGURES
+
+
+def test_every_figure_adds_up_and_the_largest_wait_is_the_larger() -> None:
+    twice = FIGURES + FIGURES
+
+    for field in dataclasses.fields(driver_figures.DriverFigures):
+        once = getattr(FIGURES, field.name)
+        assert getattr(twice, field.name) == (once if field.name == "largest_wait_seconds" else 2 * once), field.name
+        if isinstance(once, int):
+            with pytest.raises(ValueError, match="negative"):
+                dataclasses.replace(FIGURES, **{field.name: -1})
 
 
 def test_a_plan_reserves_half_of_the_ceiling_for_the_final_count() -> None:

@@ -153,7 +153,7 @@ def may_lie_within(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
     """Whether a text has to be read as an instant, which is slow: but where it is written as programs write an instant
     of UTC and sorts outside the window. A text with the same marks and no digits between them is none."""
     usual = sqlalchemy.or_(*(column.like(sqlalchemy.literal_column(f"'{form}'")) for form in _USUAL_TEXTS))
-    return sqlalchemy.or_(column.is_(None), sorts_within(column), sqlalchemy.not_(usual))
+    return sqlalchemy.or_(sorts_within(column), usual.is_not(True))  # a NULL is not usual
 
 
 def is_unusual(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:

@@ -246,13 +246,22 @@ def count_receipts(
     """
     conditions = [condition for condition in (table.in_scope if scoped else None, only) if condition is not None]
     placed = _place_rows(table, conditions).subquery("placed")
-    slot, count = placed.c.bucket_start, sqlalchemy.func.count()
+    count = sqlalchemy.func.count()
     by_decision = [
         count.filter(table.is_decision(name, placed.c.decision)).label(name.lower()) for name in receipts.DECISIONS
     ]
+    slot = placed.c.bucket_start
+    # Workers count the buckets side by side; a total in the same step would let one process count all rows.
+    buckets = sqlalchemy.select(slot, *by_decision, count.label("receipts")).group_by(slot).subquery("buckets")
+    sums = [_sum_whole(column).label(column.name) for column in buckets.c if column.name != slot.name]
     return sqlalchemy.select(
-        slot, sqlalchemy.func.grouping(slot).label("is_total"), *by_decision, count.label("receipts")
-    ).group_by(sqlalchemy.func.grouping_sets(sqlalchemy.tuple_(slot), sqlalchemy.tuple_()))
+        buckets.c.bucket_start, sqlalchemy.func.grouping(buckets.c.bucket_start).label("is_total"), *sums
+    ).group_by(sqlalchemy.func.grouping_sets(sqlalchemy.tuple_(buckets.c.bucket_start), sqlalchemy.tuple_()))
+
+
+def _sum_whole(counts: sql.ColumnElement[Any]) -> sql.ColumnElement[Any]:
+    """The sum of counts as a whole number; 0 of none."""
+    return sqlalchemy.cast(sqlalchemy.func.coalesce(sqlalchemy.func.sum(counts), AS_IT_IS), sqlalchemy.BigInteger)
 
 
 def _place_rows(

@@ -5,7 +5,6 @@ value of this kind, and nothing here stands for zero.
 """
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,20 +33,34 @@ class DriverFigures:
     """The longest wait for one answer."""
 
     def __post_init__(self) -> None:
-        counts = [getattr(self, field.name) for field in fields(self) if not field.name.endswith("_seconds")]
-        if min(counts) < 0:
+        if min(self._counts) < 0:
             raise ValueError(f"figures cannot be negative: {self}")
 
+    @property
+    def _counts(self) -> tuple[int, ...]:
+        """Every figure that is a count, in the order of the fields."""
+        sent = self.connections, self.statements, self.prepared, self.reused
+        return *sent, self.rows, self.bytes_received, self.round_trips, self.retries
+
     def __add__(self, more: "DriverFigures") -> "DriverFigures":
-        return self._join(more, sum, largest=("largest_wait_seconds",))
+        # Written out: it is done ten times a poll, and looking the fields up takes a tenth of the poll.
+        return DriverFigures(
+            connections=self.connections + more.connections,
+            statements=self.statements + more.statements,
+            prepared=self.prepared + more.prepared,
+            reused=self.reused + more.reused,
+            rows=self.rows + more.rows,
+            bytes_received=self.bytes_received + more.bytes_received,
+            round_trips=self.round_trips + more.round_trips,
+            database_seconds=self.database_seconds + more.database_seconds,
+            retries=self.retries + more.retries,
+            largest_wait_seconds=max(self.largest_wait_seconds, more.largest_wait_seconds),
+        )
 
     def take_later(self, other: "DriverFigures") -> "DriverFigures":
         """The later of two states of the same driver, whose figures only grow."""
-        return self._join(other, max)
-
-    def _join(self, other: "DriverFigures", join: Any, largest: tuple[str, ...] = ()) -> "DriverFigures":
-        pairs = {field.name: (getattr(self, field.name), getattr(other, field.name)) for field in fields(self)}
-        return DriverFigures(**{name: max(pair) if name in largest else join(pair) for name, pair in pairs.items()})
+        names = [field.name for field in fields(self)]
+        return DriverFigures(**{name: max(getattr(self, name), getattr(other, name)) for name in names})
 
 
 NOTHING_YET = DriverFigures()
