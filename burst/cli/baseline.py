@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from burst.cli import common
+from burst.cli import common, promotion
 
 if TYPE_CHECKING:
     from burst.domain.verdict import baselines
@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 Examples:
   burst baseline make EXECUTION_ID -o baselines/m10_e.json
   burst baseline verify baselines/m10_e.json
+  burst baseline promote RUN RUN RUN RUN RUN -o promotions/p95.json
 """
 )
 def baseline() -> None:
-    """Make and verify baselines. Each says its exit codes in its own help."""
+    """Make and verify baselines, promote and demote gates. Each says its exit codes in its own help."""
+
+
+baseline.add_command(promotion.promote)
+baseline.add_command(promotion.demote)
 
 
 @baseline.command(

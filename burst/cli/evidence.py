@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from burst.cli import common, keys
+from burst.cli import cited, common, keys
 from burst.domain.basics import wording
 
 if TYPE_CHECKING:
@@ -97,11 +97,13 @@ Examples:
   burst verify bundle.zip --format junit > evidence.xml
   burst verify bundle.zip --require-signature --key signing.pem.pub
   burst verify s3://bucket/evidence/run_control/m10_20260221T020923Z_a1b2c3
+  burst verify promotions/p95.json --runs runs
 {_EXITS}""",
 )
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN|FILE")
 @_demand_options
 @_format_option
+@click.option("--runs", "search", multiple=True, metavar="PLACE", help="Where the runs lie that a FILE cites.")
 @common.runs_dir_option
 @common.options
 def verify(
@@ -109,9 +111,13 @@ def verify(
     run: str,
     demands: _Demands,
     form: str,
+    search: tuple[str, ...],
     runs_dir: Path,
 ) -> int:
     """Whether the evidence of RUN (a folder, an execution id, a bundle, or an s3:// place) holds.
+
+    A FILE that ends in .json is a document that cites runs, such as a promotion: it is derived again from their
+    evidence, which is looked for in the places of --runs, else in --runs-dir.
 
     Compares every document with its digest, and reaches the verdict anew from the documents: it must be the same,
     byte for byte; where another version made it, everything but its sentences, and the result says who worded them.
@@ -122,6 +128,10 @@ def verify(
     """
     from burst import evidence
 
+    if cited.is_document(run):
+        output.json = output.json or form == "json"
+        places = search or (str(runs_dir),)
+        return cited.verify(output, Path(run), places, key=demands.key, required=demands.require_signature)
     verified = evidence.verify(_place(run, runs_dir), **dataclasses.asdict(demands))
     return _show(output, form, verified)
 

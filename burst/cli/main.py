@@ -40,7 +40,7 @@ COMMANDS = {
     "verify": ("burst.cli.evidence:verify", "Whether the evidence of a run holds."),
     "evidence": ("burst.cli.evidence:evidence", "Verify, follow, compare, list, bundle and prune evidence."),
     "history": ("burst.cli.evidence:history", "The attempts of a phase, and what changed from each to the next."),
-    "baseline": ("burst.cli.baseline:baseline", "Make and verify baselines."),
+    "baseline": ("burst.cli.baseline:baseline", "Make and verify baselines; promote and demote gates by their runs."),
     "report": ("burst.cli.report:report", "Write a run's report as one self-contained HTML page."),
     "schema": ("burst.cli.schema:schema", "Print the JSON Schema of a document."),
     "rehearse": (

@@ -19,7 +19,7 @@ KINDS = (
     ),
     *("publication", "publication-failure", "signature", "statement", "run", "halt", "services", "drill", "session"),
     *("session-end", "question", "answer", "alias", "pruned", "bundle", "control", "attempt", "database"),
-    *("stages", "database-snapshot", "database-stages"),
+    *("stages", "database-snapshot", "database-stages", "promotion", "demotion"),
 )
 PHASE_KINDS = ("burst", "window", "soak", "recovery", "reproducibility", "drill", "rollup")
 GATES = "gates"

@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -132,9 +132,12 @@ def _ask(check: PreflightCheck) -> tuple[findings.Finding, ...]:
 
 
 def build_document(
-    plan: plans.Plan, answers: Sequence[findings.Finding], checked_at: datetime
+    plan: plans.Plan,
+    answers: Sequence[findings.Finding],
+    checked_at: datetime,
+    machine: Mapping[str, str | int | float | None] | None = None,
 ) -> preflight_results.Preflight:
-    """The findings as a document of the run."""
+    """The findings as a document of the run; `machine` None: that of the tasks is not known before they run."""
     details = {finding.check: dict(finding.details) for finding in answers if finding.details}
     return preflight_results.Preflight.model_validate(
         {
@@ -145,6 +148,7 @@ def build_document(
             "findings": [_entry(finding) for finding in answers],
             "cost": details.get("cost"),
             "canary": details.get("canary"),
+            "machine": None if machine is None else dict(machine),
         }
     )
 

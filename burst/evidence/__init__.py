@@ -18,7 +18,7 @@ Errors are those of `burst.domain.basics.errors`:
 each with the `exit_code` the command ends with. `client`: a boto3 S3 client in place of one with burst's settings.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,14 @@ from typing import Any
 from burst.domain.basics import errors
 from burst.domain.verdict import differences
 from burst.domain.verdict.differences import Difference, GateChange, ValueChange
-from burst.evidence import bundling, full_verification, newest, places, pruning
+from burst.domain.verdict.promotions import Promotion
+from burst.evidence import bundling, full_verification, newest, places, promoting, pruning
 from burst.evidence.full_verification import Copy, Link, Verified
 from burst.evidence.newest import Attempt, Step
 from burst.evidence.pruning import Fate, Keep
 from burst.evidence.signatures import Signed, Trust
 from burst.evidence.verification import EvidenceState, FurtherCheck, HeldEvidence, NotSoundError, Verification
+from burst.kit import files
 
 __all__ = [
     "Attempt",
@@ -45,6 +47,7 @@ __all__ = [
     "Keep",
     "Link",
     "NotSoundError",
+    "Promotion",
     "Signed",
     "Step",
     "Trust",
@@ -57,9 +60,11 @@ __all__ = [
     "history",
     "latest",
     "ls",
+    "promote",
     "prune",
     "unsound",
     "verify",
+    "verify_promotion",
 ]
 
 Place = str | Path
@@ -214,6 +219,50 @@ def prune(
         for fate in pruning.remove(str(place), opener, fates, now=moment):
             tell(f"removed {', '.join(document.name for document in fate.documents)} of {fate.execution_id}")
     return fates
+
+
+def promote(
+    runs: Sequence[Place],
+    *,
+    measure: str = "latency_p95",
+    gate: str | None = None,
+    key: str | None = None,
+    client: Any = None,
+) -> Promotion:
+    """The promotion, or the refusal, of a block of runs, whatever their order; its `content()` is the document.
+
+    Raises `errors.UsageError` where they are no block, and the error of the evidence (exit 7, 8, 9) where that of one
+    does not hold.
+    """
+    return promoting.promote(
+        [str(run) for run in runs],
+        places.Opener(client=client),
+        measure=measure,
+        gate=gate,
+        trust=Trust(key=key),
+        now=datetime.now(UTC),
+    )
+
+
+def verify_promotion(
+    file: Path,
+    search: Sequence[Place],
+    *,
+    key: str | None = None,
+    require_signature: bool = False,
+    client: Any = None,
+) -> Promotion:
+    """The promotion in a file, derived again from the runs that it cites, which are looked for in the places of
+    `search`.
+
+    Raises `errors.EvidenceCorrupt` where another comes of them, `errors.EvidenceUnknown` where one is not to be had.
+    """
+    content = files.read_named(Path(file), "FILE")
+    promoting.check_signature(Path(file), content, Trust(key=key, required=require_signature))
+    opener = places.Opener(client=client)
+    return promoting.derive_again(
+        content, [str(place) for place in search], opener, trust=Trust(key=key), now=datetime.now(UTC)
+    )
 
 
 def unsound(place: Place, failure: errors.BurstError) -> Verified:

@@ -30,7 +30,7 @@ from burst.domain.documents import (
 from burst.domain.plan import plans
 from burst.domain.staging import stage_files
 from burst.domain.tasks import leases
-from burst.domain.verdict import attestations, baselines, snapshots
+from burst.domain.verdict import attestations, baselines, promotions, snapshots
 from burst.report import journal_schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -113,6 +113,8 @@ KINDS: dict[str, DocumentKind] = {
     "stages": _kind(stage_files.StageFile, database_stages.STAGE_FILE, default="strict", optional=True),
     "database-snapshot": _kind(database_snapshots.DatabaseSnapshot, "snapshot_DIGEST.json"),
     "database-stages": _kind(database_stages.DatabaseStages, database_stages.NAME),
+    "promotion": _kind(promotions.Promotion, "a file of `burst baseline promote`"),
+    "demotion": _kind(promotions.Demotion, "a file of `burst baseline demote`"),
     "attempt": _kind(attempts.AttemptClaim, document_names.attempt_name("{slug}")),
 }
 

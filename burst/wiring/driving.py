@@ -104,7 +104,8 @@ def check(request: preparing.RunRequest, observer: preflight.Observer) -> Checke
     """Asks every preflight check of a plan; a refusing finding is not raised."""
     prepared, clock = preparing.examine(request, datetime.now(UTC)), system_clock.SystemClock()
     checked = checks.run(prepared, clock, observer)
-    return Checked(findings=checked, document=preflight.build_document(prepared.plan, checked, clock.now()))
+    document = preflight.build_document(prepared.plan, checked, clock.now(), prepared.machine)
+    return Checked(findings=checked, document=document)
 
 
 def run(request: preparing.RunRequest, reporter: Reporter) -> Outcome:

@@ -73,8 +73,12 @@ class Prepared:
         if self.baseline_content is None:
             return ""
         document = baselines.read(self.baseline_content)
-        environment = targets.choose(self.plan, system_clock.SystemClock()).fingerprint()
-        return "; ".join(baselines.list_differences(document, self.plan, environment))
+        return "; ".join(baselines.list_differences(document, self.plan, self.machine))
+
+    @property
+    def machine(self) -> Mapping[str, str | int | float | None] | None:
+        """The machine of the tasks; None where it is not known before they run."""
+        return targets.choose(self.plan, system_clock.SystemClock()).fingerprint()
 
     @property
     def warnings(self) -> dict[str, str]:

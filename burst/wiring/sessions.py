@@ -150,7 +150,7 @@ def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Findi
     prior, prior_plan = (prepared.prior.snapshot, prepared.prior.plan) if prepared.prior else (None, None)
     for name, content in run_documents.input_documents(plan, prepared.baseline_content, prior, prior_plan):
         store.put_once(name, content)
-    preflight_document = preflight.build_document(plan, checked, clock.now())
+    preflight_document = preflight.build_document(plan, checked, clock.now(), prepared.machine)
     store.put_once(
         document_names.preflight_name(plan.slug), run_documents.redact_document(preflight_document, redactor)
     )

@@ -26,6 +26,7 @@ SITUATIONS = (
     "first-aws-run",
     "bounded-rerun",
     "rotate-baseline",
+    "promote-a-gate",
     "control-plane-outage",
     "halt",
     "orphan-tasks",

@@ -29,9 +29,9 @@ from burst.domain.plan import plans
 from burst.domain.run.events import codec
 from burst.domain.staging import change_grammar
 from burst.domain.tasks import leases
-from burst.domain.verdict import attestations, snapshots, unpublished
+from burst.domain.verdict import attestations, promotions, snapshots, unpublished
 from burst.report import schemas
-from tests import cases, fakes_database, fakes_staging, json_schemas
+from tests import cases, fakes_database, fakes_staging, json_schemas, promoting
 
 FORMS: tuple[schemas.Form, ...] = ("strict", "lenient")
 ALL = sorted(schemas.KINDS)
@@ -123,6 +123,7 @@ def _written(model: type[models.Model], value: cases.Value) -> Any:
     return json.loads(models.read(model, cases.content(value)).content())
 
 
+PROMOTION = promoting.judge_block(promoting.STEADY)
 EXAMPLES: dict[str, Any] = {
     "plan": cases.plan().document(),
     "snapshot": SNAPSHOT,
@@ -131,6 +132,8 @@ EXAMPLES: dict[str, Any] = {
     "task-records": cases.task_records(),
     "load": cases.load(),
     "facts": _written(fact_answers.Facts, cases.facts()),
+    "promotion": PROMOTION.document(),
+    "demotion": promotions.make_demotion(PROMOTION.content(), "the gateway was replaced", cases.STARTED).document(),
     "preflight": _written(preflight_results.Preflight, cases.preflight()),
     "baseline": json.loads(cases.baseline()),
     "journal": json.loads(cases.journal_line(1, cases.run_created())),

@@ -53,6 +53,8 @@ class Preflight(models.Model):
     findings: list[FindingEntry]
     cost: CostEntry | None = None
     canary: CanaryEntry | None = None
+    machine: dict[str, str | int | float | None] | None = None
+    """The machine of the tasks: figures of unlike machines are not to be compared. None: not known before they run."""
 
     @property
     def refused(self) -> tuple[str, ...]:

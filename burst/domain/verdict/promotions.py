@@ -1,0 +1,372 @@
+"""Promotions: the document by which a gate becomes required, and the one by which it is informational again.
+
+A promotion is judged from a block of runs: so many that follow one another, all of one phase, by one contract and in
+one setting, each a PASS, whose figures are alike (`stability`). It holds each run's snapshot by digest and the figures,
+so that `burst verify` derives it again. A block that is refused is a document too: the runs of it are used up, and the
+next block begins after them. Trying on until five runs in a row look alike would promote a gate that is not stable.
+"""
+
+import itertools
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Final, Literal, Self, get_args
+
+import pydantic
+
+from burst.domain.basics import canonical, errors, wording
+from burst.domain.documents import models, window_metrics
+from burst.domain.verdict import attestations, cases, snapshot_sections, stability
+
+SCHEMA = "burst.promotion/v1"
+PROMOTED: Final = "PROMOTED"
+REFUSED: Final = "REFUSED"
+SUFFIX = ".dsse.json"
+"""How the name of a signature ends, after that of the document beside it."""
+Decision = Literal["PROMOTED", "REFUSED"]
+HistorySource = Literal["attempts", "place", "nothing"]
+Rule = Literal[
+    "passed",
+    "contract",
+    "setting",
+    "overlap",
+    "consecutive",
+    "block",
+    "figure",
+    "samples",
+    "spread",
+    "cv",
+    "range",
+    "trend",
+]
+RULES: tuple[str, ...] = get_args(Rule)
+"""What a block is judged by, in the order in which reasons against it are told."""
+Json = str | int | float | bool | None
+GateName = Annotated[str, pydantic.Field(pattern=r"^[a-z0-9_:.-]{1,128}$")]
+
+
+class PromotedRun(models.Model):
+    """One run of the block: its snapshot by digest, and the figure that was measured in it."""
+
+    execution_id: str
+    platform_run_id: str
+    snapshot: str
+    """The name of its snapshot."""
+    sha256: models.Digest
+    attempt: models.Count | None
+    """Its number among the attempts of the phase; None where its snapshot does not say."""
+    contract: models.Digest
+    setting_sha256: models.Digest
+    window: window_metrics.WindowEntry
+    value: Annotated[float, pydantic.Field(gt=0)] | None
+    """None where it has no such figure."""
+    samples: models.Count | None
+    """How many answers the figure rests on; None where it does not rest on answers."""
+
+
+class LimitsEntry(models.Model):
+    """What the block was held to."""
+
+    runs: Annotated[int, pydantic.Field(ge=stability.BLOCK, le=stability.MOST_RUNS)]
+    declared_by: Literal["plan", "default"]
+    """Whether the plan of the runs said how many runs a block has."""
+    cv_at_most: float
+    max_over_min_at_most: float
+    trend_p_above: float
+    samples_at_least: models.Count | None
+
+    @classmethod
+    def of_block(cls, runs: int, *, declared: bool, samples_at_least: int | None) -> Self:
+        """The limits of a block of so many runs."""
+        return cls(
+            runs=runs,
+            declared_by="plan" if declared else "default",
+            cv_at_most=stability.LIMITS.cv_at_most,
+            max_over_min_at_most=stability.LIMITS.max_over_min_at_most,
+            trend_p_above=stability.LIMITS.trend_p_above,
+            samples_at_least=samples_at_least,
+        )
+
+
+class FiguresEntry(models.Model):
+    """The figures of the block."""
+
+    mean: float
+    standard_deviation: float
+    cv: float
+    cv_upper: float | None
+    """The upper bound of the true coefficient of variation."""
+    confidence: float
+    proving_cv: float
+    """The greatest coefficient of so many runs that would prove the limit."""
+    max_over_min: float
+    kendall_s: int
+    trend_p: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """The figures of these values, in the order of their runs."""
+        block = stability.Stability(values=tuple(values))
+        return cls(
+            mean=block.mean,
+            standard_deviation=block.standard_deviation,
+            cv=block.cv,
+            cv_upper=block.cv_upper,
+            confidence=stability.CONFIDENCE,
+            proving_cv=stability.find_certifying_cv(stability.LIMITS.cv_at_most, len(values)),
+            max_over_min=block.max_over_min,
+            kendall_s=block.order,
+            trend_p=block.trend_p,
+        )
+
+    @property
+    def proves(self) -> bool:
+        """Whether the upper bound keeps the limit too."""
+        return self.cv_upper is not None and self.cv_upper <= stability.LIMITS.cv_at_most
+
+
+class HistoryEntry(models.Model):
+    """What was known of the runs around the block."""
+
+    known_by: HistorySource
+    runs_before: models.Count | None
+    """How many runs of the same streak came before the block; None where nobody can tell."""
+    left_out: list[str]
+    """Runs of the phase between those of the block."""
+
+
+class ReasonEntry(models.Model):
+    """One limit or condition that the block does not keep."""
+
+    rule: Rule
+    why: models.Words
+
+
+class Promotion(models.Model):
+    """`burst.promotion/v1`: a block of runs, its figures, and whether they make the gate required."""
+
+    schema_: Annotated[Literal["burst.promotion/v1"], pydantic.Field(alias="schema")] = "burst.promotion/v1"
+    decision: Decision
+    phase: str
+    gate: GateName
+    measure: str
+    unit: str | None
+    limits: LimitsEntry
+    contract: models.Digest
+    setting: dict[str, Json]
+    """Program, load and environment of the newest run."""
+    history: HistoryEntry
+    runs: list[PromotedRun]
+    figures: FiguresEntry | None
+    """None where a run has no figure."""
+    reasons: list[ReasonEntry]
+    statement: models.Words
+    verifier: snapshot_sections.Verifier
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the gate may be required by it."""
+        return self.decision == PROMOTED
+
+    @property
+    def exit_code(self) -> int:
+        """0 where it promotes; 3 where the block was judged and refused, as a HOLD is."""
+        return 0 if self.promoted else 3
+
+
+class Demotion(models.Model):
+    """`burst.demotion/v1`: a promoted gate is informational again, and why."""
+
+    schema_: Annotated[Literal["burst.demotion/v1"], pydantic.Field(alias="schema")] = "burst.demotion/v1"
+    phase: str
+    gate: GateName
+    promotion_sha256: models.Digest
+    reason: Annotated[str, pydantic.Field(min_length=1, max_length=2000)]
+    demoted_utc: models.Instant
+    verifier: snapshot_sections.Verifier
+
+
+def read(content: bytes) -> Promotion:
+    """A promotion from its canonical bytes, its decision held against its own figures.
+
+    Raises `errors.EvidenceCorrupt` where bytes or decision are not as they should be, `errors.EvidenceUnknown` for
+    another schema.
+    """
+    promotion = models.read(Promotion, content)
+    _require_canonical(content)
+    problem = find_contradiction(promotion)
+    if problem:
+        raise errors.EvidenceCorrupt(f"the promotion contradicts itself: {problem}")
+    return promotion
+
+
+def read_demotion(content: bytes) -> Demotion:
+    """A demotion from its canonical bytes. Raises as `read` does."""
+    demotion = models.read(Demotion, content)
+    _require_canonical(content)
+    return demotion
+
+
+def _require_canonical(content: bytes) -> None:
+    if canonical.encode(canonical.decode(content)) != content:
+        raise errors.EvidenceCorrupt("its bytes are not the canonical form of what they say")
+
+
+def find_contradiction(promotion: Promotion) -> str:
+    """In what a promotion contradicts its own figures; empty where it does not. Nothing numerical is loaded for it."""
+    limits, runs = promotion.limits, promotion.runs
+    expected = LimitsEntry.of_block(
+        limits.runs, declared=limits.declared_by == "plan", samples_at_least=limits.samples_at_least
+    )
+    if limits != expected:
+        return "its limits are not those of this version"
+    if len(runs) != limits.runs or len({run.execution_id for run in runs}) != len(runs):
+        return f"it does not name {limits.runs} runs"
+    if promotion.promoted is bool(promotion.reasons):
+        return f"it says {promotion.decision}, with {len(promotion.reasons)} reasons against"
+    broken = {rule for rule, _ in list_broken(promotion)}
+    told = {reason.rule for reason in promotion.reasons}
+    judged_elsewhere = {"passed", "samples"}
+    if broken - told or (told - broken) - judged_elsewhere:
+        return f"by its figures these are broken: {', '.join(sorted(broken)) or 'none'}"
+    return ""
+
+
+def list_broken(promotion: Promotion) -> list[tuple[str, str]]:
+    """The conditions that the runs of a promotion do not keep by what it says of them, each with words."""
+    runs, history = promotion.runs, promotion.history
+    broken = []
+    for rule, digests in (
+        ("contract", {run.contract for run in runs}),
+        ("setting", {run.setting_sha256 for run in runs}),
+    ):
+        if len(digests) > 1:
+            broken.append((rule, f"the runs are of {len(digests)} {rule}s"))
+    windows = [run.window.window for run in runs]
+    for earlier, later in itertools.pairwise(windows):
+        if later.start < earlier.end:
+            broken.append(("overlap", f"the windows {earlier} and {later} overlap"))
+            break
+    broken += _list_broken_history(history, promotion.limits.runs)
+    values = [run.value for run in runs if run.value is not None]
+    if len(values) < len(runs):
+        lacking = ", ".join(run.execution_id for run in runs if run.value is None)
+        return [*broken, ("figure", f"no {promotion.measure} is known of {lacking}")]
+    return [*broken, *stability.Stability(values=tuple(values)).list_broken()]
+
+
+def _list_broken_history(history: HistoryEntry, block: int) -> list[tuple[str, str]]:
+    if history.known_by == "nothing":
+        return [("consecutive", "nobody can tell whether a run between them was left out")]
+    broken = []
+    if history.left_out:
+        broken.append(("consecutive", f"these runs of the phase lie between them: {', '.join(history.left_out)}"))
+    if history.runs_before is None:
+        broken.append(("block", "nobody can tell how many runs of the same streak came before the block"))
+    elif history.runs_before % block:
+        behind = history.runs_before % block
+        before = wording.format_count(history.runs_before, "run")
+        begins = f"a block begins {behind} earlier, or {block - behind} later"
+        broken.append(("block", f"{before} of the same streak came before it; blocks do not overlap: {begins}"))
+    return broken
+
+
+def describe(promotion: Promotion) -> str:
+    """What a promotion says of its gate, in one sentence."""
+    figures, limits = promotion.figures, promotion.limits
+    if not promotion.promoted or figures is None:
+        why = "; ".join(reason.why for reason in promotion.reasons)
+        return f"it stays informational: {why}"
+    bound = "has no upper bound" if figures.cv_upper is None else f"is at most {figures.cv_upper:.3g}"
+    confidence = f"with {figures.confidence:.0%} confidence"
+    spread = f"a coefficient of variation of {figures.cv:.3g} over {limits.runs} runs"
+    if figures.proves:
+        return f"proved: {spread}; the true one {bound}, {confidence}"
+    return (
+        f"screened, not proved: {spread}; the true one {bound}, {confidence}; {limits.runs} runs prove "
+        f"{limits.cv_at_most:g} only up to {figures.proving_cv:.3g}"
+    )
+
+
+def list_differing(again: Promotion, published: Promotion) -> tuple[str, ...]:
+    """The fields in which a promotion that was derived again differs from the published one; its sentences count where
+    the same version wrote both."""
+    alike = again.verifier == published.verifier
+    ours, theirs = (each.document() if alike else each.judged_value() for each in (again, published))
+    return tuple(sorted(name for name in ours if name != "verifier" and ours[name] != theirs[name]))
+
+
+def list_subjects(promotion: Promotion, content: bytes) -> dict[str, str]:
+    """Everything a signature over a promotion speaks of, by name: the document and each snapshot it cites."""
+    cited = {f"{run.execution_id}/{run.snapshot}": run.sha256 for run in promotion.runs}
+    return {**cited, "promotion.json": canonical.digest(content)}
+
+
+def make_demotion(promotion_content: bytes, reason: str, demoted_at: datetime) -> Demotion:
+    """The demotion of the gate that a promotion made required.
+
+    Raises as `read` does, and `errors.UsageError` where nothing was promoted, or no reason is given.
+    """
+    promotion = read(promotion_content)
+    if not promotion.promoted:
+        raise errors.UsageError(f"{promotion.gate} was refused by it, so there is nothing to demote")
+    if not reason.strip():
+        raise errors.UsageError("--reason is empty; allowed: a sentence that says why")
+    return Demotion(
+        phase=promotion.phase,
+        gate=promotion.gate,
+        promotion_sha256=find_digest(promotion_content),
+        reason=reason.strip()[:2000],
+        demoted_utc=demoted_at,
+        verifier=dict(cases.VERIFIER),
+    )
+
+
+def is_demotion_of(content: bytes, demotion: Demotion) -> bool:
+    """Whether bytes are a demotion like this one, made at whatever time."""
+    try:
+        standing = read_demotion(content)
+    except (errors.EvidenceCorrupt, errors.EvidenceUnknown):
+        return False
+    return standing.model_copy(update={"demoted_utc": demotion.demoted_utc}) == demotion
+
+
+def find_digest(content: bytes) -> str:
+    """The digest by which plans and demotions name a promotion."""
+    return canonical.digest(content)
+
+
+class SignedPromotion(models.Model):
+    """What a signed statement says of a promotion beside the digests."""
+
+    phase: str
+    gate: str
+    decision: Decision
+
+
+class Statement(models.Model):
+    """The payload of a promotion's signature, as an in-toto statement."""
+
+    type_: Annotated[Literal["https://in-toto.io/Statement/v1"], pydantic.Field(alias="_type")]
+    subject: list[attestations.Subject]
+    predicate_type: Annotated[Literal["urn:burst:predicate:promotion:v1"], pydantic.Field(alias="predicateType")]
+    predicate: SignedPromotion
+
+
+def make_statement(promotion: Promotion, content: bytes) -> bytes:
+    """The canonical bytes of the statement over a promotion and each snapshot that it cites."""
+    subjects = list_subjects(promotion, content)
+    return Statement(
+        type_="https://in-toto.io/Statement/v1",
+        predicate_type="urn:burst:predicate:promotion:v1",
+        subject=[
+            attestations.Subject(name=name, digest=attestations.Digests(sha256=subjects[name]))
+            for name in sorted(subjects)
+        ],
+        predicate=SignedPromotion(phase=promotion.phase, gate=promotion.gate, decision=promotion.decision),
+    ).content()
+
+
+def check_statement(signed: bytes, expected: bytes) -> None:
+    """Raises `errors.EvidenceCorrupt` unless a signed statement is the one over this promotion."""
+    if signed != expected:
+        raise errors.EvidenceCorrupt("the signature speaks of another promotion, or of other runs")
