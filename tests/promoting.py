@@ -5,6 +5,7 @@ from typing import Any
 
 from burst.domain.basics import windows
 from burst.domain.documents import attempts, document_names
+from burst.domain.plan import catalogues
 from burst.domain.verdict import blocks, promotions
 from tests import cases
 from tests.evidence import evidencing
@@ -65,7 +66,7 @@ def earlier(number: int, verdict: str | None = "PASS", contract: str = "0" * 64)
     return {"execution_id": name_run(number), "verdict": verdict, "sha256": sha256, "contract": contract}
 
 
-SNAPSHOT = document_names.snapshot_name("m10_f")
+SNAPSHOT = document_names.snapshot_name("m10_f", catalogues.Kind.BURST)
 
 
 def judge_block(percentiles: tuple[int, ...]) -> promotions.Promotion:

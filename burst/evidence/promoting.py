@@ -251,10 +251,5 @@ def _read_setting(run: places.RunPlace) -> blocks.Setting | None:
 
 
 def _read_snapshot(run: places.RunPlace) -> snapshots.Snapshot | None:
-    names = list(_list_snapshots(run))
+    names = [name for name in run.store.names() if document_names.is_snapshot_name(name)]
     return models.read(snapshots.Snapshot, run.store.read(names[0])) if len(names) == 1 else None
-
-
-def _list_snapshots(run: places.RunPlace) -> Iterator[str]:
-    suffix = document_names.snapshot_name("")
-    return (name for name in run.store.names() if name.endswith(suffix))
