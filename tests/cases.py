@@ -479,7 +479,15 @@ FULLEST = passing(
     rerun=rerun(*catalogues.BURST.shorts),
     execution_id=EXECUTION_ID,
     load={"command": ["push-events"], "rate": 1200},
-    gates={"multiplier": 3.0, "admit_ratio": 0.995, **dict.fromkeys(load_gates.ANSWER_GATES, 1.0)},
+    gates={
+        "multiplier": 3.0,
+        "admit_ratio": 0.995,
+        **dict.fromkeys(load_gates.ANSWER_GATES, 1.0),
+        "min_admits": 1,
+        "expect_duplicates": 1,
+        "contiguity": {},
+        "decision_shares": {"ADMIT": {"at_least": 0.5}},
+    },
 ).having(
     load=load(),
     task_result=task_result(deadline_utc=at(1200)),

@@ -81,6 +81,7 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
     rate, required = _rate(prepared), prepared.required_admits_per_second
     return {
         "phase": written.phase,
+        "kind": written.kind.value,
         "scope": written.scope,
         "environment": written.environment,
         "target": {
@@ -107,7 +108,21 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
             "multiplier": written.gates.multiplier,
             "admits_per_minute": None if required is None else required * 60,
             "admit_ratio": written.gates.admit_ratio,
+            **_volume_fields(written),
         },
+    }
+
+
+def _volume_fields(written: "plans.Plan") -> dict[str, Any]:
+    asked = written.gates
+    return {
+        "min_admits": asked.min_admits,
+        "expect_duplicates": asked.expect_duplicates,
+        "every_bucket": asked.contiguity is not None and asked.contiguity.max_gap is None,
+        "max_gap_seconds": asked.contiguity.max_gap if asked.contiguity else None,
+        "decision_shares": [
+            {"decision": decision, "limit": limit, "share": share} for decision, limit, share in asked.share_limits
+        ],
     }
 
 
@@ -158,14 +173,11 @@ def _hard_stop_fields(written: "plans.Plan") -> dict[str, Any]:
 
 def _blocker_fields(written: "plans.Plan") -> dict[str, Any]:
     in_scope = list(written.rerun.only if written.rerun else written.blockers)
-    asked = {written.blocker(short) for short in written.catalogue.asked}
     return {
         "blockers_in_scope": in_scope,
         "blockers_carried": [blocker for blocker in written.blockers if blocker not in in_scope],
         "prior": written.rerun.prior if written.rerun else None,
-        "blockers_nothing_is_asked_about": sorted(
-            asked.intersection(in_scope) - {fact.blocker for fact in written.facts}
-        ),
+        "blockers_nothing_is_asked_about": [blocker for blocker in written.silent_blockers if blocker in in_scope],
     }
 
 
@@ -192,7 +204,7 @@ def _text(name: str, value: dict[str, Any]) -> str:
     lines = [
         f"{name} is valid; nothing was started",
         "",
-        f"phase      {value['phase']} ({value['environment']}), scope {value['scope']}",
+        f"phase      {value['phase']}, a {value['kind']} ({value['environment']}), scope {value['scope']}",
         f"tasks      {_tasks_text(target)}",
         f"load       {value['program']}" + (f" against {value['host']}" if value["host"] else ""),
         f"rate       {_rate_text(value)}",
@@ -249,12 +261,26 @@ def _rate_text(value: dict[str, Any]) -> str:
 def _required_text(required: dict[str, Any]) -> str:
     from burst.report import figures
 
-    ratio = f"a share of {required['admit_ratio']} admitted"
+    ratio = required["admit_ratio"]
+    parts = [] if ratio is None else [f"a share of {ratio} admitted"]
+    if required["min_admits"] is not None:
+        parts.append(f"{required['min_admits']:,} ADMIT")
+    if required["expect_duplicates"] is not None:
+        parts.append(f"{required['expect_duplicates']:,} DUPLICATE")
+    if required["every_bucket"]:
+        parts.append("a receipt in every bucket")
+    if required["max_gap_seconds"] is not None:
+        parts.append(f"no gap over {figures.duration(required['max_gap_seconds'])}")
+    parts += [
+        f"{share['decision']} {share['limit'].replace('_', ' ')} {share['share']:g} of all receipts"
+        for share in required["decision_shares"]
+    ]
     if required["multiplier"] is None:
-        return f"{ratio} (a reference run: no multiplier)"
+        words = "; ".join(parts) or "no figure of the counts"
+        return f"{words} (a reference run: no multiplier)" if required["admit_ratio"] is not None else words
     admits = required["admits_per_minute"]
     rate = "" if admits is None else f", {figures.number(round(admits, 3))} admits a minute"
-    return f"{figures.number(required['multiplier'])} times the baseline{rate}; {ratio}"
+    return "; ".join([f"{figures.number(required['multiplier'])} times the baseline{rate}", *parts])
 
 
 def _ends_text(ends: list[dict[str, Any]]) -> str:

@@ -82,11 +82,11 @@ BAD: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "a baseline of nothing": ("admits: 50100", "admits: 0", ":21: baseline.admits:", ("greater than 0",)),
     "a ratio over one": ("admit_ratio: 0.995", "admit_ratio: 99.5", ":26: gates.admit_ratio:", ("less than or",)),
     "a multiplier of NaN": ("multiplier: 3.0", "multiplier: .nan", ":25: gates.multiplier:", ("a valid number",)),
-    "a fact for a blocker that takes none": (
+    "a fact for a blocker of another kind": (
         "gates:",
-        "facts: [{blocker: M10F-B1, name: x, sql: select 1, equals: 1}]\ngates:",
+        "facts: [{blocker: M10F-B0, name: x, sql: select 1, equals: 1}]\ngates:",
         ":24: facts[0].blocker:",
-        ("M10F-B2, M10F-B6, M10F-B7",),
+        ("a blocker of M10.F: M10F-B1, M10F-B2",),
     ),
     "a rerun of another phase": (
         "gates:",

@@ -99,6 +99,13 @@ baseline:
 gates:
   multiplier: 3.0
   admit_ratio: 0.995
+  min_admits: 50000
+  contiguity: {max_gap: 2m}
+  decision_shares:
+    ADMIT: {at_most: 0.6, at_least: 0.4}
+    DUPLICATE: {at_most: 0.55, at_least: 0.45}
+    QUARANTINE: {at_most: 0.05, at_least: 0.0}
+  expect_duplicates: 100
   offered_load: 0.98
   latency_p95_ms: 400
   latency_p99_ms: 900
@@ -413,6 +420,33 @@ BAD = [
     ("  max_age: 720h", "  max_age: 30d", "baseline.max_age", "a duration"),
     ("  multiplier: 3.0", "  multiplier: 0", "gates.multiplier", "greater than 0"),
     ("  multiplier: 3.0", "  multiplier: .inf", "gates.multiplier", "number"),
+    ("  min_admits: 50000", "  min_admits: 0", "gates.min_admits", "greater than 0"),
+    ("  contiguity: {max_gap: 2m}", "  contiguity: {max_gap: 0s}", "gates.contiguity.max_gap", "greater than 0"),
+    ("  contiguity: {max_gap: 2m}", "  contiguity: {max_gap: 59s}", "gates.contiguity.max_gap", "at least 60s"),
+    ("  contiguity: {max_gap: 2m}", "  contiguity: []", "gates.contiguity", "a mapping"),
+    ("    ADMIT: {at_most: 0.6, at_least: 0.4}", "    ADMIT: {at_most: 2}", "gates.decision_shares.ADMIT.at_most", "1"),
+    (
+        *("    ADMIT: {at_most: 0.6, at_least: 0.4}", "    ADMIT: {at_least: -1}"),
+        *("gates.decision_shares.ADMIT.at_least", "0"),
+    ),
+    ("    ADMIT: {at_most: 0.6, at_least: 0.4}", "    ADMIT: {}", "gates.decision_shares.ADMIT.at_most", "both"),
+    (
+        *("    DUPLICATE: {at_most: 0.55, at_least: 0.45}", "    DUPLICATE: {at_most: 0.4, at_least: 0.45}"),
+        *("gates.decision_shares.DUPLICATE.at_least", "no more than at_most"),
+    ),
+    (
+        *("    DUPLICATE: {at_most: 0.55, at_least: 0.45}", "    DUPLICATE: {at_most: x}"),
+        *("gates.decision_shares.DUPLICATE.at_most", "number"),
+    ),
+    (
+        *("    QUARANTINE: {at_most: 0.05, at_least: 0.0}", "    QUARANTINE: {at_most: 5}"),
+        *("gates.decision_shares.QUARANTINE.at_most", "1"),
+    ),
+    (
+        *("    QUARANTINE: {at_most: 0.05, at_least: 0.0}", "    QUARANTINE: {at_least: -0.1}"),
+        *("gates.decision_shares.QUARANTINE.at_least", "0"),
+    ),
+    ("  expect_duplicates: 100", "  expect_duplicates: 0", "gates.expect_duplicates", "greater than 0"),
     ("  admit_ratio: 0.995", "  admit_ratio: 99.5", "gates.admit_ratio", "less than or equal to 1"),
     ("  admit_ratio: 0.995", "  admit_ratio: 99.5%", "gates.admit_ratio", "number"),
     ("  - name: ingest-writer", "  - name: a b", "services[0].name", "a name of letters"),

@@ -64,6 +64,11 @@ class BucketEntry(WindowEntry):
             start_utc=bucket.window.start, end_utc=bucket.window.end, counts=CountsEntry.from_counts(bucket.counts)
         )
 
+    @property
+    def bucket(self) -> receipts.BucketCounts:
+        """The bucket of the entry."""
+        return receipts.BucketCounts(window=self.window, counts=self.counts.counts)
+
 
 class SettleRound(models.Model):
     """One count of the settling: when, and how many receipts there were."""

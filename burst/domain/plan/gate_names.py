@@ -3,6 +3,7 @@
 GATE_NAMES = frozenset(
     {
         *("achieved_multiplier", "duration_seconds", "admit_ratio"),
+        *("min_admits", "contiguity", "expect_duplicates"),
         *("latency_p95_ms", "latency_p99_ms", "error_ratio", "client_error_ratio", "server_error_ratio"),
         *("evidence_readable", "published", "dependencies", "same_contract", "baseline", "window_metrics"),
         *("attempt_scoped", "bound_as_said", "settled", "none_vanished", "known_decisions", "buckets_add_up"),

@@ -422,6 +422,30 @@ AnswerLimit = Literal["latency_p95_ms", "latency_p99_ms", "error_ratio", "client
 """The limits on answers that a plan may set; each is the name of its gate."""
 
 
+class ContiguitySection(Section):
+    """Receipts through the whole window: in every whole bucket, or with `max_gap` no longer gap than that."""
+
+    max_gap: Annotated[
+        field_types.PositiveDuration | None,
+        pydantic.Field(description="The longest stretch of buckets without a receipt; at least one bucket."),
+    ] = None
+
+
+class ShareSection(Section):
+    """The limits of one decision's share of all receipts of the window."""
+
+    at_most: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
+    at_least: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _some_limit(self) -> Self:
+        if self.at_most is None and self.at_least is None:
+            raise field_types.Misfit(("at_most",), "at_most, at_least, or both")
+        if self.at_most is not None and self.at_least is not None and self.at_least > self.at_most:
+            raise field_types.Misfit(("at_least",), f"no more than at_most, which is {self.at_most:g}")
+        return self
+
+
 class GatesSection(Section):
     """The figures that a burst must reach. A reference run, whose rate becomes a baseline, has no multiplier."""
 
@@ -435,6 +459,20 @@ class GatesSection(Section):
     error_ratio: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
     client_error_ratio: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
     server_error_ratio: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
+    min_admits: Annotated[
+        field_types.PositiveWhole | None, pydantic.Field(description="ADMIT receipts that the window has to hold.")
+    ] = None
+    contiguity: Annotated[
+        ContiguitySection | None, pydantic.Field(description="{}: no whole bucket of the window without a receipt.")
+    ] = None
+    decision_shares: Annotated[
+        dict[Literal["ADMIT", "DUPLICATE", "QUARANTINE"], ShareSection] | None,
+        pydantic.Field(min_length=1, description="Limits of a decision's share of all receipts of the window."),
+    ] = None
+    expect_duplicates: Annotated[
+        field_types.PositiveWhole | None,
+        pydantic.Field(description="DUPLICATE receipts that the window has to hold, where a drill injects them."),
+    ] = None
     warn_at: dict[AnswerLimit, Annotated[float, pydantic.Field(ge=0)]] | None = None
 
     @pydantic.model_validator(mode="after")
@@ -445,6 +483,21 @@ class GatesSection(Section):
                 below = "nothing: the plan sets no such limit" if limit is None else f"less than the limit, {limit:g}"
                 raise field_types.Misfit(("warn_at", name), below)
         return self
+
+    @property
+    def share_limits(self) -> tuple[tuple[str, str, float], ...]:
+        """Every limit of a share: the decision, `at_most` or `at_least`, and the share."""
+        return tuple(
+            (decision, limit, share)
+            for decision, section in sorted((self.decision_shares or {}).items())
+            for limit, share in (("at_most", section.at_most), ("at_least", section.at_least))
+            if share is not None
+        )
+
+    @property
+    def asks_for_new_admits(self) -> bool:
+        """Whether it takes events that the ingest did not have before."""
+        return any(limit is not None for limit in (self.multiplier, self.admit_ratio, self.min_admits))
 
     @property
     def least_offered(self) -> float:
@@ -775,9 +828,16 @@ class Plan(Section):
         return self
 
     def _refuse_unfit_kind(self) -> None:
-        """Raises where a key that the kind needs is left out."""
+        """Raises where a key that the kind needs is left out, or no bucket could show what a gate asks."""
         if self.kind is catalogues.Kind.BURST and self.gates.admit_ratio is None:
             raise field_types.Misfit(("gates", "admit_ratio"), "this key is required of kind burst")
+        contiguity, bucket = self.gates.contiguity, self.receipts.bucket
+        if contiguity is not None and contiguity.max_gap is not None and contiguity.max_gap < bucket:
+            least = instants.duration_text(bucket)
+            raise field_types.Misfit(
+                ("gates", "contiguity", "max_gap"),
+                f"at least {least}, which receipts.bucket is: a shorter gap is not seen",
+            )
 
     def _refuse_unfit_services(self) -> None:
         """Raises where services do not fit the target, or two of them have one name."""
@@ -832,6 +892,24 @@ class Plan(Section):
     def blocker(self, behind: catalogues.Role | str) -> str:
         """The phase's id of the blocker of a role, or of a short id: `B1` is `M10F-B1`."""
         return f"{self.phase.replace('.', '')}-{self.catalogue.find_short(behind)}"
+
+    @property
+    def asked_roles(self) -> frozenset[catalogues.Role]:
+        """The roles about which the plan asks by a key of its own, beside its facts."""
+        asked = {
+            catalogues.Role.CONTIGUITY: self.gates.contiguity,
+            catalogues.Role.OUTCOME: self.gates.expect_duplicates,
+            catalogues.Role.BASELINE: self.gates.multiplier,
+        }
+        return frozenset(role for role, limit in asked.items() if limit is not None)
+
+    @property
+    def silent_blockers(self) -> tuple[str, ...]:
+        """The blockers that stay open because the plan asks nothing about them, by the phase's ids."""
+        named = {fact.blocker for fact in self.facts}
+        answered = self.catalogue.list_shorts(*self.asked_roles)
+        silent = (self.blocker(short) for short in self.catalogue.asked if short not in answered)
+        return tuple(blocker for blocker in silent if blocker not in named)
 
     @property
     def fact_shorts(self) -> tuple[str, ...]:

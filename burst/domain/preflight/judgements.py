@@ -88,10 +88,12 @@ def judge_freshness(plan: plans.Plan, contents: receipt_table.ScopeContents) -> 
     if contents.admissions is not None:
         summary += f", and {wording.format_count(contents.admissions, 'admission')}"
     if plan.load.profile == REPLAY_PROFILE:
-        words = f"{summary}; a replay sends them again, and its admit ratio is 0 of {plan.gates.admit_ratio:g} required"
+        words = f"{summary}; a replay sends them again, and its admit ratio is 0{_require_ratio(plan)}"
         return findings.report_warning("scope-freshness", words)
     if not spent:
         return findings.report_pass("scope-freshness", f"no receipt of {plan.scope} yet")
+    if not plan.gates.asks_for_new_admits:
+        return findings.report_warning("scope-freshness", f"{summary}; no gate of the plan asks for new ADMIT")
     return findings.report_refusal("scope-freshness", f"{summary}{_best_ratio(plan, spent)}")
 
 
@@ -105,8 +107,13 @@ def _best_ratio(plan: plans.Plan, spent: int) -> str:
     best = max(0, events - spent) / events
     return (
         f"; of {events} events at most {max(0, events - spent)} can be new: "
-        f"a ratio of {best:.4f} at best, required {plan.gates.admit_ratio:g}"
+        f"a ratio of {best:.4f} at best{_require_ratio(plan)}"
     )
+
+
+def _require_ratio(plan: plans.Plan) -> str:
+    ratio = plan.gates.admit_ratio
+    return "" if ratio is None else f", required {ratio:g}"
 
 
 def judge_server(server: receipt_table.DatabaseServer) -> findings.Finding:

@@ -46,6 +46,9 @@ class EarlyStopTerms:
     tail_seconds: float = 0.0
     """How long after the window's declared end the last task may still stop, and so lengthen it."""
     arrivals: str | None = None
+    min_admits: int | None = None
+    admit_share: float | None = None
+    """The least share of ADMIT among all receipts."""
 
     @property
     def most_due(self) -> int | None:
@@ -118,6 +121,21 @@ def multiplier_impossible(counts: receipts.Counts, further: int, terms: EarlySto
     return counts.admit + further < required * (1 - _ROUNDING)
 
 
+def admits_impossible(counts: receipts.Counts, further: int, terms: EarlyStopTerms) -> str:
+    """Why too few receipts can become ADMIT, though all that follow be ADMIT; empty where that is not sure.
+
+    There is no such rule for other decisions: an event that is delivered again has one more DUPLICATE or QUARANTINE, so
+    nothing limits those.
+    """
+    words = f"{counts.admit:,} of {counts.total:,} receipts are ADMIT and at most {further:,} can follow"
+    if terms.min_admits is not None and counts.admit + further < terms.min_admits:
+        return f"{words}; {terms.min_admits:,} ADMIT are required"
+    share = terms.admit_share
+    if share is not None and counts.total and counts.admit + further < Fraction(repr(share)) * (counts.total + further):
+        return f"{words}; a share of at least {share:g} is required"
+    return ""
+
+
 def gather_bets(polls: Sequence[Poll]) -> tuple[Poll, ...]:
     """Polls in a row as bets of at least `BET_SECONDS`; a last one that is too short yet is left out."""
     bets: list[Poll] = []
@@ -171,6 +189,9 @@ def find_reason_to_stop(polls: Sequence[Poll], elapsed_seconds: float, terms: Ea
             rule="multiplier-impossible",
             detail=f"{counts.admit} receipts are ADMIT and at most {further} can follow",
         )
+    admits = "" if further is None else admits_impossible(counts, further, terms)
+    if admits:
+        return Hopeless(rule="admits-impossible", detail=admits)
     counted_seconds = sum(poll.seconds for poll in polls)  # time that was not counted proves nothing
     if polls and counts.total == 0 and counted_seconds >= terms.no_receipts_seconds:
         return Hopeless(rule="no-receipts", detail=f"not one receipt in {counted_seconds:.0f} s")

@@ -35,6 +35,10 @@ class Counts:
             other=self.other + more.other,
         )
 
+    def of(self, decision: str) -> int:
+        """How many receipts are of a decision that burst knows."""
+        return {"ADMIT": self.admit, "DUPLICATE": self.duplicate, "QUARANTINE": self.quarantine}[decision]
+
     @property
     def decided(self) -> int:
         """Receipts the admit ratio is made of: ADMIT and DUPLICATE."""

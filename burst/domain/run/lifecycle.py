@@ -162,7 +162,7 @@ def terms(
 
 
 def _early_stop_terms(plan: plans.Plan, required_admits_per_second: float | None) -> early_stops.EarlyStopTerms:
-    rate = plan.load.rate
+    rate, admits = plan.load.rate, (plan.gates.decision_shares or {}).get("ADMIT")
     return early_stops.EarlyStopTerms(
         admit_ratio=plan.gates.admit_ratio,
         window_seconds=plan.budget.window_seconds,
@@ -174,6 +174,8 @@ def _early_stop_terms(plan: plans.Plan, required_admits_per_second: float | None
         no_receipts_seconds=plan.budget.start_timeout,
         tail_seconds=plan.budget.stop_grace,
         arrivals=plan.load.arrivals,
+        min_admits=plan.gates.min_admits,
+        admit_share=admits.at_least if admits else None,
     )
 
 

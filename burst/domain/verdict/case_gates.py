@@ -12,7 +12,7 @@ from typing import Any
 from burst.domain.basics import instants
 from burst.domain.documents import fact_answers, holding, preflight_results, window_metrics
 from burst.domain.plan import catalogues, plans
-from burst.domain.verdict import cases, contracts, gates, load_gates, released_gates
+from burst.domain.verdict import cases, contracts, gates, load_gates, released_gates, volume_gates
 
 Ask = Callable[[cases.Case], Iterable[gates.Gate]]
 
@@ -339,3 +339,18 @@ def ask_tasks(case: cases.Case) -> Iterator[gates.Gate]:
 def ask_halt(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
     yield gates.halt_gate(case.task_result.value, case.task_result.problem)
+
+
+def ask_volume(gate: Callable[[plans.Plan, window_metrics.Metrics | None], gates.Gate | None]) -> Ask:
+    """A question about the plan's own limit on the counts, asked where the plan sets that."""
+
+    def ask(case: cases.Case) -> list[gates.Gate]:
+        answer = gate(case.plan, case.metrics.value)
+        return [_explain_lack(case, answer)] if answer is not None else []
+
+    return ask
+
+
+def ask_shares(case: cases.Case) -> Iterator[gates.Gate]:
+    """Asked of every limit of a share that the plan sets."""
+    return (_explain_lack(case, gate) for gate in volume_gates.share_gates(case.plan, case.metrics.value))

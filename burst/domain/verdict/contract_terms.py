@@ -26,13 +26,14 @@ RULES, BASELINE = "rules", "baseline"
 GRACE, BUCKET, MAX_AGE = "budget.stop_grace", "receipts.bucket", "baseline.max_age"
 TIME_UNIT = "receipts.time_unit"
 RATE, SOURCE, LEAST_TASKS = "load.rate", "load.source_events", "target.min_tasks"
+CONTIGUITY, MAX_GAP, SHARES = "gates.contiguity", "gates.contiguity.max_gap", "gates.decision_shares."
 STOP_WHEN, SERVICES = "stop_when", "services"
 _WHOLE = {LEAST_TASKS: "all", SOURCE: "unlimited"}
 """The value of a term where the plan sets no number; every number is less."""
 _DURATIONS = frozenset(
     {
         *("budget.max", "budget.min_window", "budget.window", "budget.operator_cap", GRACE),
-        *("receipts.settle", "receipts.max_skew", BUCKET, MAX_AGE),
+        *("receipts.settle", "receipts.max_skew", BUCKET, MAX_AGE, MAX_GAP),
     }
 )
 """The terms in seconds."""
@@ -93,8 +94,13 @@ def from_plan(plan: plans.Plan, rules: str, baseline: baselines.Baseline | None)
 def _state_plan(plan: plans.Plan) -> dict[str, Any]:
     budget, target, counted = plan.budget, plan.target, plan.receipts
     stated: dict[str, Any] = {"phase": plan.phase, KIND: plan.kind.value}
-    limits = plan.gates.model_dump(exclude_none=True, exclude={"warn_at"}) | {"offered_load": plan.gates.least_offered}
+    nested = {"warn_at", "contiguity", "decision_shares"}
+    limits = plan.gates.model_dump(exclude_none=True, exclude=nested) | {"offered_load": plan.gates.least_offered}
     stated |= {f"gates.{name}": value for name, value in limits.items()}
+    stated |= {f"{SHARES}{decision}.{limit}": share for decision, limit, share in plan.gates.share_limits}
+    if plan.gates.contiguity is not None:
+        longest = plan.gates.contiguity.max_gap
+        stated |= {CONTIGUITY: "every bucket"} if longest is None else {MAX_GAP: longest}
     stated |= {"budget.max": budget.max, "budget.min_window": budget.min_window, GRACE: budget.stop_grace}
     if budget.window_seconds != budget.min_window:
         stated["budget.window"] = budget.window_seconds
@@ -285,13 +291,14 @@ def _list_differing(keys: Sequence[str], terms: Terms, prior: Terms) -> Iterator
 _AT_LEAST = frozenset(
     {
         *("gates.multiplier", "gates.admit_ratio", "gates.offered_load"),
+        *("gates.min_admits", "gates.expect_duplicates"),
         *("budget.min_window", "budget.window", "receipts.settle"),
     }
 )
 """The terms of which less is weaker."""
 _AT_MOST = frozenset(
     {
-        *("budget.max", "budget.operator_cap", GRACE, "receipts.max_skew", BUCKET, MAX_AGE),
+        *("budget.max", "budget.operator_cap", GRACE, "receipts.max_skew", BUCKET, MAX_AGE, MAX_GAP),
         *(f"gates.{name}" for name in load_gates.ANSWER_GATES),
     }
 )
@@ -329,9 +336,9 @@ def _is_weaker(change: TermChange) -> bool:
         return not _asks_more(after, before)  # a sign that is easier to reach stops more runs
     if None in numbers:
         return not _asks_more(before, after)
-    if change.key in _AT_LEAST:
+    if change.key in _AT_LEAST or (change.key.startswith(SHARES) and change.key.endswith(".at_least")):
         return bool(after < before)
-    return bool(after > before) if change.key in _AT_MOST else True
+    return bool(after > before) if change.key in _AT_MOST or change.key.startswith(SHARES) else True
 
 
 def _asks_more(before: Any, after: Any) -> bool:

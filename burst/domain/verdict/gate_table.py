@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from burst.domain.documents import document_names
 from burst.domain.plan import catalogues
-from burst.domain.verdict import gates, load_gates
+from burst.domain.verdict import gates, load_gates, volume_gates
 
 TASK_RESULT, METRICS, FACTS, PREFLIGHT = "task-result", "metrics", "facts", "preflight"
 BASELINE, PRIOR, PRIOR_PLAN, TASK_RECORDS = "baseline", "prior", "prior-plan", "task-records"
@@ -59,6 +59,10 @@ GATES = (
     ),
     _line(Role.PROFILE, "admit_ratio", "enough of the decided receipts are ADMIT", METRICS),
     *(_line(Role.PROFILE, name, "answers keep the limit that the plan sets", LOAD) for name in load_gates.ANSWER_GATES),
+    _line(Role.PROFILE, volume_gates.MIN_ADMITS, "the window holds enough ADMIT", METRICS),
+    _line(Role.CONTIGUITY, volume_gates.CONTIGUITY, "receipts came through the whole window", METRICS),
+    _line(Role.PROFILE, f"{volume_gates.SHARES}*", "the share of a decision keeps the limit of the plan", METRICS),
+    _line(Role.OUTCOME, volume_gates.EXPECT_DUPLICATES, "the duplicates that a drill injects are there", METRICS),
     _line(Role.PUBLICATION, "evidence_readable", "every document that is there was read back", *KINDS),
     _line(
         Role.DEPENDENCY, "dependencies", "the prior can be rested on, and preflight did not refuse", PRIOR, PREFLIGHT

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from burst.domain.basics import errors
 from burst.domain.plan import catalogues
-from burst.domain.verdict import case_gates, cases, gate_table, gates, load_gates
+from burst.domain.verdict import case_gates, cases, gate_table, gates, load_gates, volume_gates
 
 Role = catalogues.Role
 
@@ -92,6 +92,10 @@ RULES_0_2_0 = Rules(
         _question(Role.EXECUTION, load_gates.OFFERED_LOAD, case_gates.ask_offered_load),
         *(_question(Role.PROFILE, name, case_gates.ask_answers(name)) for name in load_gates.ANSWER_GATES),
         _question(Role.DEPENDENCY, gates.SAME_CONTRACT, case_gates.ask_contract(_VERSION_0_2_0)),
+        _question(Role.PROFILE, volume_gates.MIN_ADMITS, case_gates.ask_volume(volume_gates.min_admits_gate)),
+        _question(Role.CONTIGUITY, volume_gates.CONTIGUITY, case_gates.ask_volume(volume_gates.contiguity_gate)),
+        _question(Role.PROFILE, f"{volume_gates.SHARES}*", case_gates.ask_shares),
+        _question(Role.OUTCOME, volume_gates.EXPECT_DUPLICATES, case_gates.ask_volume(volume_gates.duplicates_gate)),
     ),
 )
 """The first rules that a snapshot states. They are not released yet: until then a question may still be added."""
