@@ -470,12 +470,20 @@ def passing(**plan_changes: Any) -> Case:
     )
 
 
+DRILL = {
+    "name": "restart-writer",
+    "at": "5m",
+    "restart": {"service": "writer"},
+    "recover_within": "5m",
+    "recovered_when": {"series": "lag", "at_most": 10, "sustained": "60s"},
+}
 _SHOT = {"command": ["work"], "timeout": "10s", "task_definition": "reporter:1"}
 FULLEST = passing(
     target=ECS,
     services=[{"name": "writer", "desired": 2}],
     before=[{"name": "warm", **_SHOT}],
     after=[{"name": "refresh", **_SHOT}],
+    during=[DRILL],
     rerun=rerun(*catalogues.BURST.shorts),
     execution_id=EXECUTION_ID,
     load={"command": ["push-events"], "rate": 1200},

@@ -1,15 +1,15 @@
 """Recoveries: when a system had recovered from a fault, by the samples of one series.
 
 It has recovered at the first sample of the first good stretch that lasts long enough: each sample in it keeps the
-limit, and no two neighbours are as far apart as two samples. No sample counts that speaks of an instant before the
-fault itself was over, and none after the burst: a system without load recovers from anything.
+limit, came in time, and lies nearer to the one before it than two periods. No sample counts that speaks of an instant
+before the fault itself was over, and none after the burst: a system without load recovers from anything.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from burst.domain.basics import instants
-from burst.domain.observations import judgement, limits, periods, samples
+from burst.domain.basics import instants, wording
+from burst.domain.observations import judgement, limits, samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,39 +49,63 @@ def find_recovery(
         return _unknown("nobody saw the fault itself come to its end")
     if ended_at is None or ended_at <= over_at:
         return _unknown("the burst had ended when the fault was over")
-    problems = list(judgement.find_record_problems(series, periods.Interval(start=over_at, end=ended_at)))
-    if problems:
-        return _unknown("; ".join(problems))
-    seen = [sample for sample in series.in_order if over_at <= sample.instant <= ended_at]
-    if not seen:
-        return _unknown(f"no sample of {series.name} between the fault and the end of the burst")
-    return _search(series.every_seconds, seen, terms)
+    problem = _find_problem(series)
+    if problem:
+        return _unknown(problem)
+    ordered = sorted(series.samples, key=lambda sample: (sample.instant, sample.number))
+    seen = [sample for sample in ordered if over_at <= sample.instant <= ended_at]
+    if not any(_is_usable(series, sample) for sample in seen):
+        return _unknown(f"no usable sample of {series.name} between the fault and the end of the burst")
+    return _search(series, seen, terms)
 
 
-def _search(every_seconds: float, seen: list[samples.Sample], terms: RecoveryTerms) -> Recovery:
+def _find_problem(series: samples.Series) -> str:
+    """Why no sample of a series can be believed; empty where they can."""
+    if sorted(sample.number for sample in series.samples) != list(range(1, series.taken + 1)):
+        return f"{len(series.samples)} of the {wording.format_count(series.taken, 'sample')} taken are here"
+    spoken = [sample for sample in series.samples if sample.value is not None or sample.scope is not None]
+    strange = sorted({str(sample.scope) for sample in spoken if sample.scope != series.scope})
+    return f"samples of another scope than {series.scope}: {', '.join(strange)}" if series.scope and strange else ""
+
+
+def _is_usable(series: samples.Series, sample: samples.Sample) -> bool:
+    """Whether a sample says anything of its instant: it has a value, came within its period, and is not stale."""
+    if sample.value is None or sample.took_seconds >= series.every_seconds or (series.dated and sample.of is None):
+        return False
+    if sample.of is None:
+        return True
+    most = series.every_seconds if series.max_age_seconds is None else series.max_age_seconds
+    age = instants.seconds_between(sample.of, sample.asked_at)
+    return age <= most and instants.seconds_between(sample.answered_at, sample.of) <= series.max_skew_seconds
+
+
+def _search(series: samples.Series, seen: list[samples.Sample], terms: RecoveryTerms) -> Recovery:
+    """The first stretch that lasts long enough. A sample that cannot be used ends a stretch, as a bad one does."""
     longest, stretch = 0.0, None
     for sample in seen:
-        if not limits.meets(sample.value, terms.limit.comparison, terms.limit.required):
+        kept = limits.meets(sample.value, terms.limit.comparison, terms.limit.required)
+        if not (kept and _is_usable(series, sample)):
             stretch = None
             continue
         joined = stretch is not None and (
-            instants.seconds_between(stretch.end, sample.instant) < judgement.GAP_PERIODS * every_seconds
+            instants.seconds_between(stretch.end, sample.instant) < judgement.GAP_PERIODS * series.every_seconds
         )
         stretch = _Stretch(start=stretch.start if stretch and joined else sample.instant, end=sample.instant)
         longest = max(longest, stretch.seconds)
         if stretch.seconds >= terms.sustained_seconds:
             return Recovery(recovered_at=stretch.start, held_to=stretch.end, why=_tell(stretch, seen, terms))
     needed, seconds = instants.exact(terms.sustained_seconds), instants.exact(longest)
+    last = "nothing" if seen[-1].value is None else seen[-1].value
     return _unknown(
-        f"it was never good for {needed} s without a break: {seconds} s at the longest, in {len(seen)} samples; "
-        f"the last one says {seen[-1].value}"
+        f"{series.name} was never good for {needed} s without a break: for {seconds} s at the longest, in "
+        f"{wording.format_count(len(seen), 'sample')}; the last one says {last}"
     )
 
 
 def _tell(stretch: _Stretch, seen: list[samples.Sample], terms: RecoveryTerms) -> str:
     count = sum(stretch.start <= sample.instant <= stretch.end for sample in seen)
     kept = f"{terms.limit.comparison} {terms.limit.required} from {instants.text(stretch.start)} on"
-    return f"{kept}, in {count} samples over {instants.exact(stretch.seconds)} s"
+    return f"{kept}, in {wording.format_count(count, 'sample')} over {instants.exact(stretch.seconds)} s"
 
 
 def _unknown(why: str) -> Recovery:

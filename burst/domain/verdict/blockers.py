@@ -173,7 +173,8 @@ def _is_urgent(plan: plans.Plan, gate: gates.Gate) -> bool:
     """Whether a failing gate opens its blocker outside a rerun too. No blocker rests on the number of the attempt, so
     that of another run would else be nobody's fault, and hide how often the phase held."""
     attempt = document_names.attempt_name(plan.slug)
-    return gate.name in _NEVER_CARRIED or (gate.name == gates.RUN_SCOPE and attempt in gate.at_fault)
+    never_carried = gate.name in _NEVER_CARRIED or gate.name.startswith(gates.DRILL_UNDONE)
+    return never_carried or (gate.name == gates.RUN_SCOPE and attempt in gate.at_fault)
 
 
 def _carry_entry(

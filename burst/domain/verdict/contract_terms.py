@@ -16,7 +16,7 @@ import pydantic
 
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names
-from burst.domain.plan import plans
+from burst.domain.plan import drill_sections, plans
 from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines, load_gates
 
@@ -27,7 +27,9 @@ GRACE, BUCKET, MAX_AGE = "budget.stop_grace", "receipts.bucket", "baseline.max_a
 TIME_UNIT = "receipts.time_unit"
 RATE, SOURCE, LEAST_TASKS = "load.rate", "load.source_events", "target.min_tasks"
 CONTIGUITY, MAX_GAP, SHARES = "gates.contiguity", "gates.contiguity.max_gap", "gates.decision_shares."
-STOP_WHEN, SERVICES = "stop_when", "services"
+STOP_WHEN, SERVICES, DURING = "stop_when", "services", "during"
+_RECOVER_WITHIN, _SUSTAINED = ".recover_within", ".sustained"
+"""How the keys of a drill's durations end."""
 _WHOLE = {LEAST_TASKS: "all", SOURCE: "unlimited"}
 """The value of a term where the plan sets no number; every number is less."""
 _DURATIONS = frozenset(
@@ -39,7 +41,7 @@ _DURATIONS = frozenset(
 """The terms in seconds."""
 _FROM_PLAN = (
     *(KIND, "gates", "budget", "target", "layers", "load", "receipts"),
-    *("facts", STOP_WHEN, SERVICES, "before", "after", "evidence"),
+    *("facts", STOP_WHEN, SERVICES, DURING, "before", "after", "evidence"),
 )
 """The first words of every term that a plan states."""
 
@@ -134,9 +136,25 @@ def _state_questions(plan: plans.Plan) -> Iterator[tuple[str, Any]]:
         yield f"{STOP_WHEN}.{sign.sign}", sign.model_dump(exclude={"name"}, exclude_none=True)
     for service in plan.services:
         yield f"{SERVICES}.{service.name}", "put back"
+    for drill in plan.drills:
+        yield from _state_drill(drill)
     for when, shots in (("before", plan.before), ("after", plan.after)):
         for shot in shots:
             yield f"{when}.{shot.name}", {"command": shot.command, "exit_code": shot.exit_code}
+
+
+def _state_drill(drill: drill_sections.DrillSection) -> Iterator[tuple[str, Any]]:
+    """The fault of a drill, and what its recovery has to show."""
+    key = f"{DURING}.{drill.name}"
+    fault: dict[str, Any] = {"at": drill.at}
+    if drill.restart is not None:
+        fault["restart"] = drill.restart.service
+    else:
+        fault |= {"command": drill.command, "exit_code": drill.required_exit_code}
+    yield key, fault
+    yield f"{key}{_RECOVER_WITHIN}", drill.recover_within
+    yield f"{key}{_SUSTAINED}", drill.recovered_when.sustained
+    yield f"{key}.recovered_when", drill.recovered_when.model_dump(exclude={"sustained"}, exclude_none=True)
 
 
 def _state_baseline(admits: int, seconds: float, checksum: str | None) -> dict[str, Any]:
@@ -334,6 +352,9 @@ def _is_weaker(change: TermChange) -> bool:
         return not set(before) <= set(after)
     if change.key.startswith(f"{STOP_WHEN}."):
         return not _asks_more(after, before)  # a sign that is easier to reach stops more runs
+    if change.key.startswith(f"{DURING}.") and None not in numbers:
+        longer, more = after > before, change.key.endswith(_RECOVER_WITHIN)
+        return bool(longer if more else not longer)
     if None in numbers:
         return not _asks_more(before, after)
     if change.key in _AT_LEAST or (change.key.startswith(SHARES) and change.key.endswith(".at_least")):
@@ -359,9 +380,14 @@ def _names(change: plans.ChangeSection, differs: TermChange) -> bool:
     return change.key == key and all(_same(_read_value(key, named), value) for named, value in wanted)
 
 
+def _is_duration(key: str) -> bool:
+    """Whether a term is in seconds."""
+    return key in _DURATIONS or (key.startswith(f"{DURING}.") and key.endswith((_RECOVER_WITHIN, _SUSTAINED)))
+
+
 def _read_value(key: str, named: Any) -> Any:
     """A value as a plan names it; durations may be written as plans write them."""
-    if key in _DURATIONS and isinstance(named, str):
+    if _is_duration(key) and isinstance(named, str):
         try:
             return instants.parse_duration(named)
         except ValueError:
@@ -387,7 +413,7 @@ def list_changed(terms: Terms, changes: Sequence[plans.ChangeSection]) -> tuple[
 def _text(key: str, value: Any) -> str:
     if value is None:
         return "none"
-    if key in _DURATIONS and isinstance(value, int | float) and not isinstance(value, bool):
+    if _is_duration(key) and isinstance(value, int | float) and not isinstance(value, bool):
         return instants.duration_text(value)
     return canonical.encode(value).decode()
 

@@ -85,6 +85,14 @@ GATES = (
     _line(Role.EVIDENCE, "known_decisions", "every receipt has a decision that burst knows", METRICS),
     _line(Role.EVIDENCE, "buckets_add_up", "the buckets add up to the whole", METRICS),
     _line(Role.EVIDENCE, "clock_skew_seconds", "the database's clock agrees with burst's", METRICS),
+    _line(
+        *(
+            Role.EVIDENCE,
+            f"{gates.DRILL_WINDOWS}*",
+            "the receipts around a drill add up to the whole",
+        ),
+        *(METRICS, TASK_RESULT),
+    ),
     _line(Role.EVIDENCE, f"{gates.AFTER}*", "a command after the burst ended as it should", TASK_RESULT),
     _line(
         *(Role.SCOPE, gates.RUN_SCOPE, "the documents of a run are of this run and scope"),
@@ -98,6 +106,7 @@ GATES = (
     _line(Role.BUDGET, gates.RUNTIME_BUDGET, "first start to last stop is within the budget", TASK_RESULT),
     _line(Role.BUDGET, gates.STOP_PROVEN, "every task was seen to stop", TASK_RESULT),
     _line(Role.BUDGET, gates.SERVICES_BACK, "no service is still scaled for the burst", TASK_RESULT),
+    _line(Role.BUDGET, f"{gates.DRILL_UNDONE}*", "nothing of a drill's fault is left to take back", TASK_RESULT),
     _line(Role.BUDGET, "deadline_kept", "the last task ended by deadline and grace", TASK_RESULT),
     _line(Role.EXECUTION, "load_delivered", "receipts are there in the window", METRICS, TASK_RESULT, LOAD),
     _line(Role.EXECUTION, "tasks_held", "enough tasks held until they were due", TASK_RESULT, LOAD),
@@ -106,6 +115,8 @@ GATES = (
         *(METRICS, TASK_RESULT, LOAD),
     ),
     _line(Role.EXECUTION, gates.NOT_HALTED, "no halt and no stop sign ended the run", TASK_RESULT),
+    _line(Role.RESTART, f"{gates.RESTART}*", "the fault of a drill was caused as it should be", TASK_RESULT),
+    _line(Role.RTO, f"{gates.RTO}*", "the system recovered from a drill in time", TASK_RESULT),
 )
 """The table, in the order of the blockers. A gate has its line here before rules may name it."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from burst.domain.basics import errors
 from burst.domain.plan import catalogues
-from burst.domain.verdict import case_gates, cases, gate_table, gates, load_gates, volume_gates
+from burst.domain.verdict import case_gates, cases, drill_gates, gate_table, gates, load_gates, volume_gates
 
 Role = catalogues.Role
 
@@ -90,6 +90,10 @@ RULES_0_2_0 = Rules(
         _question(Role.BUDGET, "deadline_kept", case_gates.ask_deadline),
         _question(Role.EXECUTION, gates.NOT_HALTED, case_gates.ask_halt),
         _question(Role.EXECUTION, load_gates.OFFERED_LOAD, case_gates.ask_offered_load),
+        _question(Role.RESTART, f"{gates.RESTART}*", drill_gates.ask_restart),
+        _question(Role.RTO, f"{gates.RTO}*", drill_gates.ask_rto),
+        _question(Role.EVIDENCE, f"{gates.DRILL_WINDOWS}*", drill_gates.ask_windows),
+        _question(Role.BUDGET, f"{gates.DRILL_UNDONE}*", drill_gates.ask_undone),
         *(_question(Role.PROFILE, name, case_gates.ask_answers(name)) for name in load_gates.ANSWER_GATES),
         _question(Role.DEPENDENCY, gates.SAME_CONTRACT, case_gates.ask_contract(_VERSION_0_2_0)),
         _question(Role.PROFILE, volume_gates.MIN_ADMITS, case_gates.ask_volume(volume_gates.min_admits_gate)),

@@ -267,6 +267,8 @@ def _exit(result: task_results.TaskResult | None, open_ids: list[str], passed: s
         return 6, f"{wording.format_count(len(result.unproven), 'task')} not seen to stop"
     if result is not None and result.not_restored:
         return 6, f"{wording.format_count(len(result.not_restored), 'service')} not put back"
+    if result is not None and result.not_undone:
+        return 6, f"{wording.format_count(len(result.not_undone), 'drill')} not undone"
     if result is not None and result.interruption is not None:
         code = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 143}[result.interruption.signal]
         return code, f"interrupted by {result.interruption.signal}"
