@@ -6,7 +6,7 @@ from pathlib import Path
 
 from burst.cli import common
 
-VERIFIERS = {"burst.promotion/v1": "burst.cli.promotion:verify"}
+VERIFIERS = {"burst.promotion/v1": "burst.cli.promotion:verify", "burst.closure/v1": "burst.cli.closures:verify"}
 """Schema to the function that derives its document again; it takes output, file, places, key and whether required."""
 
 

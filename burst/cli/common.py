@@ -223,6 +223,11 @@ def run_path(run: str, runs_dir: Path) -> Path:
     return runs_dir / run if not os.path.exists(run) and os.path.isdir(runs_dir / run) else Path(run)
 
 
+def find_place(run: str, runs_dir: Path) -> str:
+    """The place of a run: an address as it is, an execution id under `runs_dir`, else the path itself."""
+    return run if "://" in run else str(run_path(run, runs_dir))
+
+
 def shorten_path(path: Path) -> str:
     """A path as it is typed in the working folder: relative where it lies below."""
     working_folder = Path.cwd()

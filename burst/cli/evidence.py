@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from burst.cli import cited, common, keys
+from burst.cli import cited, closures, common, hotspots, keys
 from burst.domain.basics import wording
 
 if TYPE_CHECKING:
@@ -116,23 +116,23 @@ def verify(
 ) -> int:
     """Whether the evidence of RUN (a folder, an execution id, a bundle, or an s3:// place) holds.
 
-    A FILE that ends in .json is a document that cites runs, such as a promotion: it is derived again from their
-    evidence, which is looked for in the places of --runs, else in --runs-dir.
+    A FILE that ends in .json is a document that cites runs, such as a promotion or a closure: it is derived again from
+    their evidence, which is looked for in the places of --runs, else in --runs-dir.
 
     Compares every document with its digest, and reaches the verdict anew from the documents: it must be the same,
     byte for byte; where another version made it, everything but its sentences, and the result says who worded them.
     On S3 the run's other place must hold the same bytes. Every prior that is cited, back to the first attempt, must
     hold too: where one cannot be had, the answer is 9, unless --ignore-priors says to believe it. A folder or a bundle
     is verified without a network. A signature always has to speak of exactly this evidence; its key is checked with
-    --key.
-    """
+    --key."""
     from burst import evidence
 
-    if cited.is_document(run):
+    place = common.find_place(run, runs_dir)
+    if cited.is_document(run) or evidence.is_closure(place):
         output.json = output.json or form == "json"
-        places = search or (str(runs_dir),)
-        return cited.verify(output, Path(run), places, key=demands.key, required=demands.require_signature)
-    verified = evidence.verify(_place(run, runs_dir), **dataclasses.asdict(demands))
+        show = cited.verify if cited.is_document(run) else closures.verify
+        return show(output, Path(run), search or (str(runs_dir),), key=demands.key, required=demands.require_signature)
+    verified = evidence.verify(place, **dataclasses.asdict(demands))
     return _show(output, form, verified)
 
 
@@ -202,7 +202,7 @@ def diff(output: common.Output, before: str, after: str, ignore_priors: bool, fo
     from burst.domain.basics import errors
     from burst.report import comparison
 
-    places = _place(before, runs_dir), _place(after, runs_dir)
+    places = common.find_place(before, runs_dir), common.find_place(after, runs_dir)
     verified_before, verified_after = (evidence.verify(place, priors=not ignore_priors) for place in places)
     try:
         change = evidence.difference_of(verified_before, verified_after)
@@ -318,7 +318,7 @@ def bundle(output: common.Output, run: str, file: Path, ignore_priors: bool, run
     from burst import evidence
     from burst.domain.basics import canonical
 
-    content = evidence.bundle(_place(run, runs_dir), priors=not ignore_priors)
+    content = evidence.bundle(common.find_place(run, runs_dir), priors=not ignore_priors)
     common.write_new(file, content)
     output.say(f"wrote {file}; anyone can now: burst evidence verify {file}")
     output.result({"bundle": str(file), "sha256": canonical.digest(content), "size": len(content)}, "")
@@ -397,12 +397,8 @@ def evidence() -> None:
     """The evidence of runs: verify, follow, compare, list, bundle and prune it."""
 
 
-for _command in (verify, latest, diff, ls, bundle, prune, keys.keygen, keys.public_key):
+for _command in (verify, latest, diff, ls, bundle, prune, hotspots.hotspots, keys.keygen, keys.public_key):
     evidence.add_command(_command)
-
-
-def _place(run: str, runs_dir: Path) -> str:
-    return run if "://" in run else str(common.run_path(run, runs_dir))
 
 
 def _listed_run(attempt: "newest.Attempt") -> "comparison.ListedRun":

@@ -39,6 +39,8 @@ COMMANDS = {
     "adjudicate": ("burst.cli.adjudicate:adjudicate", "Documents to verdict. Pure: same inputs, same bytes."),
     "verify": ("burst.cli.evidence:verify", "Whether the evidence of a run holds."),
     "evidence": ("burst.cli.evidence:evidence", "Verify, follow, compare, list, bundle and prune evidence."),
+    "compare": ("burst.cli.compare:compare", "Score candidates against a baseline run: UNLOCK or HOLD."),
+    "timing": ("burst.cli.timing:timing", "What a run spent its time on, lane by lane."),
     "history": ("burst.cli.evidence:history", "The attempts of a phase, and what changed from each to the next."),
     "baseline": ("burst.cli.baseline:baseline", "Make and verify baselines; promote and demote gates by their runs."),
     "report": ("burst.cli.report:report", "Write a run's report as one self-contained HTML page."),

@@ -19,7 +19,8 @@ KINDS = (
     ),
     *("publication", "publication-failure", "signature", "statement", "run", "halt", "services", "drill", "session"),
     *("session-end", "question", "answer", "alias", "pruned", "bundle", "control", "attempt", "database"),
-    *("stages", "database-snapshot", "database-stages", "promotion", "demotion"),
+    *("stages", "database-snapshot", "database-stages", "promotion", "demotion", "score", "closure"),
+    *("active-baseline", "closure-statement"),
 )
 PHASE_KINDS = ("burst", "window", "soak", "recovery", "reproducibility", "drill", "rollup")
 GATES = "gates"

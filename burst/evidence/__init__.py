@@ -27,7 +27,8 @@ from burst.domain.basics import errors
 from burst.domain.verdict import differences
 from burst.domain.verdict.differences import Difference, GateChange, ValueChange
 from burst.domain.verdict.promotions import Promotion
-from burst.evidence import bundling, full_verification, newest, places, promoting, pruning
+from burst.evidence import bundling, closure_verification, full_verification, newest, places, promoting, pruning
+from burst.evidence.closure_verification import VerifiedClosure, is_closure
 from burst.evidence.full_verification import Copy, Link, Verified
 from burst.evidence.newest import Attempt, Step
 from burst.evidence.pruning import Fate, Keep
@@ -54,16 +55,19 @@ __all__ = [
     "ValueChange",
     "Verification",
     "Verified",
+    "VerifiedClosure",
     "bundle",
     "diff",
     "difference_of",
     "history",
+    "is_closure",
     "latest",
     "ls",
     "promote",
     "prune",
     "unsound",
     "verify",
+    "verify_closure",
     "verify_promotion",
 ]
 
@@ -101,6 +105,24 @@ def verify(
     return full_verification.verify(
         opened, opener, everywhere=everywhere, priors=priors, trust=trust, checks=tuple(checks)
     )
+
+
+def verify_closure(
+    place: Place,
+    search: Collection[Place] = ("runs",),
+    *,
+    key: str | None = None,
+    require_signature: bool = False,
+    client: Any = None,
+) -> VerifiedClosure:
+    """Whether a closure (`NAME_closure.json`) holds: its evidence is verified, scored again, and the bytes compared.
+
+    Cited evidence is looked for as it is cited, beside the closure, and in the places of `search`. Never raises for the
+    state of the closure; raises `errors.UsageError` for a bad place or key.
+    """
+    trust = Trust(key=key, required=require_signature)
+    opener = places.Opener(client=client)
+    return closure_verification.verify(str(place), opener, search=[str(folder) for folder in search], trust=trust)
 
 
 def latest(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pydantic
 
+from burst.domain.closure import active_baselines, closure_statements, closures, score_files
 from burst.domain.documents import (
     attempts,
     database_checks,
@@ -115,6 +116,14 @@ KINDS: dict[str, DocumentKind] = {
     "database-stages": _kind(database_stages.DatabaseStages, database_stages.NAME),
     "promotion": _kind(promotions.Promotion, "a file of `burst baseline promote`"),
     "demotion": _kind(promotions.Demotion, "a file of `burst baseline demote`"),
+    "score": _kind(score_files.ScoreFile, "score.yaml", default="strict", optional=True),
+    "closure": _kind(closures.Closure, closures.name_closure("{name}")),
+    "active-baseline": _kind(active_baselines.ActiveBaseline, "active_NNNN.json"),
+    "closure-statement": DocumentKind(
+        model=closure_statements.ClosureStatement,
+        name="the payload of a closure's signature",
+        schema="in-toto Statement/v1",
+    ),
     "attempt": _kind(attempts.AttemptClaim, document_names.attempt_name("{slug}")),
 }
 

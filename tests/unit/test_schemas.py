@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from burst.cli import schema as command
 from burst.domain.basics import canonical, errors, instants
+from burst.domain.closure import active_baselines, closure_statements
 from burst.domain.documents import (
     database_stages,
     document_names,
@@ -31,11 +32,11 @@ from burst.domain.staging import change_grammar
 from burst.domain.tasks import leases
 from burst.domain.verdict import attestations, promotions, snapshots, unpublished
 from burst.report import schemas
-from tests import cases, fakes_database, fakes_staging, json_schemas, promoting
+from tests import cases, closing, fakes_database, fakes_staging, json_schemas, promoting
 
 FORMS: tuple[schemas.Form, ...] = ("strict", "lenient")
 ALL = sorted(schemas.KINDS)
-READ_STRICTLY = ("plan", "stages")
+READ_STRICTLY = ("plan", "stages", "score")
 """What people write."""
 CONTROL = leases.Lease(
     execution_id=cases.EXECUTION_ID,
@@ -111,7 +112,9 @@ DATABASE_STAGES = database_stages.DatabaseStages(
 )  # fmt: skip
 SNAPSHOT: cases.Value = json.loads(cases.passing().verdict().content)
 STATEMENT = attestations.statement({"plan.json": "0" * 64}, cases.passing().verdict().snapshot)
+CLOSURE = closing.score(closing.parse_score(), closing.GOOD, closing.vary(runtime={"s4": 54.875}))
 VERSIONS = {
+    "closure-statement": ("predicateType", "urn:burst:predicate:closure:v1"),
     "signature": ("payloadType", "application/vnd.in-toto+json"),
     "statement": ("predicateType", "urn:burst:predicate:verdict:v1"),
 }
@@ -180,6 +183,16 @@ EXAMPLES: dict[str, Any] = {
     "stages": {"schema": "burst.stages/v1", "environment": "dev", "stages": {"A": {"apply": ["ANALYZE receipts"]}}},
     "database-snapshot": json.loads(DATABASE_SNAPSHOT.content()),
     "database-stages": json.loads(DATABASE_STAGES.content()),
+    "score": closing.score_value(),
+    "closure": json.loads(CLOSURE.content()),
+    "closure-statement": json.loads(
+        closure_statements.make_statement(CLOSURE, closure_statements.list_subjects(CLOSURE))
+    ),
+    "active-baseline": json.loads(
+        active_baselines.begin(
+            closing.make_scoring(closing.parse_score(), closing.GOOD, closing.GOOD), cases.STARTED
+        ).content()
+    ),
     "alias": json.loads(run_records.Alias(execution_id=cases.EXECUTION_ID).content()),
     "pruned": json.loads(PRUNED.content()),
     "bundle": json.loads(

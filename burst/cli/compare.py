@@ -1,0 +1,94 @@
+"""`burst compare`: candidates scored against the active baseline."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from burst.cli import common
+
+if TYPE_CHECKING:
+    from burst import ports
+
+
+@click.command(
+    short_help="Score candidates against a baseline run.",
+    epilog="""\b
+Examples:
+  burst compare runs/BASE runs/CANDIDATE --score score.yaml
+  burst compare base.json one.json two.json --score score.yaml -o closures
+  burst compare active runs/CANDIDATE --score score.yaml --active baselines/s5 --sign file:signing.pem
+  burst verify closures/NAME_closure.json
+
+\b
+Exit codes:
+  0 UNLOCK    3 HOLD    2 the score file or the words are wrong    4 refused, or a document is in the way
+  7 evidence absent or incomplete    8 integrity failed    9 cannot tell
+""",
+)
+@click.argument("baseline", metavar="BASE")
+@click.argument("candidates", metavar="CANDIDATE...", nargs=-1, required=True)
+@click.option("--score", "score_file", type=common.PLAN_FILE, required=True, help="The rule: measures and veto rails.")
+@click.option(
+    "-o", "--output", "place", metavar="PLACE", default=".", show_default=True,
+    help="The folder, or S3 place, of the closure.",
+)  # fmt: skip
+@click.option(
+    "--active", "chain", metavar="PLACE", help="The records of the active baselines: an UNLOCK adds one, a HOLD none."
+)
+@click.option("--sign", "key", metavar="file:PATH|kms:ARN", help="Sign the closure with this key.")
+@common.priors_option
+@common.runs_dir_option
+@common.options
+def compare(
+    output: common.Output,
+    baseline: str,
+    candidates: tuple[str, ...],
+    score_file: Path,
+    place: str,
+    chain: str | None,
+    key: str | None,
+    ignore_priors: bool,
+    runs_dir: Path,
+) -> int:
+    """Score each CANDIDATE against BASE by a score file, and write the closure: UNLOCK, or HOLD.
+
+    A run is a folder, an execution id, its snapshot, a bundle or an S3 place, and its evidence is verified first. Any
+    other JSON file stands for itself. With --active, BASE has to be the active baseline (or the word `active`), the
+    score may not be weaker than the one that was reached by, and an UNLOCK makes the best candidate the active one.
+    The closure is named after the score file, and never overwritten.
+    """
+    from burst.evidence import comparing, places
+    from burst.kit import files
+    from burst.report import closure_text
+
+    now, opener = datetime.now(UTC), places.Opener()
+    request = comparing.Request(
+        baseline=baseline if baseline == comparing.ACTIVE and chain else common.find_place(baseline, runs_dir),
+        candidates=[common.find_place(candidate, runs_dir) for candidate in candidates],
+        score=files.read_named(score_file, "--score"),
+        score_source=str(score_file),
+        chain=chain,
+        runs_dir=str(runs_dir),
+        priors=not ignore_priors,
+    )
+    comparison = comparing.compare(request, opener, now=now)
+    store = comparing.open_store(place, opener)
+    name = comparing.write(comparison, store, _open_signer(key))
+    moved_to = comparing.move_baseline(comparison, now=now)
+    closure = comparison.closure
+    output.say(f"wrote {place.rstrip('/')}/{name}")
+    if moved_to is not None:
+        output.say(f"the active baseline is now {moved_to.run.run_id} (record {moved_to.number})")
+    output.result(closure.document(), closure_text.render_closure(closure))
+    return closure.exit_code
+
+
+def _open_signer(key: str | None) -> "ports.Signer | None":
+    if key is None:
+        return None
+    from burst.adapters import signing
+    from burst.adapters.local import system_clock
+
+    return signing.open_signer(key, system_clock.SystemClock())

@@ -1,0 +1,1 @@
+"""Closures: the score of a candidate run against the active baseline, and what a run spent its time on."""

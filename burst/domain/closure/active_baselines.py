@@ -1,0 +1,136 @@
+"""Active baselines: the chain of records that says which run candidates are scored against.
+
+The first record names the run that the chain begins with. Each further one names its predecessor by digest, and the
+closure that unlocked it. So the active baseline moves by an UNLOCK alone, and nothing in the chain can be changed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import pydantic
+
+from burst.domain.basics import canonical, errors
+from burst.domain.closure import closures
+from burst.domain.documents import models
+
+SCHEMA: Literal["burst.active-baseline/v1"] = "burst.active-baseline/v1"
+_PREFIX, _SUFFIX = "active_", ".json"
+
+
+class ActiveRun(models.Model):
+    """The active baseline: a run by the digest of its snapshot, or a file by its own."""
+
+    run_id: str
+    source: str
+    document_name: str
+    sha256: models.Digest
+
+
+class ActiveBaseline(models.Model):
+    """`active_NNNN.json`: one record of the chain."""
+
+    schema_: Annotated[Literal["burst.active-baseline/v1"], pydantic.Field(alias="schema")] = SCHEMA
+    name: str
+    number: models.Count
+    predecessor: models.Digest | None
+    closure_sha256: models.Digest | None
+    """The closure that unlocked it; None for the first."""
+    run: ActiveRun
+    score: closures.ScoreRef
+    recorded_utc: models.Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The last record of a chain."""
+
+    record: ActiveBaseline
+    sha256: str
+
+    @property
+    def ref(self) -> closures.ActiveRef:
+        """The record as a closure cites it."""
+        return closures.ActiveRef(number=self.record.number, sha256=self.sha256, score=self.record.score)
+
+
+def name_record(number: int) -> str:
+    """The document of one record."""
+    return f"{_PREFIX}{number:04d}{_SUFFIX}"
+
+
+def name_closure_copy(sha256: str) -> str:
+    """The copy of a closure in the place of the chain."""
+    return f"closure_{sha256}.json"
+
+
+def list_records(names: Sequence[str]) -> list[str]:
+    """The names of the records among all documents of a place, in order."""
+    return sorted(name for name in names if name.startswith(_PREFIX) and name.endswith(_SUFFIX))
+
+
+def check_chain(contents: Sequence[bytes], copies: Mapping[str, bytes]) -> Head | None:
+    """The last record of a whole chain; None where there is no record. `copies`: the closures by their digest.
+
+    Raises `errors.EvidenceCorrupt` where a record does not follow from the one before and its closure.
+    """
+    head: Head | None = None
+    for number, content in enumerate(contents):
+        record = models.read(ActiveBaseline, content)
+        where = name_record(number)
+        if record.number != number:
+            raise errors.EvidenceCorrupt(f"{where} says number {record.number}: the chain has a gap, or two beginnings")
+        if record.predecessor != (head.sha256 if head else None):
+            raise errors.EvidenceCorrupt(f"{where} does not name the record before it by its digest")
+        _check_closure(where, record, head, copies)
+        head = Head(record=record, sha256=canonical.digest(content))
+    return head
+
+
+def _check_closure(where: str, record: ActiveBaseline, head: Head | None, copies: Mapping[str, bytes]) -> None:
+    if head is None:
+        if record.closure_sha256 is not None:
+            raise errors.EvidenceCorrupt(f"{where} is the first and names a closure")
+        return
+    content = copies.get(record.closure_sha256 or "")
+    if content is None or canonical.digest(content) != record.closure_sha256:
+        raise errors.EvidenceCorrupt(f"{where}: the closure that unlocked it is not here")
+    closure = closures.read(content)
+    if not closure.unlocked:
+        raise errors.EvidenceCorrupt(f"{where}: its closure says {closure.decision.result}, which unlocks nothing")
+    if closure.active_baseline is None or closure.active_baseline.sha256 != head.sha256:
+        raise errors.EvidenceCorrupt(f"{where}: its closure was scored against another active baseline")
+    if (closure.candidate.sha256, closure.score) != (record.run.sha256, record.score):
+        raise errors.EvidenceCorrupt(f"{where}: its closure unlocked another run, or by another score")
+
+
+def begin(scoring: closures.Scoring, recorded: models.Instant) -> ActiveBaseline:
+    """The first record of a chain: the baseline and the score of a scoring."""
+    baseline = scoring.baseline
+    return ActiveBaseline(
+        name=scoring.file.name,
+        number=0,
+        predecessor=None,
+        closure_sha256=None,
+        run=ActiveRun(
+            run_id=baseline.run_id, source=baseline.source, document_name=baseline.name, sha256=baseline.sha256
+        ),
+        score=closures.ScoreRef(name=closures.name_score(scoring.file.name, scoring.sha256), sha256=scoring.sha256),
+        recorded_utc=recorded,
+    )
+
+
+def follow(head: Head, closure: closures.Closure, recorded: models.Instant) -> ActiveBaseline:
+    """The record after the last one, by a closure that unlocks. Raises ValueError where it does not."""
+    if not closure.unlocked:
+        raise ValueError(f"{closure.decision.result} moves no baseline")
+    best = closure.candidate
+    return ActiveBaseline(
+        name=closure.name,
+        number=head.record.number + 1,
+        predecessor=head.sha256,
+        closure_sha256=canonical.digest(closure.content()),
+        run=ActiveRun(run_id=best.run_id, source=best.run_root, document_name=best.document_name, sha256=best.sha256),
+        score=closure.score,
+        recorded_utc=recorded,
+    )

@@ -1,0 +1,270 @@
+"""Score files: the rule by which a candidate closes a phase, parsed as strictly as a plan, each mistake with its line.
+
+A figure is found by the name of a document and a JSON pointer into it, or it is the seconds of a lane of the run.
+"""
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Literal, Self
+
+import pydantic
+
+from burst.domain.basics import errors, wording
+from burst.domain.closure import timings
+from burst.domain.plan import field_types, plan_problems, plans, yaml_lines
+
+SCHEMA: Literal["burst.score/v1"] = "burst.score/v1"
+_PERCENT = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,6})?)\s?%")
+_POINTER = re.compile(r"(/([^~/]|~[01])*)*")
+
+
+def parse_fraction(value: object) -> float:
+    """The fraction of a text such as `20%`, or a number as it is; the double nearest to it. Raises ValueError."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("expected a percentage such as 20%, or a fraction such as 0.2")
+    try:
+        return float(Decimal(match[1]) / 100)
+    except InvalidOperation:
+        raise ValueError("expected a percentage such as 20%") from None
+
+
+def _read_pointer(value: str) -> str:
+    if not _POINTER.fullmatch(value):
+        raise ValueError("expected a JSON pointer such as /runtime/s4_seconds")
+    return value
+
+
+Fraction = Annotated[float, pydantic.BeforeValidator(parse_fraction, json_schema_input_type=str | float)]
+Share = Annotated[Fraction, pydantic.Field(gt=0, lt=1)]
+Tolerance = (
+    Annotated[int | float, pydantic.Field(ge=0)] | Annotated[str, pydantic.Field(pattern=f"^{_PERCENT.pattern}$")]
+)
+"""A difference of its own, or with a percent sign a part of the baseline's figure."""
+Pointer = Annotated[str, pydantic.AfterValidator(_read_pointer), pydantic.Field(max_length=500)]
+CheckName = Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+DocumentWord = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$")]
+Sameness = Literal["scope", "profile", "contract", "phase", "environment"]
+
+
+class FigureSection(plans.Section):
+    """The place of one figure: `document` is a kind such as `metrics`, or a file name; without one it is the run's
+    snapshot, or the file itself."""
+
+    document: DocumentWord | None = None
+    path: Pointer | None = None
+    lane: timings.LaneName | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.path is None) == (self.lane is None):
+            raise field_types.Misfit(("path",), "one of path (a JSON pointer) and lane")
+        if self.lane is not None and self.document is not None:
+            raise field_types.Misfit(("document",), "no document beside lane: a lane is read from the journal")
+        return self
+
+    @property
+    def words(self) -> str:
+        """The place as messages name it."""
+        return f"lane {self.lane}" if self.lane else f"{self.document or 'the document'}#{self.path}"
+
+
+class MeasureSection(FigureSection):
+    """One figure that has to improve: under a bound of its own, or by a part of the active baseline's."""
+
+    name: CheckName
+    unit: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z/%]{1,20}$")] | None = None
+    at_most: field_types.Number | None = None
+    reduced_by: Share | None = None
+    at_least: field_types.Number | None = None
+    raised_by: Annotated[Fraction, pydantic.Field(gt=0)] | None = None
+    decimals: Annotated[int, pydantic.Field(ge=0, le=9)] | None = None
+    """The decimals of the figures; the bound of a reduction is rounded to them. Without it the bound is exact."""
+
+    @pydantic.model_validator(mode="after")
+    def _one_direction(self) -> Self:
+        lower = self.at_most is not None or self.reduced_by is not None
+        higher = self.at_least is not None or self.raised_by is not None
+        if lower == higher:
+            raise field_types.Misfit(("name",), "at_most, reduced_by or both; or at_least, raised_by or both")
+        return self
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether the figure improves as it falls."""
+        return self.at_most is not None or self.reduced_by is not None
+
+    @property
+    def is_seconds(self) -> bool:
+        """Whether the figure is in seconds, as a lane always is."""
+        return self.lane is not None or self.unit == "s"
+
+
+class RailSection(FigureSection):
+    """One veto: what a candidate must not lose for its gain."""
+
+    name: CheckName
+    rail: Literal["same", "not_worse", "pass", "present"]
+    of: Literal["value", "keys"] = "value"
+    """`keys`: the set of an object's keys, or of a list's members."""
+    tolerance: Tolerance = 0
+    better: Literal["lower", "higher"] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.rail == "not_worse" and self.of == "value" and self.better is None:
+            raise field_types.Misfit(("better",), "better: lower or better: higher beside not_worse")
+        if self.better is not None and (self.rail != "not_worse" or self.of == "keys"):
+            raise field_types.Misfit(("better",), "better beside not_worse of a value only")
+        if self.tolerance != 0 and (self.rail in ("pass", "present") or self.of == "keys"):
+            raise field_types.Misfit(("tolerance",), "a tolerance beside same and not_worse of a value only")
+        if self.of == "keys" and self.rail in ("pass", "present"):
+            raise field_types.Misfit(("of",), "of: keys beside same and not_worse only")
+        if self.lane is not None and self.rail in ("pass", "present"):
+            raise field_types.Misfit(("lane",), "a path: a lane has neither a PASS nor a value to be present")
+        return self
+
+
+class LatencySection(FigureSection):
+    """The 95th percentile of both runs of a pair, each strictly below its bound."""
+
+    cold_below: field_types.Number
+    warm_below: field_types.Number
+    warm_alert: field_types.Number | None = None
+    """Above it the failure is an alert."""
+
+    @pydantic.model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.warm_alert is not None and self.warm_alert < self.warm_below:
+            raise field_types.Misfit(("warm_alert",), "at least warm_below")
+        return self
+
+
+class HitsSection(plans.Section):
+    """The cache hits of the warm run among its lookups."""
+
+    hits: FigureSection
+    lookups: FigureSection
+    at_least: Share = 0.99
+    confidence: Share = 0.95
+    bound: Literal["decides", "beside"] = "decides"
+    """Whether the exact lower bound of the ratio has to reach it too, or only stands beside it."""
+
+
+class RowsSection(FigureSection):
+    """The rows of both runs of a pair, which differ by no more than a part of the cold run's."""
+
+    within: Share = 0.01
+
+
+class PairSection(plans.Section):
+    """A cold run (the baseline) and a warm one (the candidate)."""
+
+    measure: FigureSection
+    improvement: Share = 0.6
+    hits: HitsSection
+    p95: LatencySection
+    members: FigureSection
+    """The hosts, or other members, that each run covered: an object by member, or a list."""
+    declared: list[Annotated[str, pydantic.Field(min_length=1, max_length=200)]] = []  # noqa: RUF012 (pydantic copies it)
+    """Members that both runs have to cover, beside those that the other run has."""
+    rows: RowsSection
+
+
+class InvariantSection(FigureSection):
+    """One figure that has the same value in both runs, and in each of them the expected one."""
+
+    name: CheckName
+    equals: field_types.Scalar
+
+
+class LagSection(FigureSection):
+    """The largest lag of both runs."""
+
+    at_most: field_types.Number
+
+
+class ReproducibilitySection(plans.Section):
+    """A second run of the same phase: the same keys, shares of decisions, and semantics."""
+
+    keyset: FigureSection
+    counts: FigureSection | None = None
+    """An object of receipts by decision, where it is not the snapshot's."""
+    shares_within: Annotated[Fraction, pydantic.Field(gt=0, lt=1)] = 0.05
+    invariants: list[InvariantSection] = []  # noqa: RUF012 (pydantic copies it)
+    lag: LagSection | None = None
+
+
+class WeakenedSection(plans.Section):
+    """A check of the score that the active baseline was reached by, and that this score drops or loosens."""
+
+    check: CheckName
+    why: Annotated[str, pydantic.Field(min_length=1, max_length=500)]
+
+
+class DecisionSection(plans.Section):
+    """The words of the decision."""
+
+    unlock: Annotated[str, pydantic.Field(pattern=r"^UNLOCK(_[A-Z0-9]+)+$", max_length=80)]
+    hold: Annotated[str, pydantic.Field(pattern=r"^HOLD(_[A-Z0-9]+)+$", max_length=80)]
+
+
+class ScoreFile(plans.Section):
+    """The whole file."""
+
+    schema_: Annotated[Literal["burst.score/v1"], pydantic.Field(alias="schema")] = SCHEMA
+    name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+    """The name of the closure: `{name}_closure.json`."""
+    require_same: list[Sameness] = []  # noqa: RUF012 (pydantic copies it)
+    measures: list[MeasureSection] = []  # noqa: RUF012 (pydantic copies it)
+    vetoes: list[RailSection] = []  # noqa: RUF012 (pydantic copies it)
+    pair: PairSection | None = None
+    reproducibility: ReproducibilitySection | None = None
+    decision: DecisionSection
+    weakened: list[WeakenedSection] = []  # noqa: RUF012 (pydantic copies it)
+
+    @pydantic.model_validator(mode="after")
+    def _whole(self) -> Self:
+        if not (self.measures or self.pair or self.reproducibility):
+            raise field_types.Misfit(("measures",), "a measure; or pair, or reproducibility, in place of measures")
+        if self.measures and not self.vetoes:
+            raise field_types.Misfit(("vetoes",), "a veto rail beside measures: a gain alone closes nothing")
+        names = [entry.name for entry in self.measures] + [entry.name for entry in self.vetoes]
+        names += [entry.name for entry in self.reproducibility.invariants] if self.reproducibility else []
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise field_types.Misfit(("vetoes",), f"each name once; {twice} stands twice")
+        return self
+
+
+def parse(text: str, *, source: str) -> ScoreFile:
+    """A score file from YAML or JSON text; messages call it `source`. Raises `errors.UsageError` with every problem."""
+    try:
+        composed = yaml_lines.Source(text, source)
+        if composed.problems:
+            raise yaml_lines.PlanError(source, tuple(composed.problems))
+        return _validate(composed)
+    except yaml_lines.PlanError as exc:
+        problems = "\n".join(f"  {problem.text(source)}" for problem in exc.problems)
+        count = wording.format_count(len(exc.problems), "problem")
+        raise errors.UsageError(f"the score file has {count}; nothing was scored:\n{problems}") from None
+
+
+def _validate(composed: yaml_lines.Source) -> ScoreFile:
+    problems = [problem for problem in plan_problems.find_unfilled(composed) if not _is_root(composed, problem)]
+    try:
+        file = ScoreFile.model_validate(composed.value)
+    except pydantic.ValidationError as exc:
+        keys = {problem.key for problem in problems}
+        refusals = plan_problems.explain_refusal(exc, composed, ScoreFile)
+        problems.extend(problem for problem in refusals if problem.key not in keys)
+    if problems:
+        raise yaml_lines.PlanError(composed.name, tuple(sorted(problems, key=lambda problem: problem.line)))
+    return file
+
+
+def _is_root(composed: yaml_lines.Source, problem: yaml_lines.Problem) -> bool:
+    """Whether an empty text is the JSON pointer to a whole document."""
+    return problem.seen == "an empty value" and problem.key.rpartition(".")[2] == "path" and composed.value is not None

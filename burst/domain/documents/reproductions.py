@@ -1,0 +1,92 @@
+"""Reproductions: what two runs of one phase have to have in common, as vectors, and how those stand to each other.
+
+A part of a vector that nobody knows makes its comparison unknown, which is never a match.
+"""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from burst.domain.documents import models, window_metrics
+
+SHARES = ("ADMIT", "DUPLICATE", "QUARANTINE")
+
+
+class RunRef(models.Model):
+    """One of the two runs, by the digest of its snapshot; None where there is none yet."""
+
+    execution_id: str | None
+    platform_run_id: str | None
+    snapshot_sha256: models.Digest | None
+
+
+class Vector(models.Model):
+    """What one of the two runs has to show. None: nobody knows."""
+
+    ingress_counts: window_metrics.CountsEntry | None
+    decision_shares: dict[str, float] | None
+    max_lag_window: float | None
+    anchor_keyset: list[str] | None
+    semantic_flags: dict[str, models.Value]
+
+
+class Comparisons(models.Model):
+    """How the two vectors stand to each other. None: it cannot be told, or nobody asked."""
+
+    anchor_keyset_match: bool | None
+    duplicate_share_delta: float | None
+    quarantine_share_delta: float | None
+    semantic_invariant_pass: bool | None
+    lag_pass: bool | None
+    profile_match: bool | None
+    contract_match: bool | None
+    missing_required_surfaces: list[str]
+
+
+def make_vector(
+    *,
+    counts: window_metrics.CountsEntry | None,
+    keyset: Sequence[str] | None,
+    lag: float | None = None,
+    flags: Mapping[str, models.Value] | None = None,
+) -> Vector:
+    """The vector of one run."""
+    shares = None if counts is None else find_shares(counts)
+    return Vector(
+        ingress_counts=counts,
+        decision_shares=None if shares is None else {name: float(share) for name, share in shares.items()},
+        max_lag_window=lag,
+        anchor_keyset=None if keyset is None else sorted(keyset),
+        semantic_flags=dict(flags or {}),
+    )
+
+
+def find_shares(counts: window_metrics.CountsEntry) -> dict[str, Fraction] | None:
+    """The share of each decision in all receipts, exactly; None where there are no receipts."""
+    value = counts.document()
+    total = sum(value.values())
+    return {name: Fraction(value[name], total) for name in SHARES} if total else None
+
+
+def find_share_delta(name: str, before: Vector, after: Vector) -> Fraction | None:
+    """How far the shares of a decision are apart, exactly; None where one of the two is not known."""
+    shares = [vector.ingress_counts and find_shares(vector.ingress_counts) for vector in (before, after)]
+    if not shares[0] or not shares[1]:
+        return None
+    return abs(shares[1][name] - shares[0][name])
+
+
+def find_missing(before: Vector, after: Vector) -> list[str]:
+    """The parts that one of the vectors does not have, each with the run that lacks it."""
+    return [
+        f"{word}.{part}"
+        for word, vector in (("baseline", before), ("candidate", after))
+        for part in ("decision_shares", "anchor_keyset")
+        if getattr(vector, part) is None
+    ]
+
+
+def compare_keysets(before: Vector, after: Vector) -> bool | None:
+    """Whether the key sets are equal; None where one is not known, or has no key at all."""
+    if not before.anchor_keyset or not after.anchor_keyset:
+        return None
+    return before.anchor_keyset == after.anchor_keyset

@@ -1,0 +1,41 @@
+"""Run timings: the lanes of a run at a place, and the markers of its load account."""
+
+from dataclasses import dataclass
+
+from burst import ports
+from burst.domain.basics import errors
+from burst.domain.closure import timings
+from burst.domain.documents import document_names, load_documents, models
+from burst.domain.run import journals
+from burst.domain.run.events import launch_events
+from burst.evidence import places
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedRun:
+    """The lanes of one run, and how often its load program passed each marker."""
+
+    execution_id: str
+    table: timings.LaneTable
+    markers: dict[str, int]
+
+
+def measure(place: str, opener: places.Opener | None = None) -> TimedRun:
+    """The lanes of the run at a place. Raises the errors of a journal that is missing, broken, or not understood."""
+    store = (opener or places.Opener()).run(place).store
+    journal = store.read(document_names.JOURNAL)
+    entries = journals.parse(journal, document_names.JOURNAL)
+    first = entries[0].event if entries else None
+    execution_id = first.execution_id if isinstance(first, launch_events.RunCreated) else place
+    return TimedRun(execution_id=execution_id, table=timings.measure_lanes(journal), markers=_read_markers(store))
+
+
+def _read_markers(store: ports.EvidenceStore) -> dict[str, int]:
+    suffix = document_names.load_name("")
+    name = next((name for name in store.names() if name.endswith(suffix)), None)
+    if name is None:
+        return {}
+    try:
+        return dict(models.read(load_documents.Load, store.read(name)).markers)
+    except errors.BurstError:
+        return {}
