@@ -17,11 +17,11 @@ from burst.domain.closure import (
     checks,
     compared_runs,
     exact_numbers,
-    measures,
     pairs,
     rails,
     reproductions,
     score_files,
+    score_measures,
     terms_checks,
 )
 from burst.domain.documents import models
@@ -205,7 +205,7 @@ def _score_candidate(scoring: Scoring, candidate: compared_runs.ComparedRun) -> 
     answers = [terms_checks.ask_distinct(baseline, candidate)]
     answers += [terms_checks.ask_same(word, baseline, candidate) for word in file.require_same]
     answers += _ask_score_terms(scoring)
-    answers += [measures.ask_measure(measure, baseline, candidate) for measure in file.measures]
+    answers += [score_measures.ask_measure(measure, baseline, candidate) for measure in file.measures]
     answers += [rails.ask_rail(rail, baseline, candidate) for rail in file.vetoes]
     answers += list(pairs.ask_pair(file.pair, baseline, candidate)) if file.pair else []
     section = file.reproducibility
@@ -218,7 +218,9 @@ def _score_candidate(scoring: Scoring, candidate: compared_runs.ComparedRun) -> 
         runtime=_list_runtime(answers),
         veto={check.name: check.passed for check in answers if check.group == "veto"},
         gates=RuntimeGates(
-            runtime_gate_rule="; ".join(f"{entry.name} {measures.describe_rule(entry)}" for entry in file.measures),
+            runtime_gate_rule="; ".join(
+                f"{entry.name} {score_measures.describe_rule(entry)}" for entry in file.measures
+            ),
             runtime_gate_pass=all(check.passed for check in answers if check.group in _RUNTIME),
         ),
         checks=[checks.CheckEntry.from_check(check) for check in answers],

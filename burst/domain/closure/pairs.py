@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from fractions import Fraction
 
-from burst.domain.closure import checks, compared_runs, exact_numbers, measures, score_files
+from burst.domain.closure import checks, compared_runs, exact_numbers, score_files, score_measures
 from burst.domain.verdict import gates
 
 GROUP: checks.Group = "pair"
@@ -39,7 +39,7 @@ def _ask_improvement(
         candidate=after.value,
         required=pair.improvement,
         improvement=float(gain),
-        why=f"cold {before.value}, warm {after.value}: {measures.format_percent(gain)}",
+        why=f"cold {before.value}, warm {after.value}: {score_measures.format_percent(gain)}",
     )
 
 
