@@ -13,6 +13,7 @@ from typing import Any
 from burst.domain.basics import canonical, instants
 from burst.domain.documents import document_names, window_metrics
 from burst.domain.plan import catalogues, plans
+from burst.domain.preflight import entry_gates
 from burst.domain.run import journals
 from burst.domain.run.events import base, launch_events, watch_events
 from burst.domain.tasks import tasks
@@ -477,8 +478,67 @@ DRILL = {
     "recover_within": "5m",
     "recovered_when": {"series": "lag", "at_most": 10, "sustained": "60s"},
 }
+
+
+ENTRY_REQUIREMENTS: Value = {
+    "phases": [{"name": "window", "place": "s3://bucket/control", "phase": "M10.E", "scope": "platform_1"}],
+    "documents": [{"name": "done", "document": "s3://bucket/{scope}/done.json", "path": "/state", "equals": "DONE"}],
+    "facts": [{"name": "queue_empty", "sql": "select count(*) from queue", "equals": 0, "until": "10m"}],
+    "services": [
+        {"name": "gateway", "running": 4, "task_definition": "gateway:12", "environment": {"SCOPE": "{scope}"}}
+    ],
+    "nothing_alive": True,
+}
+"""Each kind of entry gate once; `entry_gates_of` has the answers that pass."""
+
+
+def entry_gates_of(required: plans.Plan, **changes: Value) -> list[Value]:
+    """The answers that pass `ENTRY_REQUIREMENTS` of a plan; `changes` replace fields, by the first word of a gate."""
+    seen: dict[str, Value] = {
+        "phase": {
+            "phase_seen": {
+                "execution_id": "m10_20260220T063037Z",
+                "phase": "M10.E",
+                "kind": "burst",
+                "platform_run_id": "platform_1",
+                "sha256": "1" * 64,
+                "place": "s3://bucket/control",
+                "state": "ok",
+                "overall_pass": True,
+                "blockers": [],
+            }
+        },
+        "document": {
+            "document_seen": {"address": f"s3://bucket/{SCOPE}/done.json", "sha256": "2" * 64, "value": "DONE"}
+        },
+        "fact": {"fact_value": 0},
+        "service": {
+            "service_seen": {
+                "desired": 4,
+                "running": 4,
+                "task_definition": "arn:aws:ecs:eu-west-2:123456789012:task-definition/gateway:12",
+                "images": [],
+                "variables": {"SCOPE": [SCOPE]},
+            }
+        },
+        "nothing_alive": {"living_runs": []},
+    }
+    return [
+        {
+            "gate": gate,
+            "question_sha256": entry_gates.digest_question(required, gate),
+            "begun_utc": at(-20),
+            "answered_utc": at(-15),
+            "times_asked": 2,
+            **seen[gate.partition(":")[0]],
+            **changes.get(gate.partition(":")[0], {}),
+        }
+        for gate in required.entry_questions
+    ]
+
+
 _SHOT = {"command": ["work"], "timeout": "10s", "task_definition": "reporter:1"}
-FULLEST = passing(
+_FULLEST_PLAN = plan(
     target=ECS,
     services=[{"name": "writer", "desired": 2}],
     before=[{"name": "warm", **_SHOT}],
@@ -496,7 +556,9 @@ FULLEST = passing(
         "contiguity": {},
         "decision_shares": {"ADMIT": {"at_least": 0.5}},
     },
-).having(
+    requires=ENTRY_REQUIREMENTS,
+)
+FULLEST = Case(plan=_FULLEST_PLAN, contents=passing().contents).having(
     load=load(),
     task_result=task_result(deadline_utc=at(1200)),
     metrics=metrics(
@@ -508,7 +570,7 @@ FULLEST = passing(
         buckets=[{**window(), "counts": counts()}],
     ),
     prior=prior(*catalogues.BURST.shorts),
-    preflight=preflight(),
+    preflight=preflight(entry_gates=entry_gates_of(_FULLEST_PLAN)),
 )
 """A case of which every gate is asked."""
 

@@ -154,6 +154,7 @@ def _hard_stop_fields(written: "plans.Plan") -> dict[str, Any]:
         "cost_cap_usd": written.budget.cost_cap_usd,
         "services": {service.name: service.desired for service in written.services},
         "stop_when": [entry.sign for entry in written.stop_signs],
+        "requires": _entry_gates(written),
         "before": [shot.name for shot in written.before],
         "after": [shot.name for shot in written.after],
         "worst_ends": [
@@ -169,6 +170,20 @@ def _hard_stop_fields(written: "plans.Plan") -> dict[str, Any]:
         "layers": list(target.layers),
         "layers_required": list(written.layers.require),
     }
+
+
+def _entry_gates(written: "plans.Plan") -> list[dict[str, Any]]:
+    """The entry gates, each with what it allows and how long it is waited for."""
+    from burst.domain.preflight import entry_gates
+
+    return [
+        {
+            "gate": gate,
+            "allowed": entry_gates.describe_wanted(written, gate),
+            "until_seconds": entry_gates.find_wait_seconds(question),
+        }
+        for gate, question in written.entry_questions.items()
+    ]
 
 
 def _blocker_fields(written: "plans.Plan") -> dict[str, Any]:
@@ -226,6 +241,7 @@ def _text(name: str, value: dict[str, Any]) -> str:
     if value["services"]:
         counts = ", ".join(f"{name} to {desired}" for name, desired in value["services"].items())
         lines.append(f"services   {counts}; put back afterwards")
+    lines += [f"requires   {_entry_text(entry)}" for entry in value["requires"]]
     lines += [f"{when:<10} {', '.join(value[when])}" for when in ("before", "after") if value[when]]
     if value["stop_when"]:
         lines.append(f"stop when  {'; '.join(value['stop_when'])}")
@@ -237,6 +253,13 @@ def _text(name: str, value: dict[str, Any]) -> str:
         lines.append(f"cost cap   {number(value['cost_cap_usd'])} USD")
     lines.append(f"evidence   {', '.join(value['evidence'])}")
     return "\n".join([*lines, *(f"warning    {warning}" for warning in _warnings(value))])
+
+
+def _entry_text(entry: dict[str, Any]) -> str:
+    from burst.report import figures
+
+    wait = f", waited for {figures.duration(entry['until_seconds'])}" if entry["until_seconds"] else ""
+    return f"{entry['gate']}: {entry['allowed']}{wait}"
 
 
 def _tasks_text(target: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ class Observer:
     found: Callable[[findings.Finding], None] = lambda _: None
     """Called with each finding as it comes."""
     waiting: Callable[[Sequence[str]], None] = lambda _: None
-    """Called with the names of the checks that are still asking, whenever none answered for `QUIET_SECONDS`."""
+    """Called with what each check that is still asking says of itself, whenever none answered for `QUIET_SECONDS`."""
 
 
 UNSEEN = Observer()
@@ -58,6 +58,13 @@ class PreflightCheck:
     ask: Callable[[], findings.Finding | Iterable[findings.Finding]]
     elsewhere: bool = False
     extra_seconds: float = 0.0
+    describe: Callable[[], str] | None = None
+    """How far it is, in words, for whoever waits for it; None: its name says it."""
+
+    @property
+    def waiting_words(self) -> str:
+        """What whoever waits for the check is told."""
+        return self.name if self.describe is None else self.describe()
 
 
 def run(
@@ -84,7 +91,7 @@ def run(
             index, answer = answers.get(timeout=min(seconds_left, QUIET_SECONDS))
         except queue.Empty:
             if seconds_left > QUIET_SECONDS:
-                observer.waiting([check.name for check in waiting.values()])
+                observer.waiting([check.waiting_words for check in waiting.values()])
                 continue
             late = {
                 index: (findings.report_refusal(check.name, f"no answer within {give_up_after[index]:g} s"),)
@@ -149,6 +156,8 @@ def build_document(
             "cost": details.get("cost"),
             "canary": details.get("canary"),
             "machine": None if machine is None else dict(machine),
+            "entry_gates": [finding.entry for finding in answers if finding.entry is not None],
+            "store_policy": details.get("store-policy"),
         }
     )
 

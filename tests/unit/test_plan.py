@@ -16,6 +16,7 @@ from tests import cases
 SECRET = "hunter2-s3cr3t"
 """What no message may show."""
 
+PHASE_DIGEST, IMAGE_DIGEST = f"sha256: {'c' * 64}", f"sha256:{'d' * 64}"
 TEXT = """\
 schema: burst.plan/v1
 kind: burst
@@ -140,6 +141,25 @@ stop_when:
   - name: broken
     sql: "select broken from health"
     equals: true
+requires:
+  phases:
+  - {name: window, place: s3://b-1/control, phase: M10.E, kind: window, scope: platform_1, PHASE}
+  documents:
+  - {name: completed, document: "s3://b-1/runs/{scope}/run_completed.json", path: /state, equals: DONE, until: 5m}
+  - {name: lag, document: "evidence/{scope}/lag.json", path: /lag, at_most: 10}
+  - {name: share, document: "evidence/{scope}/lag.json", path: /share, at_least: 0.5}
+  facts:
+  - {name: queue_empty, sql: select count(*) from queue, equals: 0, until: 10m}
+  - {name: caught_up, document: "s3://b-1/{scope}/caught_up.json", path: /share, at_least: 0.5}
+  - {name: held, sql: select count(*) from orders where held, at_most: 3}
+  services:
+  - name: gateway
+    running: 4
+    image: IMAGE
+    task_definition: gateway:12
+    environment: {PLATFORM_RUN_ID: "{scope}"}
+    until: 12m
+  nothing_alive: true
 rerun:
   only: [M10F-B1, M10F-B5, M10F-B8]
   prior: s3://bucket/m10_f_burst_snapshot.json
@@ -199,7 +219,7 @@ evidence:
   bucket_owner: "123456789012"
   checksums: when_required
   sign: {key: "kms:arn:aws:kms:eu-west-2:123456789012:key/1234"}
-"""
+""".replace("PHASE}", f"{PHASE_DIGEST}}}").replace("IMAGE", IMAGE_DIGEST)
 SIGN_LINE = '  sign: {key: "kms:arn:aws:kms:eu-west-2:123456789012:key/1234"}'
 
 
@@ -571,6 +591,82 @@ def test_a_bad_value_is_named_by_line_and_key_with_what_is_allowed(line: str, by
     assert SECRET not in found[0].text("plan.yaml")
 
 
+BAD_ENTRIES = [
+    ("{name: window, place", "{name: a b, place", "requires.phases[0].name", "a name of letters"),
+    ("place: s3://b-1/control", "place: gs://b-1/control", "requires.phases[0].place", "s3://BUCKET/PREFIX"),
+    ("phase: M10.E", "phase: m10_e", "requires.phases[0].phase", "text like"),
+    ("kind: window", "kind: party", "requires.phases[0].kind", "'burst'"),
+    (
+        "scope: platform_1, " + PHASE_DIGEST,
+        "scope: any",
+        "requires.phases[0].scope",
+        "beside sha256",
+    ),
+    (
+        PHASE_DIGEST,
+        "sha256: c",
+        "requires.phases[0].sha256",
+        "text like",
+    ),
+    ("{name: lag, document", "{name: completed, document", "requires.documents[1].name", "stands twice"),
+    ('document: "s3://b-1/runs/', 'document: "ftp://b-1/runs/', "requires.documents[0].document", "s3://BUCKET/KEY"),
+    ("path: /state, equals: DONE", "equals: DONE", "requires.documents[0].path", "path with exactly one of"),
+    ("path: /state, equals: DONE", "path: /state, equals: []", "requires.documents[0].equals", ""),
+    ("path: /lag, at_most: 10", "path: /lag, at_most: ten", "requires.documents[1].at_most", "number"),
+    (
+        'lag.json", path: /share, at_least: 0.5',
+        'lag.json", path: /share, at_least: half',
+        "requires.documents[2].at_least",
+        "number",
+    ),
+    ("until: 5m", "until: 5", "requires.documents[0].until", "a duration"),
+    ("{name: held", "{name: a b", "requires.facts[2].name", "a name of letters"),
+    ("sql: select count(*) from queue", "sql: 5", "requires.facts[0].sql", "string"),
+    ('document: "s3://b-1/{scope}/caught_up.json"', "document: a.json", "requires.facts[1].document", "s3://BUCKET"),
+    ('caught_up.json", path: /share', 'caught_up.json", path: share', "requires.facts[1].path", "text like"),
+    ("queue, equals: 0", "queue, equals: []", "requires.facts[0].equals", ""),
+    ("at_most: 3}", "at_most: three}", "requires.facts[2].at_most", "number"),
+    (
+        'caught_up.json", path: /share, at_least: 0.5',
+        'caught_up.json", path: /share, at_least: half',
+        "requires.facts[1].at_least",
+        "number",
+    ),
+    ("until: 10m", "until: 7h", "requires.facts[0].until", "less than or equal to"),
+    ("- name: gateway", "- name: a b", "requires.services[0].name", "a name of letters"),
+    ("    running: 4", "    running: 0", "requires.services[0].running", "greater than or equal to 1"),
+    (
+        "    image: sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd",
+        "    image: gateway:latest",
+        "requires.services[0].image",
+        "text like",
+    ),
+    ("    task_definition: gateway:12", "    task_definition: gateway", "requires.services[0].task_definition", "text"),
+    (
+        '{PLATFORM_RUN_ID: "{scope}"}',
+        "{PLATFORM_RUN_ID: 5}",
+        "requires.services[0].environment.PLATFORM_RUN_ID",
+        "quotes",
+    ),
+    ('{PLATFORM_RUN_ID: "{scope}"}', "[a]", "requires.services[0].environment", "a mapping"),
+    ("    until: 12m", "    until: 0s", "requires.services[0].until", "greater than 0"),
+    ("  nothing_alive: true", "  nothing_alive: 1", "requires.nothing_alive", "boolean"),
+]
+"""Values of `requires`, each in place of a part of a line."""
+
+
+@pytest.mark.parametrize(
+    ("part", "by", "key", "allowed"), BAD_ENTRIES, ids=[f"{bad[2]}: {bad[1]}" for bad in BAD_ENTRIES]
+)
+def test_a_bad_entry_gate_is_named_by_key_with_what_is_allowed(part: str, by: str, key: str, allowed: str) -> None:
+    assert TEXT.count(part) == 1
+
+    found = [problem for problem in _problems(TEXT.replace(part, by)) if problem.key == key]
+
+    assert len(found) == 1
+    assert allowed in found[0].allowed
+
+
 @pytest.mark.parametrize("bucket", ["ab", "Evidence", "evidence_dev", "-evidence", "x" * 64])
 @pytest.mark.parametrize(
     ("line", "by", "key"),
@@ -629,8 +725,9 @@ def test_a_run_has_a_folder_in_every_place_and_a_bounded_rerun_one_of_its_own() 
 
 
 def test_every_key_of_the_plan_has_its_bad_value() -> None:
-    tried = {re.sub(r"\[\d+\]", "", key) for *_, key, _ in BAD}
-    whole = {key.removesuffix(".STREAM_SPEEDUP") for key in _leaf_keys(yaml.safe_load(TEXT))}
+    tried = {re.sub(r"\[\d+\]", "", key) for *_, key, _ in (*BAD, *BAD_ENTRIES)}
+    chosen_by_operators = re.compile(r"\.(STREAM_SPEEDUP|PLATFORM_RUN_ID)$")
+    whole = {chosen_by_operators.sub("", key) for key in _leaf_keys(yaml.safe_load(TEXT))}
 
     assert whole - tried == set()
 

@@ -19,7 +19,7 @@ GOLDEN_SECONDS = 1366.095
 SINCE_0_2_0 = {
     "kind",
     *("rules", "contract", "attempt", "command_line", "hold"),
-    *("deliveries", "duplicates", "driver"),
+    *("deliveries", "duplicates", "driver", "dependency_refs"),
 }
 """The fields that burst 0.1.0 did not write."""
 INLINE = {"admits": 50100, "seconds": 7180, "source": "M10.E"}

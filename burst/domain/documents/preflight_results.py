@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from burst.domain.documents import models
+from burst.domain.documents import entry_answers, models
 
 
 class FindingEntry(models.Model):
@@ -42,6 +42,15 @@ class CanaryEntry(models.Model):
     receipt_utc: models.Instant
 
 
+class StorePolicyEntry(models.Model):
+    """How the evidence of the run is kept, and whether its environment allows that."""
+
+    environment: str
+    store_mode: str
+    decision: Literal["allowed", "refused"]
+    reason: models.Words
+
+
 class Preflight(models.Model):
     """`{slug}_preflight.json`: the findings before the launch, and the most that the tasks may cost."""
 
@@ -55,6 +64,9 @@ class Preflight(models.Model):
     canary: CanaryEntry | None = None
     machine: dict[str, str | int | float | None] | None = None
     """The machine of the tasks: figures of unlike machines are not to be compared. None: not known before they run."""
+    entry_gates: list[entry_answers.EntryAnswer] = []
+    """The last answer of each entry of `requires`."""
+    store_policy: StorePolicyEntry | None = None
 
     @property
     def refused(self) -> tuple[str, ...]:

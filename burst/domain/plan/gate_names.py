@@ -8,6 +8,6 @@ GATE_NAMES = frozenset(
         *("evidence_readable", "published", "dependencies", "same_contract", "baseline", "window_metrics"),
         *("attempt_scoped", "bound_as_said", "settled", "none_vanished", "known_decisions", "buckets_add_up"),
         *("clock_skew_seconds", "run_scope", "facts_scope", "runtime_budget", "stop_proven", "services_back"),
-        *("deadline_kept", "load_delivered", "tasks_held", "offered_load", "not_halted"),
+        *("deadline_kept", "load_delivered", "tasks_held", "offered_load", "not_halted", "store_policy"),
     }
 )

@@ -17,7 +17,16 @@ import pydantic
 import yaml
 
 from burst.domain.basics import errors, instants, naming
-from burst.domain.plan import catalogues, drill_sections, field_types, gate_names, plan_problems, yaml_lines
+from burst.domain.plan import (
+    catalogues,
+    drill_sections,
+    entry_sections,
+    field_types,
+    gate_names,
+    plan_problems,
+    yaml_lines,
+)
+from burst.domain.plan.questions import QuestionSection as QuestionSection
 from burst.domain.receipts import count_costs, receipt_table, receipts
 from burst.domain.tasks import launch_rates
 
@@ -41,7 +50,6 @@ LOCUST_OPTIONS_OF_BURST = (
 """Options of Locust that burst gives itself, that a key of the plan stands for, or that start no load."""
 
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|DSN", re.IGNORECASE)
-_S3_OBJECT = re.compile(rf"s3://{naming.BUCKET}/\S*[^\s/]")
 
 
 class Section(pydantic.BaseModel):
@@ -505,34 +513,6 @@ class GatesSection(Section):
         return LEAST_OFFERED if self.offered_load is None else self.offered_load
 
 
-class QuestionSection(Section):
-    """A question in SQL or to a document, and the one answer that it is compared with."""
-
-    sql: str | None = None
-    document: str | None = None
-    path: Annotated[str, pydantic.Field(pattern=r"^/")] | None = None
-    equals: field_types.Scalar = None
-    at_most: field_types.Number | None = None
-    at_least: field_types.Number | None = None
-
-    def require_one_question(self) -> None:
-        """Raises `field_types.Misfit` unless there is one question with one expectation."""
-        if (self.sql is None) == (self.document is None):
-            raise field_types.Misfit(("sql",), "either sql, or document with path")
-        if (self.document is None) != (self.path is None):
-            raise field_types.Misfit(("path",), "document and path together")
-        if self.document is not None and not _S3_OBJECT.fullmatch(self.document):
-            raise field_types.Misfit(
-                ("document",), f"s3://BUCKET/KEY ({naming.BUCKET_ALLOWED}); {{scope}} in it is the run's scope"
-            )
-        if sum(value is not None for value in (self.equals, self.at_most, self.at_least)) != 1:
-            raise field_types.Misfit(("equals",), "exactly one of equals, at_most, at_least")
-
-    def address(self, scope: str) -> str:
-        """Where the document of a run's scope lies; empty where the question is asked by SQL."""
-        return (self.document or "").replace("{scope}", scope)
-
-
 class FactSection(QuestionSection):
     """One question behind a blocker, and the answer that clears it."""
 
@@ -743,6 +723,10 @@ class Plan(Section):
     gates: GatesSection
     facts: list[FactSection] = []
     stop_when: Annotated[list[StopSignSection], pydantic.Field(max_length=MOST_STOP_SIGNS)] | None = None
+    requires: Annotated[
+        entry_sections.RequiresSection | None,
+        pydantic.Field(description="What has to be true before the run may begin; asked before anything is launched."),
+    ] = None
     rerun: RerunSection | None = None
     services: list[ServiceSection] = []
     before: list[OneShotSection] = []
@@ -805,6 +789,7 @@ class Plan(Section):
             window_seconds=self.budget.window_seconds,
             shots={shot.name for shot in (*self.before, *self.after)},
         )
+        self._refuse_unfit_requirements()
         shortest = (self.budget.cap_seconds + self.budget.stop_grace) / MOST_BUCKETS
         if self.receipts.bucket < shortest:
             why = f"{MOST_BUCKETS} buckets are the most a window is counted in"
@@ -863,6 +848,22 @@ class Plan(Section):
             for key in ("task_definition", "container"):
                 if self.target.kind == "local" and getattr(shot, key) is not None:
                     raise field_types.Misfit((section, index, key), f"nothing: kind local takes no {key}")
+
+    def _refuse_unfit_requirements(self) -> None:
+        """Raises where an entry of `requires` does not fit the target or the scope."""
+        if self.requires is None:
+            return
+        if self.requires.services and self.target.kind == "local":
+            raise field_types.Misfit(("requires", "services"), "nothing: they are ECS services, target.kind is local")
+        for index, entry in enumerate(self.requires.phases):
+            if self.scope == "fresh" and entry.scope is None:
+                why = "the scope that the phase ran in, because scope: fresh has run nothing yet"
+                raise field_types.Misfit(("requires", "phases", index, "scope"), f"{why}; any, beside sha256")
+
+    @property
+    def entry_questions(self) -> dict[str, entry_sections.EntryQuestion | None]:
+        """The entries of `requires`, each by the name of its entry gate."""
+        return self.requires.questions if self.requires else {}
 
     @property
     def stop_signs(self) -> tuple[StopSignSection, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from burst.domain.basics import errors, runbooks
+from burst.domain.documents import entry_answers
 
 Json = str | int | float | bool | None
 
@@ -41,6 +42,36 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         title="the prior snapshot can be used",
         why="a bounded rerun carries every other blocker from it",
         mend="name a sound snapshot of the same phase in rerun.prior, in which the blockers of rerun.only are open",
+    ),
+    "entry-phase": FindingKind(
+        title="a required phase has passed",
+        why="a phase that rests on one that held, or of which nobody can tell, proves nothing",
+        mend="run the required phase to its PASS, or mend requires.phases: place, phase, scope, digest",
+    ),
+    "entry-document": FindingKind(
+        title="a required document is there, and says what it has to",
+        why="the phase rests on what other programs have finished before it",
+        mend="finish what writes the document, or mend requires.documents: address, path, expectation",
+    ),
+    "entry-fact": FindingKind(
+        title="a required fact is as expected",
+        why="a run that begins in another state than the plan requires measures that state",
+        mend="bring the system into that state, give it more time with until, or mend requires.facts",
+    ),
+    "entry-service": FindingKind(
+        title="a required service runs as it has to",
+        why="a run against another image, another scope or fewer tasks tests another system",
+        mend="deploy the service, wait until it is stable, or mend requires.services",
+    ),
+    "entry-nothing-alive": FindingKind(
+        title="no task of another run is alive",
+        why="load that nobody counts is measured with this run",
+        mend="end it: burst stop RUN, or burst reap once its deadline is over",
+    ),
+    "store-policy": FindingKind(
+        title="the evidence is kept as the environment demands",
+        why="evidence of staging, pilot and prod has to outlive the machine, and nobody may be able to change it",
+        mend="name S3 places in evidence.run_control and run_scoped, set evidence.object_lock and evidence.sign",
     ),
     "rate": FindingKind(
         title="the rate can reach the multiplier",
@@ -334,6 +365,8 @@ class Finding:
     status: FindingStatus
     seen: str
     details: Mapping[str, Json] = field(default_factory=dict)
+    entry: entry_answers.EntryAnswer | None = None
+    """The answer of the entry gate that it is about."""
     because_of: str = ""
     """The check that failed for the same reason and explains it, where this one could not ask."""
 

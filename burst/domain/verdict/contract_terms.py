@@ -27,7 +27,7 @@ GRACE, BUCKET, MAX_AGE = "budget.stop_grace", "receipts.bucket", "baseline.max_a
 TIME_UNIT = "receipts.time_unit"
 RATE, SOURCE, LEAST_TASKS = "load.rate", "load.source_events", "target.min_tasks"
 CONTIGUITY, MAX_GAP, SHARES = "gates.contiguity", "gates.contiguity.max_gap", "gates.decision_shares."
-STOP_WHEN, SERVICES, DURING = "stop_when", "services", "during"
+STOP_WHEN, SERVICES, DURING, REQUIRES = "stop_when", "services", "during", "requires"
 _RECOVER_WITHIN, _SUSTAINED = ".recover_within", ".sustained"
 """How the keys of a drill's durations end."""
 _WHOLE = {LEAST_TASKS: "all", SOURCE: "unlimited"}
@@ -41,7 +41,7 @@ _DURATIONS = frozenset(
 """The terms in seconds."""
 _FROM_PLAN = (
     *(KIND, "gates", "budget", "target", "layers", "load", "receipts"),
-    *("facts", STOP_WHEN, SERVICES, DURING, "before", "after", "evidence"),
+    *("facts", STOP_WHEN, SERVICES, DURING, REQUIRES, "before", "after", "evidence"),
 )
 """The first words of every term that a plan states."""
 
@@ -132,6 +132,9 @@ def _state_questions(plan: plans.Plan) -> Iterator[tuple[str, Any]]:
     """What is asked, looked at and put back before, in and after the burst."""
     for fact in plan.facts:
         yield f"facts.{fact.blocker}.{fact.name}", fact.model_dump(exclude={"blocker", "name"}, exclude_none=True)
+    for gate, question in plan.entry_questions.items():
+        asked = True if question is None else question.model_dump(exclude={"name", "until"}, exclude_none=True)
+        yield f"{REQUIRES}.{gate}", asked
     for sign in plan.stop_signs:
         yield f"{STOP_WHEN}.{sign.sign}", sign.model_dump(exclude={"name"}, exclude_none=True)
     for service in plan.services:
@@ -323,7 +326,7 @@ _AT_MOST = frozenset(
 """The terms of which more, or no limit at all, is weaker."""
 _NO_STRENGTH = frozenset({RULES, "phase"})
 """The terms that are neither weaker nor stronger than others."""
-_TIGHTENED_FREELY = (GRACE, BUCKET, MAX_AGE, RATE, SOURCE, f"{STOP_WHEN}.", f"{SERVICES}.")
+_TIGHTENED_FREELY = (GRACE, BUCKET, MAX_AGE, RATE, SOURCE, f"{STOP_WHEN}.", f"{SERVICES}.", f"{REQUIRES}.")
 """The terms that are tuning too: a rerun that makes them stricter, or adds one, need not name it."""
 
 

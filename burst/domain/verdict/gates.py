@@ -29,6 +29,8 @@ SECONDS = "s"
 """The unit of a gate that measures how long something took."""
 
 Value = models.Value
+ENTRY, REQUIRED_DOCUMENT, STORE_POLICY = "entry:", "required:", "store_policy"
+"""The gates of `requires`, each with the name of its entry behind it, and of the store policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 
 from burst.domain.basics import errors
 from burst.domain.plan import catalogues
-from burst.domain.verdict import case_gates, cases, drill_gates, gate_table, gates, load_gates, volume_gates
+from burst.domain.verdict import (
+    case_gates,
+    cases,
+    drill_gates,
+    entry_verdicts,
+    gate_table,
+    gates,
+    load_gates,
+    volume_gates,
+)
 
 Role = catalogues.Role
 
@@ -100,6 +109,9 @@ RULES_0_2_0 = Rules(
         _question(Role.CONTIGUITY, volume_gates.CONTIGUITY, case_gates.ask_volume(volume_gates.contiguity_gate)),
         _question(Role.PROFILE, f"{volume_gates.SHARES}*", case_gates.ask_shares),
         _question(Role.OUTCOME, volume_gates.EXPECT_DUPLICATES, case_gates.ask_volume(volume_gates.duplicates_gate)),
+        _question(Role.DEPENDENCY, f"{gates.ENTRY}*", entry_verdicts.ask_entry_gates),
+        _question(Role.EVIDENCE, f"{gates.REQUIRED_DOCUMENT}*", entry_verdicts.ask_required_documents),
+        _question(Role.DEPENDENCY, gates.STORE_POLICY, entry_verdicts.ask_store_policy),
     ),
 )
 """The first rules that a snapshot states. They are not released yet: until then a question may still be added."""

@@ -15,11 +15,14 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 
 from burst.domain.basics import canonical, errors, wording
-from burst.domain.documents import attempts, driver_entries, models, task_results, window_metrics
+from burst.domain.documents import attempts, driver_entries, entry_answers, models, task_results, window_metrics
 from burst.domain.plan import catalogues, plans
-from burst.domain.verdict import blockers, cases, contracts, gates, rules, snapshot_sections
+from burst.domain.verdict import blockers, cases, contracts, entry_verdicts, gates, rules, snapshot_sections
 
-_SINCE_0_2_0 = ("kind", "rules", "contract", "attempt", "command_line", "hold", "deliveries", "duplicates", "driver")
+_SINCE_0_2_0 = (
+    *("kind", "rules", "contract", "attempt", "command_line", "hold", "deliveries", "duplicates", "driver"),
+    "dependency_refs",
+)
 """The fields of a snapshot that one judged by the rules of 0.1.0 does not have."""
 
 
@@ -68,6 +71,8 @@ class Snapshot(models.Model):
     """The duplicates of the window by the first ADMIT of their event; None where the counts do not say."""
     driver: driver_entries.DriverEntry | None = None
     """What the driver of the database did for the run; None where the counts do not say."""
+    dependency_refs: list[entry_answers.DependencyRef] = pydantic.Field(default_factory=list)
+    """The phases and documents that the run rested on before it began, each by its digest."""
     verifier: snapshot_sections.Verifier
 
     @property
@@ -189,6 +194,7 @@ def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
         deliveries=metrics.deliveries if metrics else None,
         duplicates=metrics.duplicates if metrics else None,
         driver=metrics.driver if metrics else None,
+        dependency_refs=entry_verdicts.list_dependencies(case),
         verifier=dict(case.verifier),
     )
 

@@ -13,11 +13,11 @@ from burst import ports
 from burst.adapters import secrets
 from burst.adapters.aws import alarms
 from burst.control import database_ceiling, preflight, sign_watch
-from burst.domain.basics import errors, instants
+from burst.domain.basics import errors, instants, redaction
 from burst.domain.plan import catalogues, plans
-from burst.domain.preflight import findings, judgements, session_keys
+from burst.domain.preflight import findings, judgements, session_keys, store_policies
 from burst.wiring import inputs, preparing
-from burst.wiring.preflight import inspection_checks, machine, shared_answers
+from burst.wiring.preflight import entry_checks, inspection_checks, machine, shared_answers
 from burst.wiring.targets import receipt_sources, targets
 
 NO_WARNINGS: Mapping[str, str] = {}
@@ -29,25 +29,46 @@ question that is slow on a large table holds up no other."""
 def run(
     prepared: preparing.Prepared, clock: ports.Clock, observer: preflight.Observer = preflight.UNSEEN
 ) -> tuple[findings.Finding, ...]:
-    """The findings of every preflight check; `observer` is called as they come."""
+    """The findings of every preflight check; `observer` is called as they come.
+
+    The entry gates come first: where one refuses, nothing else is asked, and nothing is sent.
+    """
+    plan, seconds = prepared.plan, preflight.patience_seconds(prepared.plan) + preflight.OVERTIME_SECONDS
     with contextlib.ExitStack() as stack:
 
         def open_source() -> ports.ReceiptSource:
-            source = receipt_sources.make_source(prepared.plan, clock, kept_connections=CONNECTIONS)
+            source = receipt_sources.make_source(plan, clock, kept_connections=CONNECTIONS)
             stack.callback(source.close)
-            return database_ceiling.limit_source(source, prepared.plan)
+            return database_ceiling.limit_source(source, plan)
 
+        entered = preflight.run(_list_entry_checks(plan, open_source, clock), observer=observer, seconds=seconds)
+        if any(finding.refused for finding in entered):
+            return entered
         checks = list_checks(
-            prepared.plan,
+            plan,
             problems=prepared.problems,
             required_admits_per_second=prepared.required_admits_per_second,
             open_source=open_source,
-            signer=inputs.signer(prepared.plan, clock),
+            signer=inputs.signer(plan, clock),
             clock=clock,
             warnings=prepared.warnings,
         )
-        seconds = preflight.patience_seconds(prepared.plan) + preflight.OVERTIME_SECONDS
-        return preflight.run(checks, observer=observer, seconds=seconds)
+        return (*entered, *preflight.run(checks, observer=observer, seconds=seconds))
+
+
+def _list_entry_checks(
+    plan: plans.Plan, open_source: Callable[[], ports.ReceiptSource], clock: ports.Clock
+) -> tuple[preflight.PreflightCheck, ...]:
+    """What has to be so before anything else is asked: the policy of the environment, and the entries of `requires`."""
+    gates = entry_checks.EntryChecks(
+        plan,
+        source=shared_answers.make_once(open_source),
+        clock=clock,
+        redactor=redaction.Redactor(secrets.RESOLVED),
+    )
+    judgement = store_policies.judge_plan(plan)
+    policy = preflight.PreflightCheck(name=store_policies.CHECK, ask=lambda: store_policies.to_finding(judgement))
+    return (policy, *gates.list_all())
 
 
 def list_checks(

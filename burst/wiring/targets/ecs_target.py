@@ -199,6 +199,17 @@ class EcsTarget:
         """Every task of the run in the plan's cluster that has not stopped."""
         return find_living_tasks(self._clock, str(self._plan.target.cluster), self._plan.execution_id)
 
+    def list_living_runs(self) -> list[str]:
+        """The other runs of the cluster under this run control. A task that names no lease may be one of theirs."""
+        place = f"{ecs_places.run_control_folder(self._plan)}/"
+        living = find_living_tasks(self._clock, str(self._plan.target.cluster), None)
+        runs = {
+            tasks.run_of(each.execution_id)
+            for each in living
+            if each.control_uri is None or each.control_uri.startswith(place)
+        }
+        return sorted(runs - {str(self._plan.execution_id)})
+
 
 def find_living_tasks(clock: ports.Clock, cluster: str, execution_id: str | None) -> list[reaping.LivingTask]:
     """Every burst task of a cluster that was not seen stopped, of one run where one is named."""

@@ -165,6 +165,17 @@ class LocalTarget:
         """Every task of the run that lives on this machine."""
         return find_living_tasks(self._plan.execution_id)
 
+    def list_living_runs(self) -> list[str]:
+        """The other runs of the same folder of runs. A task that names no lease is one of theirs where its run has a
+        folder there."""
+        folder = Path(self._plan.evidence.local).absolute()
+        runs = {
+            tasks.run_of(each.execution_id)
+            for each in find_living_tasks(None)
+            if (folder / tasks.run_of(each.execution_id)).is_dir()
+        }
+        return sorted(runs - {str(self._plan.execution_id)})
+
 
 def find_living_tasks(execution_id: str | None) -> list[reaping.LivingTask]:
     """Every burst task that lives on this machine, of one run where one is named."""

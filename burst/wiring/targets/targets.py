@@ -123,6 +123,10 @@ class Target(Protocol):
         """Every living task of the run, found without its folder."""
         ...
 
+    def list_living_runs(self) -> list[str]:
+        """The other runs under this run control of which a task is alive. Raises where nobody can tell."""
+        ...
+
 
 def choose(plan: plans.Plan, clock: ports.Clock, folder: Path | None = None) -> Target:
     """The target of a plan; `folder` is that of its run, where it lies elsewhere than the plan says."""

@@ -1,0 +1,43 @@
+"""The question that several sections of a plan ask, in SQL or to a document."""
+
+import re
+from typing import Annotated
+
+import pydantic
+
+from burst.domain.basics import naming
+from burst.domain.plan import field_types
+
+S3_OBJECT = re.compile(rf"s3://{naming.BUCKET}/\S*[^\s/]")
+
+
+class QuestionSection(pydantic.BaseModel):
+    """A question in SQL or to a document, and the one answer that it is compared with."""
+
+    model_config = pydantic.ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, str_max_length=4096
+    )
+
+    sql: str | None = None
+    document: str | None = None
+    path: Annotated[str, pydantic.Field(pattern=r"^/")] | None = None
+    equals: field_types.Scalar = None
+    at_most: field_types.Number | None = None
+    at_least: field_types.Number | None = None
+
+    def require_one_question(self) -> None:
+        """Raises `field_types.Misfit` unless there is one question with one expectation."""
+        if (self.sql is None) == (self.document is None):
+            raise field_types.Misfit(("sql",), "either sql, or document with path")
+        if (self.document is None) != (self.path is None):
+            raise field_types.Misfit(("path",), "document and path together")
+        if self.document is not None and not S3_OBJECT.fullmatch(self.document):
+            raise field_types.Misfit(
+                ("document",), f"s3://BUCKET/KEY ({naming.BUCKET_ALLOWED}); {{scope}} in it is the run's scope"
+            )
+        if sum(value is not None for value in (self.equals, self.at_most, self.at_least)) != 1:
+            raise field_types.Misfit(("equals",), "exactly one of equals, at_most, at_least")
+
+    def address(self, scope: str) -> str:
+        """Where the document of a run's scope lies; empty where the question is asked by SQL."""
+        return (self.document or "").replace("{scope}", scope)
