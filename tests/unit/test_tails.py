@@ -183,16 +183,18 @@ class Table:
         if self.written:
             self.committed |= set(self.written.pop(sorted(self.written)[chosen % len(self.written)]))
 
-    def poll(self, between: Sequence["Step"]) -> None:
-        """One count; others go on between the sizes, the writers and the count itself."""
-        self.clock += 1
-        size = self.size
-        for step in between[::2]:
-            step.take(self)
-        present = reading(self.clock, size, sorted(self.written))
-        for step in between[1::2]:
-            step.take(self)
-        before, self.marks = self.marks, self.marks.note(present)
+    def poll(self, *betweens: Sequence["Step"]) -> None:
+        """One count after one reading or several; others go on between the sizes, the writers and the count itself."""
+        before = self.marks
+        for between in betweens:
+            self.clock += 1
+            size = self.size
+            for step in between[::2]:
+                step.take(self)
+            present = reading(self.clock, size, sorted(self.written))
+            for step in between[1::2]:
+                step.take(self)
+            self.marks = self.marks.note(present)
         begin = before.begins.get(LEAF, self.marks.begins[LEAF])
         rows = [row // 100_000 for row in self.committed if row // 100_000 >= begin]
         self.passed += sum(block < self.marks.begins[LEAF] for block in rows)
@@ -216,15 +218,22 @@ class Step:
 steps = st.builds(Step, st.sampled_from(["begin", "write", "write", "commit"]), st.integers(0, 99))
 
 
-@given(polls=st.lists(st.tuples(st.lists(steps, max_size=60), st.lists(steps, max_size=4)), min_size=1, max_size=12))
+readings = st.lists(st.lists(steps, max_size=4), min_size=1, max_size=2)
+
+
+@given(polls=st.lists(st.tuples(st.lists(steps, max_size=60), readings), min_size=1, max_size=12))
 def test_every_committed_row_is_counted_once_whatever_order_writers_commit_in(
-    polls: list[tuple[list[Step], list[Step]]],
+    polls: list[tuple[list[Step], list[list[Step]]]],
 ) -> None:
     table = Table()
     table.poll([])
-    for meanwhile, between in polls:
+    for meanwhile, betweens in polls:
         for step in meanwhile:
             step.take(table)
-        table.poll(between)
+        table.poll(*betweens)
 
         assert table.passed + table.in_tail == len(table.committed)
+
+
+def test_the_blocks_behind_the_marks_are_counted() -> None:
+    assert tails.Tails().note(reading(0, 500)).count_blocks(reading(1, 900)) == 900 - 500 + tails.OVERLAP_BLOCKS

@@ -86,6 +86,10 @@ class Tails:
         """Whether a writer of the first reading is open, whose rows may lie before the marks."""
         return 0 in self.since.values()
 
+    def count_blocks(self, reading: TailReading) -> int:
+        """How many blocks lie behind the marks at a reading."""
+        return sum(size - self.begins.get(leaf, 0) for leaf, size in reading.blocks.items())
+
     def note(self, reading: TailReading) -> "Tails":
         """The marks after one more reading."""
         number = max(self.readings, default=-1) + 1
