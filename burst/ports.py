@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import Protocol
 
 from burst.domain.basics import errors, windows
+from burst.domain.course import course_journals
+from burst.domain.course.course_journals import E
 from burst.domain.documents import database_checks, database_snapshots, halts
 from burst.domain.receipts import count_costs, driver_figures, duplicates, receipt_table, receipts
 from burst.domain.run import journals
 from burst.domain.run.events import base
-from burst.domain.staging import changes, stage_events, stage_files, stage_journals, stagings
+from burst.domain.staging import changes, stage_files, stagings
 from burst.domain.tasks import leases, services, stop_signs, tasks
 
 
@@ -541,14 +543,14 @@ class StagedDatabase(Protocol):
         ...
 
 
-class StageJournal(Protocol):
-    """The append-only log of staged changes: every intent before its act, each line durable before the next act."""
+class CourseJournal(Protocol[E]):
+    """The append-only log of a course: every intent before its act, each line durable before the next act."""
 
-    def append(self, event: stage_events.StageEvent) -> stage_journals.StageLine:
+    def append(self, event: E) -> course_journals.Line[E]:
         """Writes one event durably and returns its line."""
         ...
 
-    def lines(self) -> Sequence[stage_journals.StageLine]:
+    def lines(self) -> Sequence[course_journals.Line[E]]:
         """Every whole line so far; a line that a crash cut in half is passed over."""
         ...
 

@@ -1,13 +1,13 @@
-"""Staged changes in memory: a database with settings, indexes and extensions, a journal, and programs that answer."""
+"""Staged changes in memory: a database with settings, indexes and extensions, and programs that answer."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from burst import ports
 from burst.domain.basics import errors
 from burst.domain.documents import database_snapshots
-from burst.domain.staging import changes, stage_events, stage_files, stage_journals, stagings
+from burst.domain.staging import changes, stage_files, stagings
 from tests import fakes
 
 OWN_FILE = "/data/postgresql.auto.conf"
@@ -179,27 +179,6 @@ def make_index(change: changes.CreateIndex) -> database_snapshots.TableIndex:
         constraint=None,
         comment=None,
     )
-
-
-class MemoryStageJournal:
-    """`ports.StageJournal` in memory. `after` is called with each line once it is kept."""
-
-    def __init__(self, now: Callable[[], datetime], content: bytes = b"") -> None:
-        self._now = now
-        self.content = content
-        self.after: Callable[[stage_journals.StageLine], None] = lambda _: None
-
-    def append(self, event: stage_events.StageEvent) -> stage_journals.StageLine:
-        line = stage_journals.StageLine(sequence=len(self.lines()) + 1, at=self._now(), event=event)
-        self.content += stage_journals.format_line(line)
-        self.after(line)
-        return line
-
-    def lines(self) -> Sequence[stage_journals.StageLine]:
-        return stage_journals.parse_lines(self.content, "the journal")
-
-    def prefix(self, sequence: int) -> bytes:
-        return b"".join(stage_journals.format_line(line) for line in self.lines()[:sequence])
 
 
 class CannedPrograms:

@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from burst.domain.basics import errors, instants
 from burst.domain.documents import models, window_metrics
 from burst.evidence import reference_runs
 from burst.load import shipped_profiles
-from burst.sandbox import demo_plans, embedded_postgres, gateway
-from burst.wiring import preparing
+from burst.report import campaign_text
+from burst.sandbox import demo_campaigns, demo_plans, embedded_postgres, gateway
+from burst.wiring import campaigns, preparing
 from burst.wiring.targets import local_target
 
 INTERRUPTED = (130, 143)
+_HOLD = 3
 BASELINE_SECONDS = 20
 BURST_SECONDS = 30
 REPLAY_SECONDS = 5
@@ -30,14 +33,9 @@ REPLAY_SECONDS = 5
 
 def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
     """The story, in a new folder under `runs_dir`; returns the exit code of its last run."""
-    now = datetime.now(UTC)
-    place = runs_dir.absolute() / f"demo_{instants.stamp(now)}_{secrets.token_hex(2)}"
-    try:
-        place.mkdir(parents=True)
-    except OSError as exc:
-        raise errors.UsageError(f"--runs-dir {runs_dir} cannot hold runs: {exc.strerror}; name another folder") from exc
-    with _sandbox(output) as host:
-        stage = demo_plans.DemoPlaces(host=host, locustfile=shipped_profiles.INGEST, runs=place)
+    place = _make_place(runs_dir)
+    with _sandbox(output) as sandbox:
+        stage = demo_plans.DemoPlaces(host=sandbox.host, locustfile=shipped_profiles.INGEST, runs=place)
         output.say(f"\n1. A reference run of {BASELINE_SECONDS} s becomes the baseline.")
         folder, code = _play(
             output, place, "baseline", demo_plans.render_baseline_plan(stage, window_seconds=BASELINE_SECONDS)
@@ -65,8 +63,49 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
         return _run(output, place, "burst", plan)
 
 
+def _make_place(runs_dir: Path) -> Path:
+    """A new folder for one demo. Raises `errors.UsageError` where it cannot be made."""
+    place = runs_dir.absolute() / f"demo_{instants.stamp(datetime.now(UTC))}_{secrets.token_hex(2)}"
+    try:
+        place.mkdir(parents=True)
+    except OSError as exc:
+        raise errors.UsageError(f"--runs-dir {runs_dir} cannot hold runs: {exc.strerror}; name another folder") from exc
+    return place
+
+
+def play_campaign(output: common.Output, runs_dir: Path) -> int:
+    """A campaign whose burst is on HOLD and is reopened, in a new folder; returns its exit code."""
+    place = _make_place(runs_dir)
+    with _sandbox(output) as sandbox:
+        stage = demo_plans.DemoPlaces(host=sandbox.host, locustfile=shipped_profiles.INGEST, runs=place)
+        path, reporter = demo_campaigns.write_campaign(stage, place), running.RunReporter(output)
+        request = campaigns.CampaignRequest(command=output.words)
+        output.say("\n1. The campaign runs until its burst is on HOLD: publishes of another scope are stuck in flight.")
+        demo_campaigns.plant_stuck_publishes(sandbox.dsn)
+        view = campaigns.begin(path.read_text(), str(path), None, request, reporter)
+        if campaign_text.find_exit_code(view.course) == _HOLD:
+            output.say(
+                "\n2. The burst is taken again, bounded to what is open, and the campaign goes on to its roll-up."
+            )
+            order = campaigns.Reopen(
+                step=demo_campaigns.REOPENED, only=demo_campaigns.ONLY, settings=demo_campaigns.SETTINGS
+            )
+            view = campaigns.resume(campaigns.CampaignAddress(folder=view.folder), request, reporter, order)
+    words = campaign_text.render(view.file, view.course, common.shorten_path(view.folder), at_work=False)
+    output.result(campaign_text.list_fields(view.file, view.course, at_work=False), words)
+    return campaign_text.find_exit_code(view.course)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sandbox:
+    """The address of the gateway, and the DSN of the database's owner."""
+
+    host: str
+    dsn: str
+
+
 @contextlib.contextmanager
-def _sandbox(output: common.Output) -> Iterator[str]:
+def _sandbox(output: common.Output) -> Iterator[_Sandbox]:
     """Starts a Postgres and a gateway for the demo; their secrets stay in the environment of this process."""
     output.say("Starting a Postgres and an ingestion gateway of the demo's own.")
     api_key = secrets.token_urlsafe(24)
@@ -77,7 +116,7 @@ def _sandbox(output: common.Output) -> Iterator[str]:
         output.hide(api_key)
         try:
             with gateway.start(dsn=dsn, api_key=api_key) as running:
-                yield running.url
+                yield _Sandbox(host=running.url, dsn=dsn)
         finally:
             for name in (demo_plans.DSN_NAME, demo_plans.API_KEY_NAME):
                 os.environ.pop(name, None)

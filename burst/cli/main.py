@@ -33,6 +33,7 @@ COMMANDS = {
     "resume": ("burst.cli.run:resume", "Continue a run whose controller died."),
     "reconcile": ("burst.cli.run:reconcile", "Compare a run's journal with what its tasks say."),
     "reap": ("burst.cli.reap:reap", "Stop what outlived its deadline."),
+    "campaign": ("burst.cli.campaign:campaign", "Phases in their order: run, status, resume, stop, roll-up."),
     "count": ("burst.cli.count:count", "Count the receipts of one window."),
     "receipts": ("burst.cli.receipt_tables:receipts", "Look at a table of receipts, before a burst is paid for."),
     "db": ("burst.cli.db:db", "The database of receipts: check it, compare checks, change it in stages."),

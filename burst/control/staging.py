@@ -31,7 +31,7 @@ class StagingParts:
     """The outside world of staged changes. `burst_words`: how this burst is called."""
 
     database: ports.StagedDatabase
-    journal: ports.StageJournal
+    journal: ports.CourseJournal[stage_events.StageEvent]
     documents: ports.EvidenceStore
     programs: ports.ProgramRunner
     burst_words: Sequence[str]

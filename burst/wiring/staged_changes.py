@@ -14,7 +14,7 @@ from pathlib import Path
 import burst
 from burst import ports
 from burst.adapters import secrets
-from burst.adapters.local import folder_store, local_programs, stage_journal_file, system_clock
+from burst.adapters.local import course_journal_file, folder_store, local_programs, system_clock
 from burst.adapters.postgres import staged_database
 from burst.control import staging
 from burst.domain.basics import canonical, errors, instants, redaction
@@ -66,7 +66,9 @@ def begin(content: str, source: str, folder: Path | None, request: StagingReques
         store = folder_store.FolderStore.create(parent, name)
         frozen = stage_files.freeze(file)
         store.put_once(database_stages.STAGE_FILE, frozen)
-        journal = stage_journal_file.StageJournalFile.create(store.folder / database_stages.JOURNAL, clock.now)
+        journal = course_journal_file.CourseJournalFile.create(
+            store.folder / database_stages.JOURNAL, clock.now, stage_journals.FORM
+        )
         say(f"stages in {store.folder}; where this process ends before they do: burst db resume {store.folder}")
         try:
             runner = staging.StageRunner(file, _make_parts(database, journal, store, reference, say))
@@ -106,7 +108,9 @@ def resume(folder: Path, request: StagingRequest, say: staging.Say) -> StagingVi
     with _locked_database(reference) as database:
         identity = database.identify()
         clock = system_clock.SystemClock()
-        journal = stage_journal_file.StageJournalFile.open(folder / database_stages.JOURNAL, clock.now)
+        journal = course_journal_file.CourseJournalFile.open(
+            folder / database_stages.JOURNAL, clock.now, stage_journals.FORM
+        )
         try:
             store = folder_store.FolderStore(folder)
             runner = staging.StageRunner(view.file, _make_parts(database, journal, store, reference, say))
@@ -123,7 +127,7 @@ def resume(folder: Path, request: StagingRequest, say: staging.Say) -> StagingVi
 def look(folder: Path) -> StagingView:
     """A staging from its folder alone. Raises `errors.EvidenceIncomplete` where there is none, and
     `errors.EvidenceCorrupt` where the file of the stages is not the one that the journal names."""
-    lines = stage_journal_file.read_lines(folder / database_stages.JOURNAL)
+    lines = course_journal_file.read_lines(folder / database_stages.JOURNAL, stage_journals.FORM)
     folded = stage_journals.fold(lines)
     if folded.stage_file is None:
         raise errors.EvidenceIncomplete(f"{folder}: nothing was begun, and nothing was applied; stage the file again")
@@ -136,7 +140,7 @@ def look(folder: Path) -> StagingView:
 
 def _make_parts(
     database: ports.StagedDatabase,
-    journal: ports.StageJournal,
+    journal: ports.CourseJournal[stage_events.StageEvent],
     store: folder_store.FolderStore,
     reference: str,
     say: staging.Say,

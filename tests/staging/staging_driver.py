@@ -1,24 +1,24 @@
-"""`burst db` in a process forked from one that has everything imported, which dies by KILL at a line of its journal."""
+"""`burst` in a process forked from one that has everything imported; KILL ends it at a line of a course's journal."""
 
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from burst.adapters.local import stage_journal_file
+from burst.adapters.local import course_journal_file
 from burst.cli import main
-from burst.domain.staging import stage_events, stage_journals
+from burst.domain.course import course_journals
 from tests.faults import controller_driver
 
 
-class DyingStageJournal(stage_journal_file.StageJournalFile):
+class DyingCourseJournal(course_journal_file.CourseJournalFile[Any]):
     """The journal on a file, and the end of its process at `death`."""
 
     death: ClassVar[controller_driver.Death]
 
-    def append(self, event: stage_events.StageEvent) -> stage_journals.StageLine:
+    def append(self, event: Any) -> course_journals.Line[Any]:
         """Writes one event; dies where it is due."""
         before = os.fstat(self._descriptor).st_size
         line = super().append(event)
@@ -43,6 +43,6 @@ def run_until_killed(
 
 def _burst(arguments: list[str], death: controller_driver.Death, environment: dict[str, str], said: Path) -> None:
     controller_driver.become(environment, said)
-    DyingStageJournal.death = death
-    stage_journal_file.StageJournalFile = DyingStageJournal  # type: ignore[misc]
+    DyingCourseJournal.death = death
+    course_journal_file.CourseJournalFile = DyingCourseJournal  # type: ignore[misc]
     sys.exit(main.main(arguments))

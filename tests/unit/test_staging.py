@@ -9,7 +9,7 @@ from burst.control import staging
 from burst.domain.basics import errors, redaction
 from burst.domain.documents import database_stages, models
 from burst.domain.staging import stage_decisions, stage_events, stage_files, stage_journals
-from tests import fakes, fakes_staging
+from tests import fakes, fakes_course, fakes_staging
 
 FILE = """\
 environment: dev
@@ -40,7 +40,7 @@ class Site:
     def __init__(self, folder: Path, limit: str) -> None:
         self.clock = fakes.TickingClock()
         self.server = fakes_staging.MemoryServer()
-        self.journal = fakes_staging.MemoryStageJournal(self.clock.now)
+        self.journal = fakes_course.MemoryCourseJournal(self.clock.now, stage_journals.FORM)
         self.store = folder_store.FolderStore(folder)
         self.file = stage_files.parse(FILE.replace("LIMIT", limit), source="stages.yaml")
         self.refused: tuple[str, ...] = ()

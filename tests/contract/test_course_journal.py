@@ -1,37 +1,41 @@
-"""The contract of `ports.StageJournal`, on the fake and on the file."""
+"""The contract of `ports.CourseJournal`, on the fake and on the file."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from burst import ports
-from burst.adapters.local import stage_journal_file
+from burst.adapters.local import course_journal_file
 from burst.domain.basics import errors
 from burst.domain.staging import stage_events, stage_journals
-from tests import fakes, fakes_staging
+from tests import fakes, fakes_course
 
-PORT = ports.StageJournal
+PORT = ports.CourseJournal
+Journal: TypeAlias = ports.CourseJournal[stage_events.StageEvent]
 PASSED = stage_events.StagePassed(stage="A")
 ODD = stage_events.CheckFailed(stage="A", moment="after", reason='a "quoted" line\nand Umläute \u2028 and \x00')
 RESUMED = stage_events.StagingResumed(operator="ada", rolls_back=False)
 
 
 @pytest.fixture(params=["memory", "file"])
-def journal(request: pytest.FixtureRequest, tmp_path: Path) -> ports.StageJournal:
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
     clock = fakes.TickingClock()
-    made: dict[str, Callable[[], ports.StageJournal]] = {
-        "memory": lambda: fakes_staging.MemoryStageJournal(clock.now),
-        "file": lambda: stage_journal_file.StageJournalFile.create(tmp_path / "journal.jsonl", clock.now),
+    made: dict[str, Callable[[], Journal]] = {
+        "memory": lambda: fakes_course.MemoryCourseJournal(clock.now, stage_journals.FORM),
+        "file": lambda: course_journal_file.CourseJournalFile.create(
+            tmp_path / "journal.jsonl", clock.now, stage_journals.FORM
+        ),
     }
     return made[request.param]()
 
 
-def test_a_new_journal_is_empty(journal: ports.StageJournal) -> None:
+def test_a_new_journal_is_empty(journal: Journal) -> None:
     assert list(journal.lines()) == []
 
 
-def test_an_event_is_given_back_as_it_was_written(journal: ports.StageJournal) -> None:
+def test_an_event_is_given_back_as_it_was_written(journal: Journal) -> None:
     written = [journal.append(ODD), journal.append(PASSED)]
 
     assert list(journal.lines()) == written
@@ -39,31 +43,31 @@ def test_an_event_is_given_back_as_it_was_written(journal: ports.StageJournal) -
     assert [line.event for line in written] == [ODD, PASSED]
 
 
-def test_a_prefix_ends_with_its_line(journal: ports.StageJournal) -> None:
+def test_a_prefix_ends_with_its_line(journal: Journal) -> None:
     first, second = journal.append(ODD), journal.append(PASSED)
 
-    assert journal.prefix(1) == stage_journals.format_line(first)
-    assert journal.prefix(2) == stage_journals.format_line(first) + stage_journals.format_line(second)
+    assert journal.prefix(1) == stage_journals.FORM.format_line(first)
+    assert journal.prefix(2) == stage_journals.FORM.format_line(first) + stage_journals.FORM.format_line(second)
 
 
 def test_a_journal_is_never_begun_twice_nor_continued_where_there_is_none(tmp_path: Path) -> None:
     path, now = tmp_path / "journal.jsonl", fakes.TickingClock().now
-    stage_journal_file.StageJournalFile.create(path, now).close()
+    course_journal_file.CourseJournalFile.create(path, now, stage_journals.FORM).close()
 
     with pytest.raises(errors.Conflict):
-        stage_journal_file.StageJournalFile.create(path, now)
+        course_journal_file.CourseJournalFile.create(path, now, stage_journals.FORM)
     with pytest.raises(errors.EvidenceIncomplete):
-        stage_journal_file.StageJournalFile.open(tmp_path / "none", now)
+        course_journal_file.CourseJournalFile.open(tmp_path / "none", now, stage_journals.FORM)
 
 
 def test_a_line_that_a_crash_cut_is_passed_over_and_a_resume_begins_a_new_one(tmp_path: Path) -> None:
     path, now = tmp_path / "journal.jsonl", fakes.TickingClock().now
-    first = stage_journal_file.StageJournalFile.create(path, now)
+    first = course_journal_file.CourseJournalFile.create(path, now, stage_journals.FORM)
     first.append(ODD)
     first.close()
     path.write_bytes(path.read_bytes() + b'{"sequence": 2, "at": "20')
 
-    second = stage_journal_file.StageJournalFile.open(path, now)
+    second = course_journal_file.CourseJournalFile.open(path, now, stage_journals.FORM)
     second.append(RESUMED)
 
     assert [line.event for line in second.lines()] == [ODD, RESUMED]
@@ -101,4 +105,4 @@ def test_what_is_no_journal_is_corrupt_and_a_newer_one_is_unknown(
     path.write_bytes(content)
 
     with pytest.raises(error):
-        stage_journal_file.StageJournalFile.open(path, fakes.TickingClock().now)
+        course_journal_file.CourseJournalFile.open(path, fakes.TickingClock().now, stage_journals.FORM)

@@ -1,48 +1,58 @@
-"""The journal of staged changes on a file: one JSON object a line, fsynced before the next act, never rewritten."""
+"""The journal of a course on a file: one JSON object a line, fsynced before the next act, never rewritten."""
 
 import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Generic, Self
 
 from burst.domain.basics import errors
-from burst.domain.staging import stage_events, stage_journals
+from burst.domain.course import course_journals
+from burst.domain.course.course_journals import E
 from burst.kit import files
 
 
-class StageJournalFile:
-    """A journal at `path`. `create` refuses a path where a file is, `open` one where none is."""
+class CourseJournalFile(Generic[E]):
+    """A journal of a form at `path`. `create` refuses a path where a file is, `open` one where none is."""
 
-    def __init__(self, path: Path, now: Callable[[], datetime], descriptor: int, sequence: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        now: Callable[[], datetime],
+        form: course_journals.Form[E, Any],
+        descriptor: int,
+        sequence: int,
+    ) -> None:
         self._path = path
+        self._form = form
         self._now = now
         self._descriptor = descriptor
         self._sequence = sequence
 
     @classmethod
-    def create(cls, path: Path, now: Callable[[], datetime]) -> "StageJournalFile":
+    def create(cls, path: Path, now: Callable[[], datetime], form: course_journals.Form[E, Any]) -> Self:
         """A new journal. Raises `errors.Conflict` where there is a file already."""
         try:
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except FileExistsError:
             raise errors.Conflict(f"{path} exists; nothing was overwritten") from None
         files.sync_folder(path.parent)
-        return cls(path, now, descriptor, 0)
+        return cls(path, now, form, descriptor, 0)
 
     @classmethod
-    def open(cls, path: Path, now: Callable[[], datetime]) -> "StageJournalFile":
+    def open(cls, path: Path, now: Callable[[], datetime], form: course_journals.Form[E, Any]) -> Self:
         """A journal to continue. Raises as `read_lines`."""
         content = _read_content(path)
-        lines = stage_journals.parse_lines(content, str(path))
+        lines = form.parse_lines(content, str(path))
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         if content and not content.endswith(b"\n"):
             os.write(descriptor, b"\n")
-        return cls(path, now, descriptor, len(lines))
+        return cls(path, now, form, descriptor, len(lines))
 
-    def append(self, event: stage_events.StageEvent) -> stage_journals.StageLine:
+    def append(self, event: E) -> course_journals.Line[E]:
         """Writes one event durably and returns its line."""
-        line = stage_journals.StageLine(sequence=self._sequence + 1, at=self._now(), event=event)
-        content = stage_journals.format_line(line)
+        line: course_journals.Line[E] = course_journals.Line(sequence=self._sequence + 1, at=self._now(), event=event)
+        content = self._form.format_line(line)
         try:
             written = os.write(self._descriptor, content)
             os.fsync(self._descriptor)
@@ -53,16 +63,16 @@ class StageJournalFile:
         self._sequence += 1
         return line
 
-    def lines(self) -> Sequence[stage_journals.StageLine]:
+    def lines(self) -> Sequence[course_journals.Line[E]]:
         """Every whole line so far."""
-        return read_lines(self._path)
+        return read_lines(self._path, self._form)
 
     def prefix(self, sequence: int) -> bytes:
         """The bytes up to the end of the line of this number."""
         content, end = _read_content(self._path), 0
         for piece in content.splitlines(keepends=True):
             end += len(piece)
-            parsed = stage_journals.parse_lines(content[:end], str(self._path)) if piece.endswith(b"\n") else ()
+            parsed = self._form.parse_lines(content[:end], str(self._path)) if piece.endswith(b"\n") else ()
             if parsed and parsed[-1].sequence == sequence:
                 return content[:end]
         raise errors.EvidenceCorrupt(f"{self._path} has no event {sequence}")
@@ -72,18 +82,18 @@ class StageJournalFile:
         os.close(self._descriptor)
 
 
-def read_lines(path: Path) -> tuple[stage_journals.StageLine, ...]:
+def read_lines(path: Path, form: course_journals.Form[E, Any]) -> tuple[course_journals.Line[E], ...]:
     """The lines of a journal, without opening it for writing.
 
-    Raises `errors.EvidenceIncomplete` where there is none, and as `stage_journals.parse_lines`.
+    Raises `errors.EvidenceIncomplete` where there is none, and as `Form.parse_lines`.
     """
-    return stage_journals.parse_lines(_read_content(path), str(path))
+    return form.parse_lines(_read_content(path), str(path))
 
 
 def _read_content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise errors.EvidenceIncomplete(f"{path} is not there: nothing was staged in this folder") from None
+        raise errors.EvidenceIncomplete(f"{path} is not there: nothing was begun in this folder") from None
     except OSError as exc:
         raise errors.EvidenceUnknown(f"{path} cannot be read: {exc.strerror}") from exc

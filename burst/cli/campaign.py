@@ -1,0 +1,239 @@
+"""`burst campaign run`, `status`, `resume`, `stop`: phases in their order, with one journal as the state.
+
+Each parses its words, makes one call, and renders how the campaign stands.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from burst.cli import common
+
+if TYPE_CHECKING:
+    from burst.wiring import campaigns
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_EXITS = """
+\b
+Exit codes:
+  0 every step passed, or --until is reached
+  3 a step is on HOLD or pauses: the message says how to go on
+  4 a step was refused or cannot end inside the budget, or another process drives the campaign
+  5 a verdict is not published    6 a task may still run, or something is not put back: act now
+"""
+_operator_option = click.option("--operator", metavar="NAME", help="Who asks, for the journal.")
+_yes_option = click.option("--yes", is_flag=True, help="In staging, pilot and prod: do change the databases.")
+_until_option = click.option("--until", metavar="STEP", help="Stop after this step.")
+_run_control_option = click.option(
+    "--run-control",
+    envvar="BURST_RUN_CONTROL",
+    metavar="S3_PLACE",
+    help="Where the campaign is, when it is not on this machine (or BURST_RUN_CONTROL).",
+)
+_new_runs_dir_option = click.option(
+    "--runs-dir",
+    envvar=common.RUNS_DIR_VARIABLE,
+    metavar="FOLDER",
+    help=f"Where campaign and runs get their folders, in place of evidence.local (or {common.RUNS_DIR_VARIABLE}).",
+)
+
+
+def _reopen_options(command: F) -> F:
+    """Adds the options that take a step again."""
+    for option in (
+        click.option("--reopen", metavar="STEP", help="Take this step again, which is on HOLD."),
+        common.only_option,
+        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the reopened step's plan."),
+    ):
+        command = option(command)
+    return command
+
+
+def _make_reopen(reopen: str | None, only: tuple[str, ...], settings: tuple[str, ...]) -> "campaigns.Reopen | None":
+    from burst.wiring import campaigns
+
+    if reopen is None:
+        if only or settings:
+            raise click.UsageError("--only and --set change a step that is taken again: name it with --reopen STEP")
+        return None
+    return campaigns.Reopen(step=reopen, only=common.split_words(only), settings=settings)
+
+
+@click.command(
+    epilog=f"""\b
+Examples:
+  burst campaign run campaign.yaml
+  burst campaign run campaign.yaml --until burst
+  burst campaign run campaign.yaml --reopen burst --only B1,B5
+{_EXITS}"""
+)
+@click.argument("file", type=common.PLAN_FILE)
+@_until_option
+@_reopen_options
+@_new_runs_dir_option
+@_operator_option
+@_yes_option
+@common.options
+def run(
+    output: common.Output,
+    file: Path,
+    until: str | None,
+    reopen: str | None,
+    only: tuple[str, ...],
+    settings: tuple[str, ...],
+    runs_dir: str | None,
+    operator: str | None,
+    yes: bool,
+) -> None:
+    """Run the steps of FILE in their order, each once the ones before it passed.
+
+    A step that is on HOLD holds the campaign. With --reopen the newest campaign of exactly this file goes on: its step
+    is taken again, as a rerun bounded to the blockers of --only, resting on the snapshot that it ended with.
+    """
+    from burst.cli import running
+    from burst.kit import files
+    from burst.wiring import campaigns
+
+    content, reporter = files.read_named_text(file, "FILE"), running.RunReporter(output)
+    request = campaigns.CampaignRequest(operator=operator, said_yes=yes, until=until, command=output.words)
+    order = _make_reopen(reopen, only, settings)
+    if order is None:
+        _show(output, campaigns.begin(content, str(file), runs_dir, request, reporter))
+        return
+    folder = campaigns.find_campaign(content, str(file), runs_dir)
+    _show(output, campaigns.resume(campaigns.CampaignAddress(folder=folder), request, reporter, order))
+
+
+@click.command(
+    epilog=f"""\b
+Examples:
+  burst campaign resume dev_min_20260221T020923Z_4f7a1c
+  burst campaign resume dev_min_20260221T020923Z_4f7a1c --reopen burst --only B1,B5 --set load.rate=5000
+{_EXITS}"""
+)
+@click.argument("campaign_name", metavar="CAMPAIGN")
+@_until_option
+@_reopen_options
+@_run_control_option
+@common.runs_dir_option
+@_operator_option
+@_yes_option
+@common.options
+def resume(
+    output: common.Output,
+    campaign_name: str,
+    until: str | None,
+    reopen: str | None,
+    only: tuple[str, ...],
+    settings: tuple[str, ...],
+    run_control: str | None,
+    runs_dir: Path,
+    operator: str | None,
+    yes: bool,
+) -> None:
+    """Go on with a campaign: after a pause, or where a process died, on any machine.
+
+    A run that is under way is continued as `burst resume` does, and never launched again.
+    """
+    from burst.cli import running
+    from burst.wiring import campaigns
+
+    request = campaigns.CampaignRequest(operator=operator, said_yes=yes, until=until, command=output.words)
+    address, order = _find(campaign_name, runs_dir, run_control), _make_reopen(reopen, only, settings)
+    _show(output, campaigns.resume(address, request, running.RunReporter(output), order))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  burst campaign status dev_min_20260221T020923Z_4f7a1c
+  burst campaign status dev_min_20260221T020923Z_4f7a1c --run-control s3://bucket/evidence/run_control --json
+"""
+)
+@click.argument("campaign_name", metavar="CAMPAIGN")
+@_run_control_option
+@common.runs_dir_option
+@common.options
+def status(output: common.Output, campaign_name: str, run_control: str | None, runs_dir: Path) -> None:
+    """Where a campaign stands, from its journal alone. Changes nothing.
+
+    Exits 0, or 7 where no campaign began.
+    """
+    from burst.report import campaign_text
+    from burst.wiring import campaigns
+
+    view = campaigns.look_anywhere(_find(campaign_name, runs_dir, run_control))
+    output.result(
+        campaign_text.list_fields(view.file, view.course, at_work=view.at_work),
+        campaign_text.render(view.file, view.course, common.shorten_path(view.folder), at_work=view.at_work),
+    )
+
+
+@click.command(
+    epilog="""\b
+Example:
+  burst campaign stop dev_min_20260221T020923Z_4f7a1c --reason "the window is over"
+"""
+)
+@click.argument("campaign_name", metavar="CAMPAIGN")
+@click.option("--reason", default="burst campaign stop", show_default=True, help="Why, for the record.")
+@_run_control_option
+@common.runs_dir_option
+@common.options
+def stop(output: common.Output, campaign_name: str, reason: str, run_control: str | None, runs_dir: Path) -> None:
+    """End a campaign: stop what runs, settle it, put back what was overridden, and undo its steps, the last one first.
+
+    Works from any machine that reaches the campaign's run control. Exits 3 once it has ended, 6 where a task may still
+    run or something is not put back, or 4 where its process has not come to the end yet.
+    """
+    from burst.cli import running
+    from burst.domain.basics import errors
+    from burst.wiring import campaigns
+
+    view = campaigns.stop(_find(campaign_name, runs_dir, run_control), reason, running.RunReporter(output))
+    if view.course.ended_at is None and view.at_work:
+        raise errors.ControllerAtWork(
+            "the process of the campaign was asked to end it, and works on it still; look again with: "
+            f"burst campaign status {campaign_name}"
+        )
+    _show(output, view)
+
+
+def _find(campaign_name: str, runs_dir: Path, run_control: str | None) -> "campaigns.CampaignAddress":
+    """The address of a campaign: a path to its folder, or an id beneath the runs."""
+    from burst.wiring import campaigns
+
+    path = common.run_path(campaign_name, runs_dir / campaigns.CAMPAIGNS)
+    if not path.is_dir():
+        path = runs_dir / campaigns.CAMPAIGNS / path.name
+    return campaigns.CampaignAddress(folder=path, run_control=run_control)
+
+
+def _show(output: common.Output, view: "campaigns.CampaignView") -> None:
+    """Shows a campaign, and ends the command with its exit code."""
+    from burst.report import campaign_text
+
+    folder = common.shorten_path(view.folder)
+    output.result(
+        campaign_text.list_fields(view.file, view.course, at_work=False),
+        campaign_text.render(view.file, view.course, folder, at_work=False),
+    )
+    click.get_current_context().exit(campaign_text.find_exit_code(view.course))
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  burst campaign run campaign.yaml
+  burst campaign status CAMPAIGN
+"""
+)
+def campaign() -> None:
+    """Campaigns: phases in their order, with entry gates, pauses, the reopening of one step, and a roll-up."""
+
+
+for _command in (run, status, resume, stop):
+    campaign.add_command(_command)

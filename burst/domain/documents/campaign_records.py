@@ -1,0 +1,19 @@
+"""Documents of a campaign that are no evidence: the order to stop it."""
+
+from typing import Annotated, Literal
+
+import pydantic
+
+from burst.domain.documents import models
+
+FILE = "campaign.json"
+STOP = "stop.json"
+
+
+class CampaignStop(models.Model):
+    """`stop.json` beside the journal of a campaign: it ends, what runs is stopped, and its steps are undone."""
+
+    schema_: Annotated[Literal["burst.campaign-stop/v1"], pydantic.Field(alias="schema")] = "burst.campaign-stop/v1"
+    by: str
+    reason: str
+    at_utc: models.Instant

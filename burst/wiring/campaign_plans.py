@@ -1,0 +1,220 @@
+"""Steps that are plans: each attempt is a run, found by its execution id, and continued as `burst resume` does."""
+
+import json
+import secrets as randomness
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jsonpointer
+import pydantic
+
+from burst import evidence
+from burst.adapters.local import system_clock
+from burst.control import campaigns
+from burst.domain.basics import canonical, errors, instants
+from burst.domain.course import campaign_files, courses
+from burst.domain.plan import plans
+from burst.wiring import driving, preparing, standings
+from burst.wiring.targets import targets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSteps:
+    """The plans of a campaign, frozen in its folder, and who hears how a run goes."""
+
+    file: campaign_files.CampaignFile
+    folder: Path
+    reporter: driving.Reporter
+    command: tuple[str, ...]
+
+    def read_plan(self, step: campaign_files.StepSection, settings: tuple[str, ...]) -> plans.Plan:
+        """The plan of a step with the settings of one attempt. Raises `errors.UsageError`."""
+        request = preparing.RunRequest(
+            plan_file=self.folder / make_plan_name(step.name), overrides=(*self._list_common(), *settings)
+        )
+        plan = preparing.read_plan(request)
+        return preparing.read_plan(
+            preparing.RunRequest(
+                plan_file=request.plan_file, overrides=(*request.overrides, *_list_services(step, plan))
+            )
+        )
+
+    def _list_common(self) -> tuple[str, ...]:
+        """What every plan of the campaign has of the campaign: the folder of its runs, and its scope."""
+        scope = () if self.file.scope is None else (f"scope={json.dumps(self.file.scope)}",)
+        environment = f"environment={self.file.environment}"
+        return (f"evidence.local={json.dumps(self.file.evidence.local)}", environment, *scope)
+
+    def make_run_id(self, step: campaign_files.StepSection) -> str:
+        """A new execution id of the plan's group."""
+        group = self.read_plan(step, ()).group
+        return f"{group}_{instants.stamp(system_clock.SystemClock().now())}_{randomness.token_hex(3)}"
+
+    def take(
+        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
+    ) -> campaigns.StepEnd | campaigns.StepCut:
+        """Runs the plan to its verdict."""
+        try:
+            settings = fill_settings(attempt.settings, course)
+            plan = self.read_plan(step, settings)
+            _require_prior(attempt.prior)
+            request = preparing.RunRequest(
+                plan_file=self.folder / make_plan_name(step.name),
+                overrides=(*self._list_common(), *settings, *_list_services(step, plan)),
+                only=attempt.only,
+                prior=attempt.prior.place if attempt.prior is not None else None,
+                execution_id=attempt.run_id,
+                command=self.command,
+            )
+        except errors.BurstError as exc:
+            return campaigns.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
+        return self._answer(step, plan, attempt, lambda: driving.run(request, self.reporter))
+
+    def go_on(
+        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
+    ) -> campaigns.StepAnswer:
+        """Continues the run, or says that it never began."""
+        plan = self.read_plan(step, fill_settings(attempt.settings, course))
+        address = self._address(plan, attempt)
+        if not self._has_begun(address):
+            return self._describe_lost(plan, attempt)
+        return self._answer(step, plan, attempt, lambda: driving.resume(address, self.reporter))
+
+    def stop(
+        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course, reason: str
+    ) -> campaigns.StepAnswer:
+        """Stops the run, and settles it."""
+        plan = self.read_plan(step, fill_settings(attempt.settings, course))
+        address = self._address(plan, attempt)
+        if not self._has_begun(address):
+            return self._describe_lost(plan, attempt)
+        driving.stop(address, reason, self.reporter)
+        return self._answer(step, plan, attempt, lambda: driving.resume(address, self.reporter))
+
+    def stop_tasks(self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course) -> None:
+        """Stops the tasks of a run whose controller goes on to the verdict."""
+        plan = self.read_plan(step, fill_settings(attempt.settings, course))
+        address = self._address(plan, attempt)
+        if self._has_begun(address):
+            driving.stop(address, "the campaign is stopped", self.reporter)
+
+    def _address(self, plan: plans.Plan, attempt: courses.Attempt) -> driving.RunAddress:
+        folder = Path(plan.evidence.local) / attempt.run_id
+        return driving.RunAddress(name=str(folder), folder=folder, run_control=plan.evidence.authority)
+
+    def _has_begun(self, address: driving.RunAddress) -> bool:
+        """Whether the journal of a run, here or under run control, says that it began: nothing is launched before."""
+        try:
+            if address.folder.is_dir():
+                standings.read_status(address.folder)
+            elif address.run_control is not None:
+                standings.inspect_remote(address.folder.name, address.run_control)
+            else:
+                return False
+        except errors.EvidenceIncomplete:
+            return False
+        except errors.BurstError:
+            return True  # what is there cannot be read: resuming it says why
+        return True
+
+    def _describe_lost(self, plan: plans.Plan, attempt: courses.Attempt) -> campaigns.StepAnswer:
+        """A run without a journal has launched nothing, but for tasks that are seen to live all the same."""
+        own = plans.parse(
+            canonical.encode(plan.document() | {"execution_id": attempt.run_id}).decode(), source=attempt.run_id
+        )
+        living = targets.choose(own, system_clock.SystemClock()).living_tasks()
+        if living:
+            names = ", ".join(task.task.task_id for task in living)
+            return campaigns.StepCut(
+                exit_code=6, reason=f"run {attempt.run_id} has no journal, and tasks of it run: {names}; "
+                f"end them: burst stop {attempt.run_id}"
+            )  # fmt: skip
+        return campaigns.NeverBegan(reason=f"run {attempt.run_id} was never begun")
+
+    def _answer(
+        self,
+        step: campaign_files.StepSection,
+        plan: plans.Plan,
+        attempt: courses.Attempt,
+        act: Callable[[], driving.Outcome],
+    ) -> campaigns.StepEnd | campaigns.StepCut:
+        """The answer of an act on the run. An error is the end where nothing began, and a cut where something did."""
+        try:
+            outcome = act()
+        except errors.ControllerAtWork:
+            raise
+        except (errors.PublicationFailed, errors.StillRunning) as exc:
+            return campaigns.StepCut(exit_code=exc.exit_code, reason=str(exc))
+        except errors.BurstError as exc:
+            if self._has_begun(self._address(plan, attempt)):
+                return campaigns.StepCut(exit_code=exc.exit_code, reason=str(exc))
+            return campaigns.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
+        return _describe_end(step, plan, attempt, outcome)
+
+
+def make_plan_name(step: str) -> str:
+    """The name under which the campaign keeps the plan of a step."""
+    return f"plan_{step}.yaml"
+
+
+def fill_settings(settings: tuple[str, ...], course: courses.Course) -> tuple[str, ...]:
+    """Settings with the runs of earlier steps in them. Raises `errors.Refused` for a step that has none."""
+    return tuple(fill_words(setting, course) for setting in settings)
+
+
+def fill_words(words: str, course: courses.Course) -> str:
+    """Words with `{STEP.run}` and `{STEP.sha256}` replaced by the last snapshot of each step."""
+    values: dict[tuple[str, str], str] = {}
+    for name, state in course.steps.items():
+        if state.snapshot is not None:
+            values[name, "run"], values[name, "sha256"] = state.snapshot.place, state.snapshot.sha256
+    try:
+        return campaign_files.fill(words, values)
+    except LookupError as exc:
+        raise errors.Refused(f"{words}: step {exc.args[0][0]} has no snapshot yet") from exc
+
+
+def _list_services(step: campaign_files.StepSection, plan: plans.Plan) -> tuple[str, ...]:
+    """The services of the plan with the counts that the step overrides."""
+    wanted: Mapping[str, int] = step.overrides.services if step.overrides is not None else {}
+    if not wanted:
+        return ()
+    counts = {service.name: service.desired for service in plan.services} | dict(wanted)
+    return (f"services={json.dumps([{'name': name, 'desired': count} for name, count in counts.items()])}",)
+
+
+def _require_prior(prior: courses.Snapshot | None) -> None:
+    """Refuses a bounded rerun whose prior is not the snapshot that the journal names."""
+    if prior is None:
+        return
+    finding = evidence.verify(prior.place).finding.require()
+    if finding.sha256 != prior.sha256:
+        raise errors.Refused(f"{prior.place} holds another snapshot than the one that the step ended with")
+
+
+def _describe_end(
+    step: campaign_files.StepSection, plan: plans.Plan, attempt: courses.Attempt, outcome: driving.Outcome
+) -> campaigns.StepEnd:
+    snapshot, authority = outcome.verdict.snapshot, plan.evidence.authority
+    place = str(outcome.folder) if authority is None else f"{authority}/{attempt.run_id}"
+    return campaigns.StepEnd(
+        end="PASS" if snapshot.overall_pass and outcome.exit_code == 0 else "HOLD",
+        exit_code=outcome.exit_code,
+        reason=outcome.urgent or snapshot.exit_reason,
+        snapshot=courses.Snapshot(place=place, sha256=outcome.verdict.sha256),
+        blockers=tuple(snapshot.blockers),
+        measures=read_measures(snapshot.document(), step.measured),
+    )
+
+
+def read_measures(value: object, pointers: tuple[str, ...]) -> dict[str, pydantic.JsonValue]:
+    """What stands at each pointer of a document; None where nothing does."""
+    return {pointer: jsonpointer.resolve_pointer(value, pointer, None) for pointer in pointers}
+
+
+def find_longest(plan: plans.Plan) -> float:
+    """How long a run takes at most, from its preflight to its verdict, in seconds: the cap, the grace, what runs before
+    and after, and the counts."""
+    shots = sum(shot.timeout for shot in (*plan.before, *plan.after))
+    return plan.budget.cap_seconds + plan.budget.stop_grace + shots + plan.receipts.patience_seconds
