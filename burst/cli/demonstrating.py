@@ -85,11 +85,10 @@ def play_campaign(output: common.Output, runs_dir: Path) -> int:
         view = campaigns.begin(path.read_text(), str(path), None, request, reporter)
         if campaign_text.find_exit_code(view.course) == _HOLD:
             output.say(
-                "\n2. The burst is taken again, bounded to what is open, and the campaign goes on to its roll-up."
+                "\n2. They are resolved. The burst is taken again, bounded to that blocker, and the rest follows."
             )
-            order = campaigns.Reopen(
-                step=demo_campaigns.REOPENED, only=demo_campaigns.ONLY, settings=demo_campaigns.SETTINGS
-            )
+            demo_campaigns.resolve_stuck_publishes(sandbox.dsn)
+            order = campaigns.Reopen(step=demo_campaigns.REOPENED, only=demo_campaigns.ONLY)
             view = campaigns.resume(campaigns.CampaignAddress(folder=view.folder), request, reporter, order)
     words = campaign_text.render(view.file, view.course, common.shorten_path(view.folder), at_work=False)
     output.result(campaign_text.list_fields(view.file, view.course, at_work=False), words)

@@ -32,6 +32,8 @@ class StepEnd:
     snapshot: courses.Snapshot | None = None
     blockers: tuple[str, ...] = ()
     measures: Mapping[str, Any] = field(default_factory=dict)
+    cut_before_load: bool = False
+    """Whether its controller died before the load began, so that the run was stopped and settled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +247,7 @@ class CampaignRunner:
                         blockers=answer.blockers,
                         reason=self._clean(answer.reason),
                         measures=dict(answer.measures),
+                        cut_before_load=answer.cut_before_load,
                     )
                 )
 

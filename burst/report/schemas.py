@@ -11,8 +11,10 @@ from typing import Any, Literal
 import pydantic
 
 from burst.domain.closure import active_baselines, closure_statements, closures, score_files
+from burst.domain.course import campaign_files, override_rows
 from burst.domain.documents import (
     attempts,
+    campaign_records,
     database_checks,
     database_snapshots,
     database_stages,
@@ -21,6 +23,7 @@ from burst.domain.documents import (
     halts,
     load_documents,
     models,
+    override_tables,
     preflight_results,
     questions,
     run_records,
@@ -124,6 +127,9 @@ KINDS: dict[str, DocumentKind] = {
         name="the payload of a closure's signature",
         schema="in-toto Statement/v1",
     ),
+    "campaign": _kind(campaign_files.CampaignFile, campaign_records.FILE, default="strict", optional=True),
+    "campaign-stop": _kind(campaign_records.CampaignStop, campaign_records.STOP),
+    "override-table": _kind(override_tables.OverrideTable, override_rows.NAME_FORM),
     "attempt": _kind(attempts.AttemptClaim, document_names.attempt_name("{slug}")),
 }
 

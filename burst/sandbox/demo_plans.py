@@ -68,9 +68,9 @@ def render_baseline_plan(places: DemoPlaces, *, window_seconds: int) -> str:
     return _render_plan(places, "M10.E", "fresh", "steady", rate, window_seconds) + "gates: {admit_ratio: 0.995}\n"
 
 
-def render_burst_plan(places: DemoPlaces, baseline: Path, *, window_seconds: int, rate: str = "auto") -> str:
-    """The plan of the burst: three times the baseline with headroom, or another rate, in a fresh scope."""
-    return _render_plan(places, "M10.F", "fresh", "steady", rate, window_seconds) + _render_gates(baseline)
+def render_burst_plan(places: DemoPlaces, baseline: Path, *, window_seconds: int) -> str:
+    """The plan of the burst: three times the baseline with headroom, in a fresh scope."""
+    return _render_plan(places, "M10.F", "fresh", "steady", "auto", window_seconds) + _render_gates(baseline)
 
 
 def render_replay_plan(places: DemoPlaces, baseline: Path, *, scope: str, events: int, window_seconds: int) -> str:

@@ -18,6 +18,9 @@ from burst.domain.plan import plans
 from burst.wiring import driving, preparing, standings
 from burst.wiring.targets import targets
 
+_CUT_BEFORE_LOAD = "resumed-before-go"
+"""The reason of a run whose controller died before GO, as the course of a run has it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSteps:
@@ -205,6 +208,7 @@ def _describe_end(
         snapshot=courses.Snapshot(place=place, sha256=outcome.verdict.sha256),
         blockers=tuple(snapshot.blockers),
         measures=read_measures(snapshot.document(), step.measured),
+        cut_before_load=snapshot.decision.stop_reason == _CUT_BEFORE_LOAD,
     )
 
 

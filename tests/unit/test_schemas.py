@@ -15,11 +15,13 @@ from burst.cli import schema as command
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.closure import active_baselines, closure_statements
 from burst.domain.documents import (
+    campaign_records,
     database_stages,
     document_names,
     fact_answers,
     halts,
     models,
+    override_tables,
     preflight_results,
     questions,
     run_records,
@@ -36,7 +38,7 @@ from tests import cases, closing, fakes_database, fakes_staging, json_schemas, p
 
 FORMS: tuple[schemas.Form, ...] = ("strict", "lenient")
 ALL = sorted(schemas.KINDS)
-READ_STRICTLY = ("plan", "stages", "score")
+READ_STRICTLY = ("plan", "stages", "score", "campaign")
 """What people write."""
 CONTROL = leases.Lease(
     execution_id=cases.EXECUTION_ID,
@@ -93,6 +95,25 @@ _CHANGED.apply(change_grammar.parse_change("CREATE INDEX CONCURRENTLY i ON recei
 _CHANGED.apply(change_grammar.parse_change("CREATE EXTENSION pg_stat_statements"))
 DATABASE_SNAPSHOT = _CHANGED.read_snapshot([])
 _REFERENCE = database_stages.SnapshotReference(name="snapshot_0.json", sha256="0" * 64)
+OVERRIDE_TABLE = override_tables.OverrideTable(
+    campaign_id="dev_min_1",
+    step="soak",
+    swept="target.tasks",
+    measure="/exit_code",
+    rows=[
+        override_tables.OverrideRow(
+            attempt=1,
+            execution_id=cases.EXECUTION_ID,
+            settings=["target.tasks=2"],
+            services={"writer": 2},
+            database={"work_mem": "8MB"},
+            snapshot_sha256="0" * 64,
+            verdict="PASS",
+            blockers=[],
+            measures={"/exit_code": 0},
+        )
+    ],
+)
 DATABASE_STAGES = database_stages.DatabaseStages(
     staging_id="stage_1", stage_file=_REFERENCE, environment="dev", operators=["ada"], system_identifier="7",
     database="ingest", role="burst", began_utc=cases.STARTED, decided_utc=cases.STARTED, outcome="rolled-back",
@@ -193,6 +214,17 @@ EXAMPLES: dict[str, Any] = {
             closing.make_scoring(closing.parse_score(), closing.GOOD, closing.GOOD), cases.STARTED
         ).content()
     ),
+    "campaign": {
+        "schema": "burst.campaign/v1",
+        "name": "dev_min",
+        "environment": "dev",
+        "budget": {"max": "1h"},
+        "steps": [{"name": "window", "plan": "window.yaml"}],
+    },
+    "campaign-stop": json.loads(
+        campaign_records.CampaignStop(by="ada", reason="enough", at_utc=cases.STARTED).content()
+    ),
+    "override-table": json.loads(OVERRIDE_TABLE.content()),
     "alias": json.loads(run_records.Alias(execution_id=cases.EXECUTION_ID).content()),
     "pruned": json.loads(PRUNED.content()),
     "bundle": json.loads(

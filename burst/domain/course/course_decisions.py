@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from burst.domain.basics import errors, instants, wording
+from burst.domain.basics import errors, instants
 from burst.domain.course import campaign_files, courses
 
 
@@ -282,7 +282,7 @@ def _choose_index(state: courses.StepState) -> int:
 
 def make_attempt(state: courses.StepState, step: campaign_files.StepSection, terms: CourseTerms) -> BeginStep:
     """The next attempt of a step: of a reopened one with the snapshot that it is bounded by."""
-    last, reopening = state.last, state.reopening
+    reopening = state.reopening
     index = _choose_index(state)
     only = reopening.only if reopening is not None else ()
     settings = (*step.list_settings(index), *(reopening.settings if reopening is not None else ()))
@@ -292,7 +292,7 @@ def make_attempt(state: courses.StepState, step: campaign_files.StepSection, ter
         index=index,
         settings=settings,
         only=only,
-        prior=last.snapshot if only and last is not None else None,
+        prior=state.prior if only else None,
         cost_usd=terms.most_usd[step.name] or 0.0,
     )
 
@@ -304,8 +304,7 @@ def _hold(step: str, last: courses.Attempt | None) -> PauseCampaign:
     if last.end == "FAILED":
         return _pause(step, "failed", last.reason, last.exit_code or 4)
     code = last.exit_code if last.exit_code in (*_INTERRUPTED, 6) else 3
-    count = wording.format_count(len(last.blockers), "blocker")
-    words = f"{last.reason}; {count} open: {', '.join(last.blockers)}" if last.blockers else last.reason
+    words = f"{last.reason}: {', '.join(last.blockers)}" if last.blockers else last.reason
     return _pause(step, "hold", words, code)
 
 
@@ -339,7 +338,7 @@ def refuse_reopening(
         raise errors.Refused(f"--reopen {step}: it was never begun; `burst campaign resume` comes to it")
     if last.is_open:
         raise errors.Refused(f"--reopen {step}: its attempt {last.number} has not ended; resume the campaign first")
-    if only and (section.plan is None or last.snapshot is None):
+    if only and (section.plan is None or state.prior is None):
         raise errors.UsageError(f"--only: step {step} has no snapshot that a bounded rerun could rest on; leave it out")
     later = [
         other.name

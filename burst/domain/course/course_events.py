@@ -238,7 +238,8 @@ class StepLost(CampaignEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepEnded(CampaignEvent):
-    """The attempt has its end: a verdict with its snapshot, or none where it was refused."""
+    """The attempt has its end: a verdict with its snapshot, or none where it was refused. `cut_before_load`: its
+    controller died before any load, so that the step is taken again by itself."""
 
     wire_name = "step-ended"
     step: str
@@ -250,6 +251,7 @@ class StepEnded(CampaignEvent):
     blockers: tuple[str, ...]
     reason: str
     measures: dict[str, pydantic.JsonValue]
+    cut_before_load: bool
 
     def apply(self, course: courses.Course, at: datetime) -> courses.Course:
         _require_number(course, self.step, self.number)
@@ -264,7 +266,11 @@ class StepEnded(CampaignEvent):
             reason=self.reason,
             measures=dict(self.measures),
             ended_at=at,
+            cut_before_load=self.cut_before_load,
         )
+        cuts = sum(attempt.cut_before_load for attempt in state.attempts)
+        if self.cut_before_load and cuts <= courses.MOST_CUTS:
+            return course.with_step(self.step, replace(state, tries_again=state.reopening is None))
         return course.with_step(self.step, replace(state, reopening=None))
 
 

@@ -21,6 +21,8 @@ PAUSE_WORDS: Mapping[PauseKind, str] = {
     "cut": "the step has not come to its end",
     "regression-unknown": "nobody can tell whether the step is worse than the one before it",
 }
+MOST_CUTS = 3
+"""How often a step whose controller died before any load is taken again by itself."""
 EndWord: TypeAlias = Literal["PASS", "HOLD", "FAILED"]
 Outcome: TypeAlias = Literal["done", "stopped"]
 
@@ -55,6 +57,7 @@ class Attempt:
     reason: str = ""
     measures: Mapping[str, Any] = field(default_factory=dict)
     ended_at: datetime | None = None
+    cut_before_load: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -97,6 +100,12 @@ class StepState:
         return kept[-1] if kept else None
 
     @property
+    def prior(self) -> Snapshot | None:
+        """The snapshot that a bounded rerun rests on: of the last attempt that came to its load."""
+        kept = [attempt for attempt in self.attempts if not attempt.lost and not attempt.cut_before_load]
+        return kept[-1].snapshot if kept else None
+
+    @property
     def snapshot(self) -> Snapshot | None:
         """The snapshot of the last attempt."""
         return self.last.snapshot if self.last is not None else None
@@ -104,7 +113,11 @@ class StepState:
     @property
     def lost_to_hold_seconds(self) -> float:
         """From the end of the first attempt that held to the end of the one that passed; 0 where none held."""
-        ends = [(attempt.end, attempt.ended_at) for attempt in self.attempts if attempt.ended_at is not None]
+        ends = [
+            (attempt.end, attempt.ended_at)
+            for attempt in self.attempts
+            if attempt.ended_at is not None and not attempt.cut_before_load
+        ]
         held = [at for end, at in ends if end == "HOLD"]
         passed = [at for end, at in ends if end == "PASS" and held and at > held[0]]
         return instants.seconds_between(held[0], passed[0]) if held and passed else 0.0

@@ -3,6 +3,8 @@
 from burst.domain.course import campaign_files, courses
 from burst.domain.documents import override_tables
 
+NAME_FORM = "table_{step}_{number}.json"
+
 
 def build_table(course: courses.Course, step: campaign_files.StepSection) -> override_tables.OverrideTable:
     """The table of every attempt that has its end."""
@@ -33,4 +35,4 @@ def build_table(course: courses.Course, step: campaign_files.StepSection) -> ove
 
 def make_table_name(step: str, number: int) -> str:
     """The name of the table that ends with this attempt."""
-    return f"table_{step}_{number}.json"
+    return NAME_FORM.format(step=step, number=number)
