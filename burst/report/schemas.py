@@ -34,7 +34,7 @@ from burst.domain.documents import (
 from burst.domain.plan import plans
 from burst.domain.staging import stage_files
 from burst.domain.tasks import leases
-from burst.domain.verdict import attestations, baselines, promotions, snapshots
+from burst.domain.verdict import attestations, baselines, phase_sections, promotions, snapshots
 from burst.report import journal_schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -74,6 +74,8 @@ class DocumentKind:
     """How burst itself reads it."""
     optional: bool = False
     """Whether its strict form, too, lets what has a default be left out."""
+    of_kinds: frozenset[str] = frozenset()
+    """The fields that only documents of some kinds of phase have, so that its strict form does not require them."""
 
 
 def _kind(model: type[pydantic.BaseModel], name: str, **settings: Any) -> DocumentKind:
@@ -84,7 +86,9 @@ def _kind(model: type[pydantic.BaseModel], name: str, **settings: Any) -> Docume
 _NAME_OF_ANY_KIND = "{slug}_{kind}_snapshot.json"
 KINDS: dict[str, DocumentKind] = {
     "plan": _kind(plans.Plan, document_names.PLAN, default="strict", optional=True),
-    "snapshot": _kind(snapshots.Snapshot, _NAME_OF_ANY_KIND),
+    "snapshot": _kind(
+        snapshots.Snapshot, _NAME_OF_ANY_KIND, of_kinds=frozenset(phase_sections.PhaseSections.model_fields)
+    ),
     "metrics": _kind(window_metrics.Metrics, document_names.metrics_name("{slug}")),
     "task-result": _kind(task_results.TaskResult, document_names.task_result_name("{slug}")),
     "task-records": _kind(task_records_document.TaskRecords, document_names.task_records_name("{slug}")),
@@ -152,6 +156,7 @@ def make_schema(kind: str, form: Form | None = None) -> dict[str, Any]:
         if "properties" in part:
             part["additionalProperties"] = chosen == "lenient"
             part["required"] = sorted(part["properties"] if written else part.get("required", []))
+    schema["required"] = [name for name in schema["required"] if name not in document.of_kinds]
     return {"$schema": DIALECT, "$id": identity(kind, chosen), **schema}
 
 

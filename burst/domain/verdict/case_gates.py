@@ -106,7 +106,7 @@ def ask_publication(case: cases.Case) -> Iterator[gates.Gate]:
 def ask_dependencies(case: cases.Case) -> Iterator[gates.Gate]:
     """Whether the prior of a rerun can be rested on, and preflight did not refuse; always asked."""
     _, prior_problem = cases.usable_prior(case.plan, case.prior)
-    problem = prior_problem or _refusal(case.preflight.value)
+    problem = prior_problem or _refusal(case.preflight.value) or _explain_no_preflight(case)
     rerun = case.plan.rerun is not None
     yield gates.Gate(
         name="dependencies",
@@ -134,6 +134,11 @@ def _refusal(preflight: preflight_results.Preflight | None) -> str:
     if preflight is None or (preflight.passed and not preflight.refused):
         return ""
     return f"preflight refused the launch: {', '.join(preflight.refused) or 'it does not say why'}"
+
+
+def _explain_no_preflight(case: cases.Case) -> str:
+    """Why nobody can tell what preflight found; empty of a burst, of which one recorded elsewhere may have none."""
+    return "" if case.plan.kind is catalogues.Kind.BURST or case.preflight.value else case.preflight.problem
 
 
 def ask_baseline(case: cases.Case) -> Iterator[gates.Gate]:

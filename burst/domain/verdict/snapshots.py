@@ -17,7 +17,16 @@ import pydantic
 from burst.domain.basics import canonical, errors, wording
 from burst.domain.documents import attempts, driver_entries, entry_answers, models, task_results, window_metrics
 from burst.domain.plan import catalogues, plans
-from burst.domain.verdict import blockers, cases, contracts, entry_verdicts, gates, rules, snapshot_sections
+from burst.domain.verdict import (
+    blockers,
+    cases,
+    contracts,
+    entry_verdicts,
+    gates,
+    phase_sections,
+    rules,
+    snapshot_sections,
+)
 
 _SINCE_0_2_0 = (
     *("kind", "rules", "contract", "attempt", "command_line", "hold", "deliveries", "duplicates", "driver"),
@@ -26,7 +35,7 @@ _SINCE_0_2_0 = (
 """The fields of a snapshot that one judged by the rules of 0.1.0 does not have."""
 
 
-class Snapshot(models.Model):
+class Snapshot(phase_sections.PhaseSections):
     """The snapshot as its consumers may rely on it."""
 
     schema_: Literal["burst.snapshot/v1"] = pydantic.Field(alias="schema")
@@ -81,8 +90,10 @@ class Snapshot(models.Model):
         return [entry for entry in self.blocker_register if entry.open]
 
     def document(self) -> dict[str, Any]:
-        """The JSON value. What burst 0.1.0 left out is left out where its rules judged."""
+        """The JSON value, without the sections of other kinds, and by the rules of 0.1.0 without what that left out."""
         value = super().document()
+        for name in phase_sections.list_foreign(self.kind):
+            del value[name]
         if self.rules == rules.RULES_0_1_0.version:
             for name in _SINCE_0_2_0:
                 del value[name]
@@ -196,6 +207,7 @@ def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
         driver=metrics.driver if metrics else None,
         dependency_refs=entry_verdicts.list_dependencies(case),
         verifier=dict(case.verifier),
+        **phase_sections.fill_sections(case, answers),
     )
 
 

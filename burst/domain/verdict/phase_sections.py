@@ -1,0 +1,373 @@
+"""Phase sections: what the snapshot of one kind of phase holds beside the sections that each kind has.
+
+`SECTIONS` is the table: the names that consumers of a kind read, each with the function that fills it from a case and
+the answers of its gates. A section that the documents tell nothing of is null. To add one, write its function, its line
+in the table, and its field in `PhaseSections`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+from burst.domain.documents import document_names, models, window_metrics
+from burst.domain.plan import catalogues
+from burst.domain.receipts import gaps, receipts
+from burst.domain.verdict import cases, gates, snapshot_sections
+
+Answers = Sequence[gates.Gate]
+Role = catalogues.Role
+
+
+class DocumentRef(models.Model):
+    """A document of the evidence by digest."""
+
+    name: str
+    sha256: models.Digest
+
+    @classmethod
+    def from_case(cls, case: cases.Case, name: str) -> Self | None:
+        """The reference to a document of a case; None where it is not there."""
+        for ref in snapshot_sections.EvidenceRef.list_case(case):
+            if ref.name == name:
+                return cls(name=name, sha256=ref.sha256)
+        return None
+
+
+class DependencyRef(models.Model):
+    """A snapshot that the run rests on, by digest."""
+
+    relation: str
+    execution_id: str | None
+    sha256: models.Digest
+
+
+class WindowTarget(models.Model):
+    """`window_target`: what a representative window has to hold. `min_plane_closure`: a plan asks for it by facts."""
+
+    duration_minutes: float
+    min_admitted_events: models.Count | None
+    contiguous_event_time_required: bool
+    max_gap_seconds: float | None
+    min_plane_closure: str | None = None
+
+
+class ScaleGateChecks(snapshot_sections.Checks):
+    """`scale_gate_checks`: volume, duration and contiguity, with the figures behind them."""
+
+    admitted_events: models.Count | None
+    span_minutes: float | None
+    longest_gap_seconds: float | None
+    """None where the buckets do not tell."""
+
+
+class SoakTarget(models.Model):
+    """`soak_target`: how long the soak lasts, and what its lag has to keep; None where the plan does not ask."""
+
+    duration_minutes: float
+    stability_window_minutes: float | None
+    max_lag_messages: float | None
+    sample_interval_minutes: float | None
+
+
+class SoakWindow(models.Model):
+    """`soak_execution_window`: when the soak ran, by which tasks, and why it ended."""
+
+    start_utc: models.Instant | None
+    end_utc: models.Instant | None
+    tasks: list[str]
+    stop_reason: str | None
+
+
+class DrillTarget(models.Model):
+    """`drill_target`: the duplicates that the drill injects; None where it expects none."""
+
+    duplicate_event_count_target: models.Count | None
+
+
+class Vector(models.Model):
+    """One run as it is compared with another."""
+
+    ingress_counts: window_metrics.CountsEntry
+    decision_shares: dict[str, float | None]
+    max_lag_window: models.Value
+    anchor_keyset: list[str] | None
+    """None where nobody told the keys."""
+    semantic_flags: dict[str, models.Value]
+    """The answers of the invariants, by name."""
+
+
+class Comparisons(models.Model):
+    """`comparisons`: how two runs stand to each other; None where nothing was asked."""
+
+    anchor_keyset_match: bool | None
+    duplicate_share_delta: models.Value
+    quarantine_share_delta: models.Value
+    profile_match: bool | None
+    semantic_invariant_pass: bool | None
+    lag_pass: bool | None
+
+
+class PhaseSections(models.Model):
+    """The fields of a snapshot that not each kind has; those of other kinds are left out of its bytes."""
+
+    window_target: WindowTarget | None = None
+    window_manifest_ref: DocumentRef | None = None
+    scale_gate_checks: ScaleGateChecks | None = None
+    soak_target: SoakTarget | None = None
+    soak_execution_window: SoakWindow | None = None
+    observation_series_ref: DocumentRef | None = None
+    restart_to_stable_seconds: float | None = None
+    rto_pass: bool | None = None
+    replaced_task_count: models.Count | None = None
+    pre_fault_baseline: window_metrics.CountsEntry | None = None
+    window_minutes: float | None = None
+    max_lag_window: models.Value = None
+    checkpoint_monotonic: bool | None = None
+    max_publish_ambiguous: models.Value = None
+    max_fail_open: models.Value = None
+    drill_target: DrillTarget | None = None
+    drill_outcome_checks: snapshot_sections.Checks | None = None
+    baseline_refs: list[DependencyRef] | None = None
+    candidate_refs: list[DocumentRef] | None = None
+    baseline_vector: Vector | None = None
+    candidate_vector: Vector | None = None
+    comparisons: Comparisons | None = None
+
+
+Fill = Callable[[cases.Case, Answers], Any]
+
+
+def _fill_window_target(case: cases.Case, _: Answers) -> WindowTarget:
+    asked = case.plan.gates
+    return WindowTarget(
+        duration_minutes=case.plan.budget.min_window / 60,
+        min_admitted_events=asked.min_admits,
+        contiguous_event_time_required=asked.contiguity is not None,
+        max_gap_seconds=asked.contiguity.max_gap if asked.contiguity else None,
+    )
+
+
+def _fill_manifest(case: cases.Case, _: Answers) -> DocumentRef | None:
+    return DocumentRef.from_case(case, document_names.metrics_name(case.plan.slug))
+
+
+def _fill_scale_checks(case: cases.Case, answers: Answers) -> ScaleGateChecks:
+    checks = snapshot_sections.Checks.from_gates(case.plan, answers, Role.PROFILE, Role.CONTIGUITY)
+    metrics = case.metrics.value
+    return ScaleGateChecks(
+        checks=checks.checks,
+        pass_=checks.pass_,
+        admitted_events=metrics.counts.admit if metrics else None,
+        span_minutes=metrics.window.window.seconds / 60 if metrics else None,
+        longest_gap_seconds=_measure_gap(metrics, case.plan.receipts.bucket) if metrics else None,
+    )
+
+
+def _measure_gap(metrics: window_metrics.Metrics, bucket_seconds: float) -> float | None:
+    buckets = [bucket.bucket for bucket in metrics.buckets]
+    if gaps.find_flaw(metrics.window.window, buckets, bucket_seconds):
+        return None
+    gap = gaps.find_longest_gap(buckets)
+    return gap.seconds if gap else 0.0
+
+
+def _fill_baseline_refs(case: cases.Case, _: Answers) -> list[DependencyRef]:
+    prior, _problem = cases.usable_prior(case.plan, case.prior)
+    baseline, _problem = cases.usable_baseline(case)
+    refs = (
+        [] if prior is None else [DependencyRef(relation="prior", execution_id=prior.execution_id, sha256=prior.sha256)]
+    )
+    if baseline is not None and baseline.snapshot_sha256 is not None:
+        refs.append(DependencyRef(relation="baseline", execution_id=None, sha256=baseline.snapshot_sha256))
+    return refs
+
+
+def _fill_soak_target(case: cases.Case, answers: Answers) -> SoakTarget:
+    asked = [gate for gate in _list_answers(case, answers, Role.LAG) if gate.comparison is gates.Comparison.AT_MOST]
+    limits = [float(gate.required) for gate in asked if isinstance(gate.required, int | float)]
+    return SoakTarget(
+        duration_minutes=case.plan.budget.min_window / 60,
+        stability_window_minutes=None,
+        max_lag_messages=min(limits, default=None),
+        sample_interval_minutes=None,
+    )
+
+
+def _fill_soak_window(case: cases.Case, _: Answers) -> SoakWindow:
+    result = case.task_result.value
+    window = result.window if result else None
+    return SoakWindow(
+        start_utc=window.start if window else None,
+        end_utc=window.end if window else None,
+        tasks=[task.id for task in result.tasks] if result else [],
+        stop_reason=result.stop_reason if result else None,
+    )
+
+
+def _fill_series_ref(case: cases.Case, _: Answers) -> DocumentRef | None:
+    return DocumentRef.from_case(case, f"{case.plan.slug}_observations.json")
+
+
+def _fill_restart_seconds(case: cases.Case, answers: Answers) -> float | None:
+    """The longest of the recoveries; None where one is not known."""
+    measured = [gate.measured for gate in _list_answers(case, answers, Role.RTO)]
+    known = [float(value) for value in measured if isinstance(value, int | float)]
+    return max(known, default=None) if len(known) == len(measured) else None
+
+
+def _fill_rto_pass(case: cases.Case, answers: Answers) -> bool | None:
+    return _judge(case, answers, Role.RTO)
+
+
+def _fill_replaced(case: cases.Case, answers: Answers) -> int | None:
+    """The tasks that were replaced, over every restart; None where the number of one is not known."""
+    measured = [gate.measured for gate in _list_answers(case, answers, Role.RESTART)]
+    known = [value for value in measured if isinstance(value, int) and not isinstance(value, bool)]
+    return sum(known) if known and len(known) == len(measured) else None
+
+
+def _fill_pre_fault(_: cases.Case, __: Answers) -> window_metrics.CountsEntry | None:
+    """The counts before the fault: no document tells them apart yet."""
+    return None
+
+
+def _fill_minutes(case: cases.Case, _: Answers) -> float | None:
+    metrics = case.metrics.value
+    return metrics.window.window.seconds / 60 if metrics else None
+
+
+def _fill_figure(*names: str) -> Fill:
+    """The measured value of the first fact, or observed series, of these names; None where there is none."""
+
+    def fill(_: cases.Case, answers: Answers) -> models.Value:
+        return _find_figure(answers, *names)
+
+    return fill
+
+
+def _find_figure(answers: Answers, *names: str) -> models.Value:
+    for name in names:
+        for gate in answers:
+            if gate.name == name or gate.name.startswith(f"{_OBSERVED}{name}:"):
+                return gate.measured
+    return None
+
+
+_OBSERVED = "observed:"
+
+
+def _fill_monotonic(case: cases.Case, answers: Answers) -> bool | None:
+    return _judge(case, answers, Role.CHECKPOINT)
+
+
+def _fill_drill_target(case: cases.Case, _: Answers) -> DrillTarget:
+    return DrillTarget(duplicate_event_count_target=case.plan.gates.expect_duplicates)
+
+
+def _fill_drill_checks(case: cases.Case, answers: Answers) -> snapshot_sections.Checks:
+    return snapshot_sections.Checks.from_gates(case.plan, answers, Role.OUTCOME)
+
+
+def _fill_candidate_refs(case: cases.Case, _: Answers) -> list[DocumentRef]:
+    names = document_names.task_result_name(case.plan.slug), document_names.metrics_name(case.plan.slug)
+    refs = (DocumentRef.from_case(case, name) for name in names)
+    return [ref for ref in refs if ref is not None]
+
+
+def _fill_baseline_vector(_: cases.Case, __: Answers) -> Vector | None:
+    """The run that this one is compared with: no document of the case holds its counts yet."""
+    return None
+
+
+def _fill_candidate_vector(case: cases.Case, answers: Answers) -> Vector | None:
+    metrics = case.metrics.value
+    if metrics is None:
+        return None
+    invariants = _list_answers(case, answers, Role.INVARIANT)
+    return Vector(
+        ingress_counts=metrics.counts,
+        decision_shares=_list_shares(metrics.counts.counts),
+        max_lag_window=_find_figure(answers, "max_lag_window", "max_lag"),
+        anchor_keyset=None,
+        semantic_flags={gate.name: gate.measured for gate in invariants},
+    )
+
+
+def _list_shares(counts: receipts.Counts) -> dict[str, float | None]:
+    """The share of each decision among all receipts; None where there are none."""
+    return {name: counts.of(name) / counts.total if counts.total else None for name in receipts.DECISIONS}
+
+
+def _fill_comparisons(case: cases.Case, answers: Answers) -> Comparisons:
+    lag = [gate for gate in answers if gate.name.removeprefix(_OBSERVED).startswith("max_lag")]
+    return Comparisons(
+        anchor_keyset_match=_judge(case, answers, Role.KEYSET),
+        duplicate_share_delta=_find_figure(answers, "duplicate_share_delta"),
+        quarantine_share_delta=_find_figure(answers, "quarantine_share_delta"),
+        profile_match=_judge(case, answers, Role.MATCH),
+        semantic_invariant_pass=_judge(case, answers, Role.INVARIANT),
+        lag_pass=all(gate.passed for gate in lag) if lag else None,
+    )
+
+
+def _judge(case: cases.Case, answers: Answers, role: Role) -> bool | None:
+    """Whether every question of a role is answered as it should be; None where none was asked."""
+    asked = _list_answers(case, answers, role)
+    return all(gate.passed for gate in asked) if asked else None
+
+
+def _list_answers(case: cases.Case, answers: Answers, role: Role) -> list[gates.Gate]:
+    """The answers of a role: its own gates, and the facts of the blocker that the role has of its own."""
+    shorts = case.plan.catalogue.list_shorts(role)
+    return [
+        gate
+        for gate in answers
+        if gate.blocker is role or (not isinstance(gate.blocker, Role) and gate.blocker in shorts)
+    ]
+
+
+SECTIONS: Mapping[catalogues.Kind, Mapping[str, Fill]] = {
+    catalogues.Kind.WINDOW: {
+        "window_target": _fill_window_target,
+        "window_manifest_ref": _fill_manifest,
+        "scale_gate_checks": _fill_scale_checks,
+    },
+    catalogues.Kind.SOAK: {
+        "soak_target": _fill_soak_target,
+        "soak_execution_window": _fill_soak_window,
+        "observation_series_ref": _fill_series_ref,
+    },
+    catalogues.Kind.RECOVERY: {
+        "restart_to_stable_seconds": _fill_restart_seconds,
+        "rto_pass": _fill_rto_pass,
+        "replaced_task_count": _fill_replaced,
+        "pre_fault_baseline": _fill_pre_fault,
+        "window_minutes": _fill_minutes,
+        "max_lag_window": _fill_figure("max_lag_window", "max_lag"),
+        "checkpoint_monotonic": _fill_monotonic,
+        "max_publish_ambiguous": _fill_figure("max_publish_ambiguous", "publish_ambiguous"),
+        "max_fail_open": _fill_figure("max_fail_open", "fail_open"),
+        "observation_series_ref": _fill_series_ref,
+    },
+    catalogues.Kind.DRILL: {
+        "drill_target": _fill_drill_target,
+        "drill_outcome_checks": _fill_drill_checks,
+    },
+    catalogues.Kind.REPRODUCIBILITY: {
+        "baseline_refs": _fill_baseline_refs,
+        "candidate_refs": _fill_candidate_refs,
+        "baseline_vector": _fill_baseline_vector,
+        "candidate_vector": _fill_candidate_vector,
+        "comparisons": _fill_comparisons,
+    },
+}
+"""The sections of each kind, by name; a kind that is absent has none of its own."""
+
+
+def fill_sections(case: cases.Case, answers: Answers) -> dict[str, Any]:
+    """The sections of the case's kind, by name."""
+    return {name: fill(case, answers) for name, fill in SECTIONS.get(case.plan.kind, {}).items()}
+
+
+def list_foreign(kind: catalogues.Kind) -> frozenset[str]:
+    """The names of the sections that a snapshot of this kind does not have."""
+    return frozenset(PhaseSections.model_fields) - frozenset(SECTIONS.get(kind, {}))
