@@ -131,10 +131,22 @@ class Services(Protocol):
         """The services in the order of their names; an absent one is left out. Raises `errors.Unavailable`."""
         ...
 
-    def scale(self, desired: Mapping[str, int]) -> Mapping[str, errors.BurstError]:
-        """Sets desired counts and returns the failures by name, so that one service never holds up the others.
+    def scale(
+        self, desired: Mapping[str, int], definitions: Mapping[str, str] | None = None
+    ) -> Mapping[str, errors.BurstError]:
+        """Sets desired counts, each with the task definition that is given for its service, and returns the failures by
+        name, so that one service never holds up the others.
 
         Tasks start and stop later: `look` shows them.
+        """
+        ...
+
+    def derive_definition(self, base: str, *, container: str | None, environment: Mapping[str, str]) -> str:
+        """The ARN of a task definition like `base`, with these variables in the environment of one container; without
+        variables that of `base` itself. A new revision is registered where there are some; no value is ever logged.
+
+        Raises `errors.Unavailable` where it cannot be told, `errors.Refused` or `errors.UsageError` where there is no
+        such definition or container.
         """
         ...
 

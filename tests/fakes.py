@@ -311,6 +311,11 @@ class FakeServices:
     asked: list[tuple[str, int]] = field(default_factory=list)
     lags_seconds: float = 0.0
     """How old what is told of desired counts may be."""
+    definitions: dict[str, str] = field(default_factory=dict)
+    """The task definition of each service; `NAME:1` unless it was rolled."""
+    definitions_there: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The variables of each task definition."""
+    rolled: list[tuple[str, str]] = field(default_factory=list)
     restarts: dict[str, list[datetime]] = field(default_factory=dict)
     """When each service was restarted."""
     restarts_seconds: float = 1.0
@@ -323,12 +328,28 @@ class FakeServices:
     def look(self, names: Sequence[str]) -> tuple[services.Service, ...]:
         self._require_sight()
         return tuple(
-            services.Service(name=name, desired=self._told(name), running=self._running(name))
+            services.Service(
+                name=name, desired=self._told(name), running=self._running(name), definition=self.definition(name)
+            )
             for name in names
             if name in self.desired
         )
 
-    def scale(self, wanted: Mapping[str, int]) -> Mapping[str, errors.BurstError]:
+    def derive_definition(self, base: str, *, container: str | None, environment: Mapping[str, str]) -> str:
+        self._require_sight()
+        if base not in self.definitions_there:
+            raise errors.Refused(f"there is no task definition {base}")
+        if not environment:
+            return base
+        family = base.partition(":")[0]
+        revisions = [int(each.partition(":")[2]) for each in self.definitions_there if each.startswith(f"{family}:")]
+        derived = f"{family}:{max(revisions) + 1}"
+        self.definitions_there[derived] = {**self.definitions_there[base], **environment}
+        return derived
+
+    def scale(
+        self, wanted: Mapping[str, int], definitions: Mapping[str, str] | None = None
+    ) -> Mapping[str, errors.BurstError]:
         failed: dict[str, errors.BurstError] = {}
         for name, count in wanted.items():
             try:
@@ -344,6 +365,10 @@ class FakeServices:
             self._set.append((self.clock.now(), name, self.desired[name]))
             self.desired[name] = count
             self.asked.append((name, count))
+            definition = (definitions or {}).get(name)
+            if definition is not None and definition != self.definition(name):
+                self.definitions[name] = definition
+                self.rolled.append((name, definition))
         return failed
 
     def look_at_rollout(self, name: str) -> services.Rollout:
@@ -371,6 +396,10 @@ class FakeServices:
             self.answers_lost -= 1
             raise errors.Unavailable("the restart was not answered")
         return f"{name}-deployment-{len(self.restarts[name])}"
+
+    def definition(self, name: str) -> str:
+        """The task definition that the service has."""
+        return self.definitions.get(name, f"{name}:1")
 
     def _told(self, name: str) -> int:
         since = instants.later(self.clock.now(), -self.lags_seconds)

@@ -5,7 +5,7 @@ that another machine or a sweeper can put them back once the controller is dead.
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from burst import ports
@@ -13,7 +13,7 @@ from burst.control import pausing, recorder
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, models, run_records
 from burst.domain.plan import plans
-from burst.domain.run import lifecycle
+from burst.domain.run import lifecycle, runs
 from burst.domain.run.events import base, errand_events
 from burst.domain.tasks import services, tasks
 
@@ -39,7 +39,7 @@ class Errands:
         self._services = services
         self._place = place
         self._clock = clock
-        self._desired = {service.name: service.desired for service in plan.services}
+        self._names = [service.name for service in plan.services]
 
     def catch_up(self) -> None:
         """Journals acts of a dead controller that the journal does not have: services scaled, one-shots started."""
@@ -48,7 +48,7 @@ class Errands:
             with contextlib.suppress(errors.BurstError):  # where it cannot be read, the gate of the services says so
                 name = document_names.services_name(run.execution_id)
                 kept = models.read(run_records.KeptServices, self._place.read(name))
-                self._record.note(errand_events.ServicesFound(services=tuple(kept.changes)))
+                self._record.note(errand_events.ServicesFound(services=kept.changes, rolls=kept.rolled))
         if self._one_shots is None or self._record.run.launching_at is None:
             return
         for shot in self._terms.all_shots:
@@ -89,10 +89,10 @@ class Errands:
         if scaling is None or scaling.settled or self._services is None:
             return []
         try:
-            _, problems = put_back(self._services, scaling.changes)
+            _, problems = put_back(self._services, scaling.changes, scaling.rolls)
         except errors.BurstError as exc:
             problems = {change.name: str(exc) for change in scaling.changes}
-        return restoring_commands(str(self._plan.target.cluster), scaling.changes, problems)
+        return restoring_commands(str(self._plan.target.cluster), scaling, problems)
 
     # Services
 
@@ -112,21 +112,51 @@ class Errands:
         try:
             if self._services is None or self._place is None or run.deadline is None:
                 raise errors.Refused("nothing on this target can scale services")
-            changes = services.plan_changes(self._desired, self._services.look(list(self._desired)))
-            self._record.note(errand_events.ServicesIntended(services=changes))
+            present = self._services.look(self._names)
+            changes = services.plan_changes(self._list_desired(present), present)
+            rolls = self._derive_rolls(self._services, present)
+            self._record.note(errand_events.ServicesIntended(services=changes, rolls=rolls))
             kept = run_records.KeptServices.from_changes(
-                run.execution_id, str(self._plan.target.cluster), run.deadline, changes
+                run.execution_id, str(self._plan.target.cluster), run.deadline, changes, rolls
             )
             self._place.put_once(document_names.services_name(run.execution_id), kept.content())
         except errors.BurstError as exc:
             self._note_unscaled(exc)
             return
-        failed = self._services.scale(self._desired)
+        failed = self._services.scale(
+            {change.name: change.desired for change in changes}, {roll.name: roll.definition for roll in rolls}
+        )
         if failed:
             problems = "; ".join(f"{name}: {exc}" for name, exc in failed.items())
             self._record.note(errand_events.ServicesFailed(why=problems))
         else:
             self._record.note(errand_events.ServicesScaled())
+
+    def _list_desired(self, present: Sequence[services.Service]) -> dict[str, int]:
+        """The count of each service for the burst: the plan's, or the one that it has."""
+        counts = {service.name: service.desired for service in present}
+        return {
+            section.name: counts.get(section.name, 0) if section.desired is None else section.desired
+            for section in self._plan.services
+        }
+
+    def _derive_rolls(
+        self, port: ports.Services, present: Sequence[services.Service]
+    ) -> tuple[services.ServiceRoll, ...]:
+        """The task definitions that services are rolled to, made where the plan gives them variables."""
+        standing, rolls = {service.name: service for service in present}, list[services.ServiceRoll]()
+        for section in self._plan.services:
+            if not section.rolls:
+                continue
+            before = standing[section.name].definition
+            base, variables = section.task_definition or before, section.variables(self._plan.scope)
+            if variables:
+                self._record.note(errand_events.DefinitionIntended(service=section.name, base=base))
+            definition = port.derive_definition(base, container=section.container, environment=variables)
+            if variables:
+                self._record.note(errand_events.DefinitionMade(service=section.name, definition=definition))
+            rolls.append(services.ServiceRoll(name=section.name, before=before, definition=definition))
+        return tuple(rolls)
 
     def _note_unscaled(self, failure: errors.BurstError) -> None:
         """Journals that no service was changed, because its count could not be read or kept."""
@@ -134,7 +164,7 @@ class Errands:
         run = self._record.run
         if run.scaling is None:
             return
-        unchanged = dict.fromkeys(self._desired, "was not changed")
+        unchanged = dict.fromkeys(self._names, "was not changed")
         self._record.note(errand_events.ServicesRestored(back=unchanged, problems={}))
         if self._place is not None:  # the record may stand there, and only its answer be lost: it is over too
             with contextlib.suppress(errors.BurstError):
@@ -142,9 +172,12 @@ class Errands:
 
     def _await(self, until: datetime) -> None:
         waiting: tuple[str, ...] = ("they cannot be seen",)
-        if self._services is not None:
+        scaling = self._record.run.scaling
+        if self._services is not None and scaling is not None:
+            desired = {change.name: change.desired for change in scaling.changes}
+            definitions = {roll.name: roll.definition for roll in scaling.rolls}
             with contextlib.suppress(errors.BurstError):  # AccessDenied counts as no answer: the wait goes on
-                waiting = services.list_waiting(self._desired, self._services.look(list(self._desired)))
+                waiting = services.list_waiting(desired, self._services.look(self._names), definitions)
         if not waiting:
             self._record.note(errand_events.ServicesUp())
         else:
@@ -159,7 +192,7 @@ class Errands:
         try:
             if self._services is None:
                 raise errors.Refused("nothing on this target can scale services")
-            back, problems = put_back(self._services, scaling.unrestored)
+            back, problems = put_back(self._services, scaling.unrestored, scaling.rolls)
         except errors.BurstError as exc:
             problems = {change.name: str(exc) for change in scaling.unrestored}
         self._record.note(errand_events.ServicesRestored(back=back, problems=problems))
@@ -233,7 +266,9 @@ class Errands:
         return tasks.one_shot_id(self._record.run.execution_id, name)
 
 
-def put_back(port: ports.Services, changes: Sequence[services.ServiceChange]) -> tuple[dict[str, str], dict[str, str]]:
+def put_back(
+    port: ports.Services, changes: Sequence[services.ServiceChange], rolls: Sequence[services.ServiceRoll] = ()
+) -> tuple[dict[str, str], dict[str, str]]:
     """Puts services back: service to how it was left, and service to why it could not be put back.
 
     A service that seems restored is set again, because DescribeServices may be stale. If that call is denied, the
@@ -241,10 +276,11 @@ def put_back(port: ports.Services, changes: Sequence[services.ServiceChange]) ->
 
     Raises `errors.BurstError` where the services cannot be seen.
     """
-    steps = services.plan_restore(changes, port.look([change.name for change in changes]))
-    failed = port.scale({**steps.wanted, **steps.again})
+    steps = services.plan_restore(changes, port.look([change.name for change in changes]), rolls)
+    failed = port.scale({**steps.wanted, **steps.again}, steps.definitions)
+    rolled = {name: f" and to {definition}" for name, definition in steps.definitions.items()}
     back = {
-        **{name: f"was set back to {count}" for name, count in steps.wanted.items()},
+        **{name: f"was set back to {count}{rolled.get(name, '')}" for name, count in steps.wanted.items()},
         **{name: f"has its {count} again" for name, count in steps.again.items()},
     }
     problems = {
@@ -264,10 +300,10 @@ def note_back(place: ports.EvidenceStore, execution_id: str) -> None:
         )
 
 
-def restoring_commands(
-    cluster: str, changes: Sequence[services.ServiceChange], problems: Mapping[str, str]
-) -> list[str]:
+def restoring_commands(cluster: str, scaling: runs.Scaling, problems: Collection[str]) -> list[str]:
     """The command for each service that could not be put back, for a person to run."""
     return [
-        services.restoring_command(cluster, change.name, change.before) for change in changes if change.name in problems
+        services.restoring_command(cluster, change.name, change.before, scaling.definitions_before.get(change.name))
+        for change in scaling.changes
+        if change.name in problems
     ]

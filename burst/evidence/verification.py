@@ -537,7 +537,7 @@ def _require_agreeing_records(plan: plans.Plan, contents: Mapping[str, bytes]) -
 
 def _errands(result: task_results.TaskResult) -> dict[str, object]:
     shots = {f"{shot.when}:{shot.name}": shot.model_dump(exclude={"problem"}) for shot in result.one_shots}
-    compared = {"name", "before", "desired", "restored"}
+    compared = {"name", "before", "desired", "restored", "definition_before", "definition"}
     services = {service.name: service.model_dump(include=compared) for service in result.services}
     drills = {f"drill {drill.name}": drill.judged_value() for drill in result.drills}
     return {**shots, **services, **drills}

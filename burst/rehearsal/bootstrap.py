@@ -177,11 +177,13 @@ def _register(pinned: str, containers: list[dict[str, Any]]) -> None:
 
 
 def _register_one_shots(plan: plans.Plan, python: str) -> None:
-    """Registers the task definitions of the one-shot tasks before and after the burst, under burst's guard."""
+    """Registers the task definitions of one-shot tasks, those of drills among them, under burst's guard."""
     containers_by_definition: dict[str, list[dict[str, Any]]] = {}
-    for shot in (*plan.before, *plan.after):
-        container = _guarded_container(plan, python, shot.container or "one-shot", log_prefix="one-shot")
-        containers = containers_by_definition.setdefault(str(shot.task_definition), [])
+    programs = [(shot.task_definition, shot.container) for shot in (*plan.before, *plan.after)]
+    programs += [(drill.task_definition, drill.container) for drill in plan.drills if drill.task_definition]
+    for definition, name in programs:
+        container = _guarded_container(plan, python, name or "one-shot", log_prefix="one-shot")
+        containers = containers_by_definition.setdefault(str(definition), [])
         if container["name"] not in {each["name"] for each in containers}:
             containers.append(container)
     for pinned, containers in containers_by_definition.items():
@@ -189,13 +191,20 @@ def _register_one_shots(plan: plans.Plan, python: str) -> None:
 
 
 def _create_services(plan: plans.Plan, ecs: Any) -> None:
-    for service in plan.services:
+    sections = {service.name: service for service in plan.services}
+    restarted = [drill.restart.service for drill in plan.drills if drill.restart is not None]
+    for name in dict.fromkeys([*sections, *restarted]):
+        section = sections.get(name, plans.ServiceSection(name=name, desired=SERVICE_COUNT))
+        container = {"name": section.container or "service", "image": "service:rehearsal", "essential": True}
+        for pinned in (f"{name}:1", section.task_definition):
+            if pinned is not None:
+                _register(pinned, [container])
         _create(
             "ecs:CreateService",
             ecs.create_service,
             cluster=plan.target.cluster,
-            serviceName=service.name,
-            taskDefinition=plan.target.task_definition,
+            serviceName=name,
+            taskDefinition=f"{name}:1",
             desiredCount=SERVICE_COUNT,
             launchType="FARGATE",
             networkConfiguration={"awsvpcConfiguration": {"subnets": plan.target.subnets}},

@@ -209,5 +209,8 @@ def _require_stopped(
     if scaling is None or scaling.settled or left_to_controller:
         return
     cluster = str(status.plan.target.cluster)
-    commands = [services.restoring_command(cluster, change.name, change.before) for change in scaling.unrestored]
+    commands = [
+        services.restoring_command(cluster, change.name, change.before, scaling.definitions_before.get(change.name))
+        for change in scaling.unrestored
+    ]
     raise errors.StillRunning(f"every task is stopped, but services were not put back; act now: {'; '.join(commands)}")

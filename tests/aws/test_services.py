@@ -9,9 +9,10 @@ import pytest
 from burst.adapters.aws import ecs_services, s3_store
 from burst.adapters.local import system_clock
 from burst.control import errands
-from burst.domain.basics import instants
+from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
+from burst.domain.tasks import service_definitions
 from burst.domain.tasks import services as scaling
 from burst.kit import aws
 from burst.wiring.targets import kept_services
@@ -68,6 +69,42 @@ def test_an_answer_that_is_lost_is_asked_for_again(
     failed = cluster_services.scale({names[0]: 0})
 
     assert failed == {}
+
+
+def test_a_revision_for_a_run_has_the_variables_and_all_else_of_its_base(
+    cloud: Cloud, cluster_services: ecs_services.EcsServices
+) -> None:
+    own = [{"name": "KEPT", "value": "1"}, {"name": "SCOPE", "value": "old"}]
+    base = cloud.register(fixtures_aws.container(command=["sleep", "100"], environment=own))
+
+    derived = cluster_services.derive_definition(base, container=None, environment={"SCOPE": "new"})
+
+    before, after = (
+        cloud.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"] for arn in (base, derived)
+    )
+    variables = [{"name": "KEPT", "value": "1"}, {"name": "SCOPE", "value": "new"}]
+    assert after["containerDefinitions"] == [{**before["containerDefinitions"][0], "environment": variables}]
+    differing = {name for name in after if after[name] != before.get(name)}
+    assert differing <= {"taskDefinitionArn", "revision", "registeredAt", "containerDefinitions"}
+
+
+def test_a_variable_that_a_secret_has_is_refused_without_its_value() -> None:
+    described = {
+        "taskDefinitionArn": "arn:writer:7",
+        "containerDefinitions": [{"name": "app", "secrets": [{"name": "SCOPE", "valueFrom": "arn:secret"}]}],
+    }
+
+    with pytest.raises(errors.Refused, match="SCOPE of app is a secret of arn:writer:7") as refusal:
+        service_definitions.add_variables(described, None, {"SCOPE": "hunter2"})
+    assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("container", [None, "absent"])
+def test_a_container_that_is_not_named_plainly_is_refused(container: str | None) -> None:
+    described = {"taskDefinitionArn": "arn:writer:7", "containerDefinitions": [{"name": "app"}, {"name": "side"}]}
+
+    with pytest.raises(errors.Refused, match=r"services\[\]\.container names one of app, side"):
+        service_definitions.add_variables(described, container, {"SCOPE": "s"})
 
 
 def test_services_are_restored_through_a_control_plane_that_throttles(

@@ -34,6 +34,11 @@ class Stage:
     def judge(self, before: scaling.Rollout) -> scaling.Replacement:
         return scaling.judge_restart(before.tasks, before.deployment, self.rollout(before.name))
 
+    def is_rolled(self, name: str, definition: str, running: int) -> bool:
+        self.pass_time(0.1)
+        (service,) = self.services.look([name])
+        return (service.definition, service.running, service.settled) == (definition, running, True)
+
     def running(self) -> list[int]:
         self.pass_time(0.1)
         return [service.running for service in self.services.look(self.names)]
@@ -41,7 +46,9 @@ class Stage:
 
 def fake_stage() -> Stage:
     clock, names = fakes.TickingClock(), ("ingest", "writer")
-    services = fakes.FakeServices(clock, desired=dict.fromkeys(names, 0))
+    services = fakes.FakeServices(
+        clock, desired=dict.fromkeys(names, 0), definitions_there={f"{name}:1": {} for name in names}
+    )
     return Stage(services=services, names=names, pass_time=clock.sleep)
 
 
@@ -131,3 +138,41 @@ def test_an_absent_service_is_left_out_of_the_order_asked(stage: Stage) -> None:
 
     assert [service.name for service in stage.services.look([second, ABSENT, first])] == [second, first]
     assert list(stage.services.look([])) == []
+
+
+# Rolling to another task definition
+
+
+def test_a_service_is_rolled_with_its_count_and_put_back(stage: Stage) -> None:
+    name = stage.names[0]
+    (before,) = stage.services.look([name])
+    derived = stage.services.derive_definition(before.definition, container=None, environment={"SCOPE": "s-1"})
+
+    failed = stage.services.scale({name: 1}, {name: derived})
+
+    assert failed == {}
+    waiting.until(lambda: stage.is_rolled(name, derived, 1), what="the roll-out to be over")
+    assert stage.services.scale({name: 0}, {name: before.definition}) == {}
+    waiting.until(lambda: stage.is_rolled(name, before.definition, 0), what="the service to be back")
+
+
+def test_a_definition_without_variables_is_the_one_that_it_is_made_of(stage: Stage) -> None:
+    (service,) = stage.services.look(stage.names[:1])
+
+    assert stage.services.derive_definition(service.definition, container=None, environment={}) == service.definition
+
+
+def test_two_definitions_of_one_base_are_two_revisions(stage: Stage) -> None:
+    (service,) = stage.services.look(stage.names[:1])
+
+    derived = [
+        stage.services.derive_definition(service.definition, container=None, environment={"SCOPE": scope})
+        for scope in ("a", "b")
+    ]
+
+    assert len({service.definition, *derived}) == 3
+
+
+def test_a_definition_that_is_not_there_is_refused(stage: Stage) -> None:
+    with pytest.raises((errors.Refused, errors.UsageError)):
+        stage.services.derive_definition("no-such-definition:9", container=None, environment={"SCOPE": "a"})

@@ -106,6 +106,8 @@ class Watched:
         service: dict[str, Any] = {"cluster": cluster, "taskDefinition": definition}
         client.create_service(serviceName="writer", desiredCount=1, launchType="FARGATE", **service)
         client.update_service(cluster=cluster, service="writer", desiredCount=2)
+        client.update_service(cluster=cluster, service="writer", forceNewDeployment=True)
+        client.list_tasks(cluster=cluster, serviceName="writer")
         client.describe_services(cluster=cluster, services=["writer", "none"])
         client.deregister_task_definition(taskDefinition=definition)
         self.make_client("service-quotas").get_service_quota(ServiceCode="fargate", QuotaCode=next(iter(quotas.NAMES)))

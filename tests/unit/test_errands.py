@@ -7,7 +7,7 @@ import pytest
 
 from burst.control import controller, errands
 from burst.domain.basics import errors, instants
-from burst.domain.documents import document_names, models, task_results
+from burst.domain.documents import document_names, models, run_records, task_results
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs
 from burst.domain.run.events import ending_events, errand_events, launch_events
@@ -21,12 +21,12 @@ BEFORE, UP = 2, 5
 def plan(**changes: Any) -> plans.Plan:
     """A plan on ECS with a service to scale and a one-shot on either side of the burst."""
     shots = {"task_definition": "reporter:3", "command": ["report"], "timeout": "3s"}
+    changes = {"services": [{"name": "writer", "desired": UP}]} | changes
     return simulation.plan(
         target={
             "kind": "ecs", "tasks": 2, "cluster": "burst", "task_definition": "burst:1", "subnets": ["subnet-a"],
             "security_groups": ["sg-a"],
         },
-        services=[{"name": "writer", "desired": UP}],
         before=[{"name": "migrate", **shots}],
         after=[{"name": "refresh", **shots}, {"name": "settle", **shots, "exit_code": 7}],
         **changes,
@@ -509,3 +509,110 @@ def test_a_counting_task_keeps_no_service_up() -> None:
     assert tasks.is_counter(tasks.one_shot_id(cases.EXECUTION_ID, tasks.session_name(2)))
     assert not tasks.is_counter(tasks.one_shot_id(cases.EXECUTION_ID, "refresh"))
     assert not tasks.is_counter(cases.EXECUTION_ID)
+
+
+# Services that are rolled
+
+ROLLED = {"name": "writer", "desired": UP, "task_definition": "writer:7", "environment": {"PLATFORM_RUN": "{scope}"}}
+
+
+def rolled_world(**changes: Any) -> World:
+    made = World(plan(services=[ROLLED | changes]))
+    made.services.desired["writer"] = BEFORE
+    made.services.definitions_there = {"writer:1": {"KEPT": "1"}, "writer:7": {"KEPT": "7"}}
+    made.one_shots.scripts["settle"] = fakes.Script(runs_seconds=0.2, exit_code=7)
+    return made
+
+
+ROLLED_UNDISTURBED = rolled_world().run()
+
+
+def test_a_service_is_rolled_to_a_revision_with_the_runs_scope_and_put_back() -> None:
+    played = ROLLED_UNDISTURBED
+
+    sound(played)
+    assert (played.document["exit_code"], played.blockers) == (0, set())
+    assert played.services.definitions_there["writer:8"] == {"KEPT": "7", "PLATFORM_RUN": cases.SCOPE}
+    assert played.services.rolled == [("writer", "writer:8"), ("writer", "writer:1")]
+    (service,) = result(played).services
+    assert (service.definition_before, service.definition, service.restored) == ("writer:1", "writer:8", True)
+    kept = models.read(run_records.KeptServices, played.kept.read(document_names.services_name(cases.EXECUTION_ID)))
+    assert kept.rolled == (services.ServiceRoll(name="writer", before="writer:1", definition="writer:8"),)
+    kinds = played.journal.kinds
+    order = [
+        errand_events.DefinitionIntended,
+        errand_events.DefinitionMade,
+        errand_events.ServicesIntended,
+        errand_events.ServicesScaled,
+    ]
+    assert [kinds.index(kind) for kind in order] == sorted(kinds.index(kind) for kind in order)
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("event", range(2, len(ROLLED_UNDISTURBED.journal.kinds) + 1))
+def test_a_crash_at_any_event_leaves_a_rolled_service_as_it_was(event: int, written: bool) -> None:
+    played = rolled_world()
+    setattr(played.journal, "crash_after" if written else "crash_before", event)
+
+    played.finish(after_seconds=0.5)
+
+    sound(played)
+    assert played.services.desired == {"writer": BEFORE}
+    assert played.services.definition("writer") == "writer:1"
+
+
+def test_a_service_that_is_rolled_alone_keeps_its_count() -> None:
+    played = World(plan(services=[{"name": "writer", "task_definition": "writer:7"}]))
+    played.services.desired["writer"] = BEFORE
+    played.services.definitions_there = {"writer:1": {}, "writer:7": {}}
+    played.one_shots.scripts["settle"] = fakes.Script(runs_seconds=0.2, exit_code=7)
+
+    played.run()
+
+    assert played.services.asked == [("writer", BEFORE), ("writer", BEFORE)]
+    assert played.services.rolled == [("writer", "writer:7"), ("writer", "writer:1")]
+    assert errand_events.DefinitionIntended not in played.journal.kinds
+
+
+def test_a_service_that_somebody_rolled_meanwhile_is_left_alone() -> None:
+    played = rolled_world()
+
+    def roll_by_hand(number: int, driver: controller.Controller) -> None:
+        if played.outcome.go_at is not None:
+            played.services.definitions["writer"] = "writer:99"
+
+    played.on_decision = roll_by_hand
+    played.run()
+
+    assert played.services.definition("writer") == "writer:99"
+    assert played.services.desired["writer"] == UP
+    (service,) = result(played).services
+    assert service.restored
+    assert "somebody rolled it to writer:99 meanwhile" in service.detail
+
+
+def test_a_definition_that_cannot_be_made_changes_no_service_and_launches_nothing() -> None:
+    played = rolled_world()
+    del played.services.definitions_there["writer:7"]
+
+    played.run()
+
+    assert played.services.asked == []
+    assert launch_events.LaunchIntended not in played.journal.kinds
+    assert "there is no task definition writer:7" in str(played.reason)
+
+
+def test_a_roll_that_could_not_be_put_back_is_said_with_the_command() -> None:
+    played = rolled_world()
+
+    def lose(number: int, driver: controller.Controller) -> None:
+        if played.outcome.stopping is not None:
+            played.services.down = frozenset({"writer"})
+
+    played.on_decision = lose
+    played.run()
+
+    (service,) = result(played).services
+    assert service.command == services.restoring_command("burst", "writer", BEFORE, "writer:1")
+    assert "--task-definition writer:1" in str(service.command)
+    assert played.document["exit_code"] == 6

@@ -173,6 +173,9 @@ rerun:
 services:
   - name: ingest-writer
     desired: 6
+    task_definition: ingest-writer:8
+    environment: {PLATFORM_RUN: "{scope}"}
+    container: writer
 before:
   - name: migrate
     task_definition: reporter:3
@@ -272,6 +275,8 @@ ALARM_LINE = '  - alarm: "arn:aws:cloudwatch:eu-west-2:123456789012:alarm:ingest
 SIGN_SQL_LINE = '    sql: "select count(*) from orders where held"'
 SIGN_DOCUMENT_LINE = '    document: "s3://bucket/evidence/{scope}/lag.json"'
 
+SERVICE_DEFINITION = "    task_definition: ingest-writer:8"
+SERVICE_VARIABLES = '    environment: {PLATFORM_RUN: "{scope}"}'
 DRILL_RESTART = "    restart: {service: writer}"
 DRILL_LAG = "    recovered_when: {series: lag, at_most: 11, sustained: 60s}"
 DRILL_SHARE = "    recovered_when: {series: share, at_least: 0.9, sustained: 30s}"
@@ -471,6 +476,11 @@ BAD = [
     ("  admit_ratio: 0.995", "  admit_ratio: 99.5%", "gates.admit_ratio", "number"),
     ("  - name: ingest-writer", "  - name: a b", "services[0].name", "a name of letters"),
     ("    desired: 6", "    desired: -1", "services[0].desired", "greater than or equal to 0"),
+    (SERVICE_DEFINITION, "    task_definition: writer", "services[0].task_definition", "pinned"),
+    (SERVICE_VARIABLES, "    environment: {API_KEY: x}", "services[0].environment.API_KEY", "no secret"),
+    (SERVICE_VARIABLES, "    environment: {}", "services[0].environment", "at least 1 item"),
+    (SERVICE_VARIABLES, "    environment: {PLATFORM_RUN: 5}", "services[0].environment.PLATFORM_RUN", "string"),
+    ("    container: writer", "    container: a b", "services[0].container", "a name of letters"),
     ("  - name: migrate", "  - name: A", "before[0].name", "text like"),
     ("    task_definition: reporter:3", "    task_definition: reporter", "before[0].task_definition", "pinned"),
     ("    container: reporter", "    container: a b", "before[0].container", "a name of letters"),

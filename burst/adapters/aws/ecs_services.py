@@ -10,7 +10,7 @@ from typing import Any
 
 from burst import ports
 from burst.domain.basics import errors, instants
-from burst.domain.tasks import services
+from burst.domain.tasks import service_definitions, services
 from burst.kit import aws
 
 DESCRIBED_AT_ONCE = 10
@@ -30,21 +30,38 @@ class EcsServices:
         by_name = {service.name: service for service in self._describe(names)}
         return tuple(by_name[name] for name in names if name in by_name)
 
-    def scale(self, desired_counts: Mapping[str, int]) -> Mapping[str, errors.BurstError]:
-        """Sets desired counts; returns the errors by service, empty when every count was set."""
+    def scale(
+        self, desired_counts: Mapping[str, int], definitions: Mapping[str, str] | None = None
+    ) -> Mapping[str, errors.BurstError]:
+        """Sets desired counts, and task definitions with them; returns the errors by service."""
         failed: dict[str, errors.BurstError] = {}
         for name, desired in desired_counts.items():
             try:
-                self._set(name, desired)
+                self._set(name, desired, (definitions or {}).get(name))
             except errors.BurstError as exc:
                 failed[name] = exc
         return failed
 
-    def _set(self, name: str, desired: int) -> None:
-        answer = self._call("ecs:UpdateService", self._ecs.update_service, service=name, desiredCount=desired)
-        count = answer.get("service", {}).get("desiredCount")
+    def _set(self, name: str, desired: int, definition: str | None) -> None:
+        roll = {} if definition is None else {"taskDefinition": definition}
+        answer = self._call("ecs:UpdateService", self._ecs.update_service, service=name, desiredCount=desired, **roll)
+        service = answer.get("service", {})
+        count = service.get("desiredCount")
         if count != desired:
             raise errors.Unavailable(f"ecs:UpdateService was to set {name} to {desired}, and answered {count}")
+        if definition is not None and service.get("taskDefinition") != definition:
+            answered = service.get("taskDefinition")
+            raise errors.Unavailable(f"ecs:UpdateService was to roll {name} to {definition}, and answered {answered}")
+
+    def derive_definition(self, base: str, *, container: str | None, environment: Mapping[str, str]) -> str:
+        """The ARN of a definition with these variables: a new revision of the family of `base`, or `base` itself."""
+        answer = self._repeat("ecs:DescribeTaskDefinition", self._ecs.describe_task_definition, taskDefinition=base)
+        described = answer["taskDefinition"]
+        if not environment:
+            return str(described["taskDefinitionArn"])
+        request = service_definitions.add_variables(described, container, environment)
+        registered = self._repeat("ecs:RegisterTaskDefinition", self._ecs.register_task_definition, **request)
+        return str(registered["taskDefinition"]["taskDefinitionArn"])
 
     def look_at_rollout(self, name: str) -> services.Rollout:
         """The newest deployment of one service, and its running tasks."""
@@ -94,13 +111,25 @@ class EcsServices:
                         name=description["serviceName"],
                         desired=description["desiredCount"],
                         running=description.get("runningCount", 0),
+                        definition=description.get("taskDefinition", ""),
+                        settled=_is_settled(description),
                     )
 
     def _call(self, action: str, operation: Callable[..., Any], **parameters: Any) -> Mapping[str, Any]:
+        return self._repeat(action, operation, cluster=self._cluster, **parameters)
+
+    def _repeat(self, action: str, operation: Callable[..., Any], **parameters: Any) -> Mapping[str, Any]:
         give_up_at = instants.later(self._clock.now(), PATIENCE_SECONDS)
         retry = aws.retrying(self._clock, give_up_at)
-        answer: Mapping[str, Any] = retry(aws.call, action, operation, cluster=self._cluster, **parameters)
+        answer: Mapping[str, Any] = retry(aws.call, action, operation, **parameters)
         return answer
+
+
+def _is_settled(service: Mapping[str, Any]) -> bool:
+    """Whether the newest deployment is over. ECS states no rolloutState of a service that another controller deploys:
+    then it is over where it is the only one."""
+    state = _find_primary(service).get("rolloutState")
+    return state == "COMPLETED" if state is not None else len(service.get("deployments", ())) <= 1
 
 
 def _find_primary(service: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -39,6 +39,14 @@ class KeptService(models.Model):
     desired: models.Count
 
 
+class KeptRoll(models.Model):
+    """One service that is rolled for the burst: the ARN of its task definition as it was, and of the burst's."""
+
+    name: str
+    before: str
+    definition: str
+
+
 class KeptServices(models.Model):
     """`services/{execution_id}.json`, kept under run control before a service is scaled: any machine can restore it."""
 
@@ -47,14 +55,38 @@ class KeptServices(models.Model):
     cluster: str
     deadline_utc: models.Instant
     services: list[KeptService]
+    rolls: list[KeptRoll] = []
+    """The task definitions of those that are rolled too; bursts before 0.2.0 rolled none."""
 
     @classmethod
     def from_changes(
-        cls, execution_id: str, cluster: str, deadline: datetime, changes: Sequence[scaling.ServiceChange]
+        cls,
+        execution_id: str,
+        cluster: str,
+        deadline: datetime,
+        changes: Sequence[scaling.ServiceChange],
+        rolls: Sequence[scaling.ServiceRoll] = (),
     ) -> Self:
         """The document of a run's changes."""
         kept = [KeptService(name=change.name, before=change.before, desired=change.desired) for change in changes]
-        return cls(execution_id=execution_id, cluster=cluster, deadline_utc=deadline, services=kept)
+        rolled = [KeptRoll(name=roll.name, before=roll.before, definition=roll.definition) for roll in rolls]
+        return cls(execution_id=execution_id, cluster=cluster, deadline_utc=deadline, services=kept, rolls=rolled)
+
+    @property
+    def rolled(self) -> tuple[scaling.ServiceRoll, ...]:
+        """The task definitions before and for the burst."""
+        return tuple(
+            scaling.ServiceRoll(name=kept.name, before=kept.before, definition=kept.definition) for kept in self.rolls
+        )
+
+    @property
+    def restoring_commands(self) -> dict[str, str]:
+        """The command that puts each service back by hand, by name."""
+        before = {roll.name: roll.before for roll in self.rolls}
+        return {
+            change.name: scaling.restoring_command(self.cluster, change.name, change.before, before.get(change.name))
+            for change in self.changes
+        }
 
     @property
     def changes(self) -> tuple[scaling.ServiceChange, ...]:

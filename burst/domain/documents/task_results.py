@@ -142,6 +142,10 @@ class ServiceEntry(models.Model):
     restored: bool
     detail: models.Words = ""
     command: str | None = None
+    definition_before: str | None = None
+    """The ARN of its task definition before the burst; None where it was not rolled."""
+    definition: str | None = None
+    """That for the burst."""
 
 
 class DrillEntry(models.Model):

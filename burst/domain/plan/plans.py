@@ -143,10 +143,55 @@ class OneShotSection(Section):
 
 
 class ServiceSection(Section):
-    """An ECS service of the system under load, and how many of its tasks the burst needs."""
+    """An ECS service of the system under load: how many tasks the burst needs of it, of which task definition, and with
+    which variables. It is put back after the burst."""
 
     name: field_types.Name
-    desired: Annotated[int, pydantic.Field(ge=0, le=10_000)]
+    desired: Annotated[
+        int | None, pydantic.Field(ge=0, le=10_000, description="Without it the service keeps its count.")
+    ] = None
+    task_definition: Annotated[
+        field_types.Resource | None, pydantic.Field(description="A pinned revision; without it the one that it has.")
+    ] = None
+    environment: Annotated[
+        dict[str, str] | None,
+        pydantic.Field(
+            min_length=1,
+            description="Variables of a new revision that is registered for the run; {scope} is the run's scope.",
+        ),
+    ] = None
+    container: Annotated[
+        field_types.Name | None, pydantic.Field(description="The container that gets them; the only essential one.")
+    ] = None
+
+    @pydantic.field_validator("environment")
+    @classmethod
+    def _plain_environment(cls, value: dict[str, str] | None) -> dict[str, str] | None:
+        for name in value or ():
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+                raise ValueError(f"expected names of letters, digits and _, not {name!r}")
+            if _SECRET_NAME.search(name):
+                raise field_types.Misfit((name,), "no secret: who may describe a revision reads its variables")
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.desired is None and not self.rolls:
+            raise field_types.Misfit(("desired",), "desired, task_definition or environment")
+        if self.container is not None and self.environment is None:
+            raise field_types.Misfit(("container",), "nothing: it says where environment goes, and there is none")
+        if self.task_definition is not None and ":" not in self.task_definition:
+            raise field_types.Misfit(("task_definition",), "a pinned revision, such as ingest-writer:8")
+        return self
+
+    @property
+    def rolls(self) -> bool:
+        """Whether the service gets another task definition for the burst."""
+        return self.task_definition is not None or self.environment is not None
+
+    def variables(self, scope: str) -> dict[str, str]:
+        """The variables for a run of this scope."""
+        return {name: value.replace("{scope}", scope) for name, value in (self.environment or {}).items()}
 
 
 def _port_fits(host: str) -> bool:

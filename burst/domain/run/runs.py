@@ -20,6 +20,8 @@ class Scaling:
 
     changes: tuple[services.ServiceChange, ...]
     at: datetime
+    rolls: tuple[services.ServiceRoll, ...] = ()
+    """The task definitions of those that are rolled too, before and for the burst."""
     up: bool = False
     tries: tuple[datetime, ...] = ()
     """When the run tried to put them back."""
@@ -32,6 +34,11 @@ class Scaling:
     def settled(self) -> bool:
         """Whether no service has the burst's count any more."""
         return not self.unrestored
+
+    @property
+    def definitions_before(self) -> dict[str, str]:
+        """The task definition that each rolled service had before, by name."""
+        return {roll.name: roll.before for roll in self.rolls}
 
     @property
     def unrestored(self) -> tuple[services.ServiceChange, ...]:

@@ -180,7 +180,8 @@ def _shot_entries(
 def _service_entries(plan: plans.Plan, run: runs.Run) -> list[task_results.ServiceEntry]:
     if run.scaling is None:
         return []
-    cluster = str(plan.target.cluster)
+    cluster, before = str(plan.target.cluster), run.scaling.definitions_before
+    rolled = {roll.name: roll.definition for roll in run.scaling.rolls}
     return [
         task_results.ServiceEntry(
             name=change.name,
@@ -190,7 +191,9 @@ def _service_entries(plan: plans.Plan, run: runs.Run) -> list[task_results.Servi
             detail=run.scaling.back.get(change.name) or run.scaling.problems.get(change.name) or "nobody put it back",
             command=None
             if change.name in run.scaling.back
-            else services.restoring_command(cluster, change.name, change.before),
+            else services.restoring_command(cluster, change.name, change.before, before.get(change.name)),
+            definition_before=before.get(change.name),
+            definition=rolled.get(change.name),
         )
         for change in run.scaling.changes
     ]

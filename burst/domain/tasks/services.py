@@ -17,6 +17,19 @@ class Service:
     name: str
     desired: int
     running: int
+    definition: str = ""
+    """The ARN of the task definition that new tasks are started by."""
+    settled: bool = True
+    """Whether its newest deployment is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRoll:
+    """One service with its task definition before the burst and its task definition for the burst, by ARN."""
+
+    name: str
+    before: str
+    definition: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +85,8 @@ class ServiceRestore:
     """The counts of services that seem restored. DescribeServices may be stale, so they are set again; where the answer
     was true, that changes nothing."""
     left: Mapping[str, str] = field(hash=False)
+    definitions: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The task definitions to set with the counts, of services that were rolled."""
 
 
 def plan_changes(desired: Mapping[str, int], services: Sequence[Service]) -> tuple[ServiceChange, ...]:
@@ -85,36 +100,58 @@ def plan_changes(desired: Mapping[str, int], services: Sequence[Service]) -> tup
     )
 
 
-def plan_restore(changes: Sequence[ServiceChange], services: Sequence[Service]) -> ServiceRestore:
-    """How the services are put back, by their present counts. A service that was removed meanwhile is left alone."""
-    counts = {service.name: service.desired for service in services}
+def plan_restore(
+    changes: Sequence[ServiceChange], services: Sequence[Service], rolls: Sequence[ServiceRoll] = ()
+) -> ServiceRestore:
+    """How the services are put back, by their present counts and definitions. A service that somebody removed, scaled
+    or rolled meanwhile is left alone."""
+    present, rolled = {service.name: service for service in services}, {roll.name: roll for roll in rolls}
     to_set, to_set_again, left_alone = {}, {}, {}
     for change in changes:
-        count = counts.get(change.name)
-        if count is None:
-            left_alone[change.name] = "somebody removed it meanwhile; there is nothing to put back"
-        elif count == change.before:
+        service, roll = present.get(change.name), rolled.get(change.name)
+        why = _find_foreign_hand(change, service, roll)
+        if why or service is None:
+            left_alone[change.name] = why
+        elif service.desired == change.before and (roll is None or service.definition == roll.before):
             to_set_again[change.name] = change.before
-        elif count == change.desired:
-            to_set[change.name] = change.before
         else:
-            left_alone[change.name] = (
-                f"somebody set it to {count} meanwhile; it was {change.before} before the burst set it to "
-                f"{change.desired}, and is left alone"
-            )
-    return ServiceRestore(wanted=to_set, again=to_set_again, left=left_alone)
+            to_set[change.name] = change.before
+    definitions = {name: roll.before for name, roll in rolled.items() if name in {**to_set, **to_set_again}}
+    return ServiceRestore(wanted=to_set, again=to_set_again, left=left_alone, definitions=definitions)
 
 
-def list_waiting(desired: Mapping[str, int], services: Sequence[Service]) -> tuple[str, ...]:
-    """The services whose running count is not yet the desired one, in words."""
+def _find_foreign_hand(change: ServiceChange, service: Service | None, roll: ServiceRoll | None) -> str:
+    """Why a service is left alone; empty where it stands as the burst left it, or as it was before."""
+    if service is None:
+        return "somebody removed it meanwhile; there is nothing to put back"
+    if service.desired not in (change.before, change.desired):
+        return (
+            f"somebody set it to {service.desired} meanwhile; it was {change.before} before the burst set it to "
+            f"{change.desired}, and is left alone"
+        )
+    if roll is not None and service.definition not in (roll.before, roll.definition):
+        return (
+            f"somebody rolled it to {service.definition} meanwhile; it was {roll.before} before the burst rolled it to "
+            f"{roll.definition}, and is left alone"
+        )
+    return ""
+
+
+def list_waiting(
+    desired: Mapping[str, int], services: Sequence[Service], definitions: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """The services whose running count is not yet the desired one, or whose roll-out is not over, in words."""
     present = {service.name: service for service in services}
     waiting = [f"{name} is not there" for name in desired if name not in present]
     for name, service in present.items():
         if not service.running == service.desired == desired[name]:
             waiting.append(f"{name} has {service.running} of {desired[name]} running")
+        elif name in (definitions or {}) and not service.settled:
+            waiting.append(f"{name} is being rolled to {service.definition}")
     return tuple(waiting)
 
 
-def restoring_command(cluster: str, service: str, desired: int) -> str:
+def restoring_command(cluster: str, service: str, desired: int, definition: str | None = None) -> str:
     """The command with which a person puts back a service that burst could not."""
-    return f"aws ecs update-service --cluster {cluster} --service {service} --desired-count {desired}"
+    roll = "" if definition is None else f" --task-definition {definition}"
+    return f"aws ecs update-service --cluster {cluster} --service {service} --desired-count {desired}{roll}"

@@ -80,9 +80,17 @@ def describe_setting(plan: plans.Plan, machine: Setting | None) -> dict[str, pro
         "target.capacity": " ".join(target.capacity or ()),
         **{f"load.{name}": value for name, value in load.items()},
         **{f"services.{service.name}": service.desired for service in plan.services},
+        **{f"services.{service.name}.task_definition": service.task_definition for service in plan.services},
+        **{name: text for service in plan.services for name, text in _list_variables(service)},
         **{f"machine.{name}": value for name, value in (machine or {}).items()},
     }
     return {name: value for name, value in stated.items() if value not in (None, "")}
+
+
+def _list_variables(service: plans.ServiceSection) -> list[tuple[str, str]]:
+    """The variables that a service gets for a run, each as it stands in the plan, so that no scope is part of them."""
+    environment = service.environment or {}
+    return [(f"services.{service.name}.environment.{name}", value) for name, value in environment.items()]
 
 
 def digest_setting(setting: Setting) -> str:

@@ -99,7 +99,7 @@ class EcsChecks:
             checks.append(preflight.PreflightCheck(name="sweeper", ask=self._check_sweeper))
         if plan.before or plan.after:
             checks.append(preflight.PreflightCheck(name="one-shots", ask=self._check_one_shots))
-        if plan.services:
+        if plan.services or any(drill.restart is not None for drill in plan.drills):
             checks.append(preflight.PreflightCheck(name="services", ask=self._check_services))
         checks += [
             preflight.PreflightCheck(name="evidence-write-once", ask=functools.partial(self._check_write_once, place))
@@ -331,8 +331,12 @@ class EcsChecks:
     def _check_services(self) -> findings.Finding:
         """Whether they exist and no other run holds them: putting them back for it would scale them down in this
         burst."""
-        desired = {service.name: service.desired for service in self._plan.services}
-        present = self._adapters.services().look(list(desired))
+        drilled = [drill.restart.service for drill in self._plan.drills if drill.restart is not None]
+        names = list(dict.fromkeys([*(service.name for service in self._plan.services), *drilled]))
+        present = self._adapters.services().look(names)
+        counts = {service.name: service.desired for service in present}
+        desired = {name: counts.get(name, 0) for name in names}
+        desired |= {each.name: each.desired for each in self._plan.services if each.desired is not None}
         changes = services.plan_changes(desired, present)
         holders = kept_services.find_holders(self._plan, present)
         if holders:

@@ -26,12 +26,9 @@ class ServicesLeft:
 
     def put_back(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
         """How each service was left, and for each that could not be put back why, with the command to run."""
-        commands = {
-            change.name: services.restoring_command(self.kept.cluster, change.name, change.before)
-            for change in self.kept.changes
-        }
+        commands = self.kept.restoring_commands
         try:
-            back, problems = errands.put_back(self.services, self.kept.changes)
+            back, problems = errands.put_back(self.services, self.kept.changes, self.kept.rolled)
             if not problems:
                 errands.note_back(self.place, self.kept.execution_id)
         except errors.BurstError as exc:
@@ -73,7 +70,8 @@ def find_holders(plan: plans.Plan, present: Sequence[services.Service]) -> dict[
     for run_id in document_names.runs_with_services(place.names()):
         kept = _read_kept(place, run_id)
         if run_id != plan.execution_id and kept.cluster == plan.target.cluster:
-            back = services.plan_restore([change for change in kept.changes if change.name in names], present)
+            own = [change for change in kept.changes if change.name in names]
+            back = services.plan_restore(own, present, kept.rolled)
             holders |= dict.fromkeys(back.wanted, run_id)
     return holders
 

@@ -45,6 +45,8 @@ a line into an event and back; an event's class says its name, its fields and it
     errand_events
     services-intended       ServicesIntended             scaling
     services-found          ServicesFound                scaling
+    definition-intended     DefinitionIntended           nothing
+    definition-made         DefinitionMade               nothing
     services-scaled         ServicesScaled               nothing
     services-up             ServicesUp                   scaling
     services-failed         ServicesFailed               scaling_failed

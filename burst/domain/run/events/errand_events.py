@@ -11,6 +11,7 @@ from burst.domain.run.events import base
 from burst.domain.tasks import one_shots, services, tasks
 
 Changes = tuple[services.ServiceChange, ...]
+Rolls = tuple[services.ServiceRoll, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,12 +19,14 @@ class ServicesIntended(base.Event):
     """Services are about to be scaled; this is how they stand before it."""
 
     wire_name: ClassVar[str] = "services-intended"
+    added: ClassVar[Mapping[str, Any]] = {"rolls": []}
 
     services: Changes
+    rolls: Rolls = ()
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The changes are known from here on, and so is what putting them back takes."""
-        return replace(run, scaling=runs.Scaling(changes=self.services, at=at))
+        return replace(run, scaling=runs.Scaling(changes=self.services, rolls=self.rolls, at=at))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +34,34 @@ class ServicesFound(base.Event):
     """Run control holds changes of services which a lost controller made, and which this journal does not have."""
 
     wire_name: ClassVar[str] = "services-found"
+    added: ClassVar[Mapping[str, Any]] = {"rolls": []}
 
     services: Changes
+    rolls: Rolls = ()
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """As if this controller had intended them now."""
-        return replace(run, scaling=runs.Scaling(changes=self.services, at=at))
+        return replace(run, scaling=runs.Scaling(changes=self.services, rolls=self.rolls, at=at))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefinitionIntended(base.Event):
+    """A task definition for a service is about to be made of this one; no event holds the variables that it gets."""
+
+    wire_name: ClassVar[str] = "definition-intended"
+
+    service: str
+    base: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefinitionMade(base.Event):
+    """The task definition for a service is there; no service has it yet."""
+
+    wire_name: ClassVar[str] = "definition-made"
+
+    service: str
+    definition: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
