@@ -214,6 +214,11 @@ class TailReader:
         round_trip_seconds = instants.seconds_between(before, self._now())
         if not sizes:
             raise errors.Refused("the tables of the receipts are gone")
+        if sizes[0].standby:
+            raise errors.Unavailable(
+                "the server that answers now is a standby, which shows no writer of its primary and may lag behind it; "
+                "live counts go on once it was promoted, or the primary answers again"
+            )
         rows = connection.execute(statements.WRITERS, {"relations": list(leaves.relations)}).all()
         at = instants.utc(sizes[0].at)
         clock = receipts.DatabaseClock(

@@ -22,7 +22,7 @@ SELECT clock_timestamp() AS at, relation.oid::bigint AS id, pg_relation_filenode
     pg_relation_size(relation.oid) / cast(current_setting('block_size') AS bigint) AS blocks,
     pg_stat_get_tuples_inserted(relation.oid) AS inserted,
     pg_stat_get_tuples_updated(relation.oid) + pg_stat_get_tuples_deleted(relation.oid) AS rewritten,
-    current_setting('track_counts') = 'on' AS counted,
+    current_setting('track_counts') = 'on' AS counted, pg_is_in_recovery() AS standby,
     (SELECT md5(coalesce(string_agg(heir.inhrelid::text, ',' ORDER BY heir.inhrelid), ''))
         FROM pg_inherits AS heir WHERE heir.inhparent = ANY(cast(:parents AS oid[]))) AS relatives
 FROM pg_class AS relation WHERE relation.oid = ANY(cast(:leaves AS oid[])) ORDER BY 2""")
