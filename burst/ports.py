@@ -13,6 +13,7 @@ from burst.domain.basics import errors, windows
 from burst.domain.course import course_journals
 from burst.domain.course.course_journals import E
 from burst.domain.documents import database_checks, database_snapshots, halts
+from burst.domain.observations import answers
 from burst.domain.receipts import count_costs, driver_figures, duplicates, receipt_table, receipts
 from burst.domain.run import journals
 from burst.domain.run.events import base
@@ -259,6 +260,17 @@ class Alarms(Protocol):
 
     def look(self, arns: Sequence[str]) -> Mapping[str, stop_signs.Alarm | errors.BurstError]:
         """Each alarm as it stands, or why it cannot be read, by its ARN: one that is absent holds up no other."""
+        ...
+
+
+class Probe(Protocol):
+    """One observed series, asked outside of the controller."""
+
+    def ask(self, *, give_up_at: datetime) -> answers.Answer:
+        """The value now, with the instant and the scope that it speaks of, as far as it says them.
+
+        Raises `errors.BurstError` where there is no value that can be used, and does not go on long past `give_up_at`.
+        """
         ...
 
 

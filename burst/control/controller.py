@@ -20,7 +20,9 @@ from burst.control import (
     facts,
     live_counting,
     load_watch,
+    observing,
     pausing,
+    probes,
     reaping,
     recorder,
     run_documents,
@@ -47,6 +49,8 @@ _SOLE_ACTS = (lifecycle.Launch, lifecycle.Measure, lifecycle.Publish)
 """The acts that no superseded controller may begin. GO and STOP begin with a write of the lease anyway."""
 SEARCH_PAUSE_SECONDS = 2.0
 """The time between two searches for tasks of a launch that was not answered."""
+
+NO_PROBES: probes.Probes = {}
 
 Observe = Callable[[runs.Run, lifecycle.Decision, datetime], None]
 """Called after every decision with the run as it is now; progress is shown with it."""
@@ -99,6 +103,7 @@ class Controller:
         clock: ports.Clock,
         observe: Observe,
         read_document: facts.ReadDocument = facts.refuse_documents,
+        outside_probes: probes.Probes = NO_PROBES,
     ) -> None:
         self._plan = plan
         self._terms = terms
@@ -123,6 +128,10 @@ class Controller:
             clock=clock,
             beat_seconds=watching.beat_seconds(plan.layers.lease_ttl),
         )
+        series_probes = NO_PROBES
+        if live_source is not None:  # a controller without a receipt source only stops tasks
+            series_probes = probes.build_probes(plan, live_source, read_document, outside_probes)
+        self._observing = observing.Observing(plan=plan, record=record, series_probes=series_probes, clock=clock)
         self._load_watch = load_watch.LoadWatch(
             accounts=target.accounts, record=record, clock=clock, scope=plan.scope, tasks=plan.target.tasks
         )
@@ -181,6 +190,7 @@ class Controller:
                 self._note_signals()
                 self._stop_signs.look()
                 self._load_watch.look()
+                self._observing.look()
                 self._driver.look()
                 decision = self._decide()
                 self._observe(self._record.run, decision, self._clock.now())
@@ -272,7 +282,10 @@ class Controller:
                 self._starting.perform(decision)
                 self._wait(None)
             case lifecycle.Go():
-                self._go()
+                if self._observing.awaits_first():
+                    self._wait(None)
+                else:
+                    self._go()
             case lifecycle.Wait(until=until):
                 self._wait(until)
             case lifecycle.Stop():
@@ -291,6 +304,7 @@ class Controller:
                 self._beat_meanwhile()
             case lifecycle.Measure(window=window):
                 with _file_errors_unpublished():
+                    self._finish_observing(decision)
                     self._measure(window is not None)
             case lifecycle.Publish():
                 with _file_errors_unpublished():
@@ -489,8 +503,22 @@ class Controller:
     def _attend(self, decision: lifecycle.Decision) -> None:
         """Keeps the run alive and in sight while one act takes long: looks, beats and shows whatever is due."""
         self._watch.heart.allow(self._longest_seconds(decision))
+        self._observing.look()
         if self._watch.look_if_due():
             self._observe(self._record.run, decision, self._clock.now())
+
+    def _finish_observing(self, decision: lifecycle.Decision) -> None:
+        """Takes the terminal samples, at or after the end of the attempt window."""
+        window = self._record.run.attempt_window
+        if window is None:
+            return
+
+        def attend() -> bool:
+            self._watch.heart.allow(self._longest_seconds(decision))
+            self._observe(self._record.run, decision, self._clock.now())
+            return not self._signals
+
+        self._observing.finish(window.end, attend)
 
     def _kill(self, task: tasks.Task) -> None:
         with contextlib.suppress(OSError):

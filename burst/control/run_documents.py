@@ -22,7 +22,7 @@ from burst.domain.documents import (
     window_metrics,
 )
 from burst.domain.plan import plans
-from burst.domain.run import journals, runs, task_result_builder
+from burst.domain.run import journals, observations_builder, runs, task_result_builder
 from burst.domain.run.events import ending_events
 from burst.domain.verdict import attestations, cases, snapshots, unpublished
 from burst.kit import measure
@@ -167,7 +167,11 @@ class RunDocuments:
         return verdict
 
     def _freeze_records(self, run: runs.Run) -> None:
-        """Freezes the records of the guards, as the journal had them when the task result was frozen."""
+        """Freezes the records of the guards and the samples, as the journal had them when the task result was."""
+        observed = observations_builder.build_observations(self._plan, run)
+        if observed is not None and not self.has(document_names.observations_name(self._plan.slug)):
+            content = redact_document(observed, self._record.redactor)
+            self.freeze(document_names.observations_name(self._plan.slug), content)
         name = document_names.task_records_name(self._plan.slug)
         if not self.has(name):
             document = task_result_builder.build_task_records(self._plan, run)

@@ -21,13 +21,14 @@ from burst.domain.basics import canonical, errors, instants, wording
 from burst.domain.documents import (
     document_names,
     models,
+    observation_series,
     run_records,
     task_records_document,
     task_results,
     window_metrics,
 )
 from burst.domain.plan import plans
-from burst.domain.run import journals, runs, task_result_builder
+from burst.domain.run import journals, observations_builder, runs, task_result_builder
 from burst.domain.run.events import launch_events
 from burst.domain.tasks import tasks
 from burst.domain.verdict import cases, rules, snapshots, unpublished
@@ -426,6 +427,7 @@ def _compare_journal(plan: plans.Plan, contents: Mapping[str, bytes], verifier: 
         state = EvidenceState.UNKNOWN if _may_be_later(run, task_id, now) else surely
         raise NotSoundError(state, f"the task result {how} {task_id}, by what {document_names.JOURNAL} says")
     _compare_records(plan, run, contents, surely)
+    _compare_samples(plan, run, contents, surely)
     for name, _, _ in _differing(_errands(again), _errands(result)):
         state = surely if run.settled else EvidenceState.UNKNOWN
         raise NotSoundError(state, f"the task result tells otherwise of {name} than {document_names.JOURNAL}")
@@ -516,6 +518,24 @@ def _compare_records(plan: plans.Plan, run: runs.Run, contents: Mapping[str, byt
         how = "leaves out" if now is None else "makes up" if was is None else "tells otherwise of"
         state = EvidenceState.UNKNOWN if _may_be_later(run, task_id, now) else surely
         raise NotSoundError(state, f"{name} {how} {task_id}, by what {document_names.JOURNAL} says")
+
+
+def _compare_samples(plan: plans.Plan, run: runs.Run, contents: Mapping[str, bytes], surely: EvidenceState) -> None:
+    """Whether the samples are those that the run took, by its journal."""
+    name, again = document_names.observations_name(plan.slug), observations_builder.build_observations(plan, run)
+    if again is None:
+        return
+    if name not in contents:
+        if run.observed:
+            raise NotSoundError(surely, f"{document_names.JOURNAL} has samples, {name} is missing")
+        return
+    document = models.read(observation_series.Observations, contents[name])
+    taken, told = (
+        {entry.name: (entry.taken, [sample.judged_value() for sample in entry.samples]) for entry in observed.series}
+        for observed in (again, document)
+    )
+    for series, _, _ in _differing(taken, told):
+        raise NotSoundError(surely, f"{name} tells otherwise of {series} than {document_names.JOURNAL}")
 
 
 def _require_agreeing_records(plan: plans.Plan, contents: Mapping[str, bytes]) -> None:

@@ -22,7 +22,7 @@ from burst.domain.run.events import launch_events
 from burst.domain.tasks import leases
 from burst.domain.verdict import baselines, contract_terms, rules
 from burst.report import html
-from burst.wiring import attempt_places, halting, inputs, preparing
+from burst.wiring import attempt_places, halting, inputs, preparing, series_probes
 from burst.wiring.targets import load_program, receipt_sources, targets
 
 
@@ -229,6 +229,7 @@ def _open_session(ground: _Ground, observe: controller.Observe, *, to_launch: bo
         clock=clock,
         observe=observe,
         read_document=inputs.document,
+        outside_probes=series_probes.open_probes(plan, clock),
     )
     return Session(
         plan=plan,

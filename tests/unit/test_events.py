@@ -28,7 +28,7 @@ FIRST = (JOURNALS / "minor_0.jsonl").read_bytes().splitlines(keepends=True)
 """Lines that every place of burst 0.1.0 wrote, at least one for each of its events."""
 LATER = [
     line
-    for name in ("minor_2.jsonl", "minor_3.jsonl", "minor_4.jsonl")
+    for name in ("minor_2.jsonl", "minor_3.jsonl", "minor_4.jsonl", "minor_4_samples.jsonl")
     for line in (JOURNALS / name).read_bytes().splitlines(keepends=True)
 ]
 """Lines of the events and fields that came later."""

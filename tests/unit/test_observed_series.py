@@ -95,7 +95,7 @@ def test_a_sampler_slower_than_its_period_proves_nothing() -> None:
 
 def test_a_gap_proves_nothing_and_says_why_a_sample_has_no_value() -> None:
     taken = list(soak(steady(1)).samples)
-    taken[15] = dataclasses.replace(taken[15], value=None, problem="name resolution failed")
+    taken[15] = dataclasses.replace(taken[15], value=None, detail="name resolution failed")
 
     answer = judge(MAX_LAG, series(taken))
 
@@ -106,7 +106,7 @@ def test_a_gap_proves_nothing_and_says_why_a_sample_has_no_value() -> None:
 
 def test_a_question_that_was_answered_again_in_time_leaves_no_gap() -> None:
     taken = list(soak(steady(1)).samples)
-    failed = dataclasses.replace(taken[15], value=None, problem="name resolution failed")
+    failed = dataclasses.replace(taken[15], value=None, detail="name resolution failed")
     again = sample(20, EVERY_SECONDS * 15 + 75, 1)
 
     assert judge(MAX_LAG, series([*taken[:15], failed, *taken[16:], again])).status is PASS

@@ -60,6 +60,11 @@ def facts_name(slug: str) -> str:
     return f"{slug}_facts.json"
 
 
+def observations_name(slug: str) -> str:
+    """The document with every sample of the observed series."""
+    return f"{slug}_observations.json"
+
+
 def preflight_name(slug: str) -> str:
     """The document with the findings of preflight."""
     return f"{slug}_preflight.json"
@@ -72,7 +77,8 @@ def attempt_name(slug: str) -> str:
 
 def adjudicated_names(slug: str) -> tuple[str, ...]:
     """The documents a verdict is made from, beside the plan."""
-    own = task_result_name, task_records_name, metrics_name, load_name, facts_name, preflight_name, attempt_name
+    measured = task_result_name, task_records_name, metrics_name, load_name, facts_name, observations_name
+    own = *measured, preflight_name, attempt_name
     return *(name(slug) for name in own), BASELINE, PRIOR, PRIOR_PLAN
 
 

@@ -164,7 +164,7 @@ def _tell_silence(series: samples.Series) -> str:
     silent = [sample for sample in series.samples if sample.value is None]
     if not silent:
         return ""
-    reasons = list(dict.fromkeys(sample.problem or "no answer" for sample in silent))
+    reasons = list(dict.fromkeys(sample.detail or "no answer" for sample in silent))
     return f" ({wording.format_count(len(silent), 'sample')} without a value: {reasons[0]})"
 
 

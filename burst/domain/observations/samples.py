@@ -1,7 +1,7 @@
 """Samples: one answer each of an observed series, with the instants at which it was asked and answered, and the
 instant of which it speaks.
 
-A question that was not answered is a sample too: it has no value, and says why.
+A question that was not answered is a sample too: it has no value, and its `detail` says why.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Sample:
     of: datetime | None = None
     value: limits.Value = None
     scope: str | None = None
-    problem: str = ""
+    detail: str = ""
 
     @property
     def instant(self) -> datetime:

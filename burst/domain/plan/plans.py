@@ -23,6 +23,7 @@ from burst.domain.plan import (
     entry_sections,
     field_types,
     gate_names,
+    observe_sections,
     plan_problems,
     yaml_lines,
 )
@@ -772,6 +773,7 @@ class Plan(Section):
         entry_sections.RequiresSection | None,
         pydantic.Field(description="What has to be true before the run may begin; asked before anything is launched."),
     ] = None
+    observe: observe_sections.ObserveSection | None = None
     rerun: RerunSection | None = None
     services: list[ServiceSection] = []
     before: list[OneShotSection] = []
@@ -850,6 +852,7 @@ class Plan(Section):
                 raise field_types.Misfit(
                     ("facts", index, "name"), f"another name: {fact.name} is a gate of burst's own"
                 )
+        self._refuse_unfit_series()
         for index, named in enumerate(self.rerun.only if self.rerun else []):
             if named not in self.blockers:
                 raise field_types.Misfit(
@@ -868,6 +871,22 @@ class Plan(Section):
                 ("gates", "contiguity", "max_gap"),
                 f"at least {least}, which receipts.bucket is: a shorter gap is not seen",
             )
+
+    def _refuse_unfit_series(self) -> None:
+        """Raises where a series of `observe` does not fit the budget, or names a blocker of another phase."""
+        if self.observe is None:
+            return
+        try:
+            self.observe.require_fitting(
+                shortest_seconds=self.budget.min_window, longest_seconds=self.budget.cap_seconds
+            )
+        except field_types.Misfit as exc:
+            raise field_types.Misfit(("observe", *exc.key), str(exc)) from None
+        for index, series in enumerate(self.observe.series):
+            for position, rule in enumerate(series.rules):
+                if rule.blocker not in self.blockers:
+                    key = ("observe", "series", index, "rules", position, "blocker")
+                    raise field_types.Misfit(key, f"a blocker of {self.phase}: {', '.join(self.blockers)}")
 
     def _refuse_unfit_services(self) -> None:
         """Raises where services do not fit the target, or two of them have one name."""
@@ -919,6 +938,11 @@ class Plan(Section):
     def drills(self) -> tuple[drill_sections.DrillSection, ...]:
         """The faults of `during`, in order."""
         return tuple(self.during or ())
+
+    @property
+    def observed_series(self) -> tuple[observe_sections.SeriesSection, ...]:
+        """The series of `observe`."""
+        return tuple(self.observe.series) if self.observe else ()
 
     @property
     def slug(self) -> str:

@@ -8,15 +8,18 @@ import pydantic
 from burst.domain.basics import naming
 from burst.domain.plan import field_types
 
+STRICT = pydantic.ConfigDict(
+    frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, str_max_length=4096
+)
+"""Of every section of a plan: frozen, strict, no unknown keys, no NaN."""
 S3_OBJECT = re.compile(rf"s3://{naming.BUCKET}/\S*[^\s/]")
+"""The address of one object on S3."""
 
 
 class QuestionSection(pydantic.BaseModel):
     """A question in SQL or to a document, and the one answer that it is compared with."""
 
-    model_config = pydantic.ConfigDict(
-        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, str_max_length=4096
-    )
+    model_config = STRICT
 
     sql: str | None = None
     document: str | None = None

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from burst.domain.basics import instants, windows
 from burst.domain.documents import task_results
+from burst.domain.observations import samples
 from burst.domain.receipts import driver_figures, early_stops, receipts
 from burst.domain.tasks import drills, one_shots, services, tasks
 
@@ -156,6 +157,8 @@ class Run:
     outages: tuple[task_results.Outage, ...] = ()
     load: LoadView | None = None
     """What the load accounts said, when they were last read."""
+    observed: Mapping[str, tuple[samples.Sample, ...]] = field(default_factory=dict, hash=False)
+    """Every sample of each observed series, in the order in which they were journalled."""
     measured: bool = False
     settled_counts: receipts.Counts | None = None
     """Receipts of the whole attempt window; None before they are counted, and where they could not be."""

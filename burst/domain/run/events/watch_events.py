@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from burst.domain.basics import windows
 from burst.domain.documents import models, task_results
+from burst.domain.observations import samples
 from burst.domain.receipts import driver_figures, early_stops, receipts
 from burst.domain.run import runs
 from burst.domain.run.events import base
@@ -136,6 +137,35 @@ class LoadCounted(base.Event):
         """The last look counts: accounts only grow."""
         load = runs.LoadView(at=at, tasks=self.tasks, due=self.due, in_time=self.in_time, sent=self.sent)
         return replace(run, load=load)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleTaken(base.Event):
+    """An observed series was asked once, and answered or not."""
+
+    wire_name: ClassVar[str] = "sample-taken"
+
+    series: str
+    asked_at: models.Instant
+    answered_at: models.Instant
+    of: models.Instant | None
+    value: models.Value
+    scope: str | None
+    detail: str
+
+    def apply(self, run: runs.Run, at: datetime) -> runs.Run:
+        """One more sample of its series, with the next number."""
+        earlier = run.observed.get(self.series, ())
+        sample = samples.Sample(
+            number=len(earlier) + 1,
+            asked_at=self.asked_at,
+            answered_at=self.answered_at,
+            of=self.of,
+            value=self.value,
+            scope=self.scope,
+            detail=self.detail,
+        )
+        return replace(run, observed={**run.observed, self.series: (*earlier, sample)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

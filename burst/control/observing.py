@@ -1,0 +1,202 @@
+"""Observing: the samples of a run's series, from before GO until after its last task has stopped.
+
+Each series is asked on a thread of its own, so that no slow answer holds up a beat or the stop. Only the loop
+journals: a sample stands in the journal as soon as the loop takes it, so that a controller that continues the run has
+every earlier one and goes on. What is not answered is journalled as a sample without a value.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from burst import ports
+from burst.control import pausing, probes, questions_aside, recorder
+from burst.domain.basics import errors, instants
+from burst.domain.observations import answers, samples
+from burst.domain.plan import observe_sections, plans
+from burst.domain.run.events import watch_events
+
+FIRST_SECONDS = 60.0
+"""How long GO waits for the first sample of each series; without one the series proves nothing of the whole burst."""
+RETRY_PARTS = 4
+"""A question without an answer is asked again after this part of its period, so that no sample need be missing."""
+SHORTEST_RETRY_SECONDS = 0.5
+PATIENCE_SECONDS = 0.25
+"""How long a look waits for the answers that it has just asked for."""
+TERMINAL_SECONDS = 60.0
+"""How long terminal samples are asked for, once they are due."""
+MUST_NOT_BE_SHOWN = "the series answered text that must not be shown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """One asking of a series, from its thread."""
+
+    asked_at: datetime
+    answered_at: datetime
+    answer: answers.Answer | None
+    problem: str = ""
+
+
+def ask_once(probe: ports.Probe, clock: ports.Clock, seconds: float) -> _Taken:
+    """Asks a series once, for so many seconds at most; an error becomes its problem."""
+    asked_at = clock.now()
+    answer, problem = None, ""
+    try:
+        answer = probe.ask(give_up_at=instants.later(asked_at, seconds))
+    except errors.BurstError as exc:
+        problem = str(exc)
+    return _Taken(asked_at=asked_at, answered_at=clock.now(), answer=answer, problem=problem)
+
+
+class _Sampler:
+    """The asking of one series."""
+
+    def __init__(
+        self,
+        series: observe_sections.SeriesSection,
+        observe: observe_sections.ObserveSection,
+        probe: ports.Probe,
+        clock: ports.Clock,
+    ) -> None:
+        self.name = series.name
+        self._every_seconds = observe.every
+        self._clock = clock
+        self._question = questions_aside.Question(lambda: ask_once(probe, clock, observe.answer_seconds), 0.0)
+        self._begun_at: datetime | None = None
+
+    def begin(self, due_at: datetime | None, now: datetime) -> bool:
+        """Asks where it is time to, and nobody is asking; whether it did."""
+        if self._begun_at is not None or (due_at is not None and now < due_at) or not self._question.begin(now):
+            return False
+        self._begun_at = now
+        return True
+
+    def find_due(self, earlier: Sequence[samples.Sample]) -> datetime | None:
+        """When the next sample is due: a period after the last one, or sooner where that had no value; None: now."""
+        if not earlier:
+            return None
+        last, pause = earlier[-1], self._every_seconds
+        if last.value is None:
+            pause = min(pause, max(SHORTEST_RETRY_SECONDS, pause / RETRY_PARTS))
+        return instants.later(last.asked_at, pause)
+
+    def take(self, seconds: float) -> _Taken | None:
+        """The answer that has come, waited for so long; None while there is none."""
+        begun_at = self._begun_at
+        if begun_at is None:
+            return None
+        outcome = self._question.take(seconds)
+        if outcome is None:
+            return None
+        self._begun_at = None
+        if outcome.answer is not None:
+            return outcome.answer
+        return _Taken(
+            asked_at=begun_at, answered_at=self._clock.now(), answer=None, problem=str(outcome.failure or "no answer")
+        )
+
+
+class Observing:
+    """The samples of one run. Without probes it takes none."""
+
+    def __init__(
+        self, *, plan: plans.Plan, record: recorder.Recorder, series_probes: probes.Probes, clock: ports.Clock
+    ) -> None:
+        self._record = record
+        self._clock = clock
+        self._settle_seconds = plan.observe.settle if plan.observe else 0.0
+        self._samplers = [
+            _Sampler(series, plan.observe, series_probes[series.name], clock)
+            for series in plan.observed_series
+            if plan.observe is not None and series.name in series_probes
+        ]
+        self._first_due_at: datetime | None = None
+
+    def look(self) -> None:
+        """Journals the samples that have come, and asks every series that is due; nothing once the run is measured."""
+        run, now = self._record.run, self._clock.now()
+        if not (run.measured or run.published):
+            self._ask_due(lambda sampler: sampler.find_due(self._find_samples(sampler.name)), now)
+
+    def _ask_due(self, find_due: Callable[[_Sampler], datetime | None], now: datetime) -> None:
+        """Journals what has come and begins what is due. Most answers come at once, and are then journalled at once."""
+        for sampler in self._samplers:
+            self._note_taken(sampler, 0.0)
+        begun = [sampler for sampler in self._samplers if sampler.begin(find_due(sampler), now)]
+        patient_until = time.monotonic() + PATIENCE_SECONDS
+        for sampler in begun:
+            self._note_taken(sampler, max(0.0, patient_until - time.monotonic()))
+
+    def _find_samples(self, name: str) -> Sequence[samples.Sample]:
+        return self._record.run.observed.get(name, ())
+
+    def awaits_first(self) -> bool:
+        """Whether GO has to wait for the first sample of a series, which is on its way."""
+        now = self._clock.now()
+        self._first_due_at = self._first_due_at or instants.later(now, FIRST_SECONDS)
+        lacking = [
+            sampler
+            for sampler in self._samplers
+            if all(sample.value is None for sample in self._find_samples(sampler.name))
+        ]
+        return bool(lacking) and now < self._first_due_at
+
+    def finish(self, ended_at: datetime, attend: Callable[[], bool]) -> None:
+        """Takes the terminal sample of each series: one that speaks of an instant at or after `ended_at`, asked once
+        the system had its time to settle.
+
+        `attend` keeps the run alive meanwhile, and says whether to go on. Returns after `TERMINAL_SECONDS` without one.
+        """
+        due_at = instants.later(ended_at, self._settle_seconds)
+        give_up_at = instants.later(max(due_at, self._clock.now()), TERMINAL_SECONDS)
+
+        def find_due(sampler: _Sampler) -> datetime | None:
+            taken = self._find_samples(sampler.name)
+            if self._clock.now() < due_at:
+                return sampler.find_due(taken)
+            if self._has_terminal(sampler.name, due_at, ended_at):
+                return instants.later(give_up_at, TERMINAL_SECONDS)
+            again = [instants.later(sample.answered_at, SHORTEST_RETRY_SECONDS) for sample in taken[-1:]]
+            return max([due_at, *again]) if taken and taken[-1].asked_at >= due_at else due_at
+
+        while not self._is_finished(due_at, ended_at) and self._clock.now() < give_up_at and attend():
+            self._ask_due(find_due, self._clock.now())
+            if not self._is_finished(due_at, ended_at):
+                pausing.until_next_look(self._clock, None)
+
+    def _is_finished(self, due_at: datetime, ended_at: datetime) -> bool:
+        return all(self._has_terminal(sampler.name, due_at, ended_at) for sampler in self._samplers)
+
+    def _has_terminal(self, name: str, due_at: datetime, ended_at: datetime) -> bool:
+        return any(
+            sample.value is not None and sample.asked_at >= due_at and sample.instant >= ended_at
+            for sample in self._find_samples(name)
+        )
+
+    def _note_taken(self, sampler: _Sampler, seconds: float) -> None:
+        taken = sampler.take(seconds)
+        if taken is None:
+            return
+        answer = self._show(taken.answer)
+        problem = taken.problem if taken.answer is None else MUST_NOT_BE_SHOWN
+        self._record.note(
+            watch_events.SampleTaken(
+                series=sampler.name,
+                asked_at=taken.asked_at,
+                answered_at=taken.answered_at,
+                of=answer.of if answer else None,
+                value=answer.value if answer else None,
+                scope=answer.scope if answer else None,
+                detail=answer.detail if answer else problem,
+            )
+        )
+
+    def _show(self, answer: answers.Answer | None) -> answers.Answer | None:
+        """The answer; None where its text must not be shown as it is, because no other was given."""
+        redactor = self._record.redactor
+        texts = [text for text in (answer.value, answer.scope) if isinstance(text, str)] if answer else []
+        if any(redactor.text(text, statement=True) != text for text in texts):
+            return None
+        return answer

@@ -1,0 +1,30 @@
+"""The observations of a run, built from its own events, so that verification builds them again from the journal."""
+
+from burst.domain.documents import observation_series
+from burst.domain.plan import plans
+from burst.domain.run import runs
+
+
+def build_observations(plan: plans.Plan, run: runs.Run) -> observation_series.Observations | None:
+    """Every sample of every series of the plan; None where the plan observes nothing."""
+    if plan.observe is None:
+        return None
+    entries = []
+    for series in plan.observe.series:
+        taken = run.observed.get(series.name, ())
+        entries.append(
+            observation_series.SeriesEntry(
+                name=series.name,
+                source=series.source_words(plan.scope),
+                question_sha256=series.question_sha256,
+                every_seconds=plan.observe.every,
+                taken=len(taken),
+                samples=[observation_series.SampleEntry.from_sample(sample) for sample in taken],
+            )
+        )
+    return observation_series.Observations(
+        execution_id=run.execution_id,
+        platform_run_id=plan.scope,
+        settle_seconds=plan.observe.settle,
+        series=entries,
+    )
