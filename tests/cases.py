@@ -319,6 +319,41 @@ def facts(entries: Sequence[Value] | None = None, **changes: Any) -> Value:
     }
 
 
+def observe(*rules: Value, **changes: Any) -> Value:
+    """The section of a plan that observes one series, `lag`, with a rule behind B7 unless others are given."""
+    usual = {"blocker": "M10F-B7", "aggregate": "max", "over": "last 10m", "at_most": 10}
+    lag = {"name": "lag", "sql": "select 3", "rules": list(rules) or [usual], **changes}
+    return {"every": "60s", "settle": "2s", "series": [lag]}
+
+
+def observations(observing: plans.Plan, values: Sequence[Any] = (3,) * 18, **changes: Any) -> Value:
+    """The samples of the plan's series: one a second before the first task started, one a minute from then on, and the
+    last one 2 s after the last task stopped."""
+    seconds = [-1.0, *(60.0 * index for index in range(1, len(values) - 1)), 992.0]
+    taken = [
+        {"number": number, "asked_utc": at(second), "answered_utc": at(second + 0.1), "value": value}
+        for number, (second, value) in enumerate(zip(seconds, values, strict=True), start=1)
+    ]
+    return {
+        "schema": "burst.observations/v1",
+        "execution_id": EXECUTION_ID,
+        "platform_run_id": SCOPE,
+        "settle_seconds": 2.0,
+        "series": [
+            {
+                "name": series.name,
+                "source": series.source_words(SCOPE),
+                "question_sha256": series.question_sha256,
+                "every_seconds": 60.0,
+                "taken": len(taken),
+                "samples": taken,
+            }
+            for series in observing.observed_series
+        ],
+        **changes,
+    }
+
+
 def preflight(**changes: Any) -> Value:
     """What preflight found: one check that passed, and what tasks of 1 vCPU and 2 GB cost."""
     return {
@@ -456,6 +491,7 @@ _NAMES = {
     "metrics": METRICS,
     "load": document_names.load_name("m10_f"),
     "facts": FACTS,
+    "observations": document_names.observations_name("m10_f"),
     "baseline": document_names.BASELINE,
     "prior": document_names.PRIOR,
     "prior_plan": document_names.PRIOR_PLAN,
@@ -556,10 +592,12 @@ _FULLEST_PLAN = plan(
         "contiguity": {},
         "decision_shares": {"ADMIT": {"at_least": 0.5}},
     },
+    observe=observe(),
     requires=ENTRY_REQUIREMENTS,
 )
 FULLEST = Case(plan=_FULLEST_PLAN, contents=passing().contents).having(
     load=load(),
+    observations=observations(plan(observe=observe())),
     task_result=task_result(deadline_utc=at(1200)),
     metrics=metrics(
         counts=counts(other=1),

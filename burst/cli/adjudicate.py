@@ -26,6 +26,7 @@ def _file_option(*names: str, help: str, path: click.Path = _FILE, required: boo
         _file_option("--metrics", help="The counts of the attempt window."),
         _file_option("--load", help="What the tasks' programs counted of their load."),
         _file_option("--facts", help="What the fact queries answered."),
+        _file_option("--observations", help="The samples of the series that the plan observes."),
         _file_option("--baseline", help="The baseline document, where the plan does not give it inline."),
         _file_option("--prior", help="The prior snapshot of a bounded rerun."),
         _file_option("--prior-plan", help="The plan of the run that the prior is of, as that names it by digest."),

@@ -13,6 +13,7 @@ KINDS = (
         "task-records",
         "load",
         "facts",
+        "observations",
         "preflight",
         "baseline",
         "journal",

@@ -70,6 +70,17 @@ def _tasks(**changes: Any) -> list[cases.Value]:
     return [cases.task(0), cases.task(1, **changes)]
 
 
+OBSERVE = cases.observe(path="/lag", scope="/scope", sql="select to_json(3)::text")
+
+
+def _observations(index: int = 0, **changes: Any) -> cases.Value:
+    """Samples of the run's scope, one of them changed."""
+    document = cases.observations(cases.plan(observe=OBSERVE))
+    taken = [{**sample, "scope": cases.SCOPE} for sample in document["series"][0]["samples"]]
+    taken[index] = {**taken[index], **changes}
+    return {**document, "series": [{**document["series"][0], "samples": taken}]}
+
+
 ONE_SHOT: cases.Value = {"command": ["work"], "timeout": "10s", "task_definition": "reporter:1"}
 SOUND = cases.passing(
     target=cases.ECS,
@@ -78,8 +89,10 @@ SOUND = cases.passing(
     after=[{"name": "refresh", **ONE_SHOT}],
     execution_id=cases.EXECUTION_ID,
     load={"command": ["push-events"], "rate": 1200},
+    observe=OBSERVE,
 ).having(
     load=cases.load(),
+    observations=_observations(),
     task_result=_task_result(),
     metrics=_metrics(),
     preflight=cases.preflight(),
@@ -133,6 +146,12 @@ HOLDS: dict[str, tuple[str, cases.Value, set[Path]]] = {
     "duplicates": ("metrics", _metrics(counts=cases.counts(18905, 96)), set()),
     "drift": ("facts", cases.facts(cases.answers(publish_ambiguous=1)), set()),
     "a question without an answer": ("facts", cases.facts(cases.answers(max_lag=None)), set()),
+    "a lag above its bound": ("observations", _observations(13, value=11), set()),
+    "a sample without a value": ("observations", _observations(13, value=None, detail="no answer"), set()),
+    "a sample of another scope": ("observations", _observations(2, scope="other"), set()),
+    "a sampler that is too slow": ("observations", _observations(13, answered_utc=cases.at(841)), set()),
+    "no terminal sample": ("observations", _observations(17, asked_utc=cases.at(989)), set()),
+    "samples of another run": ("observations", {**_observations(), "execution_id": "other"}, set()),
     "facts of another run": ("facts", cases.facts(execution_id="other"), set()),
     "a baseline too old": ("baseline", cases.baseline_value(max_age_seconds=60), set()),
     "refused by preflight": (

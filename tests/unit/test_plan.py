@@ -129,6 +129,49 @@ facts:
     document: "s3://bucket/evidence/{scope}/caught_up.json"
     path: /share
     at_least: 0.5
+observe:
+  every: 5m
+  settle: 3s
+  series:
+    - name: observed_lag
+      sql: "select json_build_object('lag', 3)::text"
+      path: /lag/now
+      at: /lag/at_utc
+      scope: /lag/scope
+      rules:
+        - blocker: M10F-B7
+          aggregate: max
+          over: last 10m
+          at_most: 12
+        - blocker: M10F-B7
+          max_stall: 11m
+        - {blocker: M10F-B2, aggregate: last, within: 1% of rows_admitted}
+    - name: rows_admitted
+      document: "s3://bucket/evidence/{scope}/rows.json"
+      path: /rows
+      at: /written_utc
+      rules:
+        - {blocker: M10F-B2, aggregate: last, at_least: 40}
+    - name: rows_held
+      command: [count-rows, "{scope}"]
+      path: /held
+      rules:
+        - {blocker: M10F-B2, aggregate: delta, equals: 41}
+    - name: consumer_lag
+      cloudwatch:
+        namespace: AWS/Kafka
+        metric: MaxOffsetLag
+        dimensions: {Topic: orders}
+        statistic: p99
+        period: 5m
+      rules:
+        - {blocker: M10F-B7, monotonic: true}
+    - name: checkpoint_age
+      prometheus:
+        url: http://prometheus.internal:9090
+        query: max(checkpoint_age_seconds)
+      rules:
+        - {blocker: M10F-B7, aggregate: p95, at_most: 30}
 stop_when:
   - alarm: "arn:aws:cloudwatch:eu-west-2:123456789012:alarm:ingest 5xx"
   - name: open_orders_held
@@ -286,6 +329,16 @@ DRILL_STATE = "    recovered_when: {series: state, equals: ready, sustained: 10s
 def _drill_rule(series: str, limit: str) -> str:
     return f"    recovered_when: {{series: {series}, {limit}, sustained: 60s}}"
 
+OBSERVED_SQL_LINE = "      sql: \"select json_build_object('lag', 3)::text\""
+OBSERVED_DOCUMENT_LINE = '      document: "s3://bucket/evidence/{scope}/rows.json"'
+WITHIN_LINE = "        - {blocker: M10F-B2, aggregate: last, within: 1% of rows_admitted}"
+AT_LEAST_LINE = "        - {blocker: M10F-B2, aggregate: last, at_least: 40}"
+EQUALS_LINE = "        - {blocker: M10F-B2, aggregate: delta, equals: 41}"
+COMMAND_LINE = '      command: [count-rows, "{scope}"]'
+MONOTONIC_LINE = "        - {blocker: M10F-B7, monotonic: true}"
+URL_LINE = "        url: http://prometheus.internal:9090"
+QUERY_LINE = "        query: max(checkpoint_age_seconds)"
+DIMENSION_KEY = "observe.series[3].cloudwatch.dimensions.Topic"
 
 # One bad value for every key: the line that holds it, the key the message names, and a word of what is allowed.
 BAD = [
@@ -518,6 +571,40 @@ BAD = [
     ("kind: burst", "kind: storm", "kind", "'burst', 'window', 'soak'"),
     ("    name: publish_ambiguous", "    name: a b", "facts[0].name", "a name of letters"),
     (SQL_LINE, "    sql: 5", "facts[0].sql", "string"),
+    ("  every: 5m", "  every: 5", "observe.every", "a duration"),
+    ("  every: 5m", "  every: 500ms", "observe.every", "greater than or equal to 1"),
+    ("  settle: 3s", "  settle: 11m", "observe.settle", "less than or equal to 600"),
+    ("    - name: observed_lag", "    - name: a b", "observe.series[0].name", "a name of letters"),
+    (OBSERVED_SQL_LINE, "      sql: 5", "observe.series[0].sql", "string"),
+    ("      path: /lag/now", "      path: lag", "observe.series[0].path", "text like"),
+    ("      at: /lag/at_utc", "      at: at", "observe.series[0].at", "text like"),
+    ("      scope: /lag/scope", "      scope: scope", "observe.series[0].scope", "text like"),
+    ("        - blocker: M10F-B7", "        - blocker: M10G-B7", "observe.series[0].rules[0].blocker", "of M10.F"),
+    ("          aggregate: max", "          aggregate: mean", "observe.series[0].rules[0].aggregate", "'max', 'min'"),
+    ("          over: last 10m", "          over: last 10", "observe.series[0].rules[0].over", "is not a duration"),
+    ("          over: last 10m", "          over: last 20m", "observe.series[0].rules[0].over", "which is 900s"),
+    ("          at_most: 12", "          at_most: ten", "observe.series[0].rules[0].at_most", "number"),
+    ("          max_stall: 11m", "          max_stall: 11", "observe.series[0].rules[1].max_stall", "a duration"),
+    ("          max_stall: 11m", "          max_stall: 4m", "observe.series[0].rules[1].max_stall", "at least every"),
+    (WITHIN_LINE, WITHIN_LINE.replace("1% of rows_admitted", "near"), "observe.series[0].rules[2].within", "1% of"),
+    (
+        WITHIN_LINE,
+        WITHIN_LINE.replace("rows_admitted", "nothing"),
+        "observe.series[0].rules[2].within",
+        "another series",
+    ),
+    (OBSERVED_DOCUMENT_LINE, "      document: rows.json", "observe.series[1].document", "s3://BUCKET/KEY"),
+    (AT_LEAST_LINE, AT_LEAST_LINE.replace("40", "true"), "observe.series[1].rules[0].at_least", "number"),
+    (COMMAND_LINE, "      command: []", "observe.series[2].command", "at least 1 item"),
+    (EQUALS_LINE, EQUALS_LINE.replace("41", "[41]"), "observe.series[2].rules[0].equals", "boolean or a valid integer"),
+    ("        namespace: AWS/Kafka", "        namespace: 5", "observe.series[3].cloudwatch.namespace", "string"),
+    ("        metric: MaxOffsetLag", "        metric: 5", "observe.series[3].cloudwatch.metric", "string"),
+    ("        dimensions: {Topic: orders}", "        dimensions: {Topic: 5}", DIMENSION_KEY, "string"),
+    ("        statistic: p99", "        statistic: mean", "observe.series[3].cloudwatch.statistic", "text like"),
+    ("        period: 5m", "        period: 7s", "observe.series[3].cloudwatch.period", "whole minutes"),
+    (MONOTONIC_LINE, MONOTONIC_LINE.replace("true", "false"), "observe.series[3].rules[0].monotonic", "True"),
+    (URL_LINE, "        url: prometheus:9090", "observe.series[4].prometheus.url", "text like"),
+    (QUERY_LINE, "        query: 5", "observe.series[4].prometheus.query", "string"),
     ("    equals: 0", "    equals: [0]", "facts[0].equals", "boolean or a valid integer"),
     (DOCUMENT_LINE, "    document: 5", "facts[1].document", "string"),
     (DOCUMENT_LINE, "    document: caught_up.json", "facts[1].document", "s3://BUCKET/KEY"),
@@ -734,6 +821,41 @@ def test_a_run_has_a_folder_in_every_place_and_a_bounded_rerun_one_of_its_own() 
     assert plans.parse(json.dumps(first.document()), source="p").folders("m10_one") == first.folders("m10_one")
 
 
+UNFIT_OBSERVE = [
+    ("    - name: observed_lag", "    - name: rows_held", "observe.series[2].name", "distinct names"),
+    (OBSERVED_SQL_LINE, "", "observe.series[0].sql", "exactly one of sql, document, command, cloudwatch, prometheus"),
+    ("      path: /lag/now", "", "observe.series[0].path", "where the value stands in the answer of sql"),
+    ("          aggregate: max", "", "observe.series[0].rules[0].aggregate", "exactly one of aggregate, monotonic"),
+    ("          at_most: 12", "", "observe.series[0].rules[0].at_most", "exactly one of equals, at_most"),
+    (OBSERVED_DOCUMENT_LINE, OBSERVED_DOCUMENT_LINE.replace("{scope}", "x"), "observe.series[1].scope", "any scope"),
+    ("      at: /written_utc", "", "observe.series[1].at", "may be of any time"),
+]
+
+
+@pytest.mark.parametrize(
+    ("line", "by", "key", "allowed"), UNFIT_OBSERVE, ids=[f"{bad[2]}: {bad[3]}" for bad in UNFIT_OBSERVE]
+)
+def test_parts_of_a_series_that_do_not_fit_are_refused(line: str, by: str, key: str, allowed: str) -> None:
+    text, _ = _replaced(line, by)
+
+    (problem,) = [problem for problem in _problems(text) if problem.key == key]
+
+    assert allowed in problem.allowed
+
+
+def test_a_series_is_asked_at_least_once_in_the_window_and_not_without_end() -> None:
+    for every, cap, allowed in (("16m", "20m", "budget.min_window, which is 900s"), ("1s", "90h", "20000 samples")):
+        budget = {"max": "100h", "operator_cap": cap, "min_window": "15m"}
+        observe = {**cases.observe(), "every": every}
+        receipts = {"dsn": "env:BURST_TEST_DSN", "bucket": "1h"}
+        value = cases.plan_value(observe=observe, budget=budget, receipts=receipts)
+
+        (problem,) = _problems(json.dumps(value))
+
+        assert problem.key == "observe.every"
+        assert allowed in problem.allowed
+
+
 def test_every_key_of_the_plan_has_its_bad_value() -> None:
     tried = {re.sub(r"\[\d+\]", "", key) for *_, key, _ in (*BAD, *BAD_ENTRIES)}
     chosen_by_operators = re.compile(r"\.(STREAM_SPEEDUP|PLATFORM_RUN_ID)$")
@@ -773,8 +895,10 @@ def test_the_whole_plan_names_every_key_a_plan_can_have() -> None:
     known = _leaf_keys(plans.parse(TEXT, source="p").model_dump(by_alias=True))
 
     said = _leaf_keys(yaml.safe_load(TEXT))
-    other_forms = {"load.command", "baseline.admits", "baseline.seconds", "baseline.source", "during.restart"}
-    assert known - said == other_forms
+    assert known - said == {
+        *("load.command", "baseline.admits", "baseline.seconds", "baseline.source", "during.restart"),
+        *("observe.series.cloudwatch", "observe.series.prometheus"),  # None in the other series
+    }
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests import cases
 
 GOLDEN_SECONDS = 1366.095
 SINCE_0_2_0 = {
+    "observations",
     "kind",
     *("rules", "contract", "attempt", "command_line", "hold"),
     *("deliveries", "duplicates", "driver", "dependency_refs"),

@@ -196,6 +196,11 @@ class SeriesSection(pydantic.BaseModel):
         return words if self.path is None else f"{words}#{self.path}"
 
     @property
+    def tells_instant(self) -> bool:
+        """Whether each answer says the instant that it speaks of."""
+        return self.at is not None or self.cloudwatch is not None or self.prometheus is not None
+
+    @property
     def question_sha256(self) -> str:
         """The digest of the question, by which an answer shows that it is to this one."""
         question = self.model_dump(mode="json", exclude={"rules"}, exclude_none=True)

@@ -945,6 +945,11 @@ class Plan(Section):
         return tuple(self.observe.series) if self.observe else ()
 
     @property
+    def observed_blockers(self) -> frozenset[str]:
+        """The blockers that the rules of observed series open."""
+        return frozenset(rule.blocker for series in self.observed_series for rule in series.rules)
+
+    @property
     def slug(self) -> str:
         """Prefix of document names: `m10_f`."""
         return self.phase.lower().replace(".", "_")
@@ -983,8 +988,9 @@ class Plan(Section):
 
     @property
     def fact_shorts(self) -> tuple[str, ...]:
-        """The short ids of the blockers that take facts: those that rest on them, and those that a fact names."""
-        named = {fact.blocker for fact in self.facts}
+        """The short ids of the blockers that take facts: those that rest on them, and those that a fact, or a rule of
+        an observed series, names."""
+        named = {fact.blocker for fact in self.facts} | self.observed_blockers
         shorts = self.catalogue.shorts
         return tuple(short for short in shorts if short in self.catalogue.asked or self.blocker(short) in named)
 

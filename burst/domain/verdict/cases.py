@@ -16,6 +16,7 @@ from burst.domain.documents import (
     fact_answers,
     load_documents,
     models,
+    observation_series,
     preflight_results,
     task_records_document,
     task_results,
@@ -64,6 +65,8 @@ class Case:
     task_result: CaseDocument[task_results.TaskResult]
     metrics: CaseDocument[window_metrics.Metrics]
     facts: CaseDocument[fact_answers.Facts]
+    observations: CaseDocument[observation_series.Observations]
+    """The samples of the series that the plan observes."""
     baseline: CaseDocument[baselines.Document]
     prior: CaseDocument[dict[str, Any]]
     prior_plan: CaseDocument[dict[str, Any]]
@@ -80,7 +83,7 @@ class Case:
     @property
     def all_documents(self) -> tuple[CaseDocument[Any], ...]:
         """Every document but the plan, which is always there."""
-        own = self.task_result, self.task_records, self.metrics, self.load, self.facts
+        own = self.task_result, self.task_records, self.metrics, self.load, self.facts, self.observations
         return (*own, self.baseline, self.prior, self.prior_plan, self.preflight, self.attempt)
 
     @property
@@ -140,6 +143,7 @@ def from_documents(
         metrics=read(document_names.metrics_name(slug), window_metrics.Metrics),
         load=read(document_names.load_name(slug), load_documents.Load),
         facts=read(document_names.facts_name(slug), fact_answers.Facts),
+        observations=read(document_names.observations_name(slug), observation_series.Observations),
         baseline=read_document(document_names.BASELINE, contents.get(document_names.BASELINE), baselines.read),
         prior=read_document(document_names.PRIOR, contents.get(document_names.PRIOR), _read_object),
         prior_plan=read_document(document_names.PRIOR_PLAN, contents.get(document_names.PRIOR_PLAN), _read_object),

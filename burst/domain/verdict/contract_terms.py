@@ -16,7 +16,7 @@ import pydantic
 
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names
-from burst.domain.plan import drill_sections, plans
+from burst.domain.plan import drill_sections, observe_sections, plans
 from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines, load_gates
 
@@ -30,18 +30,19 @@ CONTIGUITY, MAX_GAP, SHARES = "gates.contiguity", "gates.contiguity.max_gap", "g
 STOP_WHEN, SERVICES, DURING, REQUIRES = "stop_when", "services", "during", "requires"
 _RECOVER_WITHIN, _SUSTAINED = ".recover_within", ".sustained"
 """How the keys of a drill's durations end."""
+OBSERVE, EVERY, OBSERVED_SETTLE = "observe", "observe.every", "observe.settle"
 _WHOLE = {LEAST_TASKS: "all", SOURCE: "unlimited"}
 """The value of a term where the plan sets no number; every number is less."""
 _DURATIONS = frozenset(
     {
         *("budget.max", "budget.min_window", "budget.window", "budget.operator_cap", GRACE),
-        *("receipts.settle", "receipts.max_skew", BUCKET, MAX_AGE, MAX_GAP),
+        *("receipts.settle", "receipts.max_skew", BUCKET, MAX_AGE, MAX_GAP, EVERY, OBSERVED_SETTLE),
     }
 )
 """The terms in seconds."""
 _FROM_PLAN = (
     *(KIND, "gates", "budget", "target", "layers", "load", "receipts"),
-    *("facts", STOP_WHEN, SERVICES, DURING, REQUIRES, "before", "after", "evidence"),
+    *("facts", STOP_WHEN, OBSERVE, SERVICES, DURING, REQUIRES, "before", "after", "evidence"),
 )
 """The first words of every term that a plan states."""
 
@@ -135,6 +136,13 @@ def _state_questions(plan: plans.Plan) -> Iterator[tuple[str, Any]]:
     for gate, question in plan.entry_questions.items():
         asked = True if question is None else question.model_dump(exclude={"name", "until"}, exclude_none=True)
         yield f"{REQUIRES}.{gate}", asked
+    if plan.observe is not None:
+        yield EVERY, plan.observe.every
+        yield OBSERVED_SETTLE, plan.observe.settle
+    for series in plan.observed_series:
+        yield f"{OBSERVE}.series.{series.name}", series.model_dump(exclude={"name", "rules"}, exclude_none=True)
+        for section in series.rules:
+            yield f"{OBSERVE}.series.{series.name}.{section.name}", _state_rule(section)
     for sign in plan.stop_signs:
         yield f"{STOP_WHEN}.{sign.sign}", sign.model_dump(exclude={"name"}, exclude_none=True)
     for service in plan.services:
@@ -158,6 +166,15 @@ def _state_drill(drill: drill_sections.DrillSection) -> Iterator[tuple[str, Any]
     yield f"{key}{_RECOVER_WITHIN}", drill.recover_within
     yield f"{key}{_SUSTAINED}", drill.recovered_when.sustained
     yield f"{key}.recovered_when", drill.recovered_when.model_dump(exclude={"sustained"}, exclude_none=True)
+
+
+def _state_rule(section: observe_sections.ObservedRuleSection) -> dict[str, Any]:
+    """A rule of a series: its blocker, aggregate and period, and its one bound."""
+    rule = section.rule
+    bound: dict[str, Any] = {"within": rule.near.text} if rule.near else {}
+    if rule.limit is not None:
+        bound = {rule.limit.comparison.value: rule.limit.required}
+    return {"blocker": section.blocker, "aggregate": rule.aggregate.value, "over": rule.period.text, **bound}
 
 
 def _state_baseline(admits: int, seconds: float, checksum: str | None) -> dict[str, Any]:
@@ -320,6 +337,7 @@ _AT_LEAST = frozenset(
 _AT_MOST = frozenset(
     {
         *("budget.max", "budget.operator_cap", GRACE, "receipts.max_skew", BUCKET, MAX_AGE, MAX_GAP),
+        *(EVERY, OBSERVED_SETTLE),
         *(f"gates.{name}" for name in load_gates.ANSWER_GATES),
     }
 )

@@ -15,8 +15,11 @@ from burst.domain.verdict import gates, load_gates, volume_gates
 
 TASK_RESULT, METRICS, FACTS, PREFLIGHT = "task-result", "metrics", "facts", "preflight"
 BASELINE, PRIOR, PRIOR_PLAN, TASK_RECORDS = "baseline", "prior", "prior-plan", "task-records"
-ATTEMPT, LOAD = "attempt", "load"
-KINDS = (TASK_RESULT, TASK_RECORDS, METRICS, LOAD, FACTS, BASELINE, PRIOR, PRIOR_PLAN, PREFLIGHT, ATTEMPT)
+ATTEMPT, LOAD, OBSERVATIONS = "attempt", "load", "observations"
+KINDS = (
+    *(TASK_RESULT, TASK_RECORDS, METRICS, LOAD, FACTS, OBSERVATIONS),
+    *(BASELINE, PRIOR, PRIOR_PLAN, PREFLIGHT, ATTEMPT),
+)
 """The kinds of documents beside the plan, each as `burst adjudicate` names its option."""
 
 
@@ -106,6 +109,10 @@ GATES = (
         *(FACTS, TASK_RESULT, METRICS, PREFLIGHT),
     ),
     _line(None, "*", "a fact of the plan is as expected", FACTS, TASK_RESULT),
+    _line(
+        *(None, f"{gates.OBSERVED}*", "an observed series of the plan keeps its rule over its period"),
+        *(OBSERVATIONS, TASK_RESULT),
+    ),
     _line(Role.BUDGET, gates.RUNTIME_BUDGET, "first start to last stop is within the budget", TASK_RESULT),
     _line(Role.BUDGET, gates.STOP_PROVEN, "every task was seen to stop", TASK_RESULT),
     _line(Role.BUDGET, gates.SERVICES_BACK, "no service is still scaled for the burst", TASK_RESULT),
@@ -157,6 +164,7 @@ def find_name(kind: str, slug: str) -> str:
         TASK_RECORDS: document_names.task_records_name(slug),
         METRICS: document_names.metrics_name(slug),
         FACTS: document_names.facts_name(slug),
+        OBSERVATIONS: document_names.observations_name(slug),
         PREFLIGHT: document_names.preflight_name(slug),
         BASELINE: document_names.BASELINE,
         PRIOR: document_names.PRIOR,

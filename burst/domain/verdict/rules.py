@@ -17,6 +17,7 @@ from burst.domain.verdict import (
     gate_table,
     gates,
     load_gates,
+    observation_gates,
     volume_gates,
 )
 
@@ -103,6 +104,7 @@ RULES_0_2_0 = Rules(
         _question(Role.RTO, f"{gates.RTO}*", drill_gates.ask_rto),
         _question(Role.EVIDENCE, f"{gates.DRILL_WINDOWS}*", drill_gates.ask_windows),
         _question(Role.BUDGET, f"{gates.DRILL_UNDONE}*", drill_gates.ask_undone),
+        case_gates.CaseQuestion(role=None, name=f"{gates.OBSERVED}*", ask=observation_gates.ask_observations),
         *(_question(Role.PROFILE, name, case_gates.ask_answers(name)) for name in load_gates.ANSWER_GATES),
         _question(Role.DEPENDENCY, gates.SAME_CONTRACT, case_gates.ask_contract(_VERSION_0_2_0)),
         _question(Role.PROFILE, volume_gates.MIN_ADMITS, case_gates.ask_volume(volume_gates.min_admits_gate)),

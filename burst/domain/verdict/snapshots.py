@@ -23,6 +23,7 @@ from burst.domain.verdict import (
     contracts,
     entry_verdicts,
     gates,
+    observed_sections,
     phase_sections,
     rules,
     snapshot_sections,
@@ -30,7 +31,7 @@ from burst.domain.verdict import (
 
 _SINCE_0_2_0 = (
     *("kind", "rules", "contract", "attempt", "command_line", "hold", "deliveries", "duplicates", "driver"),
-    "dependency_refs",
+    *("dependency_refs", "observations"),
 )
 """The fields of a snapshot that one judged by the rules of 0.1.0 does not have."""
 
@@ -82,6 +83,8 @@ class Snapshot(phase_sections.PhaseSections):
     """What the driver of the database did for the run; None where the counts do not say."""
     dependency_refs: list[entry_answers.DependencyRef] = pydantic.Field(default_factory=list)
     """The phases and documents that the run rested on before it began, each by its digest."""
+    observations: list[observed_sections.ObservedSeries] | None = None
+    """The observed series in short; None where the plan observes nothing."""
     verifier: snapshot_sections.Verifier
 
     @property
@@ -206,6 +209,7 @@ def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
         duplicates=metrics.duplicates if metrics else None,
         driver=metrics.driver if metrics else None,
         dependency_refs=entry_verdicts.list_dependencies(case),
+        observations=observed_sections.ObservedSeries.list_case(case),
         verifier=dict(case.verifier),
         **phase_sections.fill_sections(case, answers),
     )
