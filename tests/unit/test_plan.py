@@ -329,6 +329,7 @@ DRILL_STATE = "    recovered_when: {series: state, equals: ready, sustained: 10s
 def _drill_rule(series: str, limit: str) -> str:
     return f"    recovered_when: {{series: {series}, {limit}, sustained: 60s}}"
 
+
 OBSERVED_SQL_LINE = "      sql: \"select json_build_object('lag', 3)::text\""
 OBSERVED_DOCUMENT_LINE = '      document: "s3://bucket/evidence/{scope}/rows.json"'
 WITHIN_LINE = "        - {blocker: M10F-B2, aggregate: last, within: 1% of rows_admitted}"
