@@ -204,7 +204,7 @@ def _fill_soak_window(case: cases.Case, _: Answers) -> SoakWindow:
 
 
 def _fill_series_ref(case: cases.Case, _: Answers) -> DocumentRef | None:
-    return DocumentRef.from_case(case, f"{case.plan.slug}_observations.json")
+    return DocumentRef.from_case(case, document_names.observations_name(case.plan.slug))
 
 
 def _fill_restart_seconds(case: cases.Case, answers: Answers) -> float | None:
@@ -247,12 +247,12 @@ def _fill_figure(*names: str) -> Fill:
 def _find_figure(answers: Answers, *names: str) -> models.Value:
     for name in names:
         for gate in answers:
-            if gate.name == name or gate.name.startswith(f"{_OBSERVED}{name}:"):
+            if gate.name == name or gate.name.startswith(f"{_OBSERVED}{name}."):
                 return gate.measured
     return None
 
 
-_OBSERVED = "observed:"
+_OBSERVED = gates.OBSERVED
 
 
 def _fill_monotonic(case: cases.Case, answers: Answers) -> bool | None:
