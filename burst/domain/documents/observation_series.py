@@ -61,14 +61,12 @@ class SeriesEntry(models.Model):
 
 
 class Observations(models.Model):
-    """`{slug}_observations.json`. `faulted_utc` and `recovered_utc` are those of a drill, where there was one."""
+    """`{slug}_observations.json`."""
 
     schema_: Annotated[Literal["burst.observations/v1"], pydantic.Field(alias="schema")] = "burst.observations/v1"
     execution_id: str
     platform_run_id: str
     settle_seconds: Annotated[float, pydantic.Field(ge=0)] | None = None
-    faulted_utc: models.Instant | None = None
-    recovered_utc: models.Instant | None = None
     series: list[SeriesEntry]
 
     @pydantic.field_validator("series")

@@ -981,7 +981,7 @@ class Plan(Section):
     @property
     def silent_blockers(self) -> tuple[str, ...]:
         """The blockers that stay open because the plan asks nothing about them, by the phase's ids."""
-        named = {fact.blocker for fact in self.facts}
+        named = {fact.blocker for fact in self.facts} | self.observed_blockers
         answered = self.catalogue.list_shorts(*self.asked_roles)
         silent = (self.blocker(short) for short in self.catalogue.asked if short not in answered)
         return tuple(blocker for blocker in silent if blocker not in named)
