@@ -497,6 +497,7 @@ _NAMES = {
     "prior_plan": document_names.PRIOR_PLAN,
     "attempt": document_names.attempt_name("m10_f"),
     "preflight": document_names.preflight_name("m10_f"),
+    "gate_records": document_names.GATE_RECORDS,
 }
 
 
@@ -591,6 +592,8 @@ _FULLEST_PLAN = plan(
         "expect_duplicates": 1,
         "contiguity": {},
         "decision_shares": {"ADMIT": {"at_least": 0.5}},
+        "multiplier_lower": 2.5,
+        "modes": {"latency_p99_ms": {"mode": "informational"}},
     },
     observe=observe(),
     requires=ENTRY_REQUIREMENTS,

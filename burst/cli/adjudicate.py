@@ -32,6 +32,7 @@ def _file_option(*names: str, help: str, path: click.Path = _FILE, required: boo
         _file_option("--prior-plan", help="The plan of the run that the prior is of, as that names it by digest."),
         _file_option("--preflight", help="What preflight found before the launch."),
         _file_option("--attempt", help="The number of the run among the attempts of its phase."),
+        _file_option("--gate-records", help="The promotions and demotions of gates that the plan names by digest."),
     ],
     epilog="""\b
 Examples:

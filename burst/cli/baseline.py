@@ -29,23 +29,28 @@ baseline.add_command(promotion.demote)
 
 
 @baseline.command(
-    short_help="Make a baseline from a passed run.",
+    short_help="Make a baseline from a passed run, or from several.",
     epilog="""\b
-Example:
+Examples:
   burst baseline make runs/m10_20260220T120000Z -o baselines/m10_e.json --max-age 720h
+  burst baseline make RUN RUN RUN -o baselines/m10_e.json
 """,
 )
-@click.argument("run")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file for it.")
 @click.option(
     "--max-age", "max_age_seconds", type=common.DURATION, default="720h", show_default=True, help="When it goes stale."
 )
 @common.runs_dir_option
 @common.options
-def make(output: common.Output, run: str, file: Path, max_age_seconds: float, runs_dir: Path) -> None:
-    """Make a baseline from RUN (a folder, or an execution id), which must be a PASS whose evidence is sound.
+def make(output: common.Output, runs: tuple[str, ...], file: Path, max_age_seconds: float, runs_dir: Path) -> None:
+    """Make a baseline from each RUN (a folder, or an execution id), which must be a PASS whose evidence is sound.
 
-    Exits 0, 2 where FILE exists, 4 where RUN is no PASS, or 7, 8 or 9 where its evidence is not sound.
+    Of several runs it keeps each one's rate and buckets, so that an interval of the multiplier sees how they vary. They
+    have to be of one phase and setting, and not to overlap.
+
+    Exits 0, 2 where FILE exists or a RUN stands twice, 4 where a RUN is no PASS or unlike the others, or 7, 8 or 9
+    where its evidence is not sound.
     """
     from burst import evidence
     from burst.adapters.local import folder_store
@@ -53,10 +58,11 @@ def make(output: common.Output, run: str, file: Path, max_age_seconds: float, ru
     from burst.evidence import reference_runs
     from burst.wiring.targets import local_target
 
-    folder = common.run_folder(run, runs_dir)
-    evidence.verify(folder).finding.require()
+    folders = [common.run_folder(run, runs_dir) for run in runs]
+    for folder in folders:
+        evidence.verify(folder).finding.require()
     content = reference_runs.make(
-        folder_store.FolderStore(folder),
+        *map(folder_store.FolderStore, folders),
         created_at=datetime.now(UTC),
         max_age_seconds=max_age_seconds,
         environment=local_target.fingerprint(),
@@ -89,6 +95,7 @@ def verify(output: common.Output, file: Path) -> None:
 
 def _show(output: common.Output, file: Path, document: "baselines.Document") -> None:
     from burst.domain.basics import instants
+    from burst.domain.verdict import baselines
 
     value = {
         "baseline": str(file),
@@ -99,10 +106,14 @@ def _show(output: common.Output, file: Path, document: "baselines.Document") -> 
         "created_utc": instants.text(document.created_utc),
         "max_age_seconds": document.max_age_seconds,
         "execution_id": document.provenance.execution_id,
+        "runs": [
+            {"execution_id": run.provenance.execution_id, "admits_per_minute": run.admits_per_minute}
+            for run in document.runs or ()
+        ],
         "checksum": document.checksum,
     }
     text = (
         f"{file}: {value['admits']} admits in {value['seconds']} s, {value['admits_per_minute']} a minute, "
-        f"from run {value['execution_id']}, made {value['created_utc']}"
+        f"from {baselines.describe_source(document)}, made {value['created_utc']}"
     )
     output.result(value, text)

@@ -135,14 +135,14 @@ def _sign(file: Path, promotion: "promotions.Promotion", content: bytes, key: st
     """The signature beside the document; one that is there already has to speak of exactly this document."""
     from burst.adapters import signing
     from burst.adapters.local import system_clock
-    from burst.domain.verdict import attestations, promotions
+    from burst.domain.verdict import attestations, promotion_statements
     from burst.kit import files
 
-    beside = file.with_name(file.name + promotions.SUFFIX)
-    statement = promotions.make_statement(promotion, content)
+    beside = file.with_name(file.name + promotion_statements.SUFFIX)
+    statement = promotion_statements.make_statement(promotion, content)
     if beside.is_file():
         envelope = attestations.read(files.read_named(beside, "the signature"))
-        promotions.check_statement(envelope.statement, statement)
+        promotion_statements.check_statement(envelope.statement, statement)
         return beside
     common.write_new(beside, signing.open_signer(key, system_clock.SystemClock()).sign(statement))
     return beside

@@ -47,6 +47,7 @@ def claim(plan: plans.Plan, contract: str, now: datetime, places: AttemptPlaces)
             contract=contract,
             claimed_utc=now,
             earlier=earlier,
+            promoted=plan.gates.promoted,
         )
         with contextlib.suppress(errors.Conflict):
             places.claims.put_once(attempts.make_name(attempt.number), attempt.content())

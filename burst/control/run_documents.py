@@ -324,9 +324,14 @@ def redact_document(document: models.Model, redactor: redaction.Redactor) -> byt
 
 
 def input_documents(
-    plan: plans.Plan, baseline: bytes | None, prior: bytes | None, prior_plan: bytes | None = None
+    plan: plans.Plan,
+    baseline: bytes | None,
+    prior: bytes | None,
+    prior_plan: bytes | None = None,
+    gate_records: bytes | None = None,
 ) -> tuple[tuple[str, bytes], ...]:
-    """The documents a run starts from: the plan as executed, its baseline, and prior snapshot and plan of a rerun."""
+    """The documents a run starts from: the plan as executed, its baseline, prior snapshot and plan of a rerun, and the
+    promotions and demotions that the plan names."""
     documents = [(document_names.PLAN, canonical.encode(plan.document()))]
     if baseline is not None:
         documents.append((document_names.BASELINE, baseline))
@@ -334,4 +339,6 @@ def input_documents(
         documents.append((document_names.PRIOR, prior))
     if prior_plan is not None:
         documents.append((document_names.PRIOR_PLAN, prior_plan))
+    if gate_records is not None:
+        documents.append((document_names.GATE_RECORDS, gate_records))
     return tuple(documents)

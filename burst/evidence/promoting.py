@@ -14,7 +14,7 @@ from burst.adapters import signing
 from burst.domain.basics import errors
 from burst.domain.documents import document_names, models, preflight_results, task_results
 from burst.domain.plan import plans
-from burst.domain.verdict import attestations, blocks, measures, promotions, snapshots, stability
+from burst.domain.verdict import attestations, blocks, measures, promotion_statements, promotions, snapshots, stability
 from burst.evidence import full_verification, newest, places, signatures, verification
 from burst.kit import files
 
@@ -82,13 +82,14 @@ def check_signature(file: Path, content: bytes, trust: signatures.Trust) -> None
 
     Raises `errors.EvidenceCorrupt` where it is not, or where one was required and is not there.
     """
-    beside = file.with_name(file.name + promotions.SUFFIX)
+    beside = file.with_name(file.name + promotion_statements.SUFFIX)
     if not beside.is_file():
         if trust.required:
             raise errors.EvidenceCorrupt(f"bad-signature: {beside} is not there, and a signature was required")
         return
     envelope = attestations.read(files.read_named(beside, "the signature"))
-    promotions.check_statement(envelope.statement, promotions.make_statement(promotions.read(content), content))
+    expected = promotion_statements.make_statement(promotions.read(content), content)
+    promotion_statements.check_statement(envelope.statement, expected)
     if trust.key is not None:
         signing.read_public_key(trust.key).check(envelope)
 
@@ -97,13 +98,15 @@ def _judge(
     held_runs: Sequence[HeldRun], opener: places.Opener, measure: str, gate: str, now: datetime
 ) -> promotions.Promotion:
     read = [_read_run(run, measure) for run in held_runs]
-    phase = held_runs[0].held.plan.phase
+    plan = max(held_runs, key=lambda run: str(run.held.snapshot.execution_id)).held.plan
+    phase, declared = plan.phase, plan.gates.find_block(gate)
     terms = blocks.BlockTerms(
         phase=phase,
         gate=gate,
         measure=measure,
         unit=measures.find_unit(measure),
-        runs=stability.BLOCK,
+        runs=declared or stability.BLOCK,
+        declared=declared is not None,
         samples_at_least=measures.LEAST_ANSWERS.get(measure),
     )
     return blocks.judge(read, terms, _show_place(held_runs, opener, phase, now))

@@ -25,6 +25,7 @@ def announce(plan: plans.Plan, store: ports.EvidenceStore, announcement: run_rec
         document_names.BASELINE,
         document_names.PRIOR,
         document_names.PRIOR_PLAN,
+        document_names.GATE_RECORDS,
         document_names.preflight_name(plan.slug),
         document_names.attempt_name(plan.slug),
     ):

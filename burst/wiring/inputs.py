@@ -16,8 +16,9 @@ from burst.adapters import signing
 from burst.adapters.local import folder_store
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
+from burst.domain.documents import gate_records as records_document
 from burst.domain.plan import catalogues, plans
-from burst.domain.verdict import baselines, cases
+from burst.domain.verdict import baselines, cases, gate_modes
 from burst.evidence import full_verification, places, verification
 from burst.kit import files
 
@@ -82,6 +83,30 @@ def prior(plan: plans.Plan) -> PriorInput | None:
             f"{plan.blocker(catalogues.Role.DEPENDENCY)}: rerun.prior {reference}: {exc}; nothing was launched"
         ) from exc
     return found
+
+
+def gate_records(plan: plans.Plan) -> bytes | None:
+    """The promotions and demotions that the plan names by digest, as one document; None where it names none.
+
+    Raises `errors.Refused` where one cannot be read, is none, or is not named, and where one that is named is missing.
+    """
+    if plan.gates.records is None:
+        return None
+    contents = []
+    for reference in plan.gates.records:
+        try:
+            content = _read_content(reference, "gates.records")
+            gate_modes.read_record(content)
+        except errors.BurstError as exc:
+            dependencies = plan.blocker(catalogues.Role.DEPENDENCY)
+            raise errors.Refused(f"{dependencies}: gates.records {reference}: {exc}; nothing was launched") from exc
+        contents.append(content)
+    document = records_document.GateRecords.from_contents(contents)
+    problem = gate_modes.find_mode_problems(plan, document)
+    if problem:
+        dependencies = plan.blocker(catalogues.Role.DEPENDENCY)
+        raise errors.Refused(f"{dependencies}: gates.modes: {problem}; nothing was launched")
+    return document.content()
 
 
 def run_behind(plan: plans.Plan) -> str | None:

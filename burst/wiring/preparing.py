@@ -45,6 +45,8 @@ class Prepared:
     baseline_content: bytes | None
     prior: inputs.PriorInput | None
     baseline: baselines.Baseline | None
+    gate_records: bytes | None = None
+    """The promotions and demotions that the plan names by digest."""
     command: tuple[str, ...] = ()
     """The words of the command line."""
     problems: Mapping[str, errors.BurstError] = dataclasses.field(default_factory=dict)
@@ -130,6 +132,9 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
         baseline_content, baseline = inputs.baseline(plan, now)
     with _keep_problem(problems, "prior"):
         prior = inputs.prior(plan)
+    gate_records: bytes | None = None
+    with _keep_problem(problems, "gate-modes"):
+        gate_records = inputs.gate_records(plan)
     resolved = _resolve(plan, now, randomness.token_hex(3), baseline)
     if baseline_content is not None:
         resolved["baseline"]["sha256"] = canonical.digest(baseline_content)
@@ -140,6 +145,7 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
         baseline_content=baseline_content,
         prior=prior,
         baseline=baseline,
+        gate_records=gate_records,
         command=request.command,
         problems=problems,
     )

@@ -148,7 +148,9 @@ def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Findi
     lock = run_lock.RunLock(store.folder, owner)
     redactor = redaction.Redactor(secrets.RESOLVED)
     prior, prior_plan = (prepared.prior.snapshot, prepared.prior.plan) if prepared.prior else (None, None)
-    for name, content in run_documents.input_documents(plan, prepared.baseline_content, prior, prior_plan):
+    for name, content in run_documents.input_documents(
+        plan, prepared.baseline_content, prior, prior_plan, prepared.gate_records
+    ):
         store.put_once(name, content)
     preflight_document = preflight.build_document(plan, checked, clock.now(), prepared.machine)
     store.put_once(

@@ -114,6 +114,12 @@ gates:
   client_error_ratio: 0.005
   server_error_ratio: 0.005
   warn_at: {latency_p95_ms: 300}
+  multiplier_lower: 2.9
+  modes:
+    latency_p95_ms: {mode: informational, block: 10}
+    latency_p99_ms: {mode: required, promoted_by: cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc}
+    error_ratio: {mode: informational, demoted_by: cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc}
+  records: [promotions/p99.json, promotions/error_demotion.json]
 facts:
   - blocker: M10F-B2
     name: publish_ambiguous
@@ -340,6 +346,10 @@ MONOTONIC_LINE = "        - {blocker: M10F-B7, monotonic: true}"
 URL_LINE = "        url: http://prometheus.internal:9090"
 QUERY_LINE = "        query: max(checkpoint_age_seconds)"
 DIMENSION_KEY = "observe.series[3].cloudwatch.dimensions.Topic"
+P95_MODE = "    latency_p95_ms: {mode: informational, block: 10}"
+P99_MODE = f"    latency_p99_ms: {{mode: required, promoted_by: {'c' * 64}}}"
+ERROR_MODE = f"    error_ratio: {{mode: informational, demoted_by: {'c' * 64}}}"
+RECORDS = "  records: [promotions/p99.json, promotions/error_demotion.json]"
 
 # One bad value for every key: the line that holds it, the key the message names, and a word of what is allowed.
 BAD = [
@@ -460,6 +470,20 @@ BAD = [
         "gates.warn_at.latency_p95_ms",
         "less than",
     ),
+    ("  multiplier_lower: 2.9", "  multiplier_lower: 0", "gates.multiplier_lower", "greater than 0"),
+    (P95_MODE, "    latency_p95_ms: {mode: shown, block: 10}", "gates.modes.latency_p95_ms.mode", "'informational'"),
+    (P95_MODE, "    latency_p95_ms: {mode: informational, block: 4}", "gates.modes.latency_p95_ms.block", "equal to 5"),
+    (P95_MODE, "    latency_p95_ms: {mode: required}", "gates.modes.latency_p95_ms.promoted_by", "a gate is required"),
+    (P99_MODE, "    latency_p99_ms: {mode: shown}", "gates.modes.latency_p99_ms.mode", "'informational'"),
+    (
+        P99_MODE,
+        "    latency_p99_ms: {mode: required, promoted_by: c}",
+        "gates.modes.latency_p99_ms.promoted_by",
+        "like",
+    ),
+    (ERROR_MODE, "    error_ratio: {mode: shown}", "gates.modes.error_ratio.mode", "'informational'"),
+    (ERROR_MODE, "    error_ratio: {mode: informational, demoted_by: c}", "gates.modes.error_ratio.demoted_by", "like"),
+    (RECORDS, "  records: []", "gates.records", "at least 1 item"),
     ("    event: event_id", "    event: 7", "receipts.columns.event", "string"),
     ("  dsn: env:IG_ADMISSION_DSN", f"  dsn: host=db password={SECRET}", "receipts.dsn", "a reference"),
     ("  dsn: env:IG_ADMISSION_DSN", f"  dsn: postgresql://u:{SECRET}@db/x", "receipts.dsn", "references"),
@@ -896,10 +920,20 @@ def test_the_whole_plan_names_every_key_a_plan_can_have() -> None:
     known = _leaf_keys(plans.parse(TEXT, source="p").model_dump(by_alias=True))
 
     said = _leaf_keys(yaml.safe_load(TEXT))
-    assert known - said == {
+    other_forms = {
         *("load.command", "baseline.admits", "baseline.seconds", "baseline.source", "during.restart"),
         *("observe.series.cloudwatch", "observe.series.prometheus"),  # None in the other series
     }
+    other_modes = {
+        f"gates.modes.{gate}.{key}"
+        for gate, keys in (
+            ("latency_p95_ms", ("promoted_by", "demoted_by")),
+            ("latency_p99_ms", ("block", "demoted_by")),
+            ("error_ratio", ("block", "promoted_by")),
+        )
+        for key in keys
+    }
+    assert known - said == other_forms | other_modes
 
 
 @pytest.mark.parametrize(

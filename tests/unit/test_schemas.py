@@ -15,6 +15,7 @@ from burst.cli import schema as command
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.closure import active_baselines, closure_statements
 from burst.domain.documents import (
+    attempts,
     campaign_records,
     database_stages,
     document_names,
@@ -33,7 +34,7 @@ from burst.domain.plan import plans
 from burst.domain.run.events import codec
 from burst.domain.staging import change_grammar
 from burst.domain.tasks import leases
-from burst.domain.verdict import attestations, promotions, snapshots, unpublished
+from burst.domain.verdict import attestations, baselines, promotions, snapshots, unpublished
 from burst.report import schemas
 from tests import cases, closing, fakes_database, fakes_staging, json_schemas, promoting
 
@@ -161,7 +162,7 @@ EXAMPLES: dict[str, Any] = {
     "demotion": promotions.make_demotion(PROMOTION.content(), "the gateway was replaced", cases.STARTED).document(),
     "observations": _written(observation_series.Observations, cases.observations(cases.plan(observe=cases.observe()))),
     "preflight": _written(preflight_results.Preflight, cases.preflight()),
-    "baseline": json.loads(cases.baseline()),
+    "baseline": _written(baselines.Document, json.loads(cases.baseline())),
     "journal": json.loads(cases.journal_line(1, cases.run_created())),
     "publication": json.loads(PUBLICATION.content()),
     "publication-failure": json.loads(FAILURE.content()),
@@ -201,7 +202,10 @@ EXAMPLES: dict[str, Any] = {
             session=SESSION, number=1, question_sha256="0" * 64, told=questions.ProblemsAnswer(problems=[])
         ).content()
     ),
-    "attempt": cases.attempt([{"execution_id": "m10_1", "verdict": "HOLD", "sha256": "0" * 64, "contract": "0" * 64}]),
+    "attempt": _written(
+        attempts.AttemptClaim,
+        cases.attempt([{"execution_id": "m10_1", "verdict": "HOLD", "sha256": "0" * 64, "contract": "0" * 64}]),
+    ),
     "database": json.loads(fakes_database.check().content()),
     "stages": {"schema": "burst.stages/v1", "environment": "dev", "stages": {"A": {"apply": ["ANALYZE receipts"]}}},
     "database-snapshot": json.loads(DATABASE_SNAPSHOT.content()),

@@ -25,6 +25,8 @@ class EarlierAttempt(models.Model):
     sha256: models.Digest | None
     contract: models.Digest
     """The digest of the terms it was begun with."""
+    promoted: dict[str, models.Digest] = pydantic.Field(default_factory=dict)
+    """The gates that were required by a promotion, each with its digest."""
 
 
 class AttemptClaim(models.Model):
@@ -38,6 +40,8 @@ class AttemptClaim(models.Model):
     contract: models.Digest
     claimed_utc: models.Instant
     earlier: list[EarlierAttempt]
+    promoted: dict[str, models.Digest] = pydantic.Field(default_factory=dict)
+    """The gates that are required by a promotion, each with its digest."""
 
     @pydantic.model_validator(mode="after")
     def _whole(self) -> Self:
@@ -48,7 +52,9 @@ class AttemptClaim(models.Model):
     @property
     def entry(self) -> EarlierAttempt:
         """This attempt among those before the next one."""
-        return EarlierAttempt(execution_id=self.execution_id, verdict=None, sha256=None, contract=self.contract)
+        return EarlierAttempt(
+            execution_id=self.execution_id, verdict=None, sha256=None, contract=self.contract, promoted=self.promoted
+        )
 
 
 def make_name(number: int) -> str:

@@ -16,6 +16,8 @@ BASELINE = "baseline.json"
 PRIOR = "prior_snapshot.json"
 PRIOR_PLAN = "prior_plan.json"
 """The plan of the run that the prior snapshot is of."""
+GATE_RECORDS = "gate_records.json"
+"""The promotions and demotions of gates that the plan names by digest."""
 REPORT = "report.html"
 RUN = "run.json"
 """Lets another machine take a run over; no evidence, and no part of a snapshot."""
@@ -79,7 +81,7 @@ def adjudicated_names(slug: str) -> tuple[str, ...]:
     """The documents a verdict is made from, beside the plan."""
     measured = task_result_name, task_records_name, metrics_name, load_name, facts_name, observations_name
     own = *measured, preflight_name, attempt_name
-    return *(name(slug) for name in own), BASELINE, PRIOR, PRIOR_PLAN
+    return *(name(slug) for name in own), BASELINE, PRIOR, PRIOR_PLAN, GATE_RECORDS
 
 
 def snapshot_name(slug: str, kind: catalogues.Kind) -> str:

@@ -2,10 +2,11 @@
 
 GATE_NAMES = frozenset(
     {
-        *("achieved_multiplier", "duration_seconds", "admit_ratio"),
+        *("achieved_multiplier", "multiplier_lower", "duration_seconds", "admit_ratio"),
         *("min_admits", "contiguity", "expect_duplicates"),
         *("latency_p95_ms", "latency_p99_ms", "error_ratio", "client_error_ratio", "server_error_ratio"),
         *("evidence_readable", "published", "dependencies", "same_contract", "baseline", "window_metrics"),
+        "gate_modes",
         *("attempt_scoped", "bound_as_said", "settled", "none_vanished", "known_decisions", "buckets_add_up"),
         *("clock_skew_seconds", "run_scope", "facts_scope", "runtime_budget", "stop_proven", "services_back"),
         *("deadline_kept", "load_delivered", "tasks_held", "offered_load", "not_halted", "store_policy"),

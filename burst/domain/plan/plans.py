@@ -500,6 +500,49 @@ class ShareSection(Section):
         return self
 
 
+ModalGate = Literal[
+    "latency_p95_ms",
+    "latency_p99_ms",
+    "error_ratio",
+    "client_error_ratio",
+    "server_error_ratio",
+    "multiplier_lower",
+]
+"""The gates that may be informational: what a burst has to do at least is never one of them."""
+INFORMATIONAL: Literal["informational"] = "informational"
+
+
+class ModeSection(Section):
+    """Whether a gate opens its blocker (required) or is answered and shown alone (informational).
+
+    It is informational until a promotion says that its figure is stable, and informational again by a demotion alone.
+    """
+
+    mode: Literal["informational", "required"]
+    block: Annotated[
+        int | None,
+        pydantic.Field(ge=5, le=20, description="How many runs a promotion has, said before the first of them; 5."),
+    ] = None
+    promoted_by: Annotated[
+        str | None,
+        pydantic.Field(pattern=r"^[0-9a-f]{64}$", description="The digest of the promotion that made it required."),
+    ] = None
+    demoted_by: Annotated[
+        str | None,
+        pydantic.Field(pattern=r"^[0-9a-f]{64}$", description="The digest of the demotion, where it was promoted."),
+    ] = None
+
+    @pydantic.model_validator(mode="after")
+    def _fitting(self) -> Self:
+        informational = self.mode == INFORMATIONAL
+        for name, fits in (("block", informational), ("demoted_by", informational), ("promoted_by", not informational)):
+            if getattr(self, name) is not None and not fits:
+                raise field_types.Misfit((name,), f"nothing with mode: {self.mode}")
+        if not informational and self.promoted_by is None:
+            raise field_types.Misfit(("promoted_by",), "a digest; without one leave the mode out: a gate is required")
+        return self
+
+
 class GatesSection(Section):
     """The figures that a burst must reach. A reference run, whose rate becomes a baseline, has no multiplier."""
 
@@ -528,6 +571,47 @@ class GatesSection(Section):
         pydantic.Field(description="DUPLICATE receipts that the window has to hold, where a drill injects them."),
     ] = None
     warn_at: dict[AnswerLimit, Annotated[float, pydantic.Field(ge=0)]] | None = None
+    multiplier_lower: Annotated[
+        float | None,
+        pydantic.Field(gt=0, description="The least lower bound of the multiplier's 95 % interval; asked where set."),
+    ] = None
+    modes: Annotated[
+        dict[ModalGate, ModeSection] | None,
+        pydantic.Field(min_length=1, description="Gates that are informational, or promoted; others are required."),
+    ] = None
+    records: Annotated[
+        list[Annotated[str, pydantic.Field(min_length=1)]] | None,
+        pydantic.Field(min_length=1, description="The files, or s3:// objects, of the promotions and demotions named."),
+    ] = None
+
+    @pydantic.model_validator(mode="after")
+    def _modes_of_limits(self) -> Self:
+        digests = [mode.promoted_by or mode.demoted_by for mode in (self.modes or {}).values()]
+        for name in self.modes or {}:
+            if getattr(self, name) is None:
+                raise field_types.Misfit(("modes", name), "nothing: the plan sets no such limit")
+        if any(digests) and self.records is None:
+            raise field_types.Misfit(
+                ("records",), "the files of the promotions and demotions that modes names by digest"
+            )
+        if self.records is not None and not any(digests):
+            raise field_types.Misfit(("records",), "nothing: modes names no promotion and no demotion by digest")
+        if self.multiplier_lower is not None and self.multiplier is None:
+            raise field_types.Misfit(("multiplier_lower",), "nothing without multiplier")
+        return self
+
+    def find_block(self, gate: str) -> int | None:
+        """How many runs a promotion of a gate has, where the plan says so before the first of them."""
+        return next((mode.block for name, mode in (self.modes or {}).items() if name == gate), None)
+
+    @property
+    def promoted(self) -> dict[str, str]:
+        """The gates that a promotion made required, each with its digest."""
+        return {name: mode.promoted_by for name, mode in (self.modes or {}).items() if mode.promoted_by is not None}
+
+    def is_informational(self, gate: str) -> bool:
+        """Whether a gate, by its name, opens nothing."""
+        return any(name == gate and mode.mode == INFORMATIONAL for name, mode in (self.modes or {}).items())
 
     @pydantic.model_validator(mode="after")
     def _warn_below_limits(self) -> Self:

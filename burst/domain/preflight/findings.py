@@ -73,6 +73,11 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         why="evidence of staging, pilot and prod has to outlive the machine, and nobody may be able to change it",
         mend="name S3 places in evidence.run_control and run_scoped, set evidence.object_lock and evidence.sign",
     ),
+    "gate-modes": FindingKind(
+        title="each gate may have its mode",
+        why="a gate that a promotion made required, and that opens nothing now, would let a figure pass unseen",
+        mend="name the promotion or the demotion in gates.records, by the digest that gates.modes states",
+    ),
     "rate": FindingKind(
         title="the rate can reach the multiplier",
         why="a burst that sends less than the multiplier asks for cannot pass, however long it runs",

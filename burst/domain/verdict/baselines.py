@@ -4,8 +4,9 @@ A baseline document carries a checksum over its own canonical bytes, so that an 
 divided by. A baseline given inline in a plan is covered by the plan's digest instead.
 """
 
+import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -29,6 +30,26 @@ class Provenance(models.Model):
     window: window_metrics.WindowEntry
 
 
+class RunShare(models.Model):
+    """One of several runs that a baseline was made from, with its own rate and buckets."""
+
+    provenance: Provenance
+    admits: Annotated[int, pydantic.Field(gt=0)]
+    seconds: Annotated[float, pydantic.Field(ge=1e-6)]
+    admits_per_minute: float
+    bucket_seconds: Annotated[float, pydantic.Field(gt=0)]
+    buckets: list[window_metrics.BucketEntry]
+
+    @property
+    def cells(self) -> tuple[tuple[float, int], ...]:
+        """(seconds, admits) of each bucket."""
+        return _list_cells(self.buckets)
+
+
+def _list_cells(buckets: Iterable[window_metrics.BucketEntry]) -> tuple[tuple[float, int], ...]:
+    return tuple((bucket.window.seconds, bucket.counts.admit) for bucket in buckets)
+
+
 class Document(models.Model):
     """`baseline.json`: admits and seconds of a passed reference run, per-bucket counts, and where they come from."""
 
@@ -44,6 +65,8 @@ class Document(models.Model):
     created_utc: models.Instant
     max_age_seconds: Annotated[float, pydantic.Field(gt=0)] | None
     provenance: Provenance
+    runs: Annotated[list[RunShare], pydantic.Field(min_length=2)] | None = None
+    """Where it was made of several runs, each of them, the earliest first; `provenance` is then that of the last."""
     checksum: models.Digest
 
 
@@ -59,6 +82,8 @@ class Baseline:
     snapshot_sha256: str | None = None
     buckets: tuple[tuple[float, int], ...] = ()
     """(seconds, admits) of each bucket."""
+    runs: tuple[tuple[tuple[float, int], ...], ...] = ()
+    """The buckets of each run it was made from; they tell how the rate varies from run to run."""
 
     @property
     def rate_per_second(self) -> float:
@@ -94,9 +119,27 @@ def read(content: bytes) -> Document:
         )
     if sum(bucket.counts.admit for bucket in document.buckets) != document.admits:
         raise errors.EvidenceCorrupt("the baseline's buckets do not add up to its admits")
-    if document.seconds != document.provenance.window.window.seconds:
-        raise errors.EvidenceCorrupt("the baseline's seconds are not those of the window it was counted in")
+    if document.runs is None:
+        if document.seconds != document.provenance.window.window.seconds:
+            raise errors.EvidenceCorrupt("the baseline's seconds are not those of the window it was counted in")
+        return document
+    _require_sums(document, document.runs)
     return document
+
+
+def _require_sums(document: Document, runs: Sequence[RunShare]) -> None:
+    """Raises `errors.EvidenceCorrupt` where a baseline of several runs is not the sum of them."""
+    for run in runs:
+        name = run.provenance.execution_id
+        if run.seconds != run.provenance.window.window.seconds:
+            raise errors.EvidenceCorrupt(f"the seconds of run {name} are not those of its window")
+        if sum(bucket.counts.admit for bucket in run.buckets) != run.admits:
+            raise errors.EvidenceCorrupt(f"the buckets of run {name} do not add up to its admits")
+    sums = sum(run.admits for run in runs), math.fsum(run.seconds for run in runs)
+    if (document.admits, document.seconds) != sums:
+        raise errors.EvidenceCorrupt("the baseline is not the sum of its runs")
+    if document.provenance != runs[-1].provenance:
+        raise errors.EvidenceCorrupt("the provenance of the baseline is not that of its last run")
 
 
 def from_document(document: Document) -> Baseline:
@@ -104,12 +147,19 @@ def from_document(document: Document) -> Baseline:
     return Baseline(
         admits=document.admits,
         seconds=document.seconds,
-        source=f"run {document.provenance.execution_id}",
+        source=describe_source(document),
         checksum=document.checksum,
         created_at=document.created_utc,
         snapshot_sha256=document.provenance.snapshot_sha256,
-        buckets=tuple((bucket.window.seconds, bucket.counts.admit) for bucket in document.buckets),
+        buckets=_list_cells(document.buckets),
+        runs=tuple(run.cells for run in document.runs or ()) or (_list_cells(document.buckets),),
     )
+
+
+def describe_source(document: Document) -> str:
+    """The run, or the runs, that a baseline was made from, in words."""
+    last = f"run {document.provenance.execution_id}"
+    return last if document.runs is None else f"{len(document.runs)} runs up to {last.removeprefix('run ')}"
 
 
 def describe_load(plan: plans.Plan) -> dict[str, str | int | float | None]:

@@ -22,9 +22,9 @@ _COHERENCE = (gates.RUN_SCOPE, gates.FACTS_SCOPE)
 """The gates that say of which run the documents are: they are asked of every plan, and clear nothing alone."""
 
 
-_NEVER_CARRIED = (gates.STOP_PROVEN, gates.SERVICES_BACK, gates.NOT_HALTED, gates.SAME_CONTRACT)
-"""A task or service may be running now, the burst was stopped for its harm, or the terms are others: whatever the prior
-says, these gates open their blocker outside a rerun too."""
+_NEVER_CARRIED = (gates.STOP_PROVEN, gates.SERVICES_BACK, gates.NOT_HALTED, gates.SAME_CONTRACT, gates.GATE_MODES)
+"""A task or service may be running now, the burst was stopped for its harm, or terms or modes of gates are others:
+whatever the prior says, these gates open their blocker outside a rerun too."""
 
 
 class BlockerState(StrEnum):
@@ -150,7 +150,7 @@ def _entry(
     own_answers = [gate for gate in answers if plan.catalogue.find_short(gate.blocker) == short]
     own_answers += _answers_outside(plan, short, answers)
     own_answers += _answers_of_contract(plan, short, answers, prior)
-    failing = [gate for gate in own_answers if not gate.passed]
+    failing = [gate for gate in own_answers if gate.opens]
     why = _tell(failing or own_answers)
     entry = functools.partial(
         BlockerEntry,

@@ -318,7 +318,7 @@ def ask_answers(name: str) -> Ask:
 
     def ask(case: cases.Case) -> Iterator[gates.Gate]:
         answers = load_gates.answer_gates(case.plan, case.task_result.value, case.load.value, case.load.problem)
-        return (gate for gate in answers if gate.name == name)
+        return (gates.apply_mode(case.plan, gate) for gate in answers if gate.name == name)
 
     return ask
 

@@ -14,6 +14,7 @@ from burst.domain.documents import (
     document_names,
     endings,
     fact_answers,
+    gate_records,
     load_documents,
     models,
     observation_series,
@@ -78,13 +79,15 @@ class Case:
     """What the generator sent, where its programs counted it."""
     attempt: CaseDocument[attempts.AttemptClaim]
     """The number of the run among the attempts of its phase, and those before it."""
+    gate_records: CaseDocument[gate_records.GateRecords]
+    """The promotions and demotions of gates that the plan names by digest."""
     verifier: Mapping[str, str] = field(default_factory=lambda: VERIFIER)
 
     @property
     def all_documents(self) -> tuple[CaseDocument[Any], ...]:
         """Every document but the plan, which is always there."""
         own = self.task_result, self.task_records, self.metrics, self.load, self.facts, self.observations
-        return (*own, self.baseline, self.prior, self.prior_plan, self.preflight, self.attempt)
+        return (*own, self.baseline, self.prior, self.prior_plan, self.preflight, self.attempt, self.gate_records)
 
     @property
     def contents(self) -> dict[str, bytes]:
@@ -150,6 +153,7 @@ def from_documents(
         preflight=read(document_names.preflight_name(slug), preflight_results.Preflight),
         task_records=read(document_names.task_records_name(slug), task_records_document.TaskRecords),
         attempt=read(document_names.attempt_name(slug), attempts.AttemptClaim),
+        gate_records=read(document_names.GATE_RECORDS, gate_records.GateRecords),
         verifier=verifier,
     )
 

@@ -31,6 +31,8 @@ STOP_WHEN, SERVICES, DURING, REQUIRES = "stop_when", "services", "during", "requ
 _RECOVER_WITHIN, _SUSTAINED = ".recover_within", ".sustained"
 """How the keys of a drill's durations end."""
 OBSERVE, EVERY, OBSERVED_SETTLE = "observe", "observe.every", "observe.settle"
+INFORMATIONAL, PROMOTED = "gates.informational.", "gates.promoted."
+"""How the terms begin of limits that require nothing, and of the promotions by which others do."""
 _WHOLE = {LEAST_TASKS: "all", SOURCE: "unlimited"}
 """The value of a term where the plan sets no number; every number is less."""
 _DURATIONS = frozenset(
@@ -97,9 +99,10 @@ def from_plan(plan: plans.Plan, rules: str, baseline: baselines.Baseline | None)
 def _state_plan(plan: plans.Plan) -> dict[str, Any]:
     budget, target, counted = plan.budget, plan.target, plan.receipts
     stated: dict[str, Any] = {"phase": plan.phase, KIND: plan.kind.value}
-    nested = {"warn_at", "contiguity", "decision_shares"}
+    nested = {"warn_at", "contiguity", "decision_shares", "modes", "records"}
     limits = plan.gates.model_dump(exclude_none=True, exclude=nested) | {"offered_load": plan.gates.least_offered}
-    stated |= {f"gates.{name}": value for name, value in limits.items()}
+    stated |= {f"gates.{name}": value for name, value in limits.items() if not plan.gates.is_informational(name)}
+    stated |= _state_modes(plan.gates, limits)
     stated |= {f"{SHARES}{decision}.{limit}": share for decision, limit, share in plan.gates.share_limits}
     if plan.gates.contiguity is not None:
         longest = plan.gates.contiguity.max_gap
@@ -127,6 +130,23 @@ def _state_plan(plan: plans.Plan) -> dict[str, Any]:
     if plan.evidence.sign is not None:
         stated["evidence.sign"] = True
     return stated | dict(_state_questions(plan))
+
+
+def _state_modes(stated: plans.GatesSection, limits: Mapping[str, Any]) -> dict[str, Any]:
+    """The limits that require nothing, and the promotions by which others do."""
+    modes = stated.modes or {}
+    informational = {name: limits[name] for name in modes if stated.is_informational(name)}
+    blocks = {name: modes[name].block for name in informational if modes[name].block is not None}
+    return {
+        **{f"{INFORMATIONAL}{name}": limit for name, limit in informational.items()},
+        **{f"{INFORMATIONAL}{name}.block": block for name, block in blocks.items()},
+        **{f"{PROMOTED}{name}": digest for name, digest in stated.promoted.items()},
+    }
+
+
+def find_promoted(terms: Terms) -> dict[str, str]:
+    """The gates that are required by a promotion, each with its digest."""
+    return {key.removeprefix(PROMOTED): str(value) for key, value in terms.values.items() if key.startswith(PROMOTED)}
 
 
 def _state_questions(plan: plans.Plan) -> Iterator[tuple[str, Any]]:
@@ -328,7 +348,7 @@ def _list_differing(keys: Sequence[str], terms: Terms, prior: Terms) -> Iterator
 
 _AT_LEAST = frozenset(
     {
-        *("gates.multiplier", "gates.admit_ratio", "gates.offered_load"),
+        *("gates.multiplier", "gates.multiplier_lower", "gates.admit_ratio", "gates.offered_load"),
         *("gates.min_admits", "gates.expect_duplicates"),
         *("budget.min_window", "budget.window", "receipts.settle"),
     }
@@ -344,7 +364,10 @@ _AT_MOST = frozenset(
 """The terms of which more, or no limit at all, is weaker."""
 _NO_STRENGTH = frozenset({RULES, "phase"})
 """The terms that are neither weaker nor stronger than others."""
-_TIGHTENED_FREELY = (GRACE, BUCKET, MAX_AGE, RATE, SOURCE, f"{STOP_WHEN}.", f"{SERVICES}.", f"{REQUIRES}.")
+_TIGHTENED_FREELY = (
+    *(GRACE, BUCKET, MAX_AGE, RATE, SOURCE, f"{STOP_WHEN}.", f"{SERVICES}.", f"{REQUIRES}."),
+    *(INFORMATIONAL, PROMOTED),
+)
 """The terms that are tuning too: a rerun that makes them stricter, or adds one, need not name it."""
 
 
@@ -362,6 +385,8 @@ def list_weaker(terms: Terms, before: Terms) -> tuple[TermChange, ...]:
 def _is_weaker(change: TermChange) -> bool:
     before, after = change.before, change.after
     numbers = _number(before), _number(after)
+    if change.key.startswith(INFORMATIONAL):
+        return False  # it requires nothing, and a limit that becomes one is a required limit no more
     if change.key in _NO_STRENGTH or before is None:
         return change.key in (BASELINE, TIME_UNIT)
     if after is None:

@@ -117,7 +117,7 @@ def _answer(gate: snapshot_sections.GateEntry) -> dict[str, models.Value]:
 
 def _passes(gate: snapshot_sections.GateEntry | None) -> bool:
     """Whether a gate passes; one that was not asked holds nothing up."""
-    return gate is None or gate.status == gates.GateStatus.PASS
+    return gate is None or gate.status == gates.GateStatus.PASS or gate.mode == "informational"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,10 @@ from burst.domain.verdict import gates, load_gates, volume_gates
 
 TASK_RESULT, METRICS, FACTS, PREFLIGHT = "task-result", "metrics", "facts", "preflight"
 BASELINE, PRIOR, PRIOR_PLAN, TASK_RECORDS = "baseline", "prior", "prior-plan", "task-records"
-ATTEMPT, LOAD, OBSERVATIONS = "attempt", "load", "observations"
+ATTEMPT, LOAD, OBSERVATIONS, GATE_RECORDS = "attempt", "load", "observations", "gate-records"
 KINDS = (
     *(TASK_RESULT, TASK_RECORDS, METRICS, LOAD, FACTS, OBSERVATIONS),
-    *(BASELINE, PRIOR, PRIOR_PLAN, PREFLIGHT, ATTEMPT),
+    *(BASELINE, PRIOR, PRIOR_PLAN, PREFLIGHT, ATTEMPT, GATE_RECORDS),
 )
 """The kinds of documents beside the plan, each as `burst adjudicate` names its option."""
 
@@ -60,6 +60,10 @@ GATES = (
     _line(
         Role.PROFILE, "duration_seconds", "the load lasted the shortest window that passes", METRICS, TASK_RESULT, LOAD
     ),
+    _line(
+        *(Role.PROFILE, "multiplier_lower", "the lower bound of the multiplier's interval keeps the limit of the plan"),
+        *(METRICS, BASELINE, TASK_RESULT),
+    ),
     _line(Role.PROFILE, "admit_ratio", "enough of the decided receipts are ADMIT", METRICS),
     *(_line(Role.PROFILE, name, "answers keep the limit that the plan sets", LOAD) for name in load_gates.ANSWER_GATES),
     _line(Role.PROFILE, volume_gates.MIN_ADMITS, "the window holds enough ADMIT", METRICS),
@@ -80,6 +84,14 @@ GATES = (
     ),
     _line(Role.DEPENDENCY, f"{gates.ENTRY}*", "an entry of requires is as the plan says", PREFLIGHT),
     _line(Role.DEPENDENCY, gates.STORE_POLICY, "the environment allows how the evidence is kept", PREFLIGHT),
+    _line(
+        *(
+            Role.DEPENDENCY,
+            gates.GATE_MODES,
+            "no gate is informational that a promotion made required",
+        ),
+        *(GATE_RECORDS, ATTEMPT, PRIOR),
+    ),
     _line(Role.DEPENDENCY, "before:*", "a command before the burst ended as it should", TASK_RESULT),
     _line(Role.BASELINE, "baseline", "the baseline is whole and not too old", BASELINE, TASK_RESULT),
     _line(Role.EVIDENCE, f"{gates.REQUIRED_DOCUMENT}*", "a required document was there, by its digest", PREFLIGHT),
@@ -170,6 +182,7 @@ def find_name(kind: str, slug: str) -> str:
         PRIOR: document_names.PRIOR,
         PRIOR_PLAN: document_names.PRIOR_PLAN,
         ATTEMPT: document_names.attempt_name(slug),
+        GATE_RECORDS: document_names.GATE_RECORDS,
         LOAD: document_names.load_name(slug),
     }
     return names[kind]

@@ -49,6 +49,8 @@ class Gate:
     comparison: Comparison | None = None
     unit: str | None = None
     why: str
+    informational: bool = False
+    """Whether it is answered and shown alone, and opens nothing."""
     at_fault: tuple[str, ...] = ()
     """The documents because of which it does not pass, by file name; none: whatever it is answered by. No snapshot
     holds them."""
@@ -65,6 +67,11 @@ class Gate:
     def passed(self) -> bool:
         """Whether the answer is PASS."""
         return self.status is GateStatus.PASS
+
+    @property
+    def opens(self) -> bool:
+        """Whether it opens its blocker."""
+        return not self.passed and not self.informational
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +109,8 @@ NOT_HALTED = "not_halted"
 SAME_CONTRACT = "same_contract"
 """The gate that says whether a rerun is judged by its prior's terms: it opens the blocker of dependencies, and the
 rerun's own."""
+GATE_MODES = "gate_modes"
+"""The gate that says whether a gate may be informational: opens the blocker of dependencies outside a rerun too."""
 AFTER = "after:"
 """How the names of the gates of one-shots after the burst begin: facts rest on the evidence these refresh."""
 RESTART, RTO, DRILL_WINDOWS, DRILL_UNDONE = "restart:", "rto:", "drill_windows:", "drill_undone:"
@@ -125,6 +134,13 @@ COUNTS_SOUND = frozenset(
     }
 )
 """The gates that say whether the counts are of this attempt and to be trusted."""
+
+
+def apply_mode(plan: plans.Plan, gate: Gate) -> Gate:
+    """A gate as the plan's mode has it; what is informational says so."""
+    if not plan.gates.is_informational(gate.name):
+        return gate
+    return dataclasses.replace(gate, informational=True, why=f"informational, opens nothing: {gate.why}")
 
 
 def at_least(value: float | None, required: float) -> bool:

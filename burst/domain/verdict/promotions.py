@@ -15,13 +15,11 @@ import pydantic
 
 from burst.domain.basics import canonical, errors, wording
 from burst.domain.documents import models, window_metrics
-from burst.domain.verdict import attestations, cases, snapshot_sections, stability
+from burst.domain.verdict import cases, snapshot_sections, stability
 
 SCHEMA = "burst.promotion/v1"
 PROMOTED: Final = "PROMOTED"
 REFUSED: Final = "REFUSED"
-SUFFIX = ".dsse.json"
-"""How the name of a signature ends, after that of the document beside it."""
 Decision = Literal["PROMOTED", "REFUSED"]
 HistorySource = Literal["attempts", "place", "nothing"]
 Rule = Literal[
@@ -295,12 +293,6 @@ def list_differing(again: Promotion, published: Promotion) -> tuple[str, ...]:
     return tuple(sorted(name for name in ours if name != "verifier" and ours[name] != theirs[name]))
 
 
-def list_subjects(promotion: Promotion, content: bytes) -> dict[str, str]:
-    """Everything a signature over a promotion speaks of, by name: the document and each snapshot it cites."""
-    cited = {f"{run.execution_id}/{run.snapshot}": run.sha256 for run in promotion.runs}
-    return {**cited, "promotion.json": canonical.digest(content)}
-
-
 def make_demotion(promotion_content: bytes, reason: str, demoted_at: datetime) -> Demotion:
     """The demotion of the gate that a promotion made required.
 
@@ -333,40 +325,3 @@ def is_demotion_of(content: bytes, demotion: Demotion) -> bool:
 def find_digest(content: bytes) -> str:
     """The digest by which plans and demotions name a promotion."""
     return canonical.digest(content)
-
-
-class SignedPromotion(models.Model):
-    """What a signed statement says of a promotion beside the digests."""
-
-    phase: str
-    gate: str
-    decision: Decision
-
-
-class Statement(models.Model):
-    """The payload of a promotion's signature, as an in-toto statement."""
-
-    type_: Annotated[Literal["https://in-toto.io/Statement/v1"], pydantic.Field(alias="_type")]
-    subject: list[attestations.Subject]
-    predicate_type: Annotated[Literal["urn:burst:predicate:promotion:v1"], pydantic.Field(alias="predicateType")]
-    predicate: SignedPromotion
-
-
-def make_statement(promotion: Promotion, content: bytes) -> bytes:
-    """The canonical bytes of the statement over a promotion and each snapshot that it cites."""
-    subjects = list_subjects(promotion, content)
-    return Statement(
-        type_="https://in-toto.io/Statement/v1",
-        predicate_type="urn:burst:predicate:promotion:v1",
-        subject=[
-            attestations.Subject(name=name, digest=attestations.Digests(sha256=subjects[name]))
-            for name in sorted(subjects)
-        ],
-        predicate=SignedPromotion(phase=promotion.phase, gate=promotion.gate, decision=promotion.decision),
-    ).content()
-
-
-def check_statement(signed: bytes, expected: bytes) -> None:
-    """Raises `errors.EvidenceCorrupt` unless a signed statement is the one over this promotion."""
-    if signed != expected:
-        raise errors.EvidenceCorrupt("the signature speaks of another promotion, or of other runs")

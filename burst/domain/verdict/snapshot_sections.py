@@ -16,7 +16,7 @@ from burst.domain.documents import attempts, document_names, endings, models, ta
 from burst.domain.plan import catalogues, plans
 from burst.domain.receipts import receipts
 from burst.domain.tasks import costs
-from burst.domain.verdict import baselines, blockers, cases, contract_terms, contracts, gates
+from burst.domain.verdict import baselines, blockers, cases, contract_terms, contracts, gates, interval_gates, intervals
 
 Pass = Annotated[bool, pydantic.Field(alias="pass")]
 """Whether a check was reached; `pass` in JSON."""
@@ -133,6 +133,63 @@ class LoadChecks(models.Model):
             counts=metrics.counts if metrics else None,
             admits_per_minute=rate * 60 if rate is not None else None,
             no_data=metrics is None or metrics.counts.counts.total == 0,
+        )
+
+
+class BoundsEntry(models.Model):
+    """One interval by one method; of the dispersion where that is what it rests on."""
+
+    low: float
+    high: float
+    parts: models.Count
+    """Batches of the burst, or its whole minutes."""
+    baseline_parts: models.Count
+    dispersion: float | None
+    baseline_dispersion: float | None
+
+    @classmethod
+    def find(cls, interval: intervals.Interval, method: intervals.Method) -> Self | None:
+        """The bounds by a method; None where the buckets do not allow it."""
+        for bounds in interval.methods:
+            if bounds.method == method:
+                return cls(
+                    low=bounds.low,
+                    high=bounds.high,
+                    parts=bounds.parts,
+                    baseline_parts=bounds.baseline_parts,
+                    dispersion=bounds.dispersion,
+                    baseline_dispersion=bounds.baseline_dispersion,
+                )
+        return None
+
+
+class MultiplierInterval(models.Model):
+    """`multiplier_interval`: where the multiplier would lie were burst and reference run repeated. It decides nothing,
+    unless the plan sets `gates.multiplier_lower`."""
+
+    level: float
+    multiplier: float
+    low: float
+    high: float
+    method: intervals.Method
+    """The method whose interval is the wider."""
+    batch_means: BoundsEntry | None
+    quasi_poisson: BoundsEntry | None
+
+    @classmethod
+    def from_case(cls, case: cases.Case, baseline: baselines.Baseline | None) -> Self | None:
+        """The section of a case; None where its buckets, or those of the baseline, do not tell how the rates vary."""
+        interval = interval_gates.find_interval(case, baseline)
+        if interval is None:
+            return None
+        return cls(
+            level=intervals.LEVEL,
+            multiplier=interval.multiplier,
+            low=interval.wider.low,
+            high=interval.wider.high,
+            method=interval.wider.method,
+            batch_means=BoundsEntry.find(interval, "batch-means"),
+            quasi_poisson=BoundsEntry.find(interval, "quasi-poisson"),
         )
 
 
@@ -325,6 +382,8 @@ class GateEntry(models.Model):
     comparison: Comparison = None
     unit: str | None = None
     """The unit of `measured` and `required`; None where they have none."""
+    mode: Literal["required", "informational"] = "required"
+    """What is informational opens nothing."""
     why: models.Words
 
     @classmethod
@@ -338,6 +397,7 @@ class GateEntry(models.Model):
             required=gate.required,
             comparison=_name_comparison(gate.comparison),
             unit=gate.unit,
+            mode="informational" if gate.informational else "required",
             why=gate.why,
         )
 

@@ -31,7 +31,7 @@ from burst.domain.verdict import (
 
 _SINCE_0_2_0 = (
     *("kind", "rules", "contract", "attempt", "command_line", "hold", "deliveries", "duplicates", "driver"),
-    *("dependency_refs", "observations"),
+    *("dependency_refs", "observations", "multiplier_interval"),
 )
 """The fields of a snapshot that one judged by the rules of 0.1.0 does not have."""
 
@@ -85,6 +85,8 @@ class Snapshot(phase_sections.PhaseSections):
     """The phases and documents that the run rested on before it began, each by its digest."""
     observations: list[observed_sections.ObservedSeries] | None = None
     """The observed series in short; None where the plan observes nothing."""
+    multiplier_interval: snapshot_sections.MultiplierInterval | None = None
+    """Where the multiplier would lie were burst and reference run repeated; None where the buckets do not tell."""
     verifier: snapshot_sections.Verifier
 
     @property
@@ -171,7 +173,7 @@ def _judge(case: cases.Case, judged_by: rules.Rules) -> _Judgement:
 def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
     plan, result, answers, contract = case.plan, case.task_result.value, judged.answers, judged.contract
     metrics, (baseline, _) = case.metrics.value, cases.usable_baseline(case)
-    exit_code, exit_reason = _exit(result, judged.open_ids, _describe_pass(judged.register, judged.attempt))
+    exit_code, exit_reason = _exit(result, judged.open_ids, _describe_pass(judged))
     return Snapshot(
         schema_="burst.snapshot/v1",
         phase=plan.phase,
@@ -210,6 +212,9 @@ def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
         driver=metrics.driver if metrics else None,
         dependency_refs=entry_verdicts.list_dependencies(case),
         observations=observed_sections.ObservedSeries.list_case(case),
+        multiplier_interval=(
+            snapshot_sections.MultiplierInterval.from_case(case, baseline) if contract is not None else None
+        ),
         verifier=dict(case.verifier),
         **phase_sections.fill_sections(case, answers),
     )
@@ -273,13 +278,17 @@ def _note_terms(
     return blockers.TermsNote(words=words, changed=contract.changed, unstated=contract.unstated)
 
 
-def _describe_pass(register: Sequence[blockers.BlockerEntry], attempt: snapshot_sections.AttemptEntry | None) -> str:
-    """What a PASS has to say of itself: the terms that were changed for it, and the attempts that held before it."""
+def _describe_pass(judged: _Judgement) -> str:
+    """What a PASS has to say of itself: the terms that were changed for it, the attempts that held before it, and the
+    informational gates that do not pass."""
     parts = ["PASS: no blocker open"]
-    if any(entry.note.changed for entry in register):
+    if any(entry.note.changed for entry in judged.register):
         parts.append("judged by changed terms")
-    if attempt is not None and attempt.words:
-        parts.append(attempt.words)
+    if judged.attempt is not None and judged.attempt.words:
+        parts.append(judged.attempt.words)
+    missed = [f"{gate.name} {gate.status}" for gate in judged.answers if gate.informational and not gate.passed]
+    if missed:
+        parts.append(f"informational: {', '.join(missed)}")
     return ", ".join(parts)
 
 

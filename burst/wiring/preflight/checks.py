@@ -91,6 +91,7 @@ def list_checks(
     checks = [
         preflight.PreflightCheck(name="baseline", ask=lambda: _check_baseline(plan, problems, warnings)),
         preflight.PreflightCheck(name="prior", ask=lambda: _check_prior(plan, problems, warnings)),
+        preflight.PreflightCheck(name="gate-modes", ask=lambda: _check_gate_modes(plan, problems)),
         preflight.PreflightCheck(name="rate", ask=lambda: judgements.judge_rate(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="source", ask=lambda: judgements.judge_source(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
@@ -149,6 +150,16 @@ def _check_prior(
             "its word, and verifying this run will exit 9 (cannot tell)",
         )
     return findings.report_pass("prior", "its evidence holds")
+
+
+def _check_gate_modes(plan: plans.Plan, problems: Mapping[str, errors.BurstError]) -> findings.Finding:
+    if "gate-modes" in problems:
+        raise problems["gate-modes"]
+    informational = [name for name in plan.gates.modes or () if plan.gates.is_informational(name)]
+    if informational:
+        words = f"{', '.join(informational)}: informational, so a figure that misses its limit opens nothing"
+        return findings.report_pass("gate-modes", words)
+    return findings.report_pass("gate-modes", "every gate that the plan sets is required")
 
 
 def _check_signing(signer: Callable[[], ports.Signer]) -> findings.Finding:
