@@ -141,7 +141,11 @@ def test_no_changed_byte_of_a_baseline_is_accepted() -> None:
         assert raised.value.exit_code in (8, 9)
 
 
-@pytest.mark.parametrize("field", sorted(json.loads(made(cases.passing()))))
+ADDED = {"runs"}
+"""What a baseline of burst 0.1.0 did not have."""
+
+
+@pytest.mark.parametrize("field", sorted(json.loads(made(cases.passing())).keys() - ADDED))
 def test_a_baseline_with_a_field_missing_is_refused(field: str) -> None:
     value = json.loads(made(cases.passing()))
     del value[field]
