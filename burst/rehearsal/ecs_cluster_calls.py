@@ -144,6 +144,11 @@ class ClusterCalls:
             raise ecs_refusals.RefusedError("ServiceNotFoundException", "Service not found.")
         return service
 
+    def find_definition_of_task(self, cluster: Cluster, task: str) -> str | None:
+        """The task definition of a service's running task, by its ARN; None for any other task."""
+        definitions = (service.find_definition(task) for service in cluster.services.values())
+        return next(filter(None, definitions), None)
+
     def describe_services(self, body: ecs_call_checks.Body) -> dict[str, Any]:
         """DescribeServices."""
         cluster = self.find(body)

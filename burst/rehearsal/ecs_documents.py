@@ -1,5 +1,7 @@
 """Tasks and containers as DescribeTasks shows them."""
 
+import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +24,28 @@ def describe_task(task: simulated_tasks.SimulatedTask, *, with_tags: bool) -> di
         "tags": [{**tag} for tag in task.tags] if with_tags else [],
     }
     return {key: value for key, value in document.items() if value is not None}
+
+
+def describe_service_task(arn: str, cluster_arn: str, definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of a service's task, which is no more than a name: it runs the containers of its definition."""
+    return {
+        "taskArn": arn,
+        "clusterArn": cluster_arn,
+        "taskDefinitionArn": definition["taskDefinitionArn"],
+        "lastStatus": "RUNNING",
+        "desiredStatus": "RUNNING",
+        "containers": [
+            {"name": each["name"], "image": each["image"], "imageDigest": digest_image(each["image"]), "taskArn": arn}
+            for each in definition["containerDefinitions"]
+        ],
+        "tags": [],
+    }
+
+
+def digest_image(image: str) -> str:
+    """The digest of a container's image: the one that pins it, else one that its name gives."""
+    pinned = image.partition("@")[2]
+    return pinned or f"sha256:{hashlib.sha256(image.encode()).hexdigest()}"
 
 
 def epoch_seconds(moment: datetime | None) -> float | None:
@@ -69,6 +93,7 @@ def _describe_container(task: simulated_tasks.SimulatedTask, container: simulate
         "taskArn": task.arn,
         "name": container.name,
         "image": container.definition.get("image"),
+        "imageDigest": digest_image(str(container.definition.get("image", ""))) if task.pull_stopped_at else None,
         "lastStatus": container.last_status,
         "exitCode": container.exit_code,
         "reason": container.reason,

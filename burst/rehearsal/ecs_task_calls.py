@@ -96,6 +96,11 @@ class TaskCalls:
         tasks: list[dict[str, Any]] = []
         failures: list[dict[str, str]] = []
         for name in names:
+            of_service = self._clusters.find_definition_of_task(cluster, name)
+            if of_service is not None:
+                definition = self._definitions.find(of_service)
+                tasks.append(ecs_documents.describe_service_task(name, cluster.arn, definition))
+                continue
             task = self._fleet.find(cluster.arn, name)
             if task is None or not self._fleet.visible(task):
                 arn = name if name.startswith("arn:") else ecs_call_checks.arn("task", f"{cluster.name}/{name}")

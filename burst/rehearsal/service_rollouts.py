@@ -46,6 +46,10 @@ class SimulatedService:
         """The ARNs of its running tasks."""
         return [arn for deployment in self.deployments for arn in deployment.tasks]
 
+    def find_definition(self, task: str) -> str | None:
+        """The task definition that one of its running tasks was started from; None where it runs no such task."""
+        return next((each.definition_arn for each in self.deployments if task in each.tasks), None)
+
 
 class ServiceRollouts:
     """Starts deployments, and lets their tasks come and go. `now` is the clock of AWS."""

@@ -408,6 +408,19 @@ LOCAL: dict[str, Row] = {
     "the database is away": (database_away, "receipts"),
     "no such table": (planned(receipts={"table": "nothing_here"}), "receipts"),
     "no such column": (planned(receipts={"columns": {"decision": "verdict"}}), "receipts"),
+    "a required phase has not run": (
+        planned(requires={"phases": [{"name": "b", "place": "{folder}", "phase": "M10.E", "scope": "s"}]}),
+        "entry-phase",
+    ),
+    "a required document is missing": (
+        planned(requires={"documents": [{"name": "done", "document": "{folder}/done.json"}]}),
+        "entry-document",
+    ),
+    "a required fact is otherwise": (
+        planned(requires={"facts": [{"name": "ready", "sql": "select 1", "equals": 0}]}),
+        "entry-fact",
+    ),
+    "a folder where evidence has to last": (planned(environment="prod"), "store-policy"),
     "the host has the route in it": (lambda ground: only_plan(ground, load={"host": f"{ground.play.host}/v1"}), "host"),
     "nobody listens": (nobody_listens, "host-reachable"),
     "the path is wrong": (
@@ -542,7 +555,7 @@ def _without_nothing(path: Path) -> Path:
 def _changed(path: Path, changes: Changes) -> Path:
     sections = json.loads(path.read_text())
     for name, section in changes.items():
-        whole = name in ("baseline", "rerun") or not isinstance(section, dict)
+        whole = name in ("baseline", "rerun", "requires") or not isinstance(section, dict)
         sections[name] = section if whole else {**sections[name], **section}
     path.write_text(json.dumps(sections))
     return _without_nothing(path)
@@ -853,6 +866,14 @@ ON_AWS: dict[str, Row] = {
     "a task past its deadline": (earlier_task(-5), "earlier-tasks"),
     "no such command before": (planned(before=[one_shot("burst-nothing:7")]), "one-shots"),
     "nothing would end a command": (bare_one_shot(group="nowhere"), "one-shots"),
+    "no such required service": (
+        planned(requires={"services": [{"name": "nowhere", "running": 1, "task_definition": "gateway:1"}]}),
+        "entry-service",
+    ),
+    "another run is alive where none may be": (
+        earlier_task(600, requires={"nothing_alive": True}),
+        "entry-nothing-alive",
+    ),
     "no such service": (planned(services=[{"name": "nowhere", "desired": 2}]), "services"),
     "the cost is over the cap": (planned(budget={"cost_cap_usd": 0.0001}), "cost"),
     "the run control is halted": (halted_on_s3, "halt"),

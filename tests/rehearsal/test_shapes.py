@@ -19,7 +19,7 @@ from tests.rehearsal import aws_clients, conftest, shapes
 NOT_SIMULATED = {
     "Cluster": {"attachments", "attachmentsStatus", "configuration", "serviceConnectDefaults", "statistics"},
     "Container": {
-        "gpuIds", "gpuSharingStrategy", "imageDigest", "managedAgents", "memory", "memoryReservation",
+        "gpuIds", "gpuSharingStrategy", "managedAgents", "memory", "memoryReservation",
         "neuronDeviceIds",
     },
     "Failure": {"detail"},

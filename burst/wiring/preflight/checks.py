@@ -59,16 +59,14 @@ def run(
 def _list_entry_checks(
     plan: plans.Plan, open_source: Callable[[], ports.ReceiptSource], clock: ports.Clock
 ) -> tuple[preflight.PreflightCheck, ...]:
-    """What has to be so before anything else is asked: the policy of the environment, and the entries of `requires`."""
+    """The entry gates of a plan."""
     gates = entry_checks.EntryChecks(
         plan,
         source=shared_answers.make_once(open_source),
         clock=clock,
         redactor=redaction.Redactor(secrets.RESOLVED),
     )
-    judgement = store_policies.judge_plan(plan)
-    policy = preflight.PreflightCheck(name=store_policies.CHECK, ask=lambda: store_policies.to_finding(judgement))
-    return (policy, *gates.list_all())
+    return gates.list_all()
 
 
 def list_checks(
@@ -92,6 +90,9 @@ def list_checks(
         preflight.PreflightCheck(name="baseline", ask=lambda: _check_baseline(plan, problems, warnings)),
         preflight.PreflightCheck(name="prior", ask=lambda: _check_prior(plan, problems, warnings)),
         preflight.PreflightCheck(name="gate-modes", ask=lambda: _check_gate_modes(plan, problems)),
+        preflight.PreflightCheck(
+            name=store_policies.CHECK, ask=lambda: store_policies.to_finding(store_policies.judge_plan(plan))
+        ),
         preflight.PreflightCheck(name="rate", ask=lambda: judgements.judge_rate(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="source", ask=lambda: judgements.judge_source(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),

@@ -11,7 +11,7 @@ from typing import Any
 from burst import ports
 from burst.adapters.aws import service_states
 from burst.control import entry_watch, facts, preflight
-from burst.domain.basics import canonical, instants, redaction
+from burst.domain.basics import canonical, errors, instants, redaction
 from burst.domain.documents import entry_answers
 from burst.domain.plan import entry_sections, plans
 from burst.domain.preflight import entry_gates, findings
@@ -84,8 +84,7 @@ class EntryChecks:
 
     def _ask_document(self, question: entry_sections.RequiredDocumentSection) -> Seen:
         address = question.address(self._plan.scope)
-        is_remote = address.startswith("s3://")
-        content = inputs.document(address) if is_remote else files.read_named(Path(address), "requires.documents")
+        content = inputs.document(address) if address.startswith("s3://") else _read_file(address)
         value = None
         if question.path is not None:
             value = self._hide(canonical.scalar_at(canonical.decode(content), question.path))
@@ -110,3 +109,11 @@ class EntryChecks:
 
     def _ask_living(self) -> Seen:
         return {"living_runs": targets.choose(self._plan, self._clock).list_living_runs()}
+
+
+def _read_file(name: str) -> bytes:
+    """The bytes of a file. Raises `errors.EvidenceIncomplete` where it cannot be read now: it may be there later."""
+    try:
+        return files.read_named(Path(name), "requires.documents")
+    except errors.UsageError as exc:
+        raise errors.EvidenceIncomplete(str(exc)) from exc
