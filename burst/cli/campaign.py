@@ -1,4 +1,4 @@
-"""`burst campaign run`, `status`, `resume`, `stop`: phases in their order, with one journal as the state.
+"""`burst campaign run`, `status`, `resume`, `stop`, `rollup`: phases in their order, with one journal as the state.
 
 Each parses its words, makes one call, and renders how the campaign stands.
 """
@@ -202,6 +202,42 @@ def stop(output: common.Output, campaign_name: str, reason: str, run_control: st
     _show(output, view)
 
 
+@click.command(
+    epilog="""\b
+Examples:
+  burst campaign rollup runs/m10_20260222T080908Z_4f7a1c/rollup_order.json --snapshots runs/m10_one,runs/m10_two
+  burst campaign rollup order.json --snapshots runs/m10_one --snapshots runs/m10_two -o snapshot.json
+
+\b
+Exit codes:
+  0 ADVANCE    3 HOLD    2 the order cannot be read, or a snapshot is of none of its lanes
+"""
+)
+@click.argument("order", metavar="ORDER", type=click.Path(path_type=Path))
+@click.option("--snapshots", multiple=True, required=True, metavar="PLACE,...", help="The runs of the lanes.")
+@click.option("-o", "--output", "file", type=click.Path(path_type=Path), help="A new file for the snapshot.")
+@common.options
+def rollup(output: common.Output, order: Path, snapshots: tuple[str, ...], file: Path | None) -> int:
+    """Reach the verdict of a roll-up again from its ORDER and the evidence of its lanes. Publishes nothing.
+
+    The same documents give the same bytes. The evidence of each lane is verified; a lane that is not named is missing,
+    and nothing advances without it.
+    """
+    from burst.kit import files
+    from burst.report import campaign_text
+    from burst.wiring import campaign_rollups
+
+    verdict = campaign_rollups.derive(files.read_named(order, "ORDER"), common.split_words(snapshots))
+    if file is not None:
+        common.write_new(file, verdict.content)
+        output.say(f"wrote {file}")
+    if output.json:
+        output.content(verdict.content + b"\n")
+    else:
+        output.result(None, campaign_text.render_rollup(verdict.snapshot))
+    return verdict.snapshot.exit_code
+
+
 def _find(campaign_name: str, runs_dir: Path, run_control: str | None) -> "campaigns.CampaignAddress":
     """The address of a campaign: a path to its folder, or an id beneath the runs."""
     from burst.wiring import campaigns
@@ -235,5 +271,5 @@ def campaign() -> None:
     """Campaigns: phases in their order, with entry gates, pauses, the reopening of one step, and a roll-up."""
 
 
-for _command in (run, status, resume, stop):
+for _command in (run, status, resume, stop, rollup):
     campaign.add_command(_command)

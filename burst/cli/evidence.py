@@ -405,7 +405,7 @@ def _listed_run(attempt: "newest.Attempt") -> "comparison.ListedRun":
     from burst.report import comparison
 
     finding = attempt.verified.finding
-    snapshot = finding.verdict.snapshot if finding.verdict else None
+    snapshot = finding.shown
     return comparison.ListedRun(execution_id=attempt.execution_id, state=finding.state.value, snapshot=snapshot)
 
 
@@ -418,7 +418,7 @@ def _outcome(
     from burst.report import outcomes
 
     finding = verified.finding
-    snapshot = finding.verdict.snapshot if finding.verdict else None
+    snapshot = finding.shown
     return outcomes.EvidenceOutcome(
         state=finding.state.value,
         why=finding.why,
@@ -434,7 +434,7 @@ def _outcome(
 
 def _value(verified: "full_verification.Verified") -> dict[str, Any]:
     finding, signature = verified.finding, verified.signature
-    snapshot = finding.verdict.snapshot if finding.verdict else None
+    snapshot = finding.shown
     return {
         "state": finding.state.value,
         "why": finding.why,

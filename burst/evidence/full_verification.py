@@ -16,7 +16,7 @@ from burst import ports
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
 from burst.domain.run import run_ids
-from burst.evidence import places, signatures, verification
+from burst.evidence import places, rollup_verification, signatures, verification
 from burst.report import html
 
 MOST_PRIORS = 100
@@ -77,6 +77,17 @@ def verify(
     Without `priors` none is looked at; with them, one whose evidence is not to be had makes the answer unknown.
     Raises `errors.UsageError` for a bad key in `trust`.
     """
+    rollup = rollup_verification.find_name(run.store)
+    if rollup is not None:
+        return Verified(
+            place=run.place,
+            finding=rollup_verification.verify(
+                run,
+                rollup,
+                lambda lane: verify(lane, opener, everywhere=everywhere, priors=priors).finding,
+                beyond=rollup_verification.Beyond(lanes=priors, everywhere=everywhere, open_store=opener.store),
+            ),
+        )
     beyond = _BeyondOneFolder(run, opener, everywhere=everywhere, trust=trust or signatures.Trust())
     walk = beyond.walk_priors if priors else beyond.name_prior
     further = [beyond.refuse_misplaced, beyond.check_signature, *checks, beyond.compare_places, walk]

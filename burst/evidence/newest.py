@@ -15,7 +15,7 @@ from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names, models, run_records
 from burst.domain.run import run_ids
 from burst.domain.verdict import differences, snapshots
-from burst.evidence import full_verification, places, signatures
+from burst.evidence import full_verification, places, signatures, verification
 
 MOST_LOOKED_AT = 500
 """Runs of other phases and scopes that are passed over before the search ends without an answer."""
@@ -34,7 +34,7 @@ class Attempt:
     def figures(self) -> dict[str, Any]:
         """The row of a list, as JSON; only sound evidence has figures."""
         finding = self.verified.finding
-        figures = _figures(finding.verdict.snapshot) if finding.verdict else dict.fromkeys(_FIGURES)
+        figures = _figures(finding.verdict.snapshot) if finding.verdict else _rollup_figures(finding)
         return {
             "execution_id": self.execution_id,
             "state": finding.state.value,
@@ -66,6 +66,21 @@ def _figures(snapshot: snapshots.Snapshot) -> dict[str, Any]:
         "attempt": snapshot.attempt.number if snapshot.attempt else None,
         "changed_terms": sorted({key for entry in snapshot.blocker_register for key in entry.changed_terms}),
     }
+
+
+def _rollup_figures(finding: verification.Verification) -> dict[str, Any]:
+    """The figures of a roll-up, which has no load of its own; all None where the evidence does not hold."""
+    figures: dict[str, Any] = dict.fromkeys(_FIGURES)
+    if finding.rollup is not None:
+        snapshot = finding.rollup.snapshot
+        figures |= {
+            "phase": snapshot.phase,
+            "overall_pass": snapshot.overall_pass,
+            "blockers": snapshot.blockers,
+            "elapsed_seconds": canonical.shorten(snapshot.runtime_budget.elapsed_seconds),
+            "cost_usd": canonical.shorten(snapshot.runtime_budget.cost_usd),
+        }
+    return figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from burst import ports
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, run_records
 from burst.domain.run import journals
-from burst.domain.verdict import snapshots
-from burst.evidence import newest, places, verification
+from burst.domain.verdict import rollup_snapshots, snapshots
+from burst.evidence import newest, places, rollup_verification, verification
 
 DEFAULT_GRACE_SECONDS = 7 * 86400.0
 TELL_EVERY = 100
@@ -58,13 +58,14 @@ class Fate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _StoredRun:
-    """One run of the place as pruning needs to know it. `verdict` None: it was never committed."""
+    """One run of the place as pruning needs to know it. Without `verdict` and `rollup` it was never committed."""
 
     execution_id: str
     store: ports.EvidenceStore
     stored: tuple[ports.Stored, ...]
     name: str = ""
     verdict: snapshots.Verdict | None = None
+    rollup: rollup_snapshots.RollupVerdict | None = None
 
     @property
     def names(self) -> Collection[str]:
@@ -123,6 +124,9 @@ def _look(runs: ports.Runs, execution_id: str) -> _StoredRun:
         raise _not_understood(execution_id, "it has more than one")
     content = store.read(names[0])
     try:
+        if rollup_verification.is_name(names[0]):
+            rollup = rollup_snapshots.RollupVerdict.read(content)
+            return _StoredRun(execution_id=execution_id, store=store, stored=stored, name=names[0], rollup=rollup)
         verdict = snapshots.Verdict.read(content)
     except (errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
         raise _not_understood(execution_id, str(exc)) from exc
@@ -137,7 +141,7 @@ def _not_understood(execution_id: str, why: str) -> errors.EvidenceUnknown:
 
 
 def _list_cited(run: _StoredRun) -> Iterator[str]:
-    """The runs this one rests on, by id or by the digest of their snapshot: its prior, and its baseline's run."""
+    """The runs this one rests on, by id or by the digest of their snapshot: prior, baseline's run, lanes."""
     for name, path in (
         (document_names.PRIOR, ("execution_id",)),
         (document_names.BASELINE, ("provenance", "execution_id")),
@@ -148,6 +152,8 @@ def _list_cited(run: _StoredRun) -> Iterator[str]:
                 value = value.get(key) if isinstance(value, dict) else None
             if isinstance(value, str):
                 yield value
+    for lane in run.rollup.snapshot.source_snapshot_refs if run.rollup is not None else ():
+        yield from filter(None, (lane.execution_id, lane.sha256))
     if run.verdict is None:
         return
     sources = run.verdict.snapshot.source_snapshot_refs
@@ -184,6 +190,8 @@ def _recent(stored_runs: list[_StoredRun], most: int) -> dict[str, str]:
 
 
 def _why_kept(run: _StoredRun, keep: Keep, now: datetime) -> str | None:
+    if run.rollup is not None:
+        return "it is a roll-up, which has no more than its verdict rests on"
     if run.verdict is None:
         return "it has no snapshot: it may be about to be committed"
     if run.execution_id in (keep.named or ()):

@@ -31,7 +31,7 @@ from burst.domain.plan import plans
 from burst.domain.run import journals, observations_builder, runs, task_result_builder
 from burst.domain.run.events import launch_events
 from burst.domain.tasks import tasks
-from burst.domain.verdict import cases, rules, snapshots, unpublished
+from burst.domain.verdict import cases, rollup_snapshots, rules, snapshots, unpublished
 
 Render = Callable[[snapshots.Verdict, window_metrics.Metrics | None], bytes]
 """Renders the report from snapshot and metrics; the same input gives the same bytes."""
@@ -72,17 +72,27 @@ class Verification:
     verdict: snapshots.Verdict | None = None
     worded_by: str | None = None
     """The version whose sentences the snapshot holds, where they are not this version's."""
+    rollup: rollup_snapshots.RollupVerdict | None = None
+    """The verdict in place of `verdict`, where the evidence is that of a roll-up."""
+
+    @property
+    def shown(self) -> snapshots.Snapshot | rollup_snapshots.RollupSnapshot | None:
+        """The snapshot of sound evidence, of whatever kind."""
+        sound = self.verdict or self.rollup
+        return None if sound is None else sound.snapshot
 
     @property
     def snapshot(self) -> Mapping[str, Any] | None:
         """The snapshot's JSON value as it was published, with the fields of a later minor version."""
-        value: Mapping[str, Any] | None = canonical.decode(self.verdict.content) if self.verdict else None
+        sound = self.verdict or self.rollup
+        value: Mapping[str, Any] | None = canonical.decode(sound.content) if sound else None
         return value
 
     @property
     def sha256(self) -> str | None:
         """The digest of the snapshot."""
-        return self.verdict.sha256 if self.verdict else None
+        sound = self.verdict or self.rollup
+        return sound.sha256 if sound else None
 
     @property
     def slug(self) -> str:
@@ -93,8 +103,8 @@ class Verification:
     @property
     def exit_code(self) -> int:
         """0 sound PASS, 3 sound HOLD, 7 absent or incomplete, 8 integrity failed, 9 cannot tell."""
-        if self.verdict is not None:
-            return 0 if self.verdict.snapshot.overall_pass else 3
+        if self.shown is not None:
+            return 0 if self.shown.overall_pass else 3
         if self.state in _INCOMPLETE:
             return errors.EvidenceIncomplete.exit_code
         return errors.EvidenceUnknown.exit_code if self.state in _CANNOT_TELL else errors.EvidenceCorrupt.exit_code
@@ -108,6 +118,8 @@ class Verification:
         """The verdict of sound evidence; else raises the error of its state, with its exit code."""
         if self.verdict is not None:
             return self.verdict
+        if self.rollup is not None:
+            raise errors.UsageError("it is a roll-up, and no run: its lanes are the runs; name one of those")
         if self.state in _INCOMPLETE:
             raise errors.EvidenceIncomplete(f"{self.state}: {self.why}")
         kind = errors.EvidenceUnknown if self.state in _CANNOT_TELL else errors.EvidenceCorrupt

@@ -4,6 +4,7 @@ from typing import Any
 
 from burst.domain.basics import canonical, instants, wording
 from burst.domain.course import campaign_files, courses
+from burst.domain.verdict import rollup_snapshots
 
 
 def find_exit_code(course: courses.Course) -> int:
@@ -112,3 +113,17 @@ def _advise(course: courses.Course, folder: str, *, at_work: bool) -> list[str]:
     if pause.kind == "hold":
         again += f" --reopen {pause.step} --only ID,..."
     return [f"pause at {pause.step}: {pause.reason}", f"go on: {again}   or end it: burst campaign stop {folder}"]
+
+
+def render_rollup(snapshot: rollup_snapshots.RollupSnapshot) -> str:
+    """A roll-up in words: its verdict, its lanes, its families, and what is open."""
+    lines = [f"{snapshot.execution_id}  {snapshot.phase}  {snapshot.exit_reason}"]
+    for name, outcome in snapshot.lane_outcomes.items():
+        blockers = f"  open {', '.join(outcome.blockers)}" if outcome.blockers else ""
+        lines.append(f"{name:<16} {outcome.verdict}{blockers}")
+    for family, entry in snapshot.evidence_family_index.items():
+        lines.append(f"family {family}: {', '.join(entry.passed) or 'nothing passed'}")
+    if snapshot.hold_time.total_seconds:
+        lines.append(f"{wording.format_count(round(snapshot.hold_time.total_seconds), 'second')} lost to HOLDs")
+    lines += [f"open {entry.blocker}: {entry.why}" for entry in snapshot.open_entries]
+    return "\n".join(lines)

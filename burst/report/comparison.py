@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from burst.domain.basics import wording
-from burst.domain.verdict import differences, snapshots
+from burst.domain.verdict import differences, rollup_snapshots, snapshots
 from burst.report import figures, terminal
 
 
@@ -14,7 +14,7 @@ class ListedRun:
 
     execution_id: str
     state: str
-    snapshot: snapshots.Snapshot | None
+    snapshot: snapshots.Snapshot | rollup_snapshots.RollupSnapshot | None
 
 
 def attempts(runs: Sequence[ListedRun]) -> str:
@@ -36,9 +36,9 @@ def history(steps: Sequence[tuple[ListedRun, differences.Difference | None]]) ->
     return "\n".join(lines)
 
 
-def _tell(snapshot: snapshots.Snapshot | None) -> Iterator[str]:
+def _tell(snapshot: snapshots.Snapshot | rollup_snapshots.RollupSnapshot | None) -> Iterator[str]:
     """What nobody should overlook of an attempt: that it held before, and that its terms were changed."""
-    if snapshot is None:
+    if not isinstance(snapshot, snapshots.Snapshot):
         return
     if snapshot.attempt is not None and snapshot.attempt.words:
         yield snapshot.attempt.words
@@ -53,6 +53,11 @@ def _row(run: ListedRun) -> tuple[str, ...]:
     snapshot = run.snapshot
     if snapshot is None:
         return run.execution_id, "-", run.state, *"-" * 7
+    if isinstance(snapshot, rollup_snapshots.RollupSnapshot):
+        elapsed = _figure(snapshot.runtime_budget.elapsed_seconds, " s")
+        cost = _figure(snapshot.runtime_budget.cost_usd, " USD")
+        blockers = " ".join(snapshot.blockers) or "-"
+        return run.execution_id, snapshot.verdict, run.state, "-", "-", elapsed, cost, "-", "-", blockers
     checks, prior = snapshot.burst_load_checks, snapshot.source_snapshot_refs.prior
     return (
         run.execution_id,

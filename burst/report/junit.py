@@ -6,7 +6,7 @@ Open blockers fail. Fail-closed: evidence that nobody could judge is an error, n
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from burst.domain.verdict import differences, snapshots
+from burst.domain.verdict import differences, rollup_snapshots, snapshots
 from burst.report import figures, outcomes
 
 _PROBLEMS = {"PASS": None, "FAIL": "failure", "INVALID": "error"}
@@ -36,7 +36,9 @@ def _list_cases(outcome: outcomes.EvidenceOutcome) -> Iterator[ElementTree.Eleme
         yield _case("difference", "comparison", "error", "not-compared", outcome.uncompared)
 
 
-def _snapshot_cases(snapshot: snapshots.Snapshot) -> Iterator[ElementTree.Element]:
+def _snapshot_cases(
+    snapshot: snapshots.Snapshot | rollup_snapshots.RollupSnapshot,
+) -> Iterator[ElementTree.Element]:
     for gate in snapshot.gates:
         yield _case(gate.blocker, gate.name, _PROBLEMS[gate.status], gate.status, figures.answer(gate))
     for entry in snapshot.open_entries:

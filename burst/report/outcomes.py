@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from burst.domain.verdict import differences, snapshots
+from burst.domain.verdict import differences, rollup_snapshots, snapshots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class EvidenceOutcome:
     execution_id: str | None = None
     document: str | None = None
     """The name of the document that holds the snapshot; None where there is none."""
-    snapshot: snapshots.Snapshot | None = None
+    snapshot: snapshots.Snapshot | rollup_snapshots.RollupSnapshot | None = None
     """None unless the evidence is sound."""
     change: differences.Difference | None = None
     uncompared: str | None = None

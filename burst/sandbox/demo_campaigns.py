@@ -38,15 +38,24 @@ steps:
   - name: burst
     plan: {folder}/burst.yaml
     depends_on: [window, baseline]
+  - name: rollup
+    rollup:
+      phase: M10.J
+      advance: ADVANCE_DEMO
+      families: {{semantic: [window, burst], scale: [window, burst]}}
+      require: [semantic, scale]
+    depends_on: [burst]
 """
 
 
 def write_campaign(places: demo_plans.DemoPlaces, folder: Path) -> Path:
     """Writes the campaign file and its plans into a folder, and returns the path of the file."""
     burst = demo_plans.render_burst_plan(places, folder / "baseline.json", window_seconds=BURST_SECONDS)
+    burst = burst.replace("facts:\n", f"facts:\n{_FACT}").replace("multiplier: 3.0", "multiplier: 1.5")
+    burst = burst.replace("rate: auto\n", "rate: auto\n  headroom: 1.5\n")
     plans = {
         "window.yaml": demo_plans.render_baseline_plan(places, window_seconds=WINDOW_SECONDS),
-        "burst.yaml": burst.replace("facts:\n", f"facts:\n{_FACT}").replace("multiplier: 3.0", "multiplier: 2.0"),
+        "burst.yaml": burst,
         "campaign.yaml": _FILE.format(folder=folder, runs=places.runs),
     }
     for name, text in plans.items():

@@ -51,8 +51,7 @@ class PlanSteps:
 
     def make_run_id(self, step: campaign_files.StepSection) -> str:
         """A new execution id of the plan's group."""
-        group = self.read_plan(step, ()).group
-        return f"{group}_{instants.stamp(system_clock.SystemClock().now())}_{randomness.token_hex(3)}"
+        return make_stamped_id(self.read_plan(step, ()).group)
 
     def take(
         self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
@@ -154,6 +153,11 @@ class PlanSteps:
                 return campaigns.StepCut(exit_code=exc.exit_code, reason=str(exc))
             return campaigns.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
         return _describe_end(step, plan, attempt, outcome)
+
+
+def make_stamped_id(group: str) -> str:
+    """A new id whose order is that of time, within a group."""
+    return f"{group}_{instants.stamp(system_clock.SystemClock().now())}_{randomness.token_hex(3)}"
 
 
 def make_plan_name(step: str) -> str:

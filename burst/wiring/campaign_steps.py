@@ -6,7 +6,7 @@ from burst import evidence
 from burst.control import campaigns
 from burst.domain.basics import errors
 from burst.domain.course import campaign_files, course_events, courses
-from burst.wiring import campaign_commands, campaign_databases, campaign_plans
+from burst.wiring import campaign_commands, campaign_databases, campaign_plans, campaign_rollups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,11 +16,14 @@ class CampaignSteps:
     plan_steps: campaign_plans.PlanSteps
     command_steps: campaign_commands.CommandSteps
     database_steps: campaign_databases.DatabaseSteps
+    rollup_steps: campaign_rollups.RollupSteps
 
     def make_run_id(self, step: campaign_files.StepSection, number: int, course: courses.Course) -> str:
         """An execution id for a run; for anything else the campaign's own, with step and attempt."""
         if step.plan is not None:
             return self.plan_steps.make_run_id(step)
+        if step.rollup is not None:
+            return campaign_plans.make_stamped_id(step.rollup.phase.lower().split(".")[0])
         if step.stage is not None:
             return f"stages_{step.name}_{number}"
         return f"{course.campaign_id}/{step.name}_{number}"
@@ -43,6 +46,8 @@ class CampaignSteps:
             return self.plan_steps.take(step, attempt, course)
         if step.stage is not None:
             return self.database_steps.take(step.stage, attempt.run_id)
+        if step.rollup is not None:
+            return self.rollup_steps.take(step, attempt, course)
         try:
             order = self.command_steps.make_order(step, attempt, course)
         except errors.BurstError as exc:
@@ -57,6 +62,8 @@ class CampaignSteps:
             return self.plan_steps.go_on(step, attempt, course)
         if step.stage is not None:
             return self.database_steps.go_on(step.stage, attempt.run_id)
+        if step.rollup is not None:
+            return self.rollup_steps.take(step, attempt, course)
         return self.command_steps.go_on(self.command_steps.make_order(step, attempt, course))
 
     def stop(
@@ -68,6 +75,8 @@ class CampaignSteps:
             return self.plan_steps.stop(step, attempt, course, reason)
         if step.stage is not None:
             return self.database_steps.go_on(step.stage, attempt.run_id, rolls_back=True)
+        if step.rollup is not None:
+            return self.rollup_steps.take(step, attempt, course)
         return self.command_steps.stop(self.command_steps.make_order(step, attempt, course))
 
     def set_override(self, step: campaign_files.StepSection, course: courses.Course) -> None:

@@ -25,7 +25,15 @@ from burst.domain.course import (
 )
 from burst.domain.documents import campaign_records, models
 from burst.kit import files
-from burst.wiring import campaign_commands, campaign_databases, campaign_plans, campaign_steps, driving, halting
+from burst.wiring import (
+    campaign_commands,
+    campaign_databases,
+    campaign_plans,
+    campaign_rollups,
+    campaign_steps,
+    driving,
+    halting,
+)
 
 CAMPAIGNS = "campaigns"
 """The folder of all campaigns, beside the runs and under run control."""
@@ -299,6 +307,7 @@ def _open_runner(
                 said_yes=request.said_yes,
                 say=reporter.say,
             ),
+            rollup_steps=campaign_rollups.RollupSteps(file=file),
         )
         yield campaigns.CampaignRunner(
             _make_terms(file, folder, reporter),

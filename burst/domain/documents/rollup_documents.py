@@ -1,0 +1,94 @@
+"""Documents of a roll-up: its order, and what was found of the evidence of each lane.
+
+The order names what is rolled up and is frozen before anything is looked at. What is found of the lanes is frozen
+before the verdict, which is made of both and of the lanes' snapshots.
+"""
+
+from typing import Annotated, Literal
+
+import pydantic
+
+from burst.domain.documents import models
+
+ORDER = "rollup_order.json"
+LANES = "rollup_lanes.json"
+Family = Literal["semantic", "incident_drill", "scale", "reproducibility"]
+LaneName = Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+
+
+def name_lane(lane: str) -> str:
+    """The copy of a lane's snapshot in the folder of the roll-up."""
+    return f"lane_{lane}.json"
+
+
+class LaneOrder(models.Model):
+    """One lane: a phase by its snapshot's digest; None where it came to none."""
+
+    name: LaneName
+    execution_id: str | None
+    sha256: models.Digest | None
+    attempts: models.Count
+    """How many runs it took, the last one included."""
+    lost_to_hold_seconds: float
+    """From the end of the first run that held to the end of the one that passed."""
+
+
+class RollupBudget(models.Model):
+    """The time and the money of everything before the roll-up, beside what was allowed; None: no limit, or unknown."""
+
+    budget_seconds: float | None
+    elapsed_seconds: float | None
+    cost_cap_usd: float | None
+    cost_usd: float | None
+
+
+class RollupOrder(models.Model):
+    """`rollup_order.json`: the lanes, the families that they belong to, and the words of the verdict."""
+
+    schema_: Annotated[Literal["burst.rollup-order/v1"], pydantic.Field(alias="schema")] = "burst.rollup-order/v1"
+    execution_id: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,99}$")]
+    phase: Annotated[str, pydantic.Field(pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,3}$")]
+    environment: str
+    campaign_id: str | None
+    campaign_sha256: models.Digest | None
+    """The digest of the campaign's file."""
+    advance: str
+    hold: str
+    families: dict[Family, list[LaneName]]
+    require: list[Family]
+    lanes: list[LaneOrder]
+    budget: RollupBudget
+    folders: list[str]
+    """The places on S3 that its documents are published to, the authority first."""
+    verifier: dict[str, str]
+
+    @property
+    def slug(self) -> str:
+        """Prefix of document names: `m10_j`."""
+        return self.phase.lower().replace(".", "_")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every document that the verdict is made of, where all are there."""
+        return (ORDER, LANES, *(name_lane(lane.name) for lane in self.lanes))
+
+
+class LaneFinding(models.Model):
+    """What the verification of a lane came to. `state`: as `burst verify` says it, `ok` where it is sound."""
+
+    name: LaneName
+    state: str
+    sha256: models.Digest | None
+    """The digest of the snapshot that is there."""
+    published: bool
+    """Whether it stands in every place that it is published to."""
+    missing_refs: list[str]
+    """The documents that the snapshot names and that are not there, or are others."""
+
+
+class RollupLanes(models.Model):
+    """`rollup_lanes.json`: the evidence of every lane, as it was verified."""
+
+    schema_: Annotated[Literal["burst.rollup-lanes/v1"], pydantic.Field(alias="schema")] = "burst.rollup-lanes/v1"
+    execution_id: str
+    lanes: list[LaneFinding]
