@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo rehearse test shuffled apart matrix runbooks released check lint types imports collect bench lock clean
+.PHONY: help demo campaign rehearse test shuffled apart matrix runbooks released check lint types imports collect bench lock clean
 
 PYTHON := .venv/bin/python
 BURST := .venv/bin/burst
@@ -24,11 +24,15 @@ OR_NONE := || [ $$? -eq 5 ]
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  ARGS=... is passed on by demo, rehearse, test, shuffled, apart, runbooks, matrix, bench and lock; BASE_PYTHON=... makes .venv with that Python"
+	@echo "  ARGS=... is passed on by demo, campaign, rehearse, test, shuffled, apart, runbooks, matrix, bench and lock; BASE_PYTHON=... makes .venv with that Python"
 
 demo: ## the whole story on this machine: baseline, burst, verdict, report
 	@scripts/environment run
 	@$(BURST) demo $(ARGS)
+
+campaign: ## a campaign on this machine: window, burst on HOLD, its bounded reopening, roll-up
+	@scripts/environment run
+	@$(BURST) demo --campaign $(ARGS)
 
 rehearse: ## the example plan for ECS on a simulated AWS on this machine; ARGS="--fault ecs-down@15+10" and so on
 	@scripts/environment dev

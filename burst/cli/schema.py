@@ -22,7 +22,7 @@ KINDS = (
     *("session-end", "question", "answer", "alias", "pruned", "bundle", "control", "attempt", "database"),
     *("stages", "database-snapshot", "database-stages", "promotion", "demotion", "score", "closure"),
     *("active-baseline", "closure-statement"),
-    *("campaign", "campaign-stop", "override-table"),
+    *("campaign", "campaign-stop", "override-table", "rollup-order", "rollup-lanes", "rollup-snapshot"),
 )
 PHASE_KINDS = ("burst", "window", "soak", "recovery", "reproducibility", "drill", "rollup")
 GATES = "gates"

@@ -27,15 +27,16 @@ from burst.domain.documents import (
     override_tables,
     preflight_results,
     questions,
+    rollup_documents,
     run_records,
     task_records_document,
     task_results,
     window_metrics,
 )
-from burst.domain.plan import plans
+from burst.domain.plan import catalogues, plans
 from burst.domain.staging import stage_files
 from burst.domain.tasks import leases
-from burst.domain.verdict import attestations, baselines, phase_sections, promotions, snapshots
+from burst.domain.verdict import attestations, baselines, phase_sections, promotions, rollup_snapshots, snapshots
 from burst.report import journal_schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -135,6 +136,11 @@ KINDS: dict[str, DocumentKind] = {
     ),
     "campaign": _kind(campaign_files.CampaignFile, campaign_records.FILE, default="strict", optional=True),
     "campaign-stop": _kind(campaign_records.CampaignStop, campaign_records.STOP),
+    "rollup-order": _kind(rollup_documents.RollupOrder, rollup_documents.ORDER),
+    "rollup-lanes": _kind(rollup_documents.RollupLanes, rollup_documents.LANES),
+    "rollup-snapshot": _kind(
+        rollup_snapshots.RollupSnapshot, document_names.snapshot_name("{slug}", catalogues.Kind.ROLLUP)
+    ),
     "override-table": _kind(override_tables.OverrideTable, override_rows.NAME_FORM),
     "attempt": _kind(attempts.AttemptClaim, document_names.attempt_name("{slug}")),
 }

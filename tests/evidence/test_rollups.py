@@ -13,81 +13,14 @@ from hypothesis import strategies as st
 from burst import evidence
 from burst.adapters.local import folder_store
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import document_names, models, rollup_documents
+from burst.domain.documents import document_names, rollup_documents
 from burst.domain.plan import catalogues
 from burst.domain.verdict import rollup_snapshots, rollups
 from burst.wiring import campaign_rollups
-from tests import cases
+from tests import cases, rolling_up
 from tests.evidence import evidencing
 
 ROLLUP = document_names.snapshot_name("m10_j", catalogues.Kind.ROLLUP)
-KINDS = {"window": "window", "burst": "burst", "drill": "drill", "soak": "soak", "again": "reproducibility"}
-FAMILIES: dict[str, list[str]] = {
-    "semantic": ["window"],
-    "incident_drill": ["drill"],
-    "scale": ["burst", "soak"],
-    "reproducibility": ["again"],
-}
-
-
-def make_snapshot(lane: str, *, passing: bool) -> bytes:
-    """The snapshot of a lane of its kind."""
-    value = json.loads(evidencing.case(evidencing.run_id(7), passing=passing).verdict().content)
-    value |= {"execution_id": f"m10_{lane}", "kind": KINDS[lane]}
-    return canonical.encode(value)
-
-
-SNAPSHOTS = {(lane, passing): make_snapshot(lane, passing=passing) for lane in KINDS for passing in (True, False)}
-
-
-def make_order(held: frozenset[str] = frozenset(), **changes: Any) -> rollup_documents.RollupOrder:
-    value: dict[str, Any] = {
-        "schema": "burst.rollup-order/v1",
-        "execution_id": "m10_20260222T080908Z_4f7a1c",
-        "phase": "M10.J",
-        "environment": "dev",
-        "campaign_id": "dev_min_1",
-        "campaign_sha256": "0" * 64,
-        "advance": "ADVANCE_CERTIFIED_DEV_MIN",
-        "hold": "HOLD",
-        "families": FAMILIES,
-        "require": list(FAMILIES),
-        "lanes": [
-            {
-                "name": lane,
-                "execution_id": f"m10_{lane}",
-                "sha256": canonical.digest(SNAPSHOTS[lane, lane not in held]),
-                "attempts": 2 if lane == "soak" else 1,
-                "lost_to_hold_seconds": 8511 if lane == "soak" else 0,
-            }
-            for lane in KINDS
-        ],
-        "budget": {"budget_seconds": 1800, "elapsed_seconds": 1.617, "cost_cap_usd": None, "cost_usd": None},
-        "folders": [],
-        "verifier": rollups.VERIFIER,
-        **changes,
-    }
-    return models.read(rollup_documents.RollupOrder, canonical.encode(value))
-
-
-def make_documents(held: frozenset[str] = frozenset(), **changes: Any) -> dict[str, bytes]:
-    """The documents of a roll-up over lanes of every kind, of which some are on HOLD."""
-    order = make_order(held, **changes)
-    contents = {rollup_documents.name_lane(lane): SNAPSHOTS[lane, lane not in held] for lane in KINDS}
-    found = rollup_documents.RollupLanes(
-        execution_id=order.execution_id,
-        lanes=[
-            rollup_documents.LaneFinding(
-                name=lane,
-                state="ok",
-                sha256=canonical.digest(SNAPSHOTS[lane, lane not in held]),
-                published=True,
-                missing_refs=[],
-            )
-            for lane in KINDS
-        ],
-    )
-    return {rollup_documents.ORDER: order.content(), rollup_documents.LANES: found.content(), **contents}
 
 
 def open_shorts(verdict: rollup_snapshots.RollupVerdict) -> set[str]:
@@ -95,7 +28,7 @@ def open_shorts(verdict: rollup_snapshots.RollupVerdict) -> set[str]:
 
 
 def test_lanes_that_all_pass_advance_by_the_word_of_the_team() -> None:
-    verdict = rollups.adjudicate(make_documents())
+    verdict = rollups.adjudicate(rolling_up.make_documents())
 
     snapshot = verdict.snapshot
     assert (snapshot.verdict, snapshot.overall_pass, snapshot.exit_code) == ("ADVANCE_CERTIFIED_DEV_MIN", True, 0)
@@ -103,12 +36,12 @@ def test_lanes_that_all_pass_advance_by_the_word_of_the_team() -> None:
     assert snapshot.evidence_family_index["scale"].passed == ["burst", "soak"]
     assert (snapshot.hold_time.total_seconds, snapshot.hold_time.by_lane["soak"]) == (8511, 8511)
     assert [gate.status for gate in snapshot.gates] == ["PASS"] * len(snapshot.gates)
-    assert rollups.adjudicate(make_documents()).content == verdict.content
+    assert rollups.adjudicate(rolling_up.make_documents()).content == verdict.content
     assert rollup_snapshots.RollupVerdict.read(verdict.content) == verdict
 
 
 def test_a_lane_on_hold_holds_with_the_union_of_the_open_blockers() -> None:
-    snapshot = rollups.adjudicate(make_documents(frozenset({"burst", "soak"}))).snapshot
+    snapshot = rollups.adjudicate(rolling_up.make_documents(frozenset({"burst", "soak"}))).snapshot
 
     assert (snapshot.verdict, snapshot.exit_code) == ("HOLD", 3)
     assert snapshot.blocker_union == ["M10F-B1"]
@@ -129,7 +62,7 @@ def forget_findings(contents: dict[str, bytes]) -> None:
 
 
 def swap_lane(contents: dict[str, bytes]) -> None:
-    contents[rollup_documents.name_lane("soak")] = SNAPSHOTS["burst", True]
+    contents[rollup_documents.name_lane("soak")] = rolling_up.SNAPSHOTS["burst", True]
 
 
 def break_schema(contents: dict[str, bytes]) -> None:
@@ -163,7 +96,7 @@ def change_finding(contents: dict[str, bytes], **changes: Any) -> None:
     ],
 )
 def test_each_fault_opens_its_own_blockers(spoil: Any, expected: set[str]) -> None:
-    contents = make_documents()
+    contents = rolling_up.make_documents()
     spoil(contents)
 
     assert open_shorts(rollups.adjudicate(contents)) == expected
@@ -172,9 +105,9 @@ def test_each_fault_opens_its_own_blockers(spoil: Any, expected: set[str]) -> No
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"families": {**FAMILIES, "incident_drill": ["burst"], "scale": ["drill", "soak"]}}, {"B5"}),
-        ({"families": {**FAMILIES, "scale": ["burst"]}}, {"B5"}),
-        ({"families": {key: FAMILIES[key] for key in ("semantic", "incident_drill", "scale")}}, {"B5"}),
+        ({"families": {**rolling_up.FAMILIES, "incident_drill": ["burst"], "scale": ["drill", "soak"]}}, {"B5"}),
+        ({"families": {**rolling_up.FAMILIES, "scale": ["burst"]}}, {"B5"}),
+        ({"families": {key: rolling_up.FAMILIES[key] for key in ("semantic", "incident_drill", "scale")}}, {"B5"}),
         ({"budget": {"budget_seconds": 1, "elapsed_seconds": 2, "cost_cap_usd": None, "cost_usd": None}}, {"B8"}),
         ({"budget": {"budget_seconds": 9, "elapsed_seconds": 2, "cost_cap_usd": 1, "cost_usd": None}}, {"B8"}),
         ({"budget": dict.fromkeys(("budget_seconds", "elapsed_seconds", "cost_cap_usd", "cost_usd"))}, {"B8"}),
@@ -182,20 +115,20 @@ def test_each_fault_opens_its_own_blockers(spoil: Any, expected: set[str]) -> No
     ],
 )
 def test_an_order_that_leaves_something_out_does_not_advance(changes: dict[str, Any], expected: set[str]) -> None:
-    assert open_shorts(rollups.adjudicate(make_documents(**changes))) == expected
+    assert open_shorts(rollups.adjudicate(rolling_up.make_documents(**changes))) == expected
 
 
-PARTS = [rollup_documents.LANES, *(rollup_documents.name_lane(lane) for lane in KINDS)]
+PARTS = [rollup_documents.LANES, *(rollup_documents.name_lane(lane) for lane in rolling_up.KINDS)]
 """The documents beside the order."""
 
 
 @hypothesis.settings(max_examples=150, deadline=None)
 @hypothesis.given(
-    held=st.frozensets(st.sampled_from(sorted(KINDS)), max_size=2),
+    held=st.frozensets(st.sampled_from(sorted(rolling_up.KINDS)), max_size=2),
     documents=st.frozensets(st.sampled_from(PARTS), max_size=3),
-    findings=st.frozensets(st.sampled_from(sorted(KINDS)), max_size=2),
-    steps=st.frozensets(st.sampled_from(sorted(KINDS)), max_size=2),
-    members=st.frozensets(st.sampled_from(sorted(KINDS)), max_size=2),
+    findings=st.frozensets(st.sampled_from(sorted(rolling_up.KINDS)), max_size=2),
+    steps=st.frozensets(st.sampled_from(sorted(rolling_up.KINDS)), max_size=2),
+    members=st.frozensets(st.sampled_from(sorted(rolling_up.KINDS)), max_size=2),
 )
 def test_leaving_out_a_document_a_finding_or_a_step_never_turns_a_hold_into_an_advance(
     held: frozenset[str],
@@ -204,7 +137,7 @@ def test_leaving_out_a_document_a_finding_or_a_step_never_turns_a_hold_into_an_a
     steps: frozenset[str],
     members: frozenset[str],
 ) -> None:
-    contents = make_documents(held)
+    contents = rolling_up.make_documents(held)
     order, found = json.loads(contents[rollup_documents.ORDER]), json.loads(contents[rollup_documents.LANES])
     found["lanes"] = [lane for lane in found["lanes"] if lane["name"] not in findings]
     order["lanes"] = [lane for lane in order["lanes"] if lane["name"] not in steps]
@@ -246,7 +179,7 @@ def make_site(runs: Path) -> tuple[rollup_documents.RollupOrder, dict[str, str],
             }
         )
     families = {"semantic": ["window"], "scale": ["burst"]}
-    order = make_order(lanes=lanes, families=families, require=list(families))
+    order = rolling_up.make_order(lanes=lanes, families=families, require=list(families))
     return order, sources, runs / order.execution_id
 
 

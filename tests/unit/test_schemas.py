@@ -34,9 +34,9 @@ from burst.domain.plan import plans
 from burst.domain.run.events import codec
 from burst.domain.staging import change_grammar
 from burst.domain.tasks import leases
-from burst.domain.verdict import attestations, baselines, promotions, snapshots, unpublished
+from burst.domain.verdict import attestations, baselines, promotions, rollups, snapshots, unpublished
 from burst.report import schemas
-from tests import cases, closing, fakes_database, fakes_staging, json_schemas, promoting
+from tests import cases, closing, fakes_database, fakes_staging, json_schemas, promoting, rolling_up
 
 FORMS: tuple[schemas.Form, ...] = ("strict", "lenient")
 ALL = sorted(schemas.KINDS)
@@ -231,6 +231,11 @@ EXAMPLES: dict[str, Any] = {
         campaign_records.CampaignStop(by="ada", reason="enough", at_utc=cases.STARTED).content()
     ),
     "override-table": json.loads(OVERRIDE_TABLE.content()),
+    **{
+        kind: json.loads(rolling_up.CONTENTS[name])
+        for kind, name in (("rollup-order", "rollup_order.json"), ("rollup-lanes", "rollup_lanes.json"))
+    },
+    "rollup-snapshot": json.loads(rollups.adjudicate(rolling_up.CONTENTS).content),
     "alias": json.loads(run_records.Alias(execution_id=cases.EXECUTION_ID).content()),
     "pruned": json.loads(PRUNED.content()),
     "bundle": json.loads(
