@@ -60,6 +60,7 @@ def render(verdict: snapshots.Verdict, metrics: window_metrics.Metrics | None) -
         counting=_counting(metrics) if metrics is not None and metrics.settle_rounds else None,
         word=figures.word(snapshot),
         decisions=figures.DECISIONS,
+        phase_rows=figures.list_phase_rows(snapshot),
     )
     return page.encode()
 
@@ -97,6 +98,7 @@ def _template() -> jinja2.Template:
         keep_trailing_newline=True,
     )
     for print_figure in (
+        figures.phase,
         figures.number,
         figures.instant,
         figures.measured_value,

@@ -15,14 +15,15 @@ def render(snapshot: snapshots.Snapshot, *, folder: str | None = None) -> str:
 
 def _lines(snapshot: snapshots.Snapshot, folder: str | None) -> Iterator[str]:
     run, scope = snapshot.execution_id, snapshot.platform_run_id
-    yield f"{figures.word(snapshot)}  {snapshot.phase}  run {run}  scope {scope}"
+    yield f"{figures.word(snapshot)}  {figures.phase(snapshot)}  run {run}  scope {scope}"
     if snapshot.open_entries:
         yield ""
         yield f"open blockers ({len(snapshot.open_entries)}):"
         for entry in snapshot.open_entries:
             yield f"  {entry.blocker}  {entry.title} ({entry.state})"
             yield f"      {entry.why}"
-            yield f"      see: {runbooks.page_command(runbooks.PageKind.BLOCKER, entry.blocker)}"
+            page = runbooks.page_command(runbooks.PageKind.BLOCKER, entry.blocker, phase_kind=snapshot.kind)
+            yield f"      see: {page}"
     yield ""
     yield "gates:"
     longest = max((len(gate.name) for gate in snapshot.gates), default=0)
@@ -38,6 +39,7 @@ def _lines(snapshot: snapshots.Snapshot, folder: str | None) -> Iterator[str]:
 def _figures(snapshot: snapshots.Snapshot) -> Iterator[str]:
     lines = (*_of_the_run(snapshot), *_of_the_window(snapshot), *_of_the_budget(snapshot))
     yield from (f"{name:<15} {words}" for name, words in lines if words)
+    yield from (f"{name} {words}" for name, words in figures.list_phase_rows(snapshot))
     yield from _signs(snapshot.decision)
 
 

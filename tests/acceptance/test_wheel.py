@@ -152,7 +152,12 @@ def test_every_page_that_a_message_names_is_in_the_wheel(installation: wheels.In
     assert code == 0
     assert refused.stderr.rstrip().endswith("; see: burst runbook exit-2")
     assert {runbooks.page_name(runbooks.PageKind.EXIT, code) for code in runbooks.WHAT_TO_DO} <= names
-    assert {runbooks.page_name(runbooks.PageKind.BLOCKER, blocker) for blocker in catalogues.BURST.titles} <= names
+    of_blockers = {
+        runbooks.page_name(runbooks.PageKind.BLOCKER, blocker, phase_kind=kind).partition("#")[0]
+        for kind, catalogue in catalogues.CATALOGUES.items()
+        for blocker in catalogue.titles
+    }
+    assert of_blockers <= names
     assert installation.run("runbook", "preflight").stdout.count("Seen: ") >= len(findings.FINDING_KINDS) - 1
     assert installation.run("runbook", "exit-6").stdout.startswith("Exit 6: a task may still be running\n")
 

@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 import yaml
 
+from burst.domain.plan import catalogues
 from burst.kit import aws
 from tests import fixtures_aws, promoting, waiting
 from tests.faults import controller_driver, stage
@@ -183,6 +184,18 @@ def _reference(site: Site, name: str) -> None:
     site.run(name, site.planned(reference), code=0)
 
 
+def _of_kind(phase: str, kind: catalogues.Kind) -> "Maker":
+    """A phase of a kind that asks about each of its blockers, and is answered no."""
+
+    def make(site: Site, name: str) -> None:
+        ids = [f"{phase.replace('.', '')}-{short}" for short in catalogues.CATALOGUES[kind].shorts]
+        asked = [{"blocker": blocker, "name": "asked", "sql": "select 1", "equals": 0} for blocker in ids]
+        sections = {"kind": kind.value, "phase": phase, "facts": asked, "baseline": None}
+        site.run(name, site.planned({**sections, "gates": {"offered_load": 0.1}}), code=3)
+
+    return make
+
+
 def _unpublished(site: Site, name: str) -> None:
     """S3 goes down as its evidence is to be published."""
     ran = _on_aws(site, name)
@@ -234,6 +247,11 @@ FINISHED: Mapping[str, Maker] = {
     "m10_interrupted": _interrupted(signal.SIGINT, 130),
     "m10_terminated": _interrupted(signal.SIGTERM, 143),
     "m10_reference": _reference,
+    "m10_window": _of_kind("M10.E", catalogues.Kind.WINDOW),
+    "m10_soak": _of_kind("M10.G", catalogues.Kind.SOAK),
+    "m10_recovery": _of_kind("M10.H", catalogues.Kind.RECOVERY),
+    "m10_reproducibility": _of_kind("M10.I", catalogues.Kind.REPRODUCIBILITY),
+    "m10_drill": _of_kind("M10.D", catalogues.Kind.DRILL),
     **{f"m10_{day}": _recorded(number) for number, day in enumerate(("mon", "tue", "wed", "thu", "fri"))},
     **_ON_AWS,
 }

@@ -71,8 +71,9 @@ def wanted() -> Iterator[str]:
     """Every page there must be, as burst itself names it."""
     for code in sorted({*EXITS_THAT_ARE_NO_ERROR, *(error.exit_code for error in foreseen(errors.BurstError))}):
         yield runbooks.page_file(runbooks.PageKind.EXIT, code)
-    for blocker in catalogues.BURST.titles:
-        yield runbooks.page_file(runbooks.PageKind.BLOCKER, blocker)
+    for kind, catalogue in catalogues.CATALOGUES.items():
+        for blocker in catalogue.titles:
+            yield runbooks.page_file(runbooks.PageKind.BLOCKER, blocker, phase_kind=kind)
     for fault in faults.FAULTS:
         yield runbooks.page_file(runbooks.PageKind.FAULT, fault)
     for check in findings.FINDING_KINDS:

@@ -1,7 +1,8 @@
 """Runbooks: which page helps in which situation, by one rule, so that every message can name its page.
 
-    exit code  exit-4           blocker          blocker-b5
-    fault      fault-ecs-down   preflight check  preflight#canary-route
+    exit code  exit-4           blocker of a burst       blocker-b5
+    fault      fault-ecs-down   blocker of another kind  blockers-soak#b2
+                                preflight check          preflight#canary-route
 
 `burst runbook NAME` prints a page, in a clone or without one. Documents name its file: `runbooks/exit-4.md`.
 """
@@ -9,6 +10,8 @@
 import enum
 
 FOLDER = "runbooks"
+BURST = "burst"
+"""The kind of phase whose blockers have a page each; those of every other kind share one."""
 
 
 class PageKind(enum.StrEnum):
@@ -36,27 +39,32 @@ TO_DO_WHILE_DRIVEN = "tasks may be running under the controller named above; lea
 """The line for exit code 4 where another controller drives the run."""
 
 
-def page_name(kind: PageKind, subject: str | int) -> str:
-    """The page for an exit code, a blocker (`M10F-B5` or `B5`), a fault (`response-lost:RunTask`) or a check."""
+def page_name(kind: PageKind, subject: str | int, *, phase_kind: str = BURST) -> str:
+    """The page for an exit code, a blocker (`M10F-B5` or `B5`), a fault (`response-lost:RunTask`) or a check.
+
+    `phase_kind`: the kind of phase that the blocker is of.
+    """
     word = str(subject).lower()
     if kind is PageKind.CHECK:
         return f"{kind}#{word}"
     if kind is PageKind.BLOCKER:
         word = word.rpartition("-")[2]
+        if phase_kind != BURST:
+            return f"{kind}s-{phase_kind}#{word}"
     if kind is PageKind.FAULT:
         word = word.partition(":")[0]
     return f"{kind}-{word}"
 
 
-def page_file(kind: PageKind, subject: str | int) -> str:
+def page_file(kind: PageKind, subject: str | int, *, phase_kind: str = BURST) -> str:
     """The file of that page in the repository, with the anchor of its section."""
-    name, mark, section = page_name(kind, subject).partition("#")
+    name, mark, section = page_name(kind, subject, phase_kind=phase_kind).partition("#")
     return f"{FOLDER}/{name}.md{mark}{section}"
 
 
-def page_command(kind: PageKind, subject: str | int) -> str:
+def page_command(kind: PageKind, subject: str | int, *, phase_kind: str = BURST) -> str:
     """The command that prints that page."""
-    return f"burst runbook {page_name(kind, subject)}"
+    return f"burst runbook {page_name(kind, subject, phase_kind=phase_kind)}"
 
 
 def ending(exit_code: int, *, driven: bool = False) -> str:
