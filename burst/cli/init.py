@@ -9,6 +9,8 @@ from burst.domain.basics import errors
 
 _STDIN = Path("/dev/stdin")
 _EXAMPLES = Path(__file__).parent / "examples"
+_KINDS = ("burst", "window", "soak", "recovery", "reproducibility", "drill")
+"""Those of a plan; a roll-up is a step of a campaign file."""
 
 
 @click.command(
@@ -16,11 +18,13 @@ _EXAMPLES = Path(__file__).parent / "examples"
 Examples:
   burst init
   burst init --target ecs -o burst.yaml
+  burst init --kind soak -o soak.yaml
   terraform output -json > outputs.json && burst init --target ecs --from-terraform outputs.json
   terraform output -json | burst init --target ecs --from-terraform -
 """
 )
 @click.option("--target", type=click.Choice(["local", "ecs"]), default="local", help="Where tasks run.")
+@click.option("--kind", type=click.Choice(_KINDS), default=_KINDS[0], help="The kind of phase; others run locally.")
 @click.option(
     "-o", "--output", "file", type=click.Path(path_type=Path), default=Path("plan.yaml"), help="Where the plan goes."
 )
@@ -32,17 +36,23 @@ Examples:
     help="With ecs: the names that infra/ made, as `terraform output -json` prints them; - reads them from stdin.",
 )
 @common.options
-def init(output: common.Output, target: str, file: Path, outputs: Path | None) -> None:
+def init(output: common.Output, target: str, kind: str, file: Path, outputs: Path | None) -> None:
     """Write a commented plan. A file that exists is not overwritten.
 
-    Exits 0, or 2 where the file exists, or OUTPUTS are not those of infra/.
+    A plan of another kind than burst is written for this machine. Exits 0, or 2 where the file exists, or OUTPUTS
+    are not those of infra/.
     """
+    if kind != _KINDS[0] and target != "local":
+        raise errors.UsageError(
+            f"--kind {kind} goes with --target local; take `target` and `layers` of `burst init --target ecs`"
+        )
     if outputs is not None and target != "ecs":
         raise errors.UsageError("--from-terraform goes with --target ecs: Terraform makes nothing for the local target")
-    text = (_EXAMPLES / f"{target}.yaml").read_text()
+    name = target if kind == _KINDS[0] else f"{target}-{kind}"
+    text = (_EXAMPLES / f"{name}.yaml").read_text()
     common.write_new(file, (text if outputs is None else _fill_in(text, outputs)).encode())
     output.say(f"wrote {file}; change it, then `burst plan {file}` says what it would do")
-    output.result({"plan": str(file), "target": target}, "")
+    output.result({"plan": str(file), "target": target, "kind": kind}, "")
 
 
 def _fill_in(example: str, outputs: Path) -> str:

@@ -89,3 +89,27 @@ def test_evidence_of_one_kind_is_none_of_another(tmp_path: Path, capsys: Shown) 
 
     assert run("verify", folder, "--json") == 8
     assert "of kind window" in json.loads(capsys.readouterr().out)["why"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_plan_of_every_kind_from_init_is_valid_and_asks_about_every_blocker(
+    kind: catalogues.Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    for name in ("IG_API_KEY", "IG_ADMISSION_DSN"):
+        monkeypatch.setenv(name, "postgresql://reader:secret@127.0.0.1/none")
+    plan = tmp_path / "plan.yaml"
+
+    assert run("init", "--kind", kind.value, "-o", plan) == 0
+    capsys.readouterr()
+    assert run("plan", plan, "--json") == 0
+    value = json.loads(capsys.readouterr().out)
+
+    assert value["kind"] == kind.value
+    assert value["blockers_nothing_is_asked_about"] == []
+    assert run("plan", plan) == 0
+    assert "will stay open" not in capsys.readouterr().out
+
+
+def test_a_plan_of_another_kind_is_written_for_this_machine(tmp_path: Path, capsys: Shown) -> None:
+    assert run("init", "--kind", "soak", "--target", "ecs", "-o", tmp_path / "plan.yaml") == 2
+    assert "--kind soak goes with --target local" in capsys.readouterr().err

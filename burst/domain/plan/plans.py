@@ -1059,23 +1059,28 @@ class Plan(Section):
             catalogues.Role.CONTIGUITY: self.gates.contiguity,
             catalogues.Role.OUTCOME: self.gates.expect_duplicates,
             catalogues.Role.BASELINE: self.gates.multiplier,
+            catalogues.Role.RESTART: self.during,
+            catalogues.Role.RTO: self.during,
         }
-        return frozenset(role for role, limit in asked.items() if limit is not None)
+        return frozenset(role for role, section in asked.items() if section is not None)
+
+    @property
+    def named_blockers(self) -> frozenset[str]:
+        """The blockers that a fact, or a rule of an observed series, names."""
+        return self.observed_blockers.union(fact.blocker for fact in self.facts)
 
     @property
     def silent_blockers(self) -> tuple[str, ...]:
         """The blockers that stay open because the plan asks nothing about them, by the phase's ids."""
-        named = {fact.blocker for fact in self.facts} | self.observed_blockers
         answered = self.catalogue.list_shorts(*self.asked_roles)
         silent = (self.blocker(short) for short in self.catalogue.asked if short not in answered)
-        return tuple(blocker for blocker in silent if blocker not in named)
+        return tuple(blocker for blocker in silent if blocker not in self.named_blockers)
 
     @property
     def fact_shorts(self) -> tuple[str, ...]:
         """The short ids of the blockers that take facts: those that rest on them, and those that a fact, or a rule of
         an observed series, names."""
-        named = {fact.blocker for fact in self.facts} | self.observed_blockers
-        shorts = self.catalogue.shorts
+        shorts, named = self.catalogue.shorts, self.named_blockers
         return tuple(short for short in shorts if short in self.catalogue.asked or self.blocker(short) in named)
 
     @property

@@ -245,8 +245,7 @@ def _answers_of_contract(
 
 def _asked_enough(short: str, answers: Sequence[gates.Gate], plan: plans.Plan) -> bool:
     """Some blockers rest on what the plan asks: an answer nobody asked for may open them, and never clears them."""
-    asked_about = {fact.blocker for fact in plan.facts} | plan.observed_blockers
-    declared = short not in plan.catalogue.asked or plan.blocker(short) in asked_about
+    declared = short not in plan.catalogue.asked or plan.blocker(short) in plan.named_blockers
     by_gate = any(isinstance(gate.blocker, Role) and gate.name not in _COHERENCE for gate in answers)
     return bool(answers) and (declared or by_gate)
 

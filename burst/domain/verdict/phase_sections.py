@@ -184,12 +184,21 @@ def _fill_baseline_refs(case: cases.Case, _: Answers) -> list[DependencyRef]:
 def _fill_soak_target(case: cases.Case, answers: Answers) -> SoakTarget:
     asked = [gate for gate in _list_answers(case, answers, Role.LAG) if gate.comparison is gates.Comparison.AT_MOST]
     limits = [float(gate.required) for gate in asked if isinstance(gate.required, int | float)]
+    observe = case.plan.observe
     return SoakTarget(
         duration_minutes=case.plan.budget.min_window / 60,
-        stability_window_minutes=None,
+        stability_window_minutes=_find_stability_minutes(case),
         max_lag_messages=min(limits, default=None),
-        sample_interval_minutes=None,
+        sample_interval_minutes=observe.every / 60 if observe else None,
     )
+
+
+def _find_stability_minutes(case: cases.Case) -> float | None:
+    """The longest end of the soak in which a rule of lag has to hold; None where no rule names one."""
+    blocker = case.plan.blocker(Role.LAG)
+    rules = [rule for series in case.plan.observed_series for rule in series.rules if rule.blocker == blocker]
+    seconds = [rule.rule.period.seconds for rule in rules]
+    return max((each / 60 for each in seconds if each is not None), default=None)
 
 
 def _fill_soak_window(case: cases.Case, _: Answers) -> SoakWindow:
@@ -220,14 +229,20 @@ def _fill_rto_pass(case: cases.Case, answers: Answers) -> bool | None:
 
 def _fill_replaced(case: cases.Case, answers: Answers) -> int | None:
     """The tasks that were replaced, over every restart; None where the number of one is not known."""
-    measured = [gate.measured for gate in _list_answers(case, answers, Role.RESTART)]
-    known = [value for value in measured if isinstance(value, int) and not isinstance(value, bool)]
-    return sum(known) if known and len(known) == len(measured) else None
+    result = case.task_result.value
+    drills = [drill.replaced_task_count for drill in (result.drills if result else []) if drill.service is not None]
+    known = [number for number in drills if number is not None]
+    if drills:
+        return sum(known) if len(known) == len(drills) else None
+    stated = _find_figure(answers, "replaced_task_count")
+    return stated if isinstance(stated, int) and not isinstance(stated, bool) else None
 
 
-def _fill_pre_fault(_: cases.Case, __: Answers) -> window_metrics.CountsEntry | None:
-    """The counts before the fault: no document tells them apart yet."""
-    return None
+def _fill_pre_fault(case: cases.Case, _: Answers) -> window_metrics.CountsEntry | None:
+    """The counts before the first fault; None where they were not counted apart."""
+    metrics = case.metrics.value
+    parts = metrics.drills[0].before if metrics is not None and metrics.drills else None
+    return parts.counts if parts else None
 
 
 def _fill_minutes(case: cases.Case, _: Answers) -> float | None:
@@ -245,10 +260,13 @@ def _fill_figure(*names: str) -> Fill:
 
 
 def _find_figure(answers: Answers, *names: str) -> models.Value:
+    """Of a series with several rules, that of the end of the window is the figure."""
     for name in names:
-        for gate in answers:
-            if gate.name == name or gate.name.startswith(f"{_OBSERVED}{name}."):
-                return gate.measured
+        series = f"{_OBSERVED}{name}."
+        named = [gate for gate in answers if gate.name == name or gate.name.startswith(series)]
+        named.sort(key=lambda gate: ".last-" not in gate.name)
+        if named:
+            return named[0].measured
     return None
 
 
@@ -256,7 +274,9 @@ _OBSERVED = gates.OBSERVED
 
 
 def _fill_monotonic(case: cases.Case, answers: Answers) -> bool | None:
-    return _judge(case, answers, Role.CHECKPOINT)
+    """Whether every series that may not fall rose; where there is none, by the facts of a checkpoint."""
+    rising = [gate for gate in answers if gate.name.startswith(_OBSERVED) and ".monotonic" in gate.name]
+    return all(gate.passed for gate in rising) if rising else _judge(case, answers, Role.CHECKPOINT)
 
 
 def _fill_drill_target(case: cases.Case, _: Answers) -> DrillTarget:
