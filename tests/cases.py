@@ -496,6 +496,9 @@ _NAMES = {
     "prior": document_names.PRIOR,
     "prior_plan": document_names.PRIOR_PLAN,
     "attempt": document_names.attempt_name("m10_f"),
+    "reference": document_names.REFERENCE,
+    "reference_plan": document_names.REFERENCE_PLAN,
+    "reproduction": document_names.reproduction_name("m10_f"),
     "preflight": document_names.preflight_name("m10_f"),
     "gate_records": document_names.GATE_RECORDS,
 }
@@ -574,6 +577,32 @@ def entry_gates_of(required: plans.Plan, **changes: Value) -> list[Value]:
     ]
 
 
+KEYS_SQL = (
+    "select string_agg(distinct event_type, ',' order by event_type) from receipts where platform_run_id = :scope"
+)
+REPRODUCES: Value = {"snapshot": "runs/m10_first", "keyset": {"sql": KEYS_SQL}}
+"""A plan's reference run; `reproduction` has the key sets of both."""
+REFERENCE_SCOPE = "platform_20260218T000000Z"
+
+
+def reproduction(
+    reference: bytes, *, before: Sequence[str] = ("a", "b"), after: Sequence[str] = ("a", "b"), **changes: Any
+) -> Value:
+    """The key sets of the reference's scope and of this run's."""
+    answers = {
+        name: {"platform_run_id": scope, "keys": list(keys), "source": KEYS_SQL, "at_utc": at(1000), "detail": ""}
+        for name, scope, keys in (("baseline", REFERENCE_SCOPE, before), ("candidate", SCOPE, after))
+    }
+    return {
+        "schema": "burst.reproduction/v1",
+        "execution_id": EXECUTION_ID,
+        "platform_run_id": SCOPE,
+        "reference_sha256": canonical.digest(reference),
+        **answers,
+        **changes,
+    }
+
+
 _SHOT = {"command": ["work"], "timeout": "10s", "task_definition": "reporter:1"}
 _FULLEST_PLAN = plan(
     target=ECS,
@@ -597,6 +626,7 @@ _FULLEST_PLAN = plan(
     },
     observe=observe(),
     requires=ENTRY_REQUIREMENTS,
+    reproduces=REPRODUCES,
 )
 FULLEST = Case(plan=_FULLEST_PLAN, contents=passing().contents).having(
     load=load(),

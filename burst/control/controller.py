@@ -25,6 +25,7 @@ from burst.control import (
     probes,
     reaping,
     recorder,
+    reproducing,
     run_documents,
     sign_watch,
     starting,
@@ -548,6 +549,7 @@ class Controller:
             driver = self._driver.describe(measured.count.pages or driver_watch.PAGES_NOT_TOLD)
             self._evidence.freeze_metrics(measured, live, driver=driver, duplicates=duplicates, drills=parts)
             self._evidence.freeze_facts(answers, driver=asked_for_facts)
+            self._ask_reproduction(source, give_up_at)
         except errors.PublicationFailed:
             raise
         except errors.BurstError as exc:
@@ -557,6 +559,17 @@ class Controller:
         self._driver.note()
         self._record.note(
             ending_events.Measured(counts=measured.count.counts, rounds=len(measured.rounds), settled=measured.settled)
+        )
+
+    def _ask_reproduction(self, source: ports.ReceiptSource, give_up_at: datetime) -> None:
+        """Asks the key sets of both scopes, where the run reproduces another."""
+        section = self._plan.reproduces
+        if section is None:
+            return
+        self._evidence.freeze_reproduction(
+            lambda reference: reproducing.ask_reproduction(
+                self._plan, section, reference, source, self._read_document, self._clock, give_up_at
+            )
         )
 
     def _require_source(self) -> ports.ReceiptSource:

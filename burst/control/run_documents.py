@@ -17,6 +17,7 @@ from burst.domain.documents import (
     holding,
     load_documents,
     models,
+    reproductions,
     run_records,
     task_results,
     window_metrics,
@@ -124,6 +125,13 @@ class RunDocuments:
                 facts=[facts.showable(entry, self._record.redactor) for entry in entries],
                 driver=driver,
             )
+            self.freeze(name, redact_document(document, self._record.redactor))
+
+    def freeze_reproduction(self, ask: Callable[[bytes], reproductions.Reproduction]) -> None:
+        """Freezes the key sets, which `ask` answers from the reference's snapshot; nothing where there is none."""
+        name = document_names.reproduction_name(self._plan.slug)
+        if not self.has(name) and self.has(document_names.REFERENCE):
+            document = ask(self._read(document_names.REFERENCE))
             self.freeze(name, redact_document(document, self._record.redactor))
 
     def freeze_load(self, accounts: ports.LoadAccounts) -> None:
@@ -329,16 +337,19 @@ def input_documents(
     prior: bytes | None,
     prior_plan: bytes | None = None,
     gate_records: bytes | None = None,
+    *,
+    reference: bytes | None = None,
+    reference_plan: bytes | None = None,
 ) -> tuple[tuple[str, bytes], ...]:
-    """The documents a run starts from: the plan as executed, its baseline, prior snapshot and plan of a rerun, and the
-    promotions and demotions that the plan names."""
-    documents = [(document_names.PLAN, canonical.encode(plan.document()))]
-    if baseline is not None:
-        documents.append((document_names.BASELINE, baseline))
-    if prior is not None:
-        documents.append((document_names.PRIOR, prior))
-    if prior_plan is not None:
-        documents.append((document_names.PRIOR_PLAN, prior_plan))
-    if gate_records is not None:
-        documents.append((document_names.GATE_RECORDS, gate_records))
-    return tuple(documents)
+    """The documents a run starts from: the plan as executed, its baseline, prior snapshot and plan of a rerun, the
+    promotions and demotions that the plan names, and snapshot and plan of the run that it reproduces."""
+    documents = {
+        document_names.PLAN: canonical.encode(plan.document()),
+        document_names.BASELINE: baseline,
+        document_names.PRIOR: prior,
+        document_names.PRIOR_PLAN: prior_plan,
+        document_names.GATE_RECORDS: gate_records,
+        document_names.REFERENCE: reference,
+        document_names.REFERENCE_PLAN: reference_plan,
+    }
+    return tuple((name, content) for name, content in documents.items() if content is not None)

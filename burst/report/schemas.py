@@ -27,6 +27,7 @@ from burst.domain.documents import (
     override_tables,
     preflight_results,
     questions,
+    reproductions,
     rollup_documents,
     run_records,
     task_records_document,
@@ -126,8 +127,9 @@ KINDS: dict[str, DocumentKind] = {
     "database-stages": _kind(database_stages.DatabaseStages, database_stages.NAME),
     "promotion": _kind(promotions.Promotion, "a file of `burst baseline promote`"),
     "demotion": _kind(promotions.Demotion, "a file of `burst baseline demote`"),
+    "reproduction": _kind(reproductions.Reproduction, document_names.reproduction_name("{slug}")),
     "score": _kind(score_files.ScoreFile, "score.yaml", default="strict", optional=True),
-    "closure": _kind(closures.Closure, closures.name_closure("{name}")),
+    "closure": _kind(closures.Closure, closures.name_closure("NAME")),
     "active-baseline": _kind(active_baselines.ActiveBaseline, "active_NNNN.json"),
     "closure-statement": DocumentKind(
         model=closure_statements.ClosureStatement,

@@ -26,6 +26,8 @@ def announce(plan: plans.Plan, store: ports.EvidenceStore, announcement: run_rec
         document_names.PRIOR,
         document_names.PRIOR_PLAN,
         document_names.GATE_RECORDS,
+        document_names.REFERENCE,
+        document_names.REFERENCE_PLAN,
         document_names.preflight_name(plan.slug),
         document_names.attempt_name(plan.slug),
     ):

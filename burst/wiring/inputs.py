@@ -19,7 +19,7 @@ from burst.domain.documents import document_names
 from burst.domain.documents import gate_records as records_document
 from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import baselines, cases, gate_modes
-from burst.evidence import full_verification, places, verification
+from burst.evidence import compared_places, full_verification, places, verification
 from burst.kit import files
 
 
@@ -107,6 +107,30 @@ def gate_records(plan: plans.Plan) -> bytes | None:
         dependencies = plan.blocker(catalogues.Role.DEPENDENCY)
         raise errors.Refused(f"{dependencies}: gates.modes: {problem}; nothing was launched")
     return document.content()
+
+
+def reference(plan: plans.Plan) -> PriorInput | None:
+    """Snapshot and plan of the run that this one reproduces; None where the plan names none.
+
+    Raises `errors.Refused` where its evidence does not hold, it did not pass, or it is not the one that is named.
+    """
+    section = plan.reproduces
+    if section is None:
+        return None
+    try:
+        run = compared_places.open_place(section.snapshot, places.Opener())
+        if run.verdict is None or document_names.find_unpublished_slug(run.name) is not None:
+            raise errors.Refused("it is no published snapshot of a run")
+        if section.sha256 is not None and run.sha256 != section.sha256:
+            raise errors.Refused(f"its digest is {run.sha256}, and the plan names {section.sha256}")
+        if not run.verdict.snapshot.overall_pass:
+            raise errors.Refused(f"run {run.run_id} did not pass: {', '.join(run.verdict.snapshot.blockers)}")
+        return PriorInput(snapshot=run.verdict.content, plan=run.documents[document_names.PLAN])
+    except errors.BurstError as exc:
+        raise errors.Refused(
+            f"{plan.blocker(catalogues.Role.BASELINE)}: reproduces.snapshot {section.snapshot}: {exc}; "
+            "nothing was launched"
+        ) from exc
 
 
 def run_behind(plan: plans.Plan) -> str | None:

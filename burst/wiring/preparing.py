@@ -47,6 +47,8 @@ class Prepared:
     baseline: baselines.Baseline | None
     gate_records: bytes | None = None
     """The promotions and demotions that the plan names by digest."""
+    reference: inputs.PriorInput | None = None
+    """The run that this one reproduces."""
     command: tuple[str, ...] = ()
     """The words of the command line."""
     problems: Mapping[str, errors.BurstError] = dataclasses.field(default_factory=dict)
@@ -127,7 +129,7 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
     plan = read_plan(request)
     _require_valid(plan)
     problems: dict[str, errors.BurstError] = {}
-    baseline_content, baseline, prior = None, None, None
+    baseline_content, baseline, prior, reference = None, None, None, None
     with _keep_problem(problems, "baseline"):
         baseline_content, baseline = inputs.baseline(plan, now)
     with _keep_problem(problems, "prior"):
@@ -135,17 +137,22 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
     gate_records: bytes | None = None
     with _keep_problem(problems, "gate-modes"):
         gate_records = inputs.gate_records(plan)
+    with _keep_problem(problems, "reference"):
+        reference = inputs.reference(plan)
     resolved = _resolve(plan, now, randomness.token_hex(3), baseline)
     if baseline_content is not None:
         resolved["baseline"]["sha256"] = canonical.digest(baseline_content)
     if prior is not None:
         resolved["rerun"]["prior_sha256"] = canonical.digest(prior.snapshot)
+    if reference is not None:
+        resolved["reproduces"]["sha256"] = canonical.digest(reference.snapshot)
     return Prepared(
         plan=plans.parse(canonical.encode(resolved).decode(), source=str(request.plan_file)),
         baseline_content=baseline_content,
         prior=prior,
         baseline=baseline,
         gate_records=gate_records,
+        reference=reference,
         command=request.command,
         problems=problems,
     )

@@ -148,8 +148,15 @@ def _break_ground(prepared: preparing.Prepared, checked: Sequence[findings.Findi
     lock = run_lock.RunLock(store.folder, owner)
     redactor = redaction.Redactor(secrets.RESOLVED)
     prior, prior_plan = (prepared.prior.snapshot, prepared.prior.plan) if prepared.prior else (None, None)
+    reference = prepared.reference
     for name, content in run_documents.input_documents(
-        plan, prepared.baseline_content, prior, prior_plan, prepared.gate_records
+        plan,
+        prepared.baseline_content,
+        prior,
+        prior_plan,
+        prepared.gate_records,
+        reference=reference.snapshot if reference else None,
+        reference_plan=reference.plan if reference else None,
     ):
         store.put_once(name, content)
     preflight_document = preflight.build_document(plan, checked, clock.now(), prepared.machine)

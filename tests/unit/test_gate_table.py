@@ -124,7 +124,8 @@ def test_the_documents_of_each_blocker() -> None:
     }
 
     assert table["B8"] == ("task-result",)
-    assert table["B2"] == table["B7"] == ("task-result", "facts", "observations")
+    assert table["B7"] == ("task-result", "facts", "observations")
+    assert table["B2"] == ("task-result", "facts", "observations", "reference")
     assert table["B1"] == ("task-result", "metrics", "load", "baseline")
     assert set(table["B3"]) == set(gate_table.KINDS)
 

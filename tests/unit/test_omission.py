@@ -196,6 +196,10 @@ def test_the_documents_all_are_as_burst_writes_them_and_pass() -> None:
     assert set(SOUND.contents) == set(document_names.adjudicated_names("m10_f")) - {
         document_names.PRIOR,
         document_names.PRIOR_PLAN,
+        document_names.GATE_RECORDS,
+        document_names.REFERENCE,
+        document_names.REFERENCE_PLAN,
+        document_names.reproduction_name("m10_f"),
     }
 
 

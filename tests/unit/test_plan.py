@@ -239,6 +239,11 @@ after:
     command: [report, --refresh]
     timeout: 3m
     exit_code: 4
+reproduces:
+  snapshot: s3://b-1/control/m10_first
+  sha256: dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd
+  shares_within: 0.04
+  keyset: {document: "s3://b-1/{scope}/anchors.json", path: /anchors, separator: "|"}
 during:
   - name: restart-writer
     at: 5m
@@ -275,6 +280,8 @@ evidence:
 SIGN_LINE = '  sign: {key: "kms:arn:aws:kms:eu-west-2:123456789012:key/1234"}'
 
 
+REFERENCE_LINE = f"  sha256: {'d' * 64}"
+KEYSET_LINE = '  keyset: {document: "s3://b-1/{scope}/anchors.json", path: /anchors, separator: "|"}'
 LOCK = "  object_lock: {mode: GOVERNANCE, retain: 365d}"
 
 
@@ -571,6 +578,13 @@ BAD = [
     ("    command: [report, --refresh]", "    command: report", "after[0].command", "a list"),
     ("    timeout: 3m", "    timeout: 0s", "after[0].timeout", "greater than 0"),
     ("    exit_code: 4", "    exit_code: four", "after[0].exit_code", "integer"),
+    ("  shares_within: 0.04", "  shares_within: 1", "reproduces.shares_within", "less than 1"),
+    ("  snapshot: s3://b-1/control/m10_first", "  snapshot: gs://b", "reproduces.snapshot", "s3://BUCKET/PREFIX"),
+    (REFERENCE_LINE, "  sha256: abc", "reproduces.sha256", "text like"),
+    (KEYSET_LINE, "  keyset: {sql: select 1, separator: 123456789}", "reproduces.keyset.separator", "a string"),
+    (KEYSET_LINE, "  keyset: {separator: x}", "reproduces.keyset.sql", "either sql, or document with path"),
+    (KEYSET_LINE, "  keyset: {document: s3://b-1/x}", "reproduces.keyset.path", "document and path together"),
+    (KEYSET_LINE, "  keyset: {document: x.json, path: /a}", "reproduces.keyset.document", "s3://BUCKET/KEY"),
     ("  - name: restart-writer", "  - name: Restart", "during[0].name", "text like"),
     ("  - name: restart-writer", "  - name: restart-the-writer", "during[0].name", "text like"),
     ("  - name: cut-network", "  - name: restart-writer", "during[1].name", "stands twice"),
@@ -922,6 +936,7 @@ def test_the_whole_plan_names_every_key_a_plan_can_have() -> None:
     said = _leaf_keys(yaml.safe_load(TEXT))
     other_forms = {
         *("load.command", "baseline.admits", "baseline.seconds", "baseline.source", "during.restart"),
+        "reproduces.keyset.sql",
         *("observe.series.cloudwatch", "observe.series.prometheus"),  # None in the other series
     }
     other_modes = {

@@ -211,6 +211,7 @@ EXAMPLES: dict[str, Any] = {
     "database-snapshot": json.loads(DATABASE_SNAPSHOT.content()),
     "database-stages": json.loads(DATABASE_STAGES.content()),
     "score": closing.score_value(),
+    "reproduction": cases.reproduction(b"{}"),
     "closure": json.loads(CLOSURE.content()),
     "closure-statement": json.loads(
         closure_statements.make_statement(CLOSURE, closure_statements.list_subjects(CLOSURE))

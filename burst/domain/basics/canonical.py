@@ -79,15 +79,23 @@ def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON number")
 
 
+def value_at(value: Any, pointer: str) -> Any:
+    """Whatever stands at a JSON pointer (RFC 6901). Raises `errors.EvidenceCorrupt` for a pointer to nothing."""
+    try:
+        part = jsonpointer.resolve_pointer(value, pointer)
+    except jsonpointer.JsonPointerException as exc:
+        raise errors.EvidenceCorrupt(f"nothing at {pointer}: {exc}") from exc
+    if isinstance(part, jsonpointer.EndOfList):
+        raise errors.EvidenceCorrupt(f"nothing at {pointer}")
+    return part
+
+
 def scalar_at(value: Any, pointer: str) -> bool | int | float | str:
     """The text, number or truth value at a JSON pointer (RFC 6901).
 
     Raises `errors.EvidenceCorrupt` for a pointer to nothing, null, a list or an object.
     """
-    try:
-        scalar = jsonpointer.resolve_pointer(value, pointer)
-    except jsonpointer.JsonPointerException as exc:
-        raise errors.EvidenceCorrupt(f"nothing at {pointer}: {exc}") from exc
+    scalar = value_at(value, pointer)
     if not isinstance(scalar, bool | int | float | str):
         raise errors.EvidenceCorrupt(f"{type(scalar).__name__} at {pointer}; a fact is a text, a number, true or false")
     return scalar

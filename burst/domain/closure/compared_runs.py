@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import jsonpointer
-
 from burst.domain.basics import canonical, errors, redaction
 from burst.domain.closure import score_files, timings
 from burst.domain.documents import document_names
@@ -71,13 +69,9 @@ def read_figure(run: ComparedRun, place: score_files.FigureSection) -> Reading:
     if content is None:
         return Reading(problem=f"{run.run_id} has no {name}")
     try:
-        value = jsonpointer.resolve_pointer(canonical.decode(content), place.path or "")
+        value = canonical.value_at(canonical.decode(content), place.path or "")
     except errors.EvidenceCorrupt as exc:
-        return Reading(problem=f"{run.run_id}: {name} is {exc}")
-    except jsonpointer.JsonPointerException:
-        return Reading(problem=f"{run.run_id}: {name} has nothing at {place.path}")
-    if isinstance(value, jsonpointer.EndOfList):
-        return Reading(problem=f"{run.run_id}: {name} has nothing at {place.path}")
+        return Reading(problem=f"{run.run_id}, {name}: {exc}")
     return Reading(value=value) if _may_be_shown(value) else Reading(problem=f"{name} has a text not to be shown")
 
 

@@ -18,6 +18,9 @@ PRIOR_PLAN = "prior_plan.json"
 """The plan of the run that the prior snapshot is of."""
 GATE_RECORDS = "gate_records.json"
 """The promotions and demotions of gates that the plan names by digest."""
+REFERENCE = "reference_snapshot.json"
+"""The snapshot of the run that this one reproduces."""
+REFERENCE_PLAN = "reference_plan.json"
 REPORT = "report.html"
 RUN = "run.json"
 """Lets another machine take a run over; no evidence, and no part of a snapshot."""
@@ -77,11 +80,16 @@ def attempt_name(slug: str) -> str:
     return f"{slug}_attempt.json"
 
 
+def reproduction_name(slug: str) -> str:
+    """The document with the key sets of the reference run and of this one."""
+    return f"{slug}_reproduction.json"
+
+
 def adjudicated_names(slug: str) -> tuple[str, ...]:
     """The documents a verdict is made from, beside the plan."""
     measured = task_result_name, task_records_name, metrics_name, load_name, facts_name, observations_name
-    own = *measured, preflight_name, attempt_name
-    return *(name(slug) for name in own), BASELINE, PRIOR, PRIOR_PLAN, GATE_RECORDS
+    own = *measured, preflight_name, attempt_name, reproduction_name
+    return *(name(slug) for name in own), BASELINE, PRIOR, PRIOR_PLAN, GATE_RECORDS, REFERENCE, REFERENCE_PLAN
 
 
 def snapshot_name(slug: str, kind: catalogues.Kind) -> str:

@@ -5,6 +5,9 @@ A part of a vector that nobody knows makes its comparison unknown, which is neve
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Annotated, Literal
+
+import pydantic
 
 from burst.domain.documents import models, window_metrics
 
@@ -90,3 +93,25 @@ def compare_keysets(before: Vector, after: Vector) -> bool | None:
     if not before.anchor_keyset or not after.anchor_keyset:
         return None
     return before.anchor_keyset == after.anchor_keyset
+
+
+class KeysetAnswer(models.Model):
+    """The key set of one scope as it was answered. `keys` None: it could not be had, and `detail` says why."""
+
+    platform_run_id: str
+    keys: list[str] | None
+    source: str
+    at_utc: models.Instant | None = None
+    detail: models.Words = ""
+
+
+class Reproduction(models.Model):
+    """`{slug}_reproduction.json`: the key sets of the reference run and of this one."""
+
+    schema_: Annotated[Literal["burst.reproduction/v1"], pydantic.Field(alias="schema")] = "burst.reproduction/v1"
+    execution_id: str
+    platform_run_id: str
+    reference_sha256: models.Digest
+    """The digest of the reference's snapshot."""
+    baseline: KeysetAnswer
+    candidate: KeysetAnswer

@@ -9,6 +9,8 @@ GATE_NAMES = frozenset(
         "gate_modes",
         *("attempt_scoped", "bound_as_said", "settled", "none_vanished", "known_decisions", "buckets_add_up"),
         *("clock_skew_seconds", "run_scope", "facts_scope", "runtime_budget", "stop_proven", "services_back"),
+        *("reference", "profile_match", "contract_match", "anchor_keyset", "invariants_kept"),
+        *("duplicate_share_delta", "quarantine_share_delta"),
         *("deadline_kept", "load_delivered", "tasks_held", "offered_load", "not_halted", "store_policy"),
     }
 )

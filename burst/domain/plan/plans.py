@@ -25,6 +25,7 @@ from burst.domain.plan import (
     gate_names,
     observe_sections,
     plan_problems,
+    reproduction_sections,
     yaml_lines,
 )
 from burst.domain.plan.questions import QuestionSection as QuestionSection
@@ -862,6 +863,10 @@ class Plan(Section):
     services: list[ServiceSection] = []
     before: list[OneShotSection] = []
     after: list[OneShotSection] = []
+    reproduces: Annotated[
+        reproduction_sections.ReproducesSection | None,
+        pydantic.Field(description="The run that this one repeats; required of kind reproducibility."),
+    ] = None
     during: Annotated[
         list[drill_sections.DrillSection] | None,
         pydantic.Field(max_length=MOST_DRILLS, description="Faults that the run causes in its window, in order."),
@@ -948,6 +953,8 @@ class Plan(Section):
         """Raises where a key that the kind needs is left out, or no bucket could show what a gate asks."""
         if self.kind is catalogues.Kind.BURST and self.gates.admit_ratio is None:
             raise field_types.Misfit(("gates", "admit_ratio"), "this key is required of kind burst")
+        if self.kind is catalogues.Kind.REPRODUCIBILITY and self.reproduces is None:
+            raise field_types.Misfit(("reproduces",), "this key is required of kind reproducibility")
         contiguity, bucket = self.gates.contiguity, self.receipts.bucket
         if contiguity is not None and contiguity.max_gap is not None and contiguity.max_gap < bucket:
             least = instants.duration_text(bucket)
@@ -1062,7 +1069,11 @@ class Plan(Section):
             catalogues.Role.RESTART: self.during,
             catalogues.Role.RTO: self.during,
         }
-        return frozenset(role for role, section in asked.items() if section is not None)
+        by_reference = {
+            *(catalogues.Role.BASELINE, catalogues.Role.MATCH, catalogues.Role.KEYSET, catalogues.Role.SHARES)
+        }
+        roles = frozenset(role for role, section in asked.items() if section is not None)
+        return roles | (by_reference if self.reproduces is not None else frozenset())
 
     @property
     def named_blockers(self) -> frozenset[str]:

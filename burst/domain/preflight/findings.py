@@ -38,6 +38,11 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         why="the multiplier divides by the baseline: one that is missing, changed or old proves nothing",
         mend="make a new one with `burst baseline make RUN -o FILE`, and name it in baseline.file",
     ),
+    "reference": FindingKind(
+        title="the run that this one reproduces can be used",
+        why="a run cannot be compared with one whose evidence does not hold, or which did not pass",
+        mend="name the folder or S3 place of a passed run in reproduces.snapshot, and its digest in reproduces.sha256",
+    ),
     "prior": FindingKind(
         title="the prior snapshot can be used",
         why="a bounded rerun carries every other blocker from it",

@@ -19,6 +19,7 @@ from burst.domain.documents import (
     models,
     observation_series,
     preflight_results,
+    reproductions,
     task_records_document,
     task_results,
     window_metrics,
@@ -81,13 +82,19 @@ class Case:
     """The number of the run among the attempts of its phase, and those before it."""
     gate_records: CaseDocument[gate_records.GateRecords]
     """The promotions and demotions of gates that the plan names by digest."""
+    reference: CaseDocument[dict[str, Any]]
+    """The snapshot of the run that this one reproduces."""
+    reference_plan: CaseDocument[dict[str, Any]]
+    reproduction: CaseDocument[reproductions.Reproduction]
     verifier: Mapping[str, str] = field(default_factory=lambda: VERIFIER)
 
     @property
     def all_documents(self) -> tuple[CaseDocument[Any], ...]:
         """Every document but the plan, which is always there."""
         own = self.task_result, self.task_records, self.metrics, self.load, self.facts, self.observations
-        return (*own, self.baseline, self.prior, self.prior_plan, self.preflight, self.attempt, self.gate_records)
+        compared = self.reference, self.reference_plan, self.reproduction
+        given = self.baseline, self.prior, self.prior_plan, self.preflight, self.attempt, self.gate_records
+        return (*own, *given, *compared)
 
     @property
     def contents(self) -> dict[str, bytes]:
@@ -154,6 +161,11 @@ def from_documents(
         task_records=read(document_names.task_records_name(slug), task_records_document.TaskRecords),
         attempt=read(document_names.attempt_name(slug), attempts.AttemptClaim),
         gate_records=read(document_names.GATE_RECORDS, gate_records.GateRecords),
+        reference=read_document(document_names.REFERENCE, contents.get(document_names.REFERENCE), _read_object),
+        reference_plan=read_document(
+            document_names.REFERENCE_PLAN, contents.get(document_names.REFERENCE_PLAN), _read_object
+        ),
+        reproduction=read(document_names.reproduction_name(slug), reproductions.Reproduction),
         verifier=verifier,
     )
 

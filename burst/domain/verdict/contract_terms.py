@@ -28,6 +28,7 @@ TIME_UNIT = "receipts.time_unit"
 RATE, SOURCE, LEAST_TASKS = "load.rate", "load.source_events", "target.min_tasks"
 CONTIGUITY, MAX_GAP, SHARES = "gates.contiguity", "gates.contiguity.max_gap", "gates.decision_shares."
 STOP_WHEN, SERVICES, DURING, REQUIRES = "stop_when", "services", "during", "requires"
+REPRODUCES = "reproduces"
 _RECOVER_WITHIN, _SUSTAINED = ".recover_within", ".sustained"
 """How the keys of a drill's durations end."""
 OBSERVE, EVERY, OBSERVED_SETTLE = "observe", "observe.every", "observe.settle"
@@ -44,7 +45,7 @@ _DURATIONS = frozenset(
 """The terms in seconds."""
 _FROM_PLAN = (
     *(KIND, "gates", "budget", "target", "layers", "load", "receipts"),
-    *("facts", STOP_WHEN, OBSERVE, SERVICES, DURING, REQUIRES, "before", "after", "evidence"),
+    *("facts", STOP_WHEN, OBSERVE, SERVICES, DURING, REQUIRES, REPRODUCES, "before", "after", "evidence"),
 )
 """The first words of every term that a plan states."""
 
@@ -163,6 +164,10 @@ def _state_questions(plan: plans.Plan) -> Iterator[tuple[str, Any]]:
         yield f"{OBSERVE}.series.{series.name}", series.model_dump(exclude={"name", "rules"}, exclude_none=True)
         for section in series.rules:
             yield f"{OBSERVE}.series.{series.name}.{section.name}", _state_rule(section)
+    if plan.reproduces is not None:
+        yield f"{REPRODUCES}.reference", plan.reproduces.sha256 or plan.reproduces.snapshot
+        yield f"{REPRODUCES}.keyset", plan.reproduces.keyset.model_dump(exclude_none=True)
+        yield f"{REPRODUCES}.shares_within", plan.reproduces.shares_within
     for sign in plan.stop_signs:
         yield f"{STOP_WHEN}.{sign.sign}", sign.model_dump(exclude={"name"}, exclude_none=True)
     for service in plan.services:
@@ -357,7 +362,7 @@ _AT_LEAST = frozenset(
 _AT_MOST = frozenset(
     {
         *("budget.max", "budget.operator_cap", GRACE, "receipts.max_skew", BUCKET, MAX_AGE, MAX_GAP),
-        *(EVERY, OBSERVED_SETTLE),
+        *(EVERY, OBSERVED_SETTLE, f"{REPRODUCES}.shares_within"),
         *(f"gates.{name}" for name in load_gates.ANSWER_GATES),
     }
 )

@@ -16,9 +16,11 @@ from burst.domain.verdict import gates, load_gates, volume_gates
 TASK_RESULT, METRICS, FACTS, PREFLIGHT = "task-result", "metrics", "facts", "preflight"
 BASELINE, PRIOR, PRIOR_PLAN, TASK_RECORDS = "baseline", "prior", "prior-plan", "task-records"
 ATTEMPT, LOAD, OBSERVATIONS, GATE_RECORDS = "attempt", "load", "observations", "gate-records"
+REFERENCE, REFERENCE_PLAN, REPRODUCTION = "reference", "reference-plan", "reproduction"
 KINDS = (
     *(TASK_RESULT, TASK_RECORDS, METRICS, LOAD, FACTS, OBSERVATIONS),
     *(BASELINE, PRIOR, PRIOR_PLAN, PREFLIGHT, ATTEMPT, GATE_RECORDS),
+    *(REFERENCE, REFERENCE_PLAN, REPRODUCTION),
 )
 """The kinds of documents beside the plan, each as `burst adjudicate` names its option."""
 
@@ -95,6 +97,18 @@ GATES = (
     _line(Role.DEPENDENCY, "before:*", "a command before the burst ended as it should", TASK_RESULT),
     _line(Role.BASELINE, "baseline", "the baseline is whole and not too old", BASELINE, TASK_RESULT),
     _line(Role.EVIDENCE, f"{gates.REQUIRED_DOCUMENT}*", "a required document was there, by its digest", PREFLIGHT),
+    _line(Role.BASELINE, gates.REFERENCE, "the reference run passed, and is the one that the plan names", REFERENCE),
+    _line(Role.MATCH, gates.PROFILE_MATCH, "both runs have one load", REFERENCE, REFERENCE_PLAN),
+    _line(Role.MATCH, gates.CONTRACT_MATCH, "both runs are counted and timed by the same terms", REFERENCE),
+    _line(Role.KEYSET, gates.ANCHOR_KEYSET, "the key sets of both scopes are equal", REFERENCE, REPRODUCTION),
+    *(
+        _line(Role.SHARES, name, "the share of a decision is near the reference's", REFERENCE, METRICS)
+        for name in gates.SHARE_DELTAS
+    ),
+    _line(
+        *(Role.INVARIANT, gates.INVARIANTS_KEPT, "every invariant that the reference run was asked is asked again"),
+        *(REFERENCE, FACTS),
+    ),
     _line(Role.EVIDENCE, "window_metrics", "the attempt window was counted", METRICS),
     _line(Role.EVIDENCE, "attempt_scoped", "the counted window lies inside the attempt", METRICS, TASK_RESULT),
     _line(Role.EVIDENCE, "bound_as_said", "the statement was bound to the window and scope that it states", METRICS),
@@ -184,6 +198,9 @@ def find_name(kind: str, slug: str) -> str:
         ATTEMPT: document_names.attempt_name(slug),
         GATE_RECORDS: document_names.GATE_RECORDS,
         LOAD: document_names.load_name(slug),
+        REFERENCE: document_names.REFERENCE,
+        REFERENCE_PLAN: document_names.REFERENCE_PLAN,
+        REPRODUCTION: document_names.reproduction_name(slug),
     }
     return names[kind]
 

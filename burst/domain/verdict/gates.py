@@ -29,6 +29,10 @@ SECONDS = "s"
 """The unit of a gate that measures how long something took."""
 
 Value = models.Value
+REFERENCE, PROFILE_MATCH, CONTRACT_MATCH = "reference", "profile_match", "contract_match"
+ANCHOR_KEYSET, INVARIANTS_KEPT = "anchor_keyset", "invariants_kept"
+SHARE_DELTAS = {"duplicate_share_delta": "DUPLICATE", "quarantine_share_delta": "QUARANTINE"}
+"""The gates of a run that reproduces another; those of shares with the decision that each is about."""
 ENTRY, REQUIRED_DOCUMENT, STORE_POLICY = "entry:", "required:", "store_policy"
 """The gates of `requires`, each with the name of its entry behind it, and of the store policy."""
 

@@ -8,10 +8,10 @@ in the table, and its field in `PhaseSections`.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from burst.domain.documents import document_names, models, window_metrics
+from burst.domain.documents import document_names, models, reproductions, window_metrics
 from burst.domain.plan import catalogues
-from burst.domain.receipts import gaps, receipts
-from burst.domain.verdict import cases, gates, snapshot_sections
+from burst.domain.receipts import gaps
+from burst.domain.verdict import cases, gates, reproduction_gates, snapshot_sections
 
 Answers = Sequence[gates.Gate]
 Role = catalogues.Role
@@ -30,14 +30,6 @@ class DocumentRef(models.Model):
             if ref.name == name:
                 return cls(name=name, sha256=ref.sha256)
         return None
-
-
-class DependencyRef(models.Model):
-    """A snapshot that the run rests on, by digest."""
-
-    relation: str
-    execution_id: str | None
-    sha256: models.Digest
 
 
 class WindowTarget(models.Model):
@@ -83,29 +75,6 @@ class DrillTarget(models.Model):
     duplicate_event_count_target: models.Count | None
 
 
-class Vector(models.Model):
-    """One run as it is compared with another."""
-
-    ingress_counts: window_metrics.CountsEntry
-    decision_shares: dict[str, float | None]
-    max_lag_window: models.Value
-    anchor_keyset: list[str] | None
-    """None where nobody told the keys."""
-    semantic_flags: dict[str, models.Value]
-    """The answers of the invariants, by name."""
-
-
-class Comparisons(models.Model):
-    """`comparisons`: how two runs stand to each other; None where nothing was asked."""
-
-    anchor_keyset_match: bool | None
-    duplicate_share_delta: models.Value
-    quarantine_share_delta: models.Value
-    profile_match: bool | None
-    semantic_invariant_pass: bool | None
-    lag_pass: bool | None
-
-
 class PhaseSections(models.Model):
     """The fields of a snapshot that not each kind has; those of other kinds are left out of its bytes."""
 
@@ -126,11 +95,11 @@ class PhaseSections(models.Model):
     max_fail_open: models.Value = None
     drill_target: DrillTarget | None = None
     drill_outcome_checks: snapshot_sections.Checks | None = None
-    baseline_refs: list[DependencyRef] | None = None
-    candidate_refs: list[DocumentRef] | None = None
-    baseline_vector: Vector | None = None
-    candidate_vector: Vector | None = None
-    comparisons: Comparisons | None = None
+    baseline_refs: list[reproductions.RunRef] | None = None
+    candidate_refs: list[reproductions.RunRef] | None = None
+    baseline_vector: reproductions.Vector | None = None
+    candidate_vector: reproductions.Vector | None = None
+    comparisons: reproductions.Comparisons | None = None
 
 
 Fill = Callable[[cases.Case, Answers], Any]
@@ -168,17 +137,6 @@ def _measure_gap(metrics: window_metrics.Metrics, bucket_seconds: float) -> floa
         return None
     gap = gaps.find_longest_gap(buckets)
     return gap.seconds if gap else 0.0
-
-
-def _fill_baseline_refs(case: cases.Case, _: Answers) -> list[DependencyRef]:
-    prior, _problem = cases.usable_prior(case.plan, case.prior)
-    baseline, _problem = cases.usable_baseline(case)
-    refs = (
-        [] if prior is None else [DependencyRef(relation="prior", execution_id=prior.execution_id, sha256=prior.sha256)]
-    )
-    if baseline is not None and baseline.snapshot_sha256 is not None:
-        refs.append(DependencyRef(relation="baseline", execution_id=None, sha256=baseline.snapshot_sha256))
-    return refs
 
 
 def _fill_soak_target(case: cases.Case, answers: Answers) -> SoakTarget:
@@ -287,46 +245,26 @@ def _fill_drill_checks(case: cases.Case, answers: Answers) -> snapshot_sections.
     return snapshot_sections.Checks.from_gates(case.plan, answers, Role.OUTCOME)
 
 
-def _fill_candidate_refs(case: cases.Case, _: Answers) -> list[DocumentRef]:
-    names = document_names.task_result_name(case.plan.slug), document_names.metrics_name(case.plan.slug)
-    refs = (DocumentRef.from_case(case, name) for name in names)
-    return [ref for ref in refs if ref is not None]
+def _fill_baseline_refs(case: cases.Case, _: Answers) -> list[reproductions.RunRef]:
+    reference, _own = reproduction_gates.refer_runs(case)
+    return [reference] if reference is not None else []
 
 
-def _fill_baseline_vector(_: cases.Case, __: Answers) -> Vector | None:
-    """The run that this one is compared with: no document of the case holds its counts yet."""
-    return None
+def _fill_candidate_refs(case: cases.Case, _: Answers) -> list[reproductions.RunRef]:
+    _reference, own = reproduction_gates.refer_runs(case)
+    return [own]
 
 
-def _fill_candidate_vector(case: cases.Case, answers: Answers) -> Vector | None:
-    metrics = case.metrics.value
-    if metrics is None:
-        return None
-    invariants = _list_answers(case, answers, Role.INVARIANT)
-    return Vector(
-        ingress_counts=metrics.counts,
-        decision_shares=_list_shares(metrics.counts.counts),
-        max_lag_window=_find_figure(answers, "max_lag_window", "max_lag"),
-        anchor_keyset=None,
-        semantic_flags={gate.name: gate.measured for gate in invariants},
-    )
+def _fill_baseline_vector(case: cases.Case, answers: Answers) -> reproductions.Vector:
+    return reproduction_gates.make_vectors(case, answers)[0]
 
 
-def _list_shares(counts: receipts.Counts) -> dict[str, float | None]:
-    """The share of each decision among all receipts; None where there are none."""
-    return {name: counts.of(name) / counts.total if counts.total else None for name in receipts.DECISIONS}
+def _fill_candidate_vector(case: cases.Case, answers: Answers) -> reproductions.Vector:
+    return reproduction_gates.make_vectors(case, answers)[1]
 
 
-def _fill_comparisons(case: cases.Case, answers: Answers) -> Comparisons:
-    lag = [gate for gate in answers if gate.name.removeprefix(_OBSERVED).startswith("max_lag")]
-    return Comparisons(
-        anchor_keyset_match=_judge(case, answers, Role.KEYSET),
-        duplicate_share_delta=_find_figure(answers, "duplicate_share_delta"),
-        quarantine_share_delta=_find_figure(answers, "quarantine_share_delta"),
-        profile_match=_judge(case, answers, Role.MATCH),
-        semantic_invariant_pass=_judge(case, answers, Role.INVARIANT),
-        lag_pass=all(gate.passed for gate in lag) if lag else None,
-    )
+def _fill_comparisons(case: cases.Case, answers: Answers) -> reproductions.Comparisons:
+    return reproduction_gates.compare_vectors(case, answers)
 
 
 def _judge(case: cases.Case, answers: Answers, role: Role) -> bool | None:

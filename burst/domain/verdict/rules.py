@@ -20,6 +20,7 @@ from burst.domain.verdict import (
     interval_gates,
     load_gates,
     observation_gates,
+    reproduction_gates,
     volume_gates,
 )
 
@@ -118,6 +119,12 @@ RULES_0_2_0 = Rules(
         _question(Role.DEPENDENCY, f"{gates.ENTRY}*", entry_verdicts.ask_entry_gates),
         _question(Role.EVIDENCE, f"{gates.REQUIRED_DOCUMENT}*", entry_verdicts.ask_required_documents),
         _question(Role.DEPENDENCY, gates.STORE_POLICY, entry_verdicts.ask_store_policy),
+        _question(Role.BASELINE, gates.REFERENCE, reproduction_gates.ask_reference),
+        _question(Role.MATCH, gates.PROFILE_MATCH, reproduction_gates.ask_profile),
+        _question(Role.MATCH, gates.CONTRACT_MATCH, reproduction_gates.ask_contract),
+        _question(Role.KEYSET, gates.ANCHOR_KEYSET, reproduction_gates.ask_keyset),
+        *(_question(Role.SHARES, name, reproduction_gates.ask_share(name)) for name in gates.SHARE_DELTAS),
+        _question(Role.INVARIANT, gates.INVARIANTS_KEPT, reproduction_gates.ask_invariants),
     ),
 )
 """The first rules that a snapshot states. They are not released yet: until then a question may still be added."""

@@ -15,7 +15,14 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 
 from burst.domain.basics import canonical, errors, wording
-from burst.domain.documents import attempts, driver_entries, entry_answers, models, task_results, window_metrics
+from burst.domain.documents import (
+    attempts,
+    driver_entries,
+    entry_answers,
+    models,
+    task_results,
+    window_metrics,
+)
 from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import (
     blockers,

@@ -93,6 +93,7 @@ def list_checks(
         preflight.PreflightCheck(
             name=store_policies.CHECK, ask=lambda: store_policies.to_finding(store_policies.judge_plan(plan))
         ),
+        *_list_reference_check(plan, problems),
         preflight.PreflightCheck(name="rate", ask=lambda: judgements.judge_rate(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="source", ask=lambda: judgements.judge_source(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
@@ -161,6 +162,19 @@ def _check_gate_modes(plan: plans.Plan, problems: Mapping[str, errors.BurstError
         words = f"{', '.join(informational)}: informational, so a figure that misses its limit opens nothing"
         return findings.report_pass("gate-modes", words)
     return findings.report_pass("gate-modes", "every gate that the plan sets is required")
+
+
+def _list_reference_check(
+    plan: plans.Plan, problems: Mapping[str, errors.BurstError]
+) -> tuple[preflight.PreflightCheck, ...]:
+    """The check of the reference run, where the plan reproduces one."""
+
+    def ask() -> findings.Finding:
+        if "reference" in problems:
+            raise problems["reference"]
+        return findings.report_pass("reference", "its evidence holds, and it passed")
+
+    return (preflight.PreflightCheck(name="reference", ask=ask),) if plan.reproduces is not None else ()
 
 
 def _check_signing(signer: Callable[[], ports.Signer]) -> findings.Finding:
