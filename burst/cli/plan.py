@@ -10,7 +10,7 @@ import click
 from burst.cli import common
 
 if TYPE_CHECKING:
-    from burst.domain.plan import plans
+    from burst.domain.plan import drill_sections, plans
     from burst.wiring import preparing
 
 
@@ -153,6 +153,8 @@ def _hard_stop_fields(written: "plans.Plan") -> dict[str, Any]:
         "cost": target.cost().seen,
         "cost_cap_usd": written.budget.cost_cap_usd,
         "services": {service.name: service.desired for service in written.services},
+        "rolled": {service.name: _describe_roll(service) for service in written.services if service.rolls},
+        "during": [_describe_drill(drill) for drill in written.drills],
         "stop_when": [entry.sign for entry in written.stop_signs],
         "requires": _entry_gates(written),
         "before": [shot.name for shot in written.before],
@@ -184,6 +186,38 @@ def _entry_gates(written: "plans.Plan") -> list[dict[str, Any]]:
         }
         for gate, question in written.entry_questions.items()
     ]
+
+
+def _describe_roll(service: "plans.ServiceSection") -> str:
+    """How a service is rolled, in words; its variables by name alone."""
+    words = f", rolled to {service.task_definition}" if service.task_definition else ", rolled to a revision"
+    variables = ", ".join(service.environment or ())
+    return words + (f" with {variables}" if variables else "")
+
+
+def _describe_drill(drill: "drill_sections.DrillSection") -> dict[str, Any]:
+    rule = drill.recovered_when.model_dump(exclude={"series", "sustained"}, exclude_none=True)
+    (comparison, limit), *_ = rule.items()
+    return {
+        "name": drill.name,
+        "at_seconds": drill.at,
+        "fault": f"restart {drill.restart.service}" if drill.restart else " ".join(drill.command or ()),
+        "undo": " ".join(drill.undo or ()),
+        "recover_within_seconds": drill.recover_within,
+        "recovered_when": f"{drill.recovered_when.series} {comparison} {limit}",
+        "sustained_seconds": drill.recovered_when.sustained,
+    }
+
+
+def _drill_text(drill: dict[str, Any]) -> str:
+    from burst.report import figures
+
+    undo = f"; undone by {drill['undo']}" if drill["undo"] else ""
+    return (
+        f"{drill['name']}: {drill['fault']}, {figures.duration(drill['at_seconds'])} after GO; recovered within "
+        f"{figures.duration(drill['recover_within_seconds'])}, when {drill['recovered_when']} for "
+        f"{figures.duration(drill['sustained_seconds'])}{undo}"
+    )
 
 
 def _blocker_fields(written: "plans.Plan") -> dict[str, Any]:
@@ -239,10 +273,14 @@ def _text(name: str, value: dict[str, Any]) -> str:
         lines.append(f"carried    {', '.join(value['blockers_carried'])} from {prior}")
     lines.append(f"cost       {value['cost']}")
     if value["services"]:
-        counts = ", ".join(f"{name} to {desired}" for name, desired in value["services"].items())
+        counts = ", ".join(
+            f"{name} {'as it is' if desired is None else f'to {desired}'}{value['rolled'].get(name, '')}"
+            for name, desired in value["services"].items()
+        )
         lines.append(f"services   {counts}; put back afterwards")
     lines += [f"requires   {_entry_text(entry)}" for entry in value["requires"]]
     lines += [f"{when:<10} {', '.join(value[when])}" for when in ("before", "after") if value[when]]
+    lines += [f"{'during':<10} {_drill_text(drill)}" for drill in value["during"]]
     if value["stop_when"]:
         lines.append(f"stop when  {'; '.join(value['stop_when'])}")
     if value["database_seconds_max"] is not None:

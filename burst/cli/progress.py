@@ -74,8 +74,26 @@ def state(run: runs.Run) -> str:
     if run.count_blindness is not None:
         doubt_of_counts = f", count blind since {instants.text(run.count_blindness.since_utc)}"
         return f"{_course(run)}{doubt_of_counts}: early stop cannot act ({run.count_blindness.why})"
-    doubt = f", cannot read {', '.join(run.signs_in_doubt)}" if run.signs_in_doubt else ""
+    doubt = f", {drilling}" if (drilling := _describe_drills(run)) else ""
+    doubt += f", cannot read {', '.join(run.signs_in_doubt)}" if run.signs_in_doubt else ""
     return f"{_course(run)}{doubt}"
+
+
+def _describe_drills(run: runs.Run) -> str:
+    """The last drill that the run came to, and how far its fault is; empty before the first."""
+    if not run.strikes or run.go_at is None:
+        return ""
+    name, strike = list(run.strikes.items())[-1]
+    shot = run.shots.get(name)
+    if strike.refused is not None:
+        return f"drill {name} was not caused: {strike.refused}"
+    if shot is not None:
+        return f"drill {name}: its command {'has ended' if shot.ended else 'runs'}"
+    if strike.over_at is not None:
+        return f"drill {name}: {strike.replaced} tasks replaced"
+    if strike.struck_at is not None:
+        return f"drill {name}: {strike.replaced} of {len(strike.tasks_before)} tasks replaced"
+    return f"drill {name} is being caused"
 
 
 def _course(run: runs.Run) -> str:

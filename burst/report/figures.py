@@ -11,7 +11,7 @@ from burst.domain.basics import instants
 from burst.domain.documents import attempts, driver_entries, models, task_results, window_metrics
 from burst.domain.plan import catalogues
 from burst.domain.tasks import tasks
-from burst.domain.verdict import phase_sections, snapshot_sections, snapshots
+from burst.domain.verdict import drill_checks, phase_sections, snapshot_sections, snapshots
 
 DECISIONS = ("ADMIT", "DUPLICATE", "QUARANTINE", "other")
 
@@ -54,6 +54,24 @@ def _list_rows(name: str, value: object) -> Iterator[tuple[str, str]]:
 def instant(moment: datetime | None) -> str:
     """An instant as documents write it; empty where there is none."""
     return "" if moment is None else instants.text(moment)
+
+
+def drill(check: drill_checks.DrillCheck) -> str:
+    """A drill in one sentence: the fault, the recovery, and the receipts around it."""
+    if check.faulted_utc is None:
+        return f"{check.fault}: not caused"
+    replaced = (
+        "" if check.tasks_before is None else f", {check.replaced_task_count} of {check.tasks_before} tasks replaced"
+    )
+    recovered = "no recovery seen"
+    if check.recovered_utc is not None and check.restart_to_stable_seconds is not None:
+        recovered = f"recovered {instant(check.recovered_utc)}, after {number(check.restart_to_stable_seconds)} s"
+    parts = (("before", check.before), ("during", check.during), ("after", check.after))
+    counted = "; ".join(f"{name}: {decisions(counts)}" for name, counts in parts if counts is not None)
+    limit = f" of {number(check.recover_within_seconds)} s"
+    undone = "" if check.undone else "; NOT UNDONE"
+    words = f"{check.fault} at {instant(check.faulted_utc)}{replaced}; {recovered}{limit}{undone}"
+    return f"{words}; {counted}" if counted else words
 
 
 def duration(seconds: float) -> str:

@@ -6,8 +6,9 @@ is escaped by the template; the figures of the chart stand in a table beside it.
 
 import functools
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import jinja2
 
@@ -39,6 +40,15 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """An instant of a drill in the chart: its fault, or the recovery from it."""
+
+    x: str
+    words: str
+    recovered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """The receipts per minute of each bucket, and the line of the required rate."""
 
@@ -46,6 +56,7 @@ class Chart:
     top: str
     required_y: str | None
     required: str
+    marks: Sequence[Mark]
 
 
 def render(verdict: snapshots.Verdict, metrics: window_metrics.Metrics | None) -> bytes:
@@ -106,6 +117,7 @@ def _template() -> jinja2.Template:
         figures.span,
         figures.decisions,
         figures.deliveries,
+        figures.drill,
         figures.duplicates,
         figures.driver,
         figures.cost,
@@ -150,7 +162,21 @@ def _chart(snapshot: snapshots.Snapshot, buckets: Sequence[window_metrics.Bucket
         top=figures.number(round(highest * 1.05)),
         required_y=None if required is None else _length(floor - required * down),
         required=figures.number(required if required is None else round(required, 3)),
+        marks=[
+            Mark(x=_length(_LEFT + (at - first).total_seconds() * across), words=words, recovered=recovered)
+            for at, words, recovered in _list_marks(snapshot)
+            if first <= at <= last
+        ],
     )
+
+
+def _list_marks(snapshot: snapshots.Snapshot) -> Iterator[tuple[datetime, str, bool]]:
+    """The instants of each drill: its fault, and the recovery from it."""
+    for check in snapshot.drills or ():
+        if check.faulted_utc is not None:
+            yield check.faulted_utc, f"{check.name}: {check.fault}", False
+        if check.recovered_utc is not None:
+            yield check.recovered_utc, f"{check.name}: recovered", True
 
 
 def _per_minute(count: int, bucket: window_metrics.BucketEntry) -> float:

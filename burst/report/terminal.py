@@ -40,6 +40,7 @@ def _figures(snapshot: snapshots.Snapshot) -> Iterator[str]:
     lines = (*_of_the_run(snapshot), *_of_the_window(snapshot), *_of_the_budget(snapshot))
     yield from (f"{name:<15} {words}" for name, words in lines if words)
     yield from (f"{name} {words}" for name, words in figures.list_phase_rows(snapshot))
+    yield from (f"{f'drill {check.name}':<15} {figures.drill(check)}" for check in snapshot.drills or ())
     yield from _signs(snapshot.decision)
 
 

@@ -16,6 +16,7 @@ from burst.adapters.local import system_clock
 from burst.control import reaping
 from burst.domain.basics import errors, instants, wording
 from burst.domain.plan import plans, run_commands
+from burst.domain.run import drill_entries
 from burst.domain.tasks import leases, services, tasks
 from burst.wiring import announcements, inputs, marked_runs, sessions, standings
 from burst.wiring.targets import targets
@@ -205,6 +206,10 @@ def _require_stopped(
         unstopped = list(dict.fromkeys([*unstopped, *one_shots, *(name for name in survivors if name not in stopped)]))
     if unstopped:
         raise errors.StillRunning(describe_unstopped(folder, status.plan, unstopped))
+    undone = drill_entries.list_drills(status.plan, status.run)
+    left = [f"{' '.join(drill.undo_command)} ({drill.undo_problem})" for drill in undone if not drill.undone]
+    if left and not left_to_controller:
+        raise errors.StillRunning(f"every task is stopped, but drills were not undone; act now: {'; '.join(left)}")
     scaling = status.run.scaling
     if scaling is None or scaling.settled or left_to_controller:
         return

@@ -27,33 +27,34 @@ def find_recoveries(case: cases.Case) -> Mapping[str, recoveries.Recovery]:
 
 def ask_restart(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked of each drill of the plan: whether its fault was caused as it should be."""
-    entries = _list_entries(case)
+    entries = list_entries(case)
     for drill in case.plan.drills:
         yield restart_gate(drill, entries.get(drill.name), case.task_result.problem)
 
 
 def ask_rto(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked of each drill of the plan: whether the system recovered within the time that the plan allows."""
-    entries, found = _list_entries(case), find_recoveries(case)
+    entries, found = list_entries(case), find_recoveries(case)
     for drill in case.plan.drills:
         yield rto_gate(drill, entries.get(drill.name), found[drill.name])
 
 
 def ask_undone(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked of each drill of the plan: whether its fault was taken back."""
-    entries = _list_entries(case)
+    entries = list_entries(case)
     for drill in case.plan.drills:
         yield undone_gate(drill, entries.get(drill.name), case.task_result.problem)
 
 
 def ask_windows(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked of each drill of the plan: whether the receipts before, during and after it add up to the whole."""
-    entries, found = _list_entries(case), find_recoveries(case)
+    entries, found = list_entries(case), find_recoveries(case)
     for drill in case.plan.drills:
         yield windows_gate(drill, entries.get(drill.name), found[drill.name], case.metrics.value, case.metrics_problem)
 
 
-def _list_entries(case: cases.Case) -> dict[str, task_results.DrillEntry]:
+def list_entries(case: cases.Case) -> dict[str, task_results.DrillEntry]:
+    """The drills of the task result, by name."""
     result = case.task_result.value
     return {entry.name: entry for entry in result.drills} if result is not None else {}
 

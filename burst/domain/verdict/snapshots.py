@@ -28,6 +28,7 @@ from burst.domain.verdict import (
     blockers,
     cases,
     contracts,
+    drill_checks,
     entry_verdicts,
     gates,
     observed_sections,
@@ -38,7 +39,7 @@ from burst.domain.verdict import (
 
 _SINCE_0_2_0 = (
     *("kind", "rules", "contract", "attempt", "command_line", "hold", "deliveries", "duplicates", "driver"),
-    *("dependency_refs", "observations", "multiplier_interval"),
+    *("dependency_refs", "observations", "multiplier_interval", "drills"),
 )
 """The fields of a snapshot that one judged by the rules of 0.1.0 does not have."""
 
@@ -94,6 +95,8 @@ class Snapshot(phase_sections.PhaseSections):
     """The observed series in short; None where the plan observes nothing."""
     multiplier_interval: snapshot_sections.MultiplierInterval | None = None
     """Where the multiplier would lie were burst and reference run repeated; None where the buckets do not tell."""
+    drills: list[drill_checks.DrillCheck] | None = None
+    """Each fault that the run caused, with its recovery; None where the plan has no drill."""
     verifier: snapshot_sections.Verifier
 
     @property
@@ -222,6 +225,7 @@ def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
         multiplier_interval=(
             snapshot_sections.MultiplierInterval.from_case(case, baseline) if contract is not None else None
         ),
+        drills=drill_checks.DrillCheck.list_case(case),
         verifier=dict(case.verifier),
         **phase_sections.fill_sections(case, answers),
     )
