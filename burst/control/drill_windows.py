@@ -11,7 +11,7 @@ from burst import ports
 from burst.domain.basics import errors, windows
 from burst.domain.documents import window_metrics
 from burst.domain.plan import plans
-from burst.domain.run import drill_entries, drill_recoveries, runs
+from burst.domain.run import drill_entries, drill_recoveries, observations_builder, runs
 
 
 def count_parts(
@@ -22,7 +22,11 @@ def count_parts(
     give_up_at: datetime,
 ) -> list[window_metrics.DrillWindowsEntry]:
     """The receipts of a settled window by its drills; why there are none, where they could not be counted."""
-    recovered = drill_recoveries.find_recoveries(plan, drill_entries.list_drills(plan, run), {}, window.end)
+    observed = observations_builder.build_observations(plan, run)
+    series = {
+        entry.name: observations_builder.read_series(plan, entry) for entry in (observed.series if observed else ())
+    }
+    recovered = drill_recoveries.find_recoveries(plan, drill_entries.list_drills(plan, run), series, window.end)
     entries = list[window_metrics.DrillWindowsEntry]()
     for drill in plan.drills:
         strike, recovery = run.strikes.get(drill.name), recovered.get(drill.name)

@@ -16,7 +16,7 @@ from burst.domain.run.events import drill_events
 from burst.domain.tasks import drills
 from burst.domain.tasks import services as rollouts
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 1.0
 """Seconds between two looks at a service whose tasks are being replaced."""
 
 

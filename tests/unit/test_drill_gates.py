@@ -166,19 +166,32 @@ def test_parts_that_do_not_fit_are_invalid(metrics: window_metrics.Metrics | Non
     assert windows_gate(metrics).status is gates.GateStatus.INVALID
 
 
+DRILLED: cases.Value = {
+    "target": cases.ECS,
+    "observe": cases.observe(),
+    "during": [cases.DRILL],
+    "execution_id": cases.EXECUTION_ID,
+}
+
+
 def test_a_plan_with_a_drill_never_passes_without_its_evidence() -> None:
-    given = cases.passing(target=cases.ECS, during=[cases.DRILL], execution_id=cases.EXECUTION_ID)
+    given = cases.passing(
+        target=cases.ECS, observe=cases.observe(), during=[cases.DRILL], execution_id=cases.EXECUTION_ID
+    )
 
     verdict = given.verdict()
 
     failing = {gate["name"] for gate in verdict.snapshot.document()["gates"] if gate["status"] != "PASS"}
-    assert failing == {f"{name}restart-writer" for name in ("restart:", "rto:", "drill_windows:", "drill_undone:")}
-    assert cases.open_shorts(verdict) == {"B5", "B8"}
+    drilled = {f"{name}restart-writer" for name in ("restart:", "rto:", "drill_windows:", "drill_undone:")}
+    assert failing == {*drilled, "observed:lag.max.last-600s"}
+    assert cases.open_shorts(verdict) == {"B5", "B7", "B8"}
 
 
 def test_a_fault_that_was_not_taken_back_is_exit_6() -> None:
     left = entry(undone=False, undo_problem="it ended with exit code 3").model_dump(mode="json")
-    given = cases.passing(target=cases.ECS, during=[cases.DRILL], execution_id=cases.EXECUTION_ID)
+    given = cases.passing(
+        target=cases.ECS, observe=cases.observe(), during=[cases.DRILL], execution_id=cases.EXECUTION_ID
+    )
 
     snapshot = given.having(task_result=cases.task_result(drills=[left])).verdict().snapshot
 
@@ -186,8 +199,9 @@ def test_a_fault_that_was_not_taken_back_is_exit_6() -> None:
 
 
 def terms(**changes: Any) -> contract_terms.Terms:
-    drill = cases.DRILL | changes
-    plan = cases.plan(target=cases.ECS, during=[drill] if changes.get("name", True) else [])
+    rule = {"series": "lag", "at_most": 10, "sustained": "70s"}
+    drill = cases.DRILL | {"recovered_when": rule} | changes
+    plan = cases.plan(target=cases.ECS, observe=cases.observe(), during=[drill] if changes.get("name", True) else [])
     return contract_terms.from_plan(plan, "0.2.0", None)
 
 
@@ -196,15 +210,15 @@ def terms(**changes: Any) -> contract_terms.Terms:
     [
         ({"recover_within": "6m"}, ["during.restart-writer.recover_within"]),
         ({"recover_within": "4m"}, []),
-        ({"recovered_when": {"series": "lag", "at_most": 10, "sustained": "30s"}}, ["during.restart-writer.sustained"]),
+        ({"recovered_when": {"series": "lag", "at_most": 10, "sustained": "61s"}}, ["during.restart-writer.sustained"]),
         ({"recovered_when": {"series": "lag", "at_most": 10, "sustained": "90s"}}, []),
         (
-            {"recovered_when": {"series": "lag", "at_most": 11, "sustained": "60s"}},
+            {"recovered_when": {"series": "lag", "at_most": 11, "sustained": "70s"}},
             ["during.restart-writer.recovered_when"],
         ),
-        ({"recovered_when": {"series": "lag", "at_most": 9, "sustained": "60s"}}, []),
+        ({"recovered_when": {"series": "lag", "at_most": 9, "sustained": "70s"}}, []),
         (
-            {"recovered_when": {"series": "other", "at_most": 9, "sustained": "60s"}},
+            {"recovered_when": {"series": "lag", "at_least": 9, "sustained": "70s"}},
             ["during.restart-writer.recovered_when"],
         ),
         ({"restart": {"service": "reader"}}, ["during.restart-writer"]),

@@ -1,11 +1,13 @@
 """Drills in simulated time: a fault is caused once and taken back, with crashes at every line and on every way out."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from burst.control import controller
-from burst.domain.basics import errors, instants
+from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, models, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs
@@ -26,16 +28,50 @@ RESTART = {
 }  # fmt: skip
 
 
+LAG: dict[str, Any] = {
+    "name": "lag",
+    "sql": "select 3",
+    "rules": [{"blocker": "M10F-B7", "aggregate": "max", "over": "after recovery", "at_most": 10}],
+}
+OBSERVE = {"every": "1s", "settle": "1s", "series": [LAG]}
+
+
 def command_world(**changes: Any) -> World:
-    played = World(simulation.plan(during=[COMMAND | changes]))
+    played = World(simulation.plan(observe=OBSERVE, during=[COMMAND | changes]))
     played.one_shots.scripts["cut"] = fakes.Script(runs_seconds=0.5)
     return played
 
 
 def restart_world(**changes: Any) -> World:
-    played = World(simulation.plan(target=ECS, during=[RESTART | changes]))
+    return _with_services(World(simulation.plan(target=ECS, observe=OBSERVE, during=[RESTART | changes])))
+
+
+def _with_services(played: World) -> World:
     played.services.desired["writer"] = 4
+    played.services.restarts_seconds = 0.5
     return played
+
+
+def answer_by_fault(played: World, find: Callable[[float | None], int | None]) -> None:
+    """Answers the series by the seconds since the fault of the drill; None: before it."""
+    ask = played.source.ask
+
+    def answer(sql: str, *, scope: str, give_up_at: datetime) -> object:
+        if sql != "select 3":
+            return ask(sql, scope=scope, give_up_at=give_up_at)
+        strikes = played.outcome.strikes.values()
+        since = next((instants.seconds_between(each.intended_at, played.clock.now()) for each in strikes), None)
+        value = find(since)
+        if value is None:
+            raise errors.Unavailable("the service is away")
+        return value
+
+    played.source.ask = answer  # type: ignore[method-assign]
+
+
+def gate(played: World, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(entry for entry in played.document["gates"] if entry["name"] == name)
+    return found
 
 
 def result(played: World) -> task_results.TaskResult:
@@ -101,11 +137,83 @@ def test_the_receipts_before_and_during_a_drill_add_up_to_the_whole() -> None:
 
     assert entry.before is not None
     assert entry.during is not None
-    assert entry.after is None
+    assert entry.after is not None
     assert entry.before.end_utc == entry.during.start_utc == drill(played).intended_utc
-    assert (entry.before.start_utc, entry.during.end_utc) == (metrics.window.start_utc, metrics.window.end_utc)
-    assert entry.before.counts.admit + entry.during.counts.admit == metrics.counts.admit
-    assert entry.before.counts.admit > 0
+    assert entry.during.end_utc == entry.after.start_utc
+    assert (entry.before.start_utc, entry.after.end_utc) == (metrics.window.start_utc, metrics.window.end_utc)
+    assert sum(part.counts.admit for part in entry.parts) == metrics.counts.admit
+    assert all(part.counts.admit > 0 for part in entry.parts)
+    assert gate(played, "drill_windows:cut")["status"] == "PASS"
+
+
+# Recovery
+
+
+def test_a_system_that_recovers_in_time_passes_with_its_seconds() -> None:
+    played = restart_world()
+    answer_by_fault(played, lambda since: 40 if since is not None and since < 1.0 else 3)
+
+    played.run()
+
+    sound(played)
+    assert (played.document["exit_code"], played.blockers) == (0, set())
+    rto = gate(played, "rto:restart-writer")
+    assert rto["status"] == "PASS"
+    assert 1.0 <= rto["measured"] <= 2.0
+    (check,) = played.document["drills"]
+    assert (check["replaced_task_count"], check["rto_pass"], check["undone"]) == (4, True, True)
+    assert check["restart_to_stable_seconds"] == rto["measured"]
+    assert gate(played, "observed:lag.max.after")["status"] == "PASS"
+
+
+def test_a_system_that_recovers_late_holds_with_its_seconds() -> None:
+    played = restart_world()
+    answer_by_fault(played, lambda since: 40 if since is not None and since < 2.5 else 3)
+
+    played.run()
+
+    rto = gate(played, "rto:restart-writer")
+    assert rto["status"] == "FAIL"
+    assert 2.5 <= rto["measured"] <= 4.0
+    assert played.blockers == {"B5"}
+
+
+@pytest.mark.parametrize("value", [40, None], ids=["never good", "no samples"])
+def test_a_system_that_is_not_seen_to_recover_is_invalid(value: int | None) -> None:
+    played = restart_world()
+    answer_by_fault(played, lambda since: 3 if since is None else value)
+
+    played.run()
+
+    rto = gate(played, "rto:restart-writer")
+    assert (rto["status"], rto["measured"]) == ("INVALID", None)
+    assert gate(played, "observed:lag.max.after")["status"] == "INVALID"
+    assert "B5" in played.blockers
+    assert played.document["exit_code"] == 3
+
+
+@pytest.mark.parametrize(("lasts_seconds", "blockers"), [(1.0, set()), (2.5, {"B2"})], ids=["in time", "late"])
+def test_a_phase_of_kind_recovery_holds_by_its_own_blockers(lasts_seconds: float, blockers: set[str]) -> None:
+    lag = LAG | {"rules": [{**LAG["rules"][0], "blocker": "M10F-B3"}]}
+    asked: dict[str, Any] = {
+        "kind": "recovery",
+        "facts": [],
+        "gates": {},
+        "baseline": None,
+        "observe": OBSERVE | {"series": [lag]},
+    }
+    played = _with_services(World(simulation.plan(target=ECS, during=[RESTART], **asked)))
+    answer_by_fault(played, lambda since: 40 if since is not None and since < lasts_seconds else 3)
+    played.store.put_once(document_names.preflight_name(played.plan.slug), canonical.encode(cases.preflight()))
+
+    played.run()
+
+    assert played.blockers == blockers
+    document = played.document
+    assert document["rto_pass"] == (not blockers)
+    assert document["replaced_task_count"] == 4
+    assert document["pre_fault_baseline"]["ADMIT"] > 0
+    assert document["restart_to_stable_seconds"] >= lasts_seconds
 
 
 # Crashes
@@ -326,14 +434,14 @@ def test_the_wait_of_a_burst_ends_where_its_drill_is_due() -> None:
 def test_a_drill_that_does_not_fit_is_refused(changes: dict[str, Any], allowed: str) -> None:
     drill_ = {key: value for key, value in (COMMAND | changes).items() if value is not None}
     with pytest.raises(errors.UsageError, match=allowed):
-        simulation.plan(during=[drill_])
+        simulation.plan(observe=OBSERVE, during=[drill_])
 
 
 def test_drills_that_overlap_or_share_a_name_are_refused() -> None:
     with pytest.raises(plans.PlanError, match="at least 7s"):
-        simulation.plan(during=[COMMAND, COMMAND | {"name": "other", "at": "4s"}])
+        simulation.plan(observe=OBSERVE, during=[COMMAND, COMMAND | {"name": "other", "at": "4s"}])
     with pytest.raises(plans.PlanError, match="distinct names"):
-        simulation.plan(during=[COMMAND], before=[{"name": "cut", "command": ["x"], "timeout": "3s"}])
+        simulation.plan(observe=OBSERVE, during=[COMMAND], before=[{"name": "cut", "command": ["x"], "timeout": "3s"}])
 
 
 def test_a_run_that_has_no_drill_says_nothing_of_drills() -> None:

@@ -136,7 +136,7 @@ facts:
     path: /share
     at_least: 0.5
 observe:
-  every: 5m
+  every: 10s
   settle: 3s
   series:
     - name: observed_lag
@@ -253,19 +253,19 @@ during:
     task_definition: drills:3
     container: drills
     recover_within: 4m
-    recovered_when: {series: lag, at_most: 11, sustained: 60s}
+    recovered_when: {series: observed_lag, at_most: 11, sustained: 60s}
   - name: cut-network
     at: 11m
     command: [drills, --cut]
     exit_code: 5
     task_definition: drills:4
     recover_within: 2m
-    recovered_when: {series: share, at_least: 0.9, sustained: 30s}
+    recovered_when: {series: rows_admitted, at_least: 0.9, sustained: 30s}
   - name: drain
     at: 14m
     restart: {service: reader}
     recover_within: 1m
-    recovered_when: {series: state, equals: ready, sustained: 10s}
+    recovered_when: {series: rows_held, equals: ready, sustained: 10s}
 evidence:
   local: runs
   run_control: s3://bucket/evidence/dev_min/run_control
@@ -334,9 +334,9 @@ SIGN_DOCUMENT_LINE = '    document: "s3://bucket/evidence/{scope}/lag.json"'
 SERVICE_DEFINITION = "    task_definition: ingest-writer:8"
 SERVICE_VARIABLES = '    environment: {PLATFORM_RUN: "{scope}"}'
 DRILL_RESTART = "    restart: {service: writer}"
-DRILL_LAG = "    recovered_when: {series: lag, at_most: 11, sustained: 60s}"
-DRILL_SHARE = "    recovered_when: {series: share, at_least: 0.9, sustained: 30s}"
-DRILL_STATE = "    recovered_when: {series: state, equals: ready, sustained: 10s}"
+DRILL_LAG = "    recovered_when: {series: observed_lag, at_most: 11, sustained: 60s}"
+DRILL_SHARE = "    recovered_when: {series: rows_admitted, at_least: 0.9, sustained: 30s}"
+DRILL_STATE = "    recovered_when: {series: rows_held, equals: ready, sustained: 10s}"
 
 
 def _drill_rule(series: str, limit: str) -> str:
@@ -600,6 +600,13 @@ BAD = [
     ("    command: [drills, --cut]", "    command: cut", "during[1].command", "a list"),
     ("    exit_code: 5", "    exit_code: 256", "during[1].exit_code", "less than or equal to 255"),
     (DRILL_LAG, _drill_rule("a b", "at_most: 11"), "during[0].recovered_when.series", "a name of letters"),
+    (
+        DRILL_LAG,
+        _drill_rule("lag", "at_most: 1"),
+        "during[0].recovered_when.series",
+        "a series of observe: observed_lag",
+    ),
+    (DRILL_LAG, DRILL_LAG.replace("60s", "9s"), "during[0].recovered_when.sustained", "at least observe.every"),
     (DRILL_LAG, _drill_rule("lag", "at_most: ten"), "during[0].recovered_when.at_most", "number"),
     (DRILL_LAG, DRILL_LAG.replace("60s", "0s"), "during[0].recovered_when.sustained", "greater than 0"),
     (DRILL_SHARE, _drill_rule("share", "at_least: x"), "during[1].recovered_when.at_least", "number"),
@@ -610,8 +617,8 @@ BAD = [
     ("kind: burst", "kind: storm", "kind", "'burst', 'window', 'soak'"),
     ("    name: publish_ambiguous", "    name: a b", "facts[0].name", "a name of letters"),
     (SQL_LINE, "    sql: 5", "facts[0].sql", "string"),
-    ("  every: 5m", "  every: 5", "observe.every", "a duration"),
-    ("  every: 5m", "  every: 500ms", "observe.every", "greater than or equal to 1"),
+    ("  every: 10s", "  every: 5", "observe.every", "a duration"),
+    ("  every: 10s", "  every: 500ms", "observe.every", "greater than or equal to 1"),
     ("  settle: 3s", "  settle: 11m", "observe.settle", "less than or equal to 600"),
     ("    - name: observed_lag", "    - name: a b", "observe.series[0].name", "a name of letters"),
     (OBSERVED_SQL_LINE, "      sql: 5", "observe.series[0].sql", "string"),
@@ -624,7 +631,7 @@ BAD = [
     ("          over: last 10m", "          over: last 20m", "observe.series[0].rules[0].over", "which is 900s"),
     ("          at_most: 12", "          at_most: ten", "observe.series[0].rules[0].at_most", "number"),
     ("          max_stall: 11m", "          max_stall: 11", "observe.series[0].rules[1].max_stall", "a duration"),
-    ("          max_stall: 11m", "          max_stall: 4m", "observe.series[0].rules[1].max_stall", "at least every"),
+    ("          max_stall: 11m", "          max_stall: 4s", "observe.series[0].rules[1].max_stall", "at least every"),
     (WITHIN_LINE, WITHIN_LINE.replace("1% of rows_admitted", "near"), "observe.series[0].rules[2].within", "1% of"),
     (
         WITHIN_LINE,

@@ -1,15 +1,13 @@
 """The section of a plan for drills: faults that the run itself causes in its window, and how their recovery is seen."""
 
+from collections.abc import Mapping
 from typing import Annotated, Self
 
 import pydantic
 
 from burst.domain.basics import instants
-from burst.domain.plan import field_types
+from burst.domain.plan import field_types, questions, yaml_lines
 
-STRICT = pydantic.ConfigDict(
-    frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, str_max_length=4096
-)
 UNDO = "undo-"
 """How the name of the command begins that undoes a drill."""
 
@@ -17,7 +15,7 @@ UNDO = "undo-"
 class RestartSection(pydantic.BaseModel):
     """A fault: every task of this ECS service is replaced."""
 
-    model_config = STRICT
+    model_config = questions.STRICT
 
     service: field_types.Name
 
@@ -25,7 +23,7 @@ class RestartSection(pydantic.BaseModel):
 class RecoveryRuleSection(pydantic.BaseModel):
     """When the system has recovered: each sample of an observed series keeps the limit, for so long."""
 
-    model_config = STRICT
+    model_config = questions.STRICT
 
     series: field_types.Name
     equals: field_types.Scalar = None
@@ -43,7 +41,7 @@ class RecoveryRuleSection(pydantic.BaseModel):
 class DrillSection(pydantic.BaseModel):
     """A fault that the run causes so long after GO: a service that is restarted, or a command; and its recovery."""
 
-    model_config = STRICT
+    model_config = questions.STRICT
 
     name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,14}$")]
     at: field_types.PositiveDuration
@@ -92,10 +90,12 @@ class DrillSection(pydantic.BaseModel):
         return f"{UNDO}{self.name}"
 
 
-def refuse_unfit(drills: list[DrillSection], *, local: bool, window_seconds: float, shots: set[str]) -> None:
+def refuse_unfit(
+    drills: list[DrillSection], *, local: bool, window_seconds: float, shots: set[str], series: Mapping[str, float]
+) -> None:
     """Raises `field_types.Misfit` for a drill that does not fit its target, its window, or one before it.
 
-    `shots` are the names of the commands before and after the burst.
+    `shots` are the names of the commands before and after the burst, `series` the observed series with their periods.
     """
     names, free_after_seconds = set(shots), 0.0
     for index, drill in enumerate(drills):
@@ -104,6 +104,7 @@ def refuse_unfit(drills: list[DrillSection], *, local: bool, window_seconds: flo
             raise _misfit(index, "name", f"distinct names, but {min(taken)!r} stands twice")
         names |= {drill.name, drill.undo_name}
         _refuse_unfit_target(index, drill, local=local)
+        _refuse_unfit_rule(index, drill.recovered_when, series)
         if drill.at < free_after_seconds:
             earliest = instants.duration_text(free_after_seconds)
             raise _misfit(index, "at", f"at least {earliest}, when the drill before it has to have recovered")
@@ -123,6 +124,16 @@ def _refuse_unfit_target(index: int, drill: DrillSection, *, local: bool) -> Non
         raise _misfit(index, "task_definition", "nothing: kind local takes no task_definition and no container")
     if not local and runs_command and ":" not in (drill.task_definition or ""):
         raise _misfit(index, "task_definition", "a pinned revision, such as drills:3, that runs command and undo")
+
+
+def _refuse_unfit_rule(index: int, rule: RecoveryRuleSection, series: Mapping[str, float]) -> None:
+    every_seconds = series.get(rule.series)
+    key: yaml_lines.Path = ("during", index, "recovered_when")
+    if every_seconds is None:
+        raise field_types.Misfit((*key, "series"), f"a series of observe: {', '.join(series) or 'there is none'}")
+    if rule.sustained < every_seconds:
+        least = instants.duration_text(every_seconds)
+        raise field_types.Misfit((*key, "sustained"), f"at least observe.every, which is {least}: two samples show it")
 
 
 def _misfit(index: int, key: str, allowed: str) -> field_types.Misfit:

@@ -924,6 +924,7 @@ class Plan(Section):
             local=self.target.kind == "local",
             window_seconds=self.budget.window_seconds,
             shots={shot.name for shot in (*self.before, *self.after)},
+            series={series.name: self.observe.every for series in self.observed_series if self.observe},
         )
         self._refuse_unfit_requirements()
         shortest = (self.budget.cap_seconds + self.budget.stop_grace) / MOST_BUCKETS

@@ -14,7 +14,7 @@ from burst.domain.observations import recoveries
 from burst.domain.plan import catalogues, drill_sections
 from burst.domain.receipts import receipts
 from burst.domain.run import drill_recoveries
-from burst.domain.verdict import cases, gates
+from burst.domain.verdict import cases, gates, observed_cases
 
 
 def find_recoveries(case: cases.Case) -> Mapping[str, recoveries.Recovery]:
@@ -22,7 +22,8 @@ def find_recoveries(case: cases.Case) -> Mapping[str, recoveries.Recovery]:
     result = case.task_result.value
     attempt = result.attempt if result is not None else None
     entries = result.drills if result is not None else ()
-    return drill_recoveries.find_recoveries(case.plan, entries, {}, attempt.end if attempt is not None else None)
+    ended_at = attempt.end if attempt is not None else None
+    return drill_recoveries.find_recoveries(case.plan, entries, observed_cases.read_observed(case).series, ended_at)
 
 
 def ask_restart(case: cases.Case) -> Iterator[gates.Gate]:

@@ -123,7 +123,7 @@ GATES = (
             f"{gates.DRILL_WINDOWS}*",
             "the receipts around a drill add up to the whole",
         ),
-        *(METRICS, TASK_RESULT),
+        *(METRICS, TASK_RESULT, OBSERVATIONS),
     ),
     _line(Role.EVIDENCE, f"{gates.AFTER}*", "a command after the burst ended as it should", TASK_RESULT),
     _line(
@@ -152,7 +152,7 @@ GATES = (
     ),
     _line(Role.EXECUTION, gates.NOT_HALTED, "no halt and no stop sign ended the run", TASK_RESULT),
     _line(Role.RESTART, f"{gates.RESTART}*", "the fault of a drill was caused as it should be", TASK_RESULT),
-    _line(Role.RTO, f"{gates.RTO}*", "the system recovered from a drill in time", TASK_RESULT),
+    _line(Role.RTO, f"{gates.RTO}*", "the system recovered from a drill in time", OBSERVATIONS, TASK_RESULT),
 )
 """The table, in the order of the blockers. A gate has its line here before rules may name it."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from burst.domain.documents import observation_series
 from burst.domain.observations import periods, samples
 from burst.domain.plan import observe_sections, plans
-from burst.domain.run import drill_recoveries
+from burst.domain.run import drill_recoveries, observations_builder
 from burst.domain.verdict import cases
 
 
@@ -34,7 +34,7 @@ def read_observed(case: cases.Case) -> ObservedCase:
         if entry is None or why:
             problems[section.name] = why or "the series was not asked"
         else:
-            series[section.name] = _read_series(case.plan, section, entry)
+            series[section.name] = observations_builder.read_series(case.plan, entry)
     return ObservedCase(series=series, problems=problems)
 
 
@@ -80,17 +80,3 @@ def _find_other_question(
     if entry.question_sha256 != section.question_sha256:
         return "the samples answer another question than the plan's"
     return "" if plan.observe and entry.every_seconds == plan.observe.every else "the samples have another period"
-
-
-def _read_series(
-    plan: plans.Plan, section: observe_sections.SeriesSection, entry: observation_series.SeriesEntry
-) -> samples.Series:
-    return samples.Series(
-        name=section.name,
-        every_seconds=entry.every_seconds,
-        taken=entry.taken,
-        samples=tuple(sample.sample for sample in entry.samples),
-        scope=plan.scope if section.scope is not None else None,
-        dated=section.tells_instant,
-        max_skew_seconds=plan.receipts.max_skew,
-    )
