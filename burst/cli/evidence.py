@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from burst.cli import cited, closures, common, hotspots, keys
+from burst.cli import cited, closures, common, hotspots, keys, risk_register
 from burst.domain.basics import wording
 
 if TYPE_CHECKING:
@@ -397,7 +397,18 @@ def evidence() -> None:
     """The evidence of runs: verify, follow, compare, list, bundle and prune it."""
 
 
-for _command in (verify, latest, diff, ls, bundle, prune, hotspots.hotspots, keys.keygen, keys.public_key):
+for _command in (
+    verify,
+    latest,
+    diff,
+    ls,
+    bundle,
+    prune,
+    hotspots.hotspots,
+    risk_register.risks,
+    keys.keygen,
+    keys.public_key,
+):
     evidence.add_command(_command)
 
 

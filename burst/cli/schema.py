@@ -23,6 +23,7 @@ KINDS = (
     *("stages", "database-snapshot", "database-stages", "promotion", "demotion", "score", "closure"),
     *("active-baseline", "closure-statement", "reproduction"),
     *("campaign", "campaign-stop", "override-table", "rollup-order", "rollup-lanes", "rollup-snapshot"),
+    *("owners", "risks"),
 )
 PHASE_KINDS = ("burst", "window", "soak", "recovery", "reproducibility", "drill", "rollup")
 GATES = "gates"

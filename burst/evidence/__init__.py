@@ -24,10 +24,20 @@ from pathlib import Path
 from typing import Any
 
 from burst.domain.basics import errors
-from burst.domain.verdict import differences
+from burst.domain.documents import risk_documents
+from burst.domain.verdict import differences, owner_files
 from burst.domain.verdict.differences import Difference, GateChange, ValueChange
 from burst.domain.verdict.promotions import Promotion
-from burst.evidence import bundling, closure_verification, full_verification, newest, places, promoting, pruning
+from burst.evidence import (
+    bundling,
+    closure_verification,
+    full_verification,
+    newest,
+    places,
+    promoting,
+    pruning,
+    risk_register,
+)
 from burst.evidence.closure_verification import VerifiedClosure, is_closure
 from burst.evidence.full_verification import Copy, Link, Verified
 from burst.evidence.newest import Attempt, Step
@@ -65,6 +75,7 @@ __all__ = [
     "ls",
     "promote",
     "prune",
+    "risks",
     "unsound",
     "verify",
     "verify_closure",
@@ -217,6 +228,31 @@ def bundle(run: Place, *, priors: bool = True, client: Any = None) -> bytes:
     """
     opener = places.Opener(client=client)
     return bundling.bundle(opener.run(run), opener, priors=priors)
+
+
+def risks(
+    place: Place,
+    *,
+    phase: str | None = None,
+    scope: str | None = None,
+    limit: int = 1000,
+    owners: owner_files.OwnerFile | None = None,
+    owners_sha256: str | None = None,
+    now: datetime | None = None,
+    client: Any = None,
+) -> risk_documents.RiskRegister:
+    """The risk register of the newest `limit` runs under a place: a row for each gate that slipped.
+
+    Raises `errors.EvidenceIncomplete` where there is no run.
+    """
+    return risk_register.make_register(
+        str(place),
+        places.Opener(client=client),
+        newest.Filter(phase=phase, scope=scope, now=now or datetime.now(UTC)),
+        limit=limit,
+        owners=owners,
+        owners_sha256=owners_sha256,
+    )
 
 
 def prune(

@@ -28,6 +28,7 @@ from burst.domain.documents import (
     preflight_results,
     questions,
     reproductions,
+    risk_documents,
     rollup_documents,
     run_records,
     task_records_document,
@@ -37,7 +38,15 @@ from burst.domain.documents import (
 from burst.domain.plan import catalogues, plans
 from burst.domain.staging import stage_files
 from burst.domain.tasks import leases
-from burst.domain.verdict import attestations, baselines, phase_sections, promotions, rollup_snapshots, snapshots
+from burst.domain.verdict import (
+    attestations,
+    baselines,
+    owner_files,
+    phase_sections,
+    promotions,
+    rollup_snapshots,
+    snapshots,
+)
 from burst.report import journal_schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -144,6 +153,8 @@ KINDS: dict[str, DocumentKind] = {
         rollup_snapshots.RollupSnapshot, document_names.snapshot_name("{slug}", catalogues.Kind.ROLLUP)
     ),
     "override-table": _kind(override_tables.OverrideTable, override_rows.NAME_FORM),
+    "risks": _kind(risk_documents.RiskRegister, "a file of `burst evidence risks`"),
+    "owners": _kind(owner_files.OwnerFile, "owners.yaml", default="strict", optional=True),
     "attempt": _kind(attempts.AttemptClaim, document_names.attempt_name("{slug}")),
 }
 

@@ -26,6 +26,7 @@ from burst.domain.documents import (
     override_tables,
     preflight_results,
     questions,
+    risk_documents,
     run_records,
     task_results,
     window_metrics,
@@ -40,7 +41,7 @@ from tests import cases, closing, fakes_database, fakes_staging, json_schemas, p
 
 FORMS: tuple[schemas.Form, ...] = ("strict", "lenient")
 ALL = sorted(schemas.KINDS)
-READ_STRICTLY = ("plan", "stages", "score", "campaign")
+READ_STRICTLY = ("plan", "stages", "score", "campaign", "owners")
 """What people write."""
 CONTROL = leases.Lease(
     execution_id=cases.EXECUTION_ID,
@@ -113,6 +114,34 @@ OVERRIDE_TABLE = override_tables.OverrideTable(
             verdict="PASS",
             blockers=[],
             measures={"/exit_code": 0},
+        )
+    ],
+)
+RISKS = risk_documents.RiskRegister(
+    evidence_sha256="0" * 64,
+    owners_sha256="0" * 64,
+    runs=1,
+    rows=[
+        risk_documents.RiskRow(
+            phase="M10.F",
+            kind="burst",
+            blocker="M10F-B1",
+            title="profile not achieved",
+            gate="admit_ratio",
+            state="open",
+            status="FAIL",
+            measured=0.5,
+            required=0.995,
+            why="missed",
+            execution_id=cases.EXECUTION_ID,
+            sha256="0" * 64,
+            seen_utc=cases.STARTED,
+            since_utc=cases.STARTED,
+            since_execution_id=cases.EXECUTION_ID,
+            held=1,
+            runs=1,
+            owner="ingest team",
+            mitigation="more partitions",
         )
     ],
 )
@@ -237,6 +266,11 @@ EXAMPLES: dict[str, Any] = {
         for kind, name in (("rollup-order", "rollup_order.json"), ("rollup-lanes", "rollup_lanes.json"))
     },
     "rollup-snapshot": json.loads(rollups.adjudicate(rolling_up.CONTENTS).content),
+    "risks": json.loads(RISKS.content()),
+    "owners": {
+        "schema": "burst.owners/v1",
+        "owners": [{"gate": "admit_ratio", "owner": "ingest team", "mitigation": "more partitions"}],
+    },
     "alias": json.loads(run_records.Alias(execution_id=cases.EXECUTION_ID).content()),
     "pruned": json.loads(PRUNED.content()),
     "bundle": json.loads(

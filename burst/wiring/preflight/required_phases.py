@@ -57,8 +57,10 @@ def _verify(
     finding = full_verification.verify(run, opener).finding
     if finding.state is not verification.EvidenceState.OK:
         raise errors.Refused(f"the evidence at {run.place} is {finding.state}: {finding.why}")
-    snapshot = finding.require_verdict().snapshot
-    if finding.name == document_names.unpublished_name(finding.slug, snapshot.kind):
+    snapshot = finding.shown
+    if snapshot is None:
+        raise errors.Refused(f"the evidence at {run.place} has no snapshot")
+    if finding.name == document_names.unpublished_name(finding.slug, catalogues.Kind(snapshot.kind)):
         raise errors.Refused(f"{run.place}: {finding.why}; publish it first: burst resume {run.place}")
     return entry_answers.PhaseSeen(
         execution_id=snapshot.execution_id,

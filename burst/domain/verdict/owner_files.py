@@ -1,0 +1,73 @@
+"""Owner files: who owns which risk and what is done about it, in one YAML or JSON file that a team keeps."""
+
+from typing import Annotated, Literal, Self
+
+import pydantic
+
+from burst.domain.basics import errors, wording
+from burst.domain.plan import catalogues, field_types, plan_problems, plans, yaml_lines
+
+Sentence = Annotated[str, pydantic.Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]+$")]
+
+
+class OwnerSection(plans.Section):
+    """The owner of the gates that fit every key it names; the first entry that fits is the one that counts."""
+
+    phase: Annotated[str | None, pydantic.Field(pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,3}$")] = None
+    kind: Annotated[catalogues.Kind | None, pydantic.Field(strict=False)] = None
+    blocker: Annotated[str | None, pydantic.Field(pattern=r"^B\d{1,2}$", description="A short id, such as B1.")] = None
+    gate: Annotated[
+        str | None,
+        pydantic.Field(min_length=1, description="The name of a gate; one that ends in * fits its beginning."),
+    ] = None
+    owner: Sentence
+    mitigation: Sentence
+
+    @pydantic.model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if all(key is None for key in (self.phase, self.kind, self.blocker, self.gate)):
+            raise field_types.Misfit(("owner",), "beside owner: phase, kind, blocker or gate, to say whose risks")
+        return self
+
+    def fits(self, *, phase: str | None, kind: str | None, blocker: str | None, gate: str) -> bool:
+        """Whether a gate of a phase is one of its owner's."""
+        named_gate = self.gate or gate
+        fits_gate = gate.startswith(named_gate[:-1]) if named_gate.endswith("*") else gate == named_gate
+        wanted = ((self.phase, phase), (self.kind, kind), (self.blocker, blocker))
+        return fits_gate and all(key is None or key == value for key, value in wanted)
+
+
+class OwnerFile(plans.Section):
+    """The whole file."""
+
+    schema_: Annotated[Literal["burst.owners/v1"], pydantic.Field(alias="schema")]
+    owners: Annotated[list[OwnerSection], pydantic.Field(min_length=1, max_length=1000)]
+
+    def find(self, *, phase: str | None, kind: str | None, blocker: str | None, gate: str) -> OwnerSection | None:
+        """The owner of a gate; None where nobody owns it."""
+        fitting = (each for each in self.owners if each.fits(phase=phase, kind=kind, blocker=blocker, gate=gate))
+        return next(fitting, None)
+
+
+def parse(text: str, *, source: str) -> OwnerFile:
+    """An owner file from YAML or JSON text; messages call it `source`.
+
+    Raises `errors.UsageError` with every problem.
+    """
+    try:
+        composed = yaml_lines.Source(text, source)
+        if composed.problems:
+            raise yaml_lines.PlanError(source, tuple(composed.problems))
+        return _validate(composed)
+    except yaml_lines.PlanError as exc:
+        problems = "\n".join(f"  {problem.text(source)}" for problem in exc.problems)
+        count = wording.format_count(len(exc.problems), "problem")
+        raise errors.UsageError(f"the owner file has {count}; nothing was written:\n{problems}") from None
+
+
+def _validate(composed: yaml_lines.Source) -> OwnerFile:
+    try:
+        return OwnerFile.model_validate(composed.value)
+    except pydantic.ValidationError as exc:
+        problems = plan_problems.explain_refusal(exc, composed, OwnerFile)
+        raise yaml_lines.PlanError(composed.name, tuple(sorted(problems, key=lambda each: each.line))) from exc
