@@ -120,6 +120,10 @@ locals {
 
   # What stops every run under run control while it stands (`burst halt`).
   halt = "${aws_s3_bucket.evidence.arn}/${local.run_control}/halt.json"
+
+  # The snapshots of every kind of phase. Not every *_snapshot.json: a copy of the prior's is pruned with its run.
+  phase_kinds = ["burst", "window", "soak", "recovery", "reproducibility", "drill", "rollup"]
+  snapshots   = [for kind in local.phase_kinds : "${aws_s3_bucket.evidence.arn}/*_${kind}_snapshot.json"]
 }
 
 data "aws_iam_policy_document" "evidence_bucket" {
@@ -193,7 +197,7 @@ data "aws_iam_policy_document" "evidence_bucket" {
     sid       = "SnapshotsAndLeasesStay"
     effect    = "Deny"
     actions   = ["s3:DeleteObject"]
-    resources = concat(["${aws_s3_bucket.evidence.arn}/*_burst_snapshot.json"], local.living_objects)
+    resources = concat(local.snapshots, local.living_objects)
 
     principals {
       type        = "*"

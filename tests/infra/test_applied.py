@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from burst.domain.plan import catalogues
 from burst.rehearsal import bootstrap, settings
 from burst.rehearsal.permissions import Need
 from tests import fixtures_aws, terraforming
@@ -264,6 +265,14 @@ TRIED: list[tuple[str, str, str, dict[str, str], list[str]]] = [
     ("a blind delete by prune", "s3:DeleteObject", DOCUMENT, {"aws:PrincipalArn": PRUNE}, ["PruneNamesTheBytes"]),
     ("a snapshot deleted by prune", "s3:DeleteObject", SNAPSHOT,
      {"aws:PrincipalArn": PRUNE, "s3:if-match": "e"}, ["SnapshotsAndLeasesStay"]),
+    *(
+        (f"a snapshot of a {kind} deleted by prune", "s3:DeleteObject",
+         f"{RUN_CONTROL}/m10_1/m10_g_{kind}_snapshot.json",
+         {"aws:PrincipalArn": PRUNE, "s3:if-match": "e"}, ["SnapshotsAndLeasesStay"])
+        for kind in catalogues.Kind
+    ),
+    ("the copy of the prior's snapshot deleted by prune", "s3:DeleteObject", f"{RUN_CONTROL}/m10_1/prior_snapshot.json",
+     {"aws:PrincipalArn": PRUNE, "s3:if-match": "e"}, []),
     ("a lease deleted by prune", "s3:DeleteObject", LEASE,
      {"aws:PrincipalArn": PRUNE, "s3:if-match": "e"}, ["SnapshotsAndLeasesStay"]),
     ("a version deleted by prune", "s3:DeleteObjectVersion", DOCUMENT,

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,3 +146,11 @@ def test_rules_that_know_one_kind_judge_no_other() -> None:
 
     with pytest.raises(errors.EvidenceCorrupt, match=r"rules 0\.1\.0 judge no phase of kind soak"):
         snapshots.adjudicate_again(first, plan(Kind.SOAK), b"{}", {})
+
+
+def test_the_bucket_policy_keeps_the_snapshots_of_every_kind() -> None:
+    policy = (Path(__file__).parents[2] / "infra" / "evidence.tf").read_text()
+
+    (listed,) = re.findall(r"phase_kinds = (\[.*\])", policy)
+    assert json.loads(listed) == [kind.value for kind in Kind]
+    assert "*_${kind}_snapshot.json" in policy
