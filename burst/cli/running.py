@@ -194,6 +194,7 @@ def _status_fields(status: standings.RunStatus) -> dict[str, Any]:
         "execution_id": run.execution_id,
         "platform_run_id": status.plan.scope,
         "phase": status.plan.phase,
+        "kind": status.plan.kind.value,
         "state": progress.state(run) if status.newer is None else "unknown: written by a newer burst",
         "controller_alive": status.controller_alive,
         "deadline_utc": instants.text(run.deadline) if run.deadline else None,
@@ -221,6 +222,7 @@ def _remote_fields(status: standings.RemoteStatus) -> dict[str, Any]:
         "execution_id": status.announcement.execution_id,
         "platform_run_id": status.plan.scope,
         "phase": status.plan.phase,
+        "kind": status.plan.kind.value,
         "state": status.state,
         "controller_alive": None,  # whether the heartbeat moves is seen by waiting
         "driven_by": lease.owner.words() if lease and lease.owner else None,

@@ -11,6 +11,11 @@ from burst.report import terminal
 SLUG = "{slug}"
 
 
+def _list_lines(catalogue: catalogues.Catalogue) -> tuple[gate_table.GateLine, ...]:
+    """The gates of a kind; a roll-up asks its own, of the snapshots that it names."""
+    return () if catalogue.kind is catalogues.Kind.ROLLUP else gate_table.GATES
+
+
 def value(kind: catalogues.Kind = catalogues.Kind.BURST) -> dict[str, Any]:
     """As JSON, for one kind of phase; documents by file name, in which `{slug}` stands for the phase's."""
     catalogue = catalogues.CATALOGUES[kind]
@@ -26,14 +31,16 @@ def value(kind: catalogues.Kind = catalogues.Kind.BURST) -> dict[str, Any]:
                 "verifier": line.verifier,
                 "documents": _names(line.documents),
             }
-            for line in gate_table.GATES
+            for line in _list_lines(catalogue)
         ],
         "blockers": [
             {
                 "blocker": short,
                 "title": title,
                 "gates": [
-                    line.name for line in gate_table.list_gates(catalogue, short, takes_facts=short in catalogue.asked)
+                    line.name
+                    for line in _list_lines(catalogue)
+                    if line.stands_behind(catalogue, short, takes_facts=short in catalogue.asked)
                 ],
                 "documents": _names(_list_documents(catalogue, short)),
                 "documents_in_a_rerun": _names(_list_documents(catalogue, short, rerun=True)),
@@ -49,6 +56,8 @@ def _list_blockers(catalogue: catalogues.Catalogue, line: gate_table.GateLine) -
 
 
 def _list_documents(catalogue: catalogues.Catalogue, short: str, *, rerun: bool = False) -> tuple[str, ...]:
+    if catalogue.kind is catalogues.Kind.ROLLUP:
+        return ()
     return gate_table.list_documents(catalogue, short, takes_facts=short in catalogue.asked, rerun=rerun)
 
 
@@ -64,11 +73,14 @@ def _lines(catalogue: catalogues.Catalogue) -> Iterator[str]:
     rows = [(short, title, ", ".join(_list_documents(catalogue, short))) for short, title in catalogue.titles.items()]
     yield terminal.table([("BLOCKER", "TITLE", "DOCUMENTS"), *rows])
     yield ""
-    yield "Each gate, its invariant, and the documents that answer it:"
     gate_rows = [
         (" ".join(_list_blockers(catalogue, line)), line.name, line.invariant, ", ".join(line.documents))
-        for line in gate_table.GATES
+        for line in _list_lines(catalogue)
     ]
+    if not gate_rows:
+        yield "Its gates are asked of the snapshots that it names, by `burst campaign run` and `burst verify`."
+        return
+    yield "Each gate, its invariant, and the documents that answer it:"
     yield terminal.table([("BLOCKER", "GATE", "INVARIANT", "DOCUMENTS"), *gate_rows])
     yield ""
     yield "The verifier of each gate, with {slug} for the phase's, such as m10_f:"

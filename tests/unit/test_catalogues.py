@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from burst.cli import main
 from burst.domain.basics import errors
 from burst.domain.plan import catalogues, gate_names, plans
 from burst.domain.verdict import contract_terms, gate_table, rules, snapshots, unpublished
@@ -154,3 +155,22 @@ def test_the_bucket_policy_keeps_the_snapshots_of_every_kind() -> None:
     (listed,) = re.findall(r"phase_kinds = (\[.*\])", policy)
     assert json.loads(listed) == [kind.value for kind in Kind]
     assert "*_${kind}_snapshot.json" in policy
+
+
+def test_no_run_is_a_roll_up() -> None:
+    with pytest.raises(plans.PlanError, match="a roll-up is a step of a campaign"):
+        plan(Kind.ROLLUP)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_table_of_gates_is_told_by_the_blockers_of_a_kind(kind: Kind, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["schema", "gates", "--kind", kind.value, "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert main.main(["schema", "gates", "--kind", kind.value]) == 0
+    shown = capsys.readouterr().out
+
+    catalogue = catalogues.CATALOGUES[kind]
+    assert [row["blocker"] for row in value["blockers"]] == list(catalogue.shorts)
+    assert {short for row in value["gates"] for short in row["blockers"]} <= set(catalogue.shorts)
+    assert all(title in shown for title in catalogue.titles.values())
+    assert bool(value["gates"]) is (kind is not Kind.ROLLUP)

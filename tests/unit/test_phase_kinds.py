@@ -239,3 +239,100 @@ def test_a_drill_says_how_many_duplicates_it_injected() -> None:
     assert document["drill_outcome_checks"]["checks"] == [
         {"name": "expect_duplicates", "value": 320, "expected": 100, "comparison": "at_least", "pass": True}
     ]
+
+
+# The figures of the programme
+
+
+def measure_of(kind: Kind, counts: cases.Value, seconds: float, *, budget: str, facts: list[cases.Value]) -> cases.Case:
+    """A case of a kind with these counts over so many seconds, and these answers beside those of the other blockers."""
+    plan = make_plan(kind, budget={"max": budget, "operator_cap": budget, "min_window": "30m"})
+    asked = [{key: value for key, value in fact.items() if key not in ("value", "source")} for fact in facts]
+    value = json.loads(canonical.encode(plan.document()))
+    value["gates"], value["facts"] = (
+        GOLDEN_GATES.get(kind, {}),
+        value["facts"] + [{**fact, "sql": "select 0"} for fact in asked],
+    )
+    answers = [cases.fact(fact.blocker.rpartition("-")[2], fact.name, 0, equals=0) for fact in plan.facts]
+    task = cases.task(0, stopped_utc=cases.at(seconds))
+    length = int(seconds - 60) // 60
+    buckets = [{**cases.window(60 + 60 * index, 60), "counts": cases.counts(1)} for index in range(length)]
+    rest = {name: number - (length - 1 if name == "ADMIT" else 0) for name, number in counts.items()}
+    buckets[0]["counts"] = rest
+    window = cases.window(60, 60 * length)
+    return cases.Case(plan=plans.parse(json.dumps(value), source="p"), contents={}).having(
+        task_result=cases.task_result(tasks=[task, {**task, "id": "task-1"}], stopped_utc=cases.at(seconds)),
+        metrics=cases.metrics(window=window, counts=counts, buckets=buckets),
+        facts=cases.facts([*answers, *facts]),
+        preflight=cases.preflight(),
+    )
+
+
+GOLDEN_GATES: dict[Kind, dict[str, Any]] = {Kind.WINDOW: {"min_admits": 50000, "contiguity": {}}}
+SOAK_COUNTS = cases.counts(11244, 11238, 981)
+
+
+@pytest.mark.parametrize(("admits", "shorts"), [(48100, {"B1"}), (50100, set())])
+def test_the_window_of_the_programme_needed_its_top_up(admits: int, shorts: set[str]) -> None:
+    case = measure_of(Kind.WINDOW, cases.counts(admits, 4300), 7180, budget="2h", facts=[])
+
+    assert cases.open_shorts(case.verdict()) == shorts
+
+
+def test_the_strict_chain_of_the_window_was_over_its_budget() -> None:
+    case = measure_of(Kind.WINDOW, cases.counts(50100, 4300), 9474, budget="2h", facts=[])
+
+    assert cases.open_shorts(case.verdict()) == {"B8"}
+
+
+@pytest.mark.parametrize(("lag", "shorts"), [(40, {"B2"}), (310, {"B2"}), (3, set())])
+def test_the_soaks_of_the_programme_hold_by_their_lag_and_by_nothing_else(lag: int, shorts: set[str]) -> None:
+    """About as many DUPLICATE as ADMIT: an admit ratio would hold each of them."""
+    facts = [cases.fact("B2", "max_lag", lag, at_most=10)]
+    case = measure_of(Kind.SOAK, SOAK_COUNTS, 6064.398, budget="3h", facts=facts)
+
+    verdict = case.verdict()
+
+    assert cases.open_shorts(verdict) == shorts
+    assert verdict.snapshot.runtime_budget.elapsed_seconds == 6064.398
+    assert verdict.snapshot.document()["soak_target"]["max_lag_messages"] == 10.0
+
+
+@pytest.mark.parametrize(("seconds", "shorts"), [(172.162, set()), (600.0, set()), (600.001, {"B2"})])
+def test_the_recovery_of_the_programme_kept_its_objective(seconds: float, shorts: set[str]) -> None:
+    facts = [
+        cases.fact("B2", "restart_to_stable_seconds", seconds, at_most=600),
+        cases.fact("B1", "replaced_task_count", 4, at_least=4),
+        cases.fact("B3", "max_lag_window", 4, at_most=10),
+    ]
+    case = measure_of(Kind.RECOVERY, cases.counts(339, 335, 16), 4823.044, budget="2h", facts=facts)
+    verdict = case.verdict()
+
+    assert cases.open_shorts(verdict) == shorts
+    document = verdict.snapshot.document()
+    assert document["restart_to_stable_seconds"] == seconds
+    assert document["rto_pass"] is not bool(shorts)
+    assert (document["replaced_task_count"], document["max_lag_window"]) == (4, 4)
+
+
+@pytest.mark.parametrize(("delta", "shorts"), [(0.00059848, set()), (0.05, set()), (0.0500001, {"B6"})])
+def test_the_second_run_of_the_programme_was_near_enough(delta: float, shorts: set[str]) -> None:
+    facts = [
+        cases.fact("B6", "duplicate_share_delta", delta, at_most=0.05),
+        cases.fact("B6", "quarantine_share_delta", 0.00132463, at_most=0.05),
+        cases.fact("B5", "keys_missing", 0, equals=0),
+    ]
+    case = measure_of(Kind.REPRODUCIBILITY, SOAK_COUNTS, 2554.005, budget="90m", facts=facts)
+    verdict = case.verdict()
+
+    assert cases.open_shorts(verdict) == shorts
+    comparisons = verdict.snapshot.document()["comparisons"]
+    assert (comparisons["duplicate_share_delta"], comparisons["quarantine_share_delta"]) == (delta, 0.00132463)
+    assert comparisons["anchor_keyset_match"] is True
+
+
+@pytest.mark.parametrize(("duplicates", "shorts"), [(0, {"B2"}), (320, set())])
+def test_the_first_drill_of_the_programme_injected_nothing(duplicates: int, shorts: set[str]) -> None:
+    case = make_case(Kind.DRILL, metrics=make_metrics(counts=cases.counts(18840, duplicates), buckets=[]))
+
+    assert cases.open_shorts(case.verdict()) == shorts

@@ -951,7 +951,10 @@ class Plan(Section):
         return self
 
     def _refuse_unfit_kind(self) -> None:
-        """Raises where a key that the kind needs is left out, or no bucket could show what a gate asks."""
+        """Raises where no run is of the kind, it lacks a key, or no bucket could show what is asked."""
+        if self.kind is catalogues.Kind.ROLLUP:
+            kinds = ", ".join(kind for kind in catalogues.Kind if kind is not catalogues.Kind.ROLLUP)
+            raise field_types.Misfit(("kind",), f"the kind of a run: {kinds}; a roll-up is a step of a campaign")
         if self.kind is catalogues.Kind.BURST and self.gates.admit_ratio is None:
             raise field_types.Misfit(("gates", "admit_ratio"), "this key is required of kind burst")
         if self.kind is catalogues.Kind.REPRODUCIBILITY and self.reproduces is None:

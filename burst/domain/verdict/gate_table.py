@@ -165,11 +165,6 @@ def find_line(name: str) -> GateLine:
         raise KeyError(f"gate {name} has no line in gate_table.GATES: invariant and documents") from None
 
 
-def list_gates(catalogue: catalogues.Catalogue, short: str, *, takes_facts: bool) -> list[GateLine]:
-    """The gates behind a blocker of a kind, by its short id; `takes_facts`: whether facts are among them."""
-    return [line for line in GATES if line.stands_behind(catalogue, short, takes_facts=takes_facts)]
-
-
 def list_documents(
     catalogue: catalogues.Catalogue, short: str, *, takes_facts: bool, rerun: bool = False
 ) -> tuple[str, ...]:
@@ -177,7 +172,7 @@ def list_documents(
 
     A blocker of a `rerun` rests on the contract with the prior too.
     """
-    lines = list_gates(catalogue, short, takes_facts=takes_facts)
+    lines = [line for line in GATES if line.stands_behind(catalogue, short, takes_facts=takes_facts)]
     lines += [find_line(gates.SAME_CONTRACT)] if rerun else []
     named = {kind for line in lines for kind in line.documents}
     return tuple(kind for kind in KINDS if kind in named)
