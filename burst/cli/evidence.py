@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from burst.report import comparison, outcomes
 
 _FOR_CI = ("junit", "sarif")
+_MOST_CITED = 500
 _EXITS = """
 \b
 Exit codes:
@@ -301,24 +302,45 @@ def history(output: common.Output, place: str, phase: str, scope: str | None, li
     epilog="""\b
 Examples:
   burst evidence bundle m10_20260221T020923Z_a1b2c3 -o m10.zip
+  burst evidence bundle ROLLUP -o m10.zip --require semantic,scale --cite "report 2026-02, page 7"
   burst evidence verify m10.zip
 """,
 )
 @click.argument("run", metavar="RUN")
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file for it.")
+@click.option("--cite", "citations", multiple=True, metavar="TEXT", help="Where it is cited, in words; kept in it.")
+@click.option(
+    "--require", "families", multiple=True, metavar="FAMILY[,FAMILY...]", help="Families of evidence it has to hold."
+)
 @common.priors_option
 @common.runs_dir_option
 @common.options
-def bundle(output: common.Output, run: str, file: Path, ignore_priors: bool, runs_dir: Path) -> None:
-    """Make one zip file of RUN's sound evidence, that of its priors, and a README: it verifies without a network.
+def bundle(
+    output: common.Output,
+    run: str,
+    file: Path,
+    citations: tuple[str, ...],
+    families: tuple[str, ...],
+    ignore_priors: bool,
+    runs_dir: Path,
+) -> None:
+    """Make one zip file of RUN's sound evidence, of all it rests on, and a README: it verifies without a network.
 
-    The same evidence gives the same bytes. Exits 0, 2 where the file exists, or 7, 8 or 9 where the evidence is not
-    sound.
+    In it are its priors, the phases that its plan required, and the lanes of a roll-up. The families are semantic,
+    incident_drill, scale and reproducibility; for each that --require names, a run in it has to stand that passed. The
+    same evidence and words give the same bytes.
+
+    Exits 0, 2 where the file exists, or 7, 8 or 9 where the evidence is not sound; 7 also where a family is missing.
     """
     from burst import evidence
     from burst.domain.basics import canonical
 
-    content = evidence.bundle(common.find_place(run, runs_dir), priors=not ignore_priors)
+    content = evidence.bundle(
+        common.find_place(run, runs_dir),
+        priors=not ignore_priors,
+        citations=_read_citations(citations),
+        families=_read_families(families),
+    )
     common.write_new(file, content)
     output.say(f"wrote {file}; anyone can now: burst evidence verify {file}")
     output.result({"bundle": str(file), "sha256": canonical.digest(content), "size": len(content)}, "")
@@ -506,6 +528,30 @@ def _say_where(output: common.Output, place: str, runs: Sequence[object]) -> Non
     """No runs may mean that the place is one folder too high, such as the folder of a demo's folder."""
     if not runs:
         output.say(f"looked for runs directly in {place}, not in the folders below them")
+
+
+def _read_families(families: tuple[str, ...]) -> tuple[str, ...]:
+    from burst.domain.documents import rollup_documents
+
+    allowed, named = rollup_documents.FAMILIES, common.split_words(families)
+    strange = [family for family in named if family not in allowed]
+    if strange:
+        raise click.UsageError(f"--require {strange[0]}: allowed: {', '.join(allowed)}")
+    return tuple(named)
+
+
+def _read_citations(citations: tuple[str, ...]) -> tuple[str, ...]:
+    """The citations. Raises a usage error for one that is no line of text, or that holds what must not be shown."""
+    from burst.domain.basics import redaction
+
+    for words in citations:
+        if not words.strip() or len(words) > _MOST_CITED or not words.isprintable():
+            raise click.UsageError(f"--cite: allowed: one line of 1 to {_MOST_CITED} printable characters")
+        if redaction.Redactor(()).text(words) != words:
+            raise click.UsageError(
+                "--cite: saw what looks like a secret (hidden); allowed: words that anybody may read"
+            )
+    return citations
 
 
 def _read_keep_set(keep_set: Path) -> set[str]:

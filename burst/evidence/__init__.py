@@ -220,14 +220,23 @@ def difference_of(before: Verified, after: Verified) -> Difference:
     return differences.compare(before.finding.require_verdict().snapshot, after.finding.require_verdict().snapshot)
 
 
-def bundle(run: Place, *, priors: bool = True, client: Any = None) -> bytes:
-    """One zip file of a run's evidence and that of its priors, which verifies without a network.
+def bundle(
+    run: Place,
+    *,
+    priors: bool = True,
+    citations: Sequence[str] = (),
+    families: Sequence[str] = (),
+    client: Any = None,
+) -> bytes:
+    """One zip file of a run's evidence and of all that it rests on, which verifies without a network.
 
-    Without `priors` theirs stays out. The same evidence gives the same bytes. Raises the error of its state
-    (exit 7, 8, 9) unless it is sound.
+    That is its priors, the phases it required, and the lanes of a roll-up. Without `priors` theirs stays out. The same
+    evidence gives the same bytes. `citations` are kept in it. Raises the error of its state (exit 7, 8, 9) unless it is
+    sound, and `EvidenceIncomplete` where no run in it stands for one of the `families`.
     """
     opener = places.Opener(client=client)
-    return bundling.bundle(opener.run(run), opener, priors=priors)
+    order = bundling.Order(citations=tuple(citations), families=tuple(families))
+    return bundling.bundle(opener.run(run), opener, priors=priors, order=order)
 
 
 def risks(

@@ -13,6 +13,8 @@ from burst.domain.documents import models
 ORDER = "rollup_order.json"
 LANES = "rollup_lanes.json"
 Family = Literal["semantic", "incident_drill", "scale", "reproducibility"]
+FAMILIES: tuple[Family, ...] = ("semantic", "incident_drill", "scale", "reproducibility")
+"""The families of evidence."""
 LaneName = Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 
 

@@ -138,6 +138,10 @@ class BundleIndex(models.Model):
     execution_id: str
     snapshot: str
     sha256: models.Digest
+    citations: list[str] = pydantic.Field(default_factory=list)
+    """The places in texts that cite it, in words."""
+    families: dict[str, list[str]] = pydantic.Field(default_factory=dict)
+    """The runs in it that stand for each family of evidence."""
 
 
 class PublishedDocument(models.Model):
