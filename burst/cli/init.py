@@ -9,8 +9,9 @@ from burst.domain.basics import errors
 
 _STDIN = Path("/dev/stdin")
 _EXAMPLES = Path(__file__).parent / "examples"
-_KINDS = ("burst", "window", "soak", "recovery", "reproducibility", "drill")
-"""Those of a plan; a roll-up is a step of a campaign file."""
+_ROLLUP = "rollup"
+"""It is no run, so what is written for it is a campaign file."""
+_KINDS = ("burst", "window", "soak", "recovery", "reproducibility", "drill", _ROLLUP)
 
 
 @click.command(
@@ -39,8 +40,8 @@ Examples:
 def init(output: common.Output, target: str, kind: str, file: Path, outputs: Path | None) -> None:
     """Write a commented plan. A file that exists is not overwritten.
 
-    A plan of another kind than burst is written for this machine. Exits 0, or 2 where the file exists, or OUTPUTS
-    are not those of infra/.
+    A plan of another kind than burst is written for this machine. A roll-up is a step of a campaign file.
+    Exits 0, or 2 where the file exists, or OUTPUTS are not those of infra/.
     """
     if kind != _KINDS[0] and target != "local":
         raise errors.UsageError(
@@ -51,7 +52,10 @@ def init(output: common.Output, target: str, kind: str, file: Path, outputs: Pat
     name = target if kind == _KINDS[0] else f"{target}-{kind}"
     text = (_EXAMPLES / f"{name}.yaml").read_text()
     common.write_new(file, (text if outputs is None else _fill_in(text, outputs)).encode())
-    output.say(f"wrote {file}; change it, then `burst plan {file}` says what it would do")
+    follows = (
+        f"`burst campaign run {file}` runs it" if kind == _ROLLUP else f"`burst plan {file}` says what it would do"
+    )
+    output.say(f"wrote {file}; change it, then {follows}")
     output.result({"plan": str(file), "target": target, "kind": kind}, "")
 
 

@@ -8,6 +8,7 @@ import pytest
 from burst.adapters.local import folder_store
 from burst.cli import main
 from burst.domain.basics import canonical
+from burst.domain.course import campaign_files
 from burst.domain.documents import document_names, window_metrics
 from burst.domain.plan import catalogues
 from burst.report import html, runbook_pages
@@ -16,6 +17,7 @@ from tests.unit import test_phase_kinds as phases
 
 Shown = pytest.CaptureFixture[str]
 KINDS = phases.RUN_KINDS
+PLANNED = [kind for kind in catalogues.Kind if kind is not catalogues.Kind.ROLLUP]
 
 
 def run(*words: str | Path) -> int:
@@ -91,25 +93,38 @@ def test_evidence_of_one_kind_is_none_of_another(tmp_path: Path, capsys: Shown) 
     assert "of kind window" in json.loads(capsys.readouterr().out)["why"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PLANNED)
 def test_a_plan_of_every_kind_from_init_is_valid_and_asks_about_every_blocker(
     kind: catalogues.Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
 ) -> None:
     for name in ("IG_API_KEY", "IG_ADMISSION_DSN"):
         monkeypatch.setenv(name, "postgresql://reader:secret@127.0.0.1/none")
-    plan = tmp_path / "plan.yaml"
+    plan, settings = tmp_path / "plan.yaml", list[str]()
+    if kind is catalogues.Kind.REPRODUCIBILITY:
+        settings = ["--set", f"reproduces.snapshot={publish(tmp_path / 'runs', catalogues.Kind.WINDOW)}"]
 
     assert run("init", "--kind", kind.value, "-o", plan) == 0
     capsys.readouterr()
-    assert run("plan", plan, "--json") == 0
+    assert run("plan", plan, "--json", *settings) == 0
     value = json.loads(capsys.readouterr().out)
 
     assert value["kind"] == kind.value
     assert value["blockers_nothing_is_asked_about"] == []
-    assert run("plan", plan) == 0
+    assert run("plan", plan, *settings) == 0
     assert "will stay open" not in capsys.readouterr().out
 
 
 def test_a_plan_of_another_kind_is_written_for_this_machine(tmp_path: Path, capsys: Shown) -> None:
     assert run("init", "--kind", "soak", "--target", "ecs", "-o", tmp_path / "plan.yaml") == 2
     assert "--kind soak goes with --target local" in capsys.readouterr().err
+
+
+def test_a_roll_up_from_init_is_a_campaign_file_whose_plans_init_writes_too(tmp_path: Path, capsys: Shown) -> None:
+    file = tmp_path / "campaign.yaml"
+
+    assert run("init", "--kind", "rollup", "-o", file) == 0
+    assert f"burst campaign run {file}" in capsys.readouterr().err
+    campaign = campaign_files.parse(file.read_text(), source=str(file))
+    written = {f"{kind}.yaml" for kind in PLANNED}
+    assert {step.plan for step in campaign.steps if step.plan is not None} == written
+    assert campaign.steps[-1].rollup is not None

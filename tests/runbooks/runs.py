@@ -120,8 +120,7 @@ def _passed(site: Site, name: str) -> None:
 def _held(site: Site, name: str) -> None:
     """It sends again what `m10_pass` was admitted with, by the terms of its rerun as the pages play that."""
     rerun = yaml.safe_load((pages.FOLDER / "plans" / "local-rerun.yaml").read_text())
-    passed = site.ran("m10_pass")
-    waiting.until(lambda: passed.event("run-finished"), seconds=PLAYED_SECONDS, what="m10_pass to be finished")
+    _wait_for_passed(site)
     terms = {
         "scope": SCOPE,
         **{section: rerun[section] for section in ("facts", "gates", "baseline", "layers")},
@@ -184,13 +183,23 @@ def _reference(site: Site, name: str) -> None:
     site.run(name, site.planned(reference), code=0)
 
 
+def _wait_for_passed(site: Site) -> stage.Ran:
+    """`m10_pass`, once it is finished: it is made beside the others."""
+    passed = site.ran("m10_pass")
+    waiting.until(lambda: passed.event("run-finished"), seconds=PLAYED_SECONDS, what="m10_pass to be finished")
+    return passed
+
+
 def _of_kind(phase: str, kind: catalogues.Kind) -> "Maker":
     """A phase of a kind that asks about each of its blockers, and is answered no."""
 
     def make(site: Site, name: str) -> None:
         ids = [f"{phase.replace('.', '')}-{short}" for short in catalogues.CATALOGUES[kind].shorts]
         asked = [{"blocker": blocker, "name": "asked", "sql": "select 1", "equals": 0} for blocker in ids]
-        sections = {"kind": kind.value, "phase": phase, "facts": asked, "baseline": None}
+        sections: dict[str, object] = {"kind": kind.value, "phase": phase, "facts": asked, "baseline": None}
+        if kind is catalogues.Kind.REPRODUCIBILITY:
+            keys = "select string_agg(distinct event_id, ',') from receipts where platform_run_id = :scope"
+            sections["reproduces"] = {"snapshot": str(_wait_for_passed(site).folder), "keyset": {"sql": keys}}
         site.run(name, site.planned({**sections, "gates": {"offered_load": 0.1}}), code=3)
 
     return make
