@@ -391,6 +391,18 @@ class Stage:
             process_tree.kill([*seen.tasks.get(execution_id, ()), *seen.watchdogs.get(execution_id, ())])
 
 
+def read_document(path: Path) -> dict[str, Any]:
+    """The value of a JSON file, such as a plan."""
+    value: dict[str, Any] = json.loads(path.read_bytes())
+    return value
+
+
+def write_plan(path: Path, sections: Mapping[str, Any]) -> Path:
+    """Writes a plan file anew."""
+    path.write_text(json.dumps(sections, indent=1))
+    return path
+
+
 def _duration(seconds: float) -> str:
     return f"{round(seconds * 1000)}ms"
 
