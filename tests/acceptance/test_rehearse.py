@@ -175,6 +175,50 @@ def test_a_controller_that_a_fault_kills_is_followed_by_a_resume_that_settles_th
     assert events.index("go-given") < events.index("resumed")
 
 
+DRILL = """\
+services: [{name: ingest-writer, environment: {PLATFORM_RUN: "{scope}"}}]
+observe:
+  every: 1s
+  settle: 500ms
+  series:
+    - {name: ready, sql: "select 1", rules: [{blocker: M10F-B7, aggregate: min, over: after recovery, at_least: 1}]}
+during:
+  - name: restart-writer
+    at: 2s
+    restart: {service: ingest-writer}
+    recover_within: 6s
+    recovered_when: {series: ready, equals: 1, sustained: 2s}
+"""
+
+
+@pytest.mark.parametrize("fault", [None, "controller-kill@bursting+3"], ids=["undisturbed", "controller killed"])
+def test_a_service_is_rolled_restarted_once_and_put_back(tmp_path: Path, fault: str | None) -> None:
+    played = rehearsal(tmp_path, window=14, cap=120)
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(plan.read_text() + DRILL)
+
+    answer = played.burst("rehearse", "plan.yaml", "--json", *(["--fault", fault] if fault else []))
+
+    document: dict[str, Any] = json.loads(answer.stdout)
+    snapshot = document["snapshot"]
+    gates = {gate["name"]: gate for gate in snapshot["gates"]}
+    drilled = [gates[f"{name}restart-writer"] for name in ("restart:", "rto:", "drill_windows:", "drill_undone:")]
+    assert {gate["status"] for gate in drilled} == {"PASS"}, [gate["why"] for gate in drilled]
+    assert gates["restart:restart-writer"]["measured"] == gates["restart:restart-writer"]["required"] > 0
+    assert gates["observed:ready.min.after"]["status"] == "PASS"
+    assert gates["services_back"]["status"] == "PASS"
+    assert snapshot["blockers"] == ["M10F-B2", "M10F-B6"], answer.stderr
+    (drill,) = snapshot["drills"]
+    assert drill["restart_to_stable_seconds"] <= 6.0
+    assert played.events().count("drill-intended") == 1
+    (result,) = played.folder.glob("runs/rehearsal_*/rehearsal_*/m10_f_task_result.json")
+    (service,) = json.loads(result.read_bytes())["services"]
+    assert service["definition_before"].endswith("ingest-writer:1")
+    assert service["definition"].endswith("ingest-writer:2")
+    assert service["restored"] is True
+    assert "and to" in service["detail"] or "again" in service["detail"]
+
+
 def test_a_rehearsal_that_is_interrupted_leaves_no_process_behind(tmp_path: Path) -> None:
     played = rehearsal(tmp_path, window=60, cap=180)
     process = played.start("rehearse", "plan.yaml")
