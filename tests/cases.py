@@ -412,8 +412,8 @@ def baseline_value(**changes: Any) -> Value:
         "admit_ratio": 1.0,
         "bucket_seconds": 7180,
         "buckets": [{**whole, "counts": counts(50100)}],
-        "profile": {"profile": "steady"},
-        "environment": {"cpus": 2},
+        "profile": {"command": "push-events"},
+        "environment": {"environment": "ci"},
         "created_utc": at(-3600),
         "max_age_seconds": None,
         "provenance": {

@@ -16,6 +16,7 @@ from burst.adapters.local import folder_store
 from burst.cli import common, running
 from burst.domain.basics import errors, instants
 from burst.domain.documents import models, window_metrics
+from burst.domain.verdict import baselines
 from burst.evidence import reference_runs
 from burst.load import shipped_profiles
 from burst.report import campaign_text
@@ -54,8 +55,9 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
         if replay:
             scope, events = _read_admitted(store)
             output.say(f"\n2. A burst that replays {events} events already admitted in scope {scope}.")
+            made = baselines.read(content)
             plan = demo_plans.render_replay_plan(
-                stage, baseline, scope=scope, events=events, window_seconds=REPLAY_SECONDS
+                stage, (made.admits, made.seconds), scope=scope, events=events, window_seconds=REPLAY_SECONDS
             )
         else:
             output.say(f"\n2. A burst of {BURST_SECONDS} s at three times the baseline, with headroom.")

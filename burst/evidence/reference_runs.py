@@ -157,7 +157,10 @@ def _seal_baseline(
             "bucket_seconds": last.metrics.bucket_seconds or last.seconds,
             "buckets": [bucket for run in runs for bucket in run.buckets],
             "profile": baselines.describe_load(last.plan),
-            "environment": dict(environment if last.machine is None else last.machine),
+            "environment": {
+                **(environment if last.machine is None else last.machine),
+                **baselines.describe_environment(last.plan),
+            },
             "created_utc": instants.text(created_at),
             "max_age_seconds": max_age_seconds,
             "provenance": last.provenance,

@@ -109,6 +109,22 @@ def answer(gate: snapshot_sections.GateEntry) -> str:
     return gate.why if gate.required is None else f"{gate.why} ({against(gate)})"
 
 
+def mode(gate: snapshot_sections.GateEntry) -> str:
+    """That a gate opens nothing; empty of a required one."""
+    return " (informational)" if gate.mode == "informational" else ""
+
+
+def interval(section: snapshot_sections.MultiplierInterval) -> str:
+    """Where the multiplier would lie were burst and reference run repeated, and by which method."""
+    bounds = section.batch_means if section.method == "batch-means" else section.quasi_poisson
+    parts = "batches" if section.method == "batch-means" else "minutes"
+    counted = f"{bounds.parts} and {bounds.baseline_parts} {parts}" if bounds is not None else section.method
+    return (
+        f"multiplier {section.low:.4g} to {section.high:.4g} in {section.level:.0%} of repeats "
+        f"({section.method}, {counted})"
+    )
+
+
 def _with_unit(figure: str, gate: snapshot_sections.GateEntry) -> str:
     return f"{figure} {gate.unit}" if gate.unit else figure
 

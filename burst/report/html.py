@@ -126,6 +126,8 @@ def _template() -> jinja2.Template:
         figures.quorum,
         figures.attempt,
         figures.changed_terms,
+        figures.mode,
+        figures.interval,
     ):
         environment.filters[print_figure.__name__] = print_figure
     environment.filters["shell_words"] = shlex.join

@@ -18,6 +18,7 @@ def render(outcome: outcomes.EvidenceOutcome) -> bytes:
     suite.extend(_list_cases(outcome))
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(sum(case.find("failure") is not None for case in suite)))
+    suite.set("skipped", str(sum(case.find("skipped") is not None for case in suite)))
     suite.set("errors", str(sum(case.find("error") is not None for case in suite)))
     root = ElementTree.Element("testsuites")
     root.append(suite)
@@ -40,7 +41,9 @@ def _snapshot_cases(
     snapshot: snapshots.Snapshot | rollup_snapshots.RollupSnapshot,
 ) -> Iterator[ElementTree.Element]:
     for gate in snapshot.gates:
-        yield _case(gate.blocker, gate.name, _PROBLEMS[gate.status], gate.status, figures.answer(gate))
+        problem = _PROBLEMS[gate.status]
+        shown = "skipped" if problem and gate.mode == "informational" else problem
+        yield _case(gate.blocker, gate.name, shown, gate.status, figures.answer(gate))
     for entry in snapshot.open_entries:
         yield _case(entry.blocker, f"blocker: {entry.title}", "failure", entry.state, entry.why)
 

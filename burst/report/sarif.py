@@ -69,7 +69,8 @@ def _evidence_result(outcome: outcomes.EvidenceOutcome) -> dict[str, Any]:
 def _gate_result(
     gate: snapshot_sections.GateEntry, change: differences.GateChange | None, outcome: outcomes.EvidenceOutcome
 ) -> dict[str, Any]:
-    result = _result(f"{gate.short}/{gate.name}", _KINDS[gate.status], figures.answer(gate), outcome)
+    kind = "informational" if gate.mode == "informational" else _KINDS[gate.status]
+    result = _result(f"{gate.short}/{gate.name}", kind, figures.answer(gate), outcome)
     result["properties"] = {
         "blocker": gate.blocker,
         "status": gate.status,
@@ -77,6 +78,7 @@ def _gate_result(
         "required": gate.required,
         "comparison": gate.comparison,
         "unit": gate.unit,
+        "mode": gate.mode,
         "turn": change.turn if change is not None else None,
     }
     if outcome.change is None:

@@ -28,7 +28,8 @@ def _lines(snapshot: snapshots.Snapshot, folder: str | None) -> Iterator[str]:
     yield "gates:"
     longest = max((len(gate.name) for gate in snapshot.gates), default=0)
     for gate in snapshot.gates:
-        yield f"  {gate.status:<12} {gate.name:<{max(longest, _NAME_WIDTH)}} {figures.against(gate)}"
+        name = f"{gate.name:<{max(longest, _NAME_WIDTH)}}"
+        yield f"  {gate.status:<12} {name} {figures.against(gate)}{figures.mode(gate)}"
     yield ""
     yield from _figures(snapshot)
     if folder is not None:
@@ -70,6 +71,7 @@ def _of_the_window(snapshot: snapshots.Snapshot) -> tuple[_Line, ...]:
         ("tasks ended", figures.list_ends(window)),
         ("load ended", f"{figures.instant(ended)} at the earliest" if ended else None),
         ("receipts", figures.decisions(counts) if counts else None),
+        ("interval", figures.interval(snapshot.multiplier_interval) if snapshot.multiplier_interval else None),
         ("deliveries", figures.deliveries(snapshot.deliveries) if snapshot.deliveries else None),
         ("duplicates", figures.duplicates(snapshot.duplicates) if snapshot.duplicates else None),
         ("driver", figures.driver(snapshot.driver) if snapshot.driver else None),

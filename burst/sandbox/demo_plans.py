@@ -70,16 +70,25 @@ def render_baseline_plan(places: DemoPlaces, *, window_seconds: int) -> str:
 
 def render_burst_plan(places: DemoPlaces, baseline: Path, *, window_seconds: int) -> str:
     """The plan of the burst: three times the baseline with headroom, in a fresh scope."""
-    return _render_plan(places, "M10.F", "fresh", "steady", "auto", window_seconds) + _render_gates(baseline)
+    return _render_plan(places, "M10.F", "fresh", "steady", "auto", window_seconds) + _render_gates(
+        f"{{file: {baseline}, max_age: 1h}}"
+    )
 
 
-def render_replay_plan(places: DemoPlaces, baseline: Path, *, scope: str, events: int, window_seconds: int) -> str:
-    """The plan of the rerun: in the same scope again, it sends only events that the scope has admitted already."""
-    return _render_plan(places, "M10.F", scope, "replay", "auto", window_seconds, events) + _render_gates(baseline)
+def render_replay_plan(
+    places: DemoPlaces, reference: tuple[int, float], *, scope: str, events: int, window_seconds: int
+) -> str:
+    """The plan of the rerun: in the same scope again, it sends only events that the scope has admitted already.
+
+    `reference`: admits and seconds of the reference run, whose document is of another profile.
+    """
+    admits, seconds = reference
+    figures = f"{{admits: {admits}, seconds: {seconds}, source: the reference run of this demo}}"
+    return _render_plan(places, "M10.F", scope, "replay", "auto", window_seconds, events) + _render_gates(figures)
 
 
-def _render_gates(baseline: Path) -> str:
-    return f"baseline: {{file: {baseline}, max_age: 1h}}\ngates: {{multiplier: 3.0, admit_ratio: 0.995}}\n"
+def _render_gates(baseline: str) -> str:
+    return f"baseline: {baseline}\ngates: {{multiplier: 3.0, admit_ratio: 0.995}}\n"
 
 
 def _render_plan(

@@ -16,8 +16,8 @@ from typing import Any
 from burst.adapters.local import system_clock
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names
-from burst.domain.plan import plans
-from burst.domain.verdict import baselines, cases, contracts, rules
+from burst.domain.plan import catalogues, plans
+from burst.domain.verdict import baselines, cases, contract_terms, contracts, rules
 from burst.kit import files
 from burst.wiring import inputs
 from burst.wiring.targets import targets
@@ -74,10 +74,15 @@ class Prepared:
     def baseline_problem(self) -> str:
         """In what this burst is not like its reference run, so that the multiple of its rate shows less; empty where
         nothing is known to differ."""
+        return "; ".join(difference.text for difference in self.baseline_differences)
+
+    @property
+    def baseline_differences(self) -> tuple[baselines.LoadDifference, ...]:
+        """In what this burst is known not to be like its reference run."""
         if self.baseline_content is None:
-            return ""
+            return ()
         document = baselines.read(self.baseline_content)
-        return "; ".join(baselines.list_differences(document, self.plan, self.machine))
+        return tuple(baselines.list_differences(document, self.plan, self.machine))
 
     @property
     def machine(self) -> Mapping[str, str | int | float | None] | None:
@@ -146,7 +151,7 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
         resolved["rerun"]["prior_sha256"] = canonical.digest(prior.snapshot)
     if reference is not None:
         resolved["reproduces"]["sha256"] = canonical.digest(reference.snapshot)
-    return Prepared(
+    prepared = Prepared(
         plan=plans.parse(canonical.encode(resolved).decode(), source=str(request.plan_file)),
         baseline_content=baseline_content,
         prior=prior,
@@ -156,6 +161,24 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
         command=request.command,
         problems=problems,
     )
+    with _keep_problem(problems, "baseline"):
+        _refuse_unlike_baseline(prepared)
+    return prepared
+
+
+def _refuse_unlike_baseline(prepared: Prepared) -> None:
+    """Raises `errors.Refused` where the baseline is of another program, machine or environment, and no change of it is
+    named in `rerun.changes`: the multiple of another rate proves nothing."""
+    unlike = "; ".join(difference.text for difference in prepared.baseline_differences if difference.decisive)
+    rerun, reference = prepared.plan.rerun, prepared.plan.baseline
+    said = rerun is not None and any(change.key == contract_terms.BASELINE for change in rerun.term_changes)
+    if unlike and not said and reference is not None:
+        evidence = prepared.plan.blocker(catalogues.Role.EVIDENCE)
+        raise errors.Refused(
+            f"{evidence}: baseline {reference.file}: the burst is not like its reference run: {unlike}; nothing was "
+            "launched; make one like it with `burst baseline make RUN -o FILE`, or name the change of the baseline in "
+            "rerun.changes"
+        )
 
 
 def _resolve(plan: plans.Plan, now: datetime, unique: str, baseline: baselines.Baseline | None) -> dict[str, Any]:

@@ -231,7 +231,7 @@ def test_init_overwrites_nothing(tmp_path: Path, capsys: Shown) -> None:
 def test_plan_says_what_would_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown) -> None:
     monkeypatch.setenv("BURST_TEST_DSN", "postgresql://burst@127.0.0.1/ig")
     baseline = tmp_path / "m10_e.json"
-    baseline.write_bytes(cases.baseline(created_utc="2020-01-01T00:00:00Z"))
+    baseline.write_bytes(cases.baseline(created_utc="2020-01-01T00:00:00Z", profile={"profile": "steady"}))
     load = {"locustfile": "locustfiles/ingest.py", "host": "http://h", "rate": "auto", "source_events": 20000}
     rerun = cases.rerun("B1", "B2", prior=str(tmp_path / "prior.json"))
     value = cases.plan_value(load=load, baseline={"file": str(baseline)}, rerun=rerun, facts=None)

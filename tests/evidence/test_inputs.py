@@ -9,11 +9,12 @@ import pytest
 
 from burst.adapters.local import system_clock
 from burst.domain.basics import canonical, errors
+from burst.domain.documents import gate_records, models
 from burst.domain.preflight import findings
 from burst.wiring import inputs, preparing
 from burst.wiring.preflight import checks
 from burst.wiring.targets import local_target
-from tests import cases
+from tests import cases, promoting
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
 from tests.fixtures_aws import Cloud
@@ -166,21 +167,110 @@ OWN_LOAD = {"locustfile": "locustfiles/ingest.py", "host": "http://127.0.0.1:1",
         pytest.param({"profile": "replay"}, {}, cases.ECS, "load.profile steady, was replay", id="a profile on ECS"),
     ],
 )
-def test_preflight_warns_of_a_burst_that_is_not_like_its_reference_run(
+def test_preflight_refuses_a_burst_that_is_not_like_its_reference_run(
     tmp_path: Path, profile: cases.Value, environment: cases.Value, target: cases.Value, words: str | None
 ) -> None:
+    found = _with_baseline(tmp_path, profile, environment, target)
+
+    if words is None:
+        assert check("baseline", found, found.warnings).seen == "it can be used"
+        return
+    assert f"the burst is not like its reference run: {words}; nothing was launched" in str(found.problems["baseline"])
+    with pytest.raises(errors.Refused, match=r"M10F-B5: baseline .*not like its reference run"):
+        preparing.prepare(preparing.RunRequest(plan_file=tmp_path / "plan.json"), cases.moment(0))
+
+
+def _with_baseline(
+    tmp_path: Path, profile: cases.Value, environment: cases.Value, target: cases.Value, **plan: object
+) -> preparing.Prepared:
+    """A plan whose baseline is of this profile and environment."""
     content = cases.baseline(profile=PROGRAM | profile, environment=local_target.fingerprint() | environment)
     (tmp_path / "baseline.json").write_bytes(content)
-
-    found = prepared(
-        tmp_path,
-        baseline={"file": str(tmp_path / "baseline.json")},
-        load=OWN_LOAD,
-        target={"kind": "local", "tasks": 2} | target,
-        evidence=EVIDENCE if target else None,
+    value = cases.plan_value(
+        **{
+            "baseline": {"file": str(tmp_path / "baseline.json")},
+            "load": OWN_LOAD,
+            "target": {"kind": "local", "tasks": 2} | target,
+            "evidence": EVIDENCE if target else None,
+            **plan,
+        }
     )
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(value))
+    return preparing.examine(preparing.RunRequest(plan_file=path), cases.moment(0))
+
+
+@pytest.mark.parametrize("name", ["python", "burst"])
+def test_another_version_of_python_or_burst_is_a_warning_alone(tmp_path: Path, name: str) -> None:
+    found = _with_baseline(tmp_path, {}, {name: "0.0.1"}, {})
     finding = check("baseline", found, found.warnings)
 
-    assert finding.status is (findings.FindingStatus.WARNING if words else findings.FindingStatus.PASSED)
-    expected = f"the burst is not like its reference run: {words}" if words else "it can be used"
-    assert finding.seen == expected
+    assert not found.problems
+    assert finding.status is findings.FindingStatus.WARNING
+    assert "was 0.0.1" in finding.seen
+
+
+def test_a_rerun_that_names_the_change_of_its_baseline_may_rest_on_another(tmp_path: Path) -> None:
+    folder = evidencing.folder(tmp_path, FIRST, HELD)
+    changes = [{"key": "baseline", "from": 1, "to": 2, "why": "the program was replaced"}]
+    named, unnamed = (
+        _with_baseline(tmp_path, {"profile": "replay"}, {}, {}, rerun=cases.rerun("B1", prior=str(folder), **more))
+        for more in ({"changes": changes}, {})
+    )
+
+    assert "baseline" not in named.problems
+    assert check("baseline", named, named.warnings).status is findings.FindingStatus.WARNING
+    assert "baseline" in unnamed.problems
+
+
+def test_a_baseline_of_another_environment_is_refused_where_it_says_of_which_it_is(tmp_path: Path) -> None:
+    other = _with_baseline(tmp_path, {}, {"environment": "dev", "target": "local"}, {})
+    same = _with_baseline(tmp_path, {}, {"environment": "ci", "target": "local"}, {})
+
+    assert "environment ci, was dev" in str(other.problems["baseline"])
+    assert same.problems == {}
+
+
+def _with_mode(tmp_path: Path, digest: str, *contents: bytes) -> preparing.Prepared:
+    """A plan that names a promotion by this digest, and files of these bytes."""
+    files = [tmp_path / f"record_{number}.json" for number, _ in enumerate(contents)]
+    for file, content in zip(files, contents, strict=True):
+        file.write_bytes(content)
+    gates = {
+        "multiplier": 3.0,
+        "admit_ratio": 0.995,
+        "latency_p95_ms": 400,
+        "modes": {"latency_p95_ms": {"mode": "required", "promoted_by": digest}},
+        "records": [str(file) for file in files],
+    }
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(cases.plan_value(baseline=INLINE, gates=gates)))
+    return preparing.examine(preparing.RunRequest(plan_file=path), cases.moment(0))
+
+
+def test_a_run_begins_with_the_promotions_that_its_plan_names(tmp_path: Path) -> None:
+    content = promoting.judge_block(promoting.STEADY).content()
+
+    found = _with_mode(tmp_path, canonical.digest(content), content)
+
+    assert found.problems == {}
+    assert found.gate_records is not None
+    assert models.read(gate_records.GateRecords, found.gate_records).contents == {canonical.digest(content): content}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(promoting.judge_block(promoting.STEADY).content(), "not among the records", id="another one"),
+        pytest.param(promoting.judge_block(promoting.STEADY).content() + b" ", "not the canonical form", id="spaced"),
+        pytest.param(b"{}", "schema None is not known", id="no record"),
+        pytest.param(b"{", "not valid JSON", id="no JSON"),
+    ],
+)
+def test_a_record_that_is_not_the_one_named_is_refused_before_anything_is_launched(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    found = _with_mode(tmp_path, "0" * 64, content)
+
+    assert words in str(found.problems["gate-modes"])
+    assert str(found.problems["gate-modes"]).startswith("M10F-B4: gates.")

@@ -1,6 +1,8 @@
 """Promotions through the command line: from folders of runs whose evidence holds to a document that derives again."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from burst import evidence
 from burst.cli import main
 from burst.domain.basics import canonical, errors
-from burst.domain.verdict import promotions
+from burst.domain.verdict import baselines, promotions
 from tests import cases, promoting
 from tests.evidence import evidencing
 from tests.fixtures_aws import Cloud
@@ -230,3 +232,54 @@ def test_what_was_refused_cannot_be_demoted(runs: Path, file: Path) -> None:
     with pytest.raises(errors.UsageError, match="nothing to demote"):
         promotions.make_demotion(file.read_bytes(), "because", cases.STARTED)
     assert run("baseline", "demote", file, "--reason", "because", "-o", file.with_name("d.json")) == 2
+
+
+def test_a_baseline_of_several_runs_keeps_each_rate(runs: Path, tmp_path: Path, capsys: Shown) -> None:
+    admits = (19_000, 19_400, 18_900)
+    block = [promoting.make_run(runs, number, 100_000, admits=one) for number, one in enumerate(admits, start=1)]
+    target = tmp_path / "m10_f.json"
+
+    assert run("baseline", "make", *reversed(block), "-o", target) == 0
+    document = baselines.read(target.read_bytes())
+
+    assert "from 3 runs up to m10_20260203T020923Z_000003" in capsys.readouterr().out
+    assert (document.admits, document.seconds) == (sum(admits), 2700.0)
+    assert document.runs is not None
+    assert [share.admits for share in document.runs] == list(admits)
+    assert document.environment["environment"] == "ci"
+    assert run("baseline", "verify", target) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        pytest.param({"load": {"command": ["push-more"]}}, 4, "another phase or setting", id="another program"),
+        pytest.param({"admits": 10}, 4, "it is on HOLD", id="a run that held"),
+    ],
+)
+def test_a_baseline_is_made_of_runs_that_are_alike_alone(
+    runs: Path, tmp_path: Path, changes: cases.Value, code: int, words: str, capsys: Shown
+) -> None:
+    first, second = promoting.make_run(runs, 1, 100_000), promoting.make_run(runs, 2, 100_000, **changes)
+
+    assert run("baseline", "make", first, second, "-o", tmp_path / "b.json") == code
+    assert words in capsys.readouterr().err
+    assert run("baseline", "make", first, first, "-o", tmp_path / "b.json") == 2
+    assert not (tmp_path / "b.json").exists()
+
+
+LIGHT = """
+import sys
+from burst.cli import main
+codes = [main.main(words.split()) for words in sys.argv[1:]]
+print(codes, "scipy" in sys.modules)
+"""
+
+
+def test_statistics_are_loaded_where_a_figure_needs_them_alone(runs: Path, tmp_path: Path) -> None:
+    folder = promoting.make_run(runs, 1, 100_000)
+    words = [f"verify {folder}", f"baseline make {folder} -o {tmp_path / 'b.json'}", "schema promotion"]
+
+    asked = subprocess.run([sys.executable, "-c", LIGHT, *words], capture_output=True, text=True, timeout=60)
+
+    assert asked.stdout.splitlines()[-1] == "[0, 0, 0] False", asked.stderr

@@ -393,6 +393,20 @@ LOCAL: dict[str, Row] = {
         baseline_file(cases.baseline(created_utc="2020-01-01T00:00:00Z"), max_age="1h"),
         "baseline",
     ),
+    "the baseline is of another program": (
+        baseline_file(cases.baseline(profile={"command": "another"}, environment={})),
+        "baseline",
+    ),
+    "the promotion is not there": (
+        planned(
+            gates={
+                "latency_p95_ms": 400,
+                "modes": {"latency_p95_ms": {"mode": "required", "promoted_by": "0" * 64}},
+                "records": ["{folder}/none.json"],
+            }
+        ),
+        "gate-modes",
+    ),
     "the prior cannot be read": (prior_file(b"not json"), "prior"),
     "the rate is too low": (planned(load={"rate": 100}), "rate"),
     "the source is too small": (planned(load={"source_events": 5}), "source"),

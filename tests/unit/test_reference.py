@@ -44,7 +44,7 @@ def test_a_baseline_says_what_the_passed_run_measured_and_where_it_comes_from() 
     assert document.admits_per_minute == cases.ENOUGH_ADMITS / 900 * 60
     assert document.admit_ratio == 1.0
     assert [bucket.counts.admit for bucket in document.buckets] == [6280, 6280, 6280]
-    assert document.environment == ENVIRONMENT
+    assert document.environment == {**ENVIRONMENT, "environment": "ci", "target": "local"}
     assert document.profile["command"] == "push-events"
     assert document.profile["tasks"] == 2
     assert document.provenance.execution_id == cases.EXECUTION_ID

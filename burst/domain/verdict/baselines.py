@@ -180,20 +180,48 @@ _PROGRAM = ("profile", "locustfile", "command")
 """What of the load a burst has in common with its reference run; rate and tasks are meant to differ."""
 
 
-def list_differences(
-    document: Document, plan: plans.Plan, environment: Mapping[str, str | int | float | None] | None
-) -> Iterator[str]:
-    """In what the program and the machine of a burst are others than those of its reference run, in words.
+_VERSIONS = ("python", "burst")
+"""What of a machine may differ without making it another one."""
 
-    `environment` None: the machine of the tasks is not known before they run.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadDifference:
+    """One thing in which a burst is not like its reference run."""
+
+    name: str
+    before: str | int | float | None
+    now: str | int | float | None
+
+    @property
+    def decisive(self) -> bool:
+        """Whether the two rates are not to be compared for it: another program, machine or environment."""
+        return self.name not in _VERSIONS
+
+    @property
+    def text(self) -> str:
+        """It in words."""
+        return f"{self.name} {_text(self.now)}, was {_text(self.before)}"
+
+
+def list_differences(
+    document: Document, plan: plans.Plan, machine: Mapping[str, str | int | float | None] | None
+) -> Iterator[LoadDifference]:
+    """In what program, machine and environment of a burst are others than those of its reference run.
+
+    `machine` None: that of the tasks is not known before they run.
     """
     load = describe_load(plan)
     pairs = [(f"load.{name}", document.profile[name], load[name]) for name in _PROGRAM if name in document.profile]
-    for name in (environment or {}).keys() & document.environment.keys():
-        pairs.append((name, document.environment[name], (environment or {})[name]))
-    for name, before, now in sorted(pairs):
+    known = {**(machine or {}), **describe_environment(plan)}
+    pairs += [(name, document.environment[name], known[name]) for name in known.keys() & document.environment.keys()]
+    for name, before, now in sorted(pairs, key=lambda pair: pair[0]):
         if _name_program(before) != _name_program(now):
-            yield f"{name} {_text(now)}, was {_text(before)}"
+            yield LoadDifference(name=name, before=before, now=now)
+
+
+def describe_environment(plan: plans.Plan) -> dict[str, str]:
+    """The environment of a run, as its plan names it."""
+    return {"environment": plan.environment, "target": plan.target.kind}
 
 
 def _name_program(value: str | int | float | None) -> str | int | float | None:
