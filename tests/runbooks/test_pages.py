@@ -46,7 +46,7 @@ PROSE = [
     pages.read(pages.ROOT / name)
     for name in (
         *("ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md", ".github/PULL_REQUEST_TEMPLATE.md"),
-        *("docs/glossary.md", "docs/load-account.md", "docs/matrix.md"),
+        *("docs/glossary.md", "docs/intervals.md", "docs/load-account.md", "docs/matrix.md"),
     )
 ]
 """Pages without a line for a shell."""
