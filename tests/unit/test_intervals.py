@@ -136,7 +136,7 @@ def test_bounds_are_numbers_around_the_figure_and_fewer_minutes_never_make_one_u
         for bounds in interval.methods:
             assert 0 <= bounds.low <= 3.0 + 1e-5
             assert bounds.high >= 3.0 - 1e-5
-    if less is not None and less.complete and sum(own):
+    if less is not None and less.complete and any(own):
         assert interval is not None
 
 
