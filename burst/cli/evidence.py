@@ -143,11 +143,15 @@ def verify(
 Examples:
   burst evidence latest runs
   burst evidence latest s3://bucket/evidence/run_control --phase M10.F
+  burst latest s3://bucket/evidence/run_control --phase M10.J --max-age 8d
 {_EXITS}""",
 )
 @click.argument("place")
 @_phase_option
 @_scope_option
+@click.option(
+    "--max-age", "max_age_seconds", type=common.AGE, help="Exit 7 where the newest is older, such as 8d: no run came."
+)
 @_demand_options
 @_format_option
 @common.options
@@ -156,18 +160,23 @@ def latest(
     place: str,
     phase: str | None,
     scope: str | None,
+    max_age_seconds: float | None,
     demands: _Demands,
     form: str,
 ) -> int:
     """The newest attempt under PLACE (a folder of runs, or run control on S3), verified.
 
-    A newest attempt that fails is an error: an older one is never shown in its place.
+    A newest attempt that fails is an error: an older one is never shown in its place. With --max-age it is one too
+    where the last task of the newest ended longer ago: so a schedule that no longer runs is heard of.
     """
     from burst import evidence
     from burst.domain.basics import errors
 
     try:
-        verified = evidence.latest(place, phase=phase, scope=scope, **dataclasses.asdict(demands)).verified
+        attempt = evidence.latest(
+            place, phase=phase, scope=scope, max_age_seconds=max_age_seconds, **dataclasses.asdict(demands)
+        )
+        verified = attempt.verified
     except (errors.EvidenceIncomplete, errors.EvidenceUnknown) as exc:
         verified = evidence.unsound(place, exc)
     return _show(output, form, verified)

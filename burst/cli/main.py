@@ -39,6 +39,7 @@ COMMANDS = {
     "db": ("burst.cli.db:db", "The database of receipts: check it, compare checks, change it in stages."),
     "adjudicate": ("burst.cli.adjudicate:adjudicate", "Documents to verdict. Pure: same inputs, same bytes."),
     "verify": ("burst.cli.evidence:verify", "Whether the evidence of a run holds."),
+    "latest": ("burst.cli.evidence:latest", "The newest attempt under a place, verified, and whether it is too old."),
     "evidence": ("burst.cli.evidence:evidence", "Verify, follow, compare, list, bundle and prune evidence."),
     "compare": ("burst.cli.compare:compare", "Score candidates against a baseline run: UNLOCK or HOLD."),
     "timing": ("burst.cli.timing:timing", "What a run spent its time on, lane by lane."),

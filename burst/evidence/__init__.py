@@ -29,6 +29,7 @@ from burst.domain.verdict import differences, owner_files
 from burst.domain.verdict.differences import Difference, GateChange, ValueChange
 from burst.domain.verdict.promotions import Promotion
 from burst.evidence import (
+    ages,
     bundling,
     closure_verification,
     full_verification,
@@ -146,22 +147,28 @@ def latest(
     now: datetime | None = None,
     everywhere: bool | None = None,
     priors: bool = True,
+    max_age_seconds: float | None = None,
     client: Any = None,
 ) -> Attempt:
     """The newest attempt under a place, verified, whatever its state: never an older one instead.
 
     Raises `errors.EvidenceIncomplete` where there is none, `errors.EvidenceUnknown` where that cannot be told. `now`
-    says where in time to look first, and changes no answer.
+    says where in time to look first, and changes no answer but the age: with `max_age_seconds` sound evidence that is
+    older is `too-old` (exit 7).
     """
-    opener = places.Opener(client=client)
-    return newest.latest(
+    opener, moment = places.Opener(client=client), now or datetime.now(UTC)
+    attempt = newest.latest(
         str(place),
         opener,
-        newest.Filter(phase=phase, scope=scope, now=now or datetime.now(UTC)),
+        newest.Filter(phase=phase, scope=scope, now=moment),
         everywhere=everywhere,
         priors=priors,
         trust=Trust(key=key, required=require_signature),
     )
+    if max_age_seconds is None:
+        return attempt
+    verified = ages.hold_to_age(attempt.execution_id, attempt.verified, max_age_seconds, moment)
+    return Attempt(execution_id=attempt.execution_id, verified=verified)
 
 
 def ls(

@@ -43,6 +43,8 @@ class EvidenceState(StrEnum):
     OK = "ok"
     ABSENT = "absent"
     INCOMPLETE = "incomplete"
+    TOO_OLD = "too-old"
+    """Sound, and older than the caller allows."""
     MISSING_DOCUMENT = "missing-document"
     CORRUPT = "corrupt"
     NOT_CANONICAL = "not-canonical"
@@ -57,7 +59,7 @@ class EvidenceState(StrEnum):
     """A document that would settle it cannot be read, or needs another version of burst."""
 
 
-_INCOMPLETE = (EvidenceState.ABSENT, EvidenceState.INCOMPLETE)
+_INCOMPLETE = (EvidenceState.ABSENT, EvidenceState.INCOMPLETE, EvidenceState.TOO_OLD)
 _CANNOT_TELL = (EvidenceState.UNSUPPORTED_SCHEMA, EvidenceState.UNKNOWN)
 
 
