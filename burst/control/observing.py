@@ -16,6 +16,7 @@ from burst.domain.basics import errors, instants
 from burst.domain.observations import answers, samples
 from burst.domain.plan import observe_sections, plans
 from burst.domain.run.events import watch_events
+from burst.kit import side_by_side
 
 FIRST_SECONDS = 60.0
 """How long GO waits for the first sample of each series; without one the series proves nothing of the whole burst."""
@@ -48,6 +49,29 @@ def ask_once(probe: ports.Probe, clock: ports.Clock, seconds: float) -> _Taken:
     except errors.BurstError as exc:
         problem = str(exc)
     return _Taken(asked_at=asked_at, answered_at=clock.now(), answer=answer, problem=problem)
+
+
+def ask_each_once(plan: plans.Plan, series_probes: probes.Probes, clock: ports.Clock) -> dict[str, samples.Sample]:
+    """One sample of each series that has a probe, all asked side by side; as the first one of a run would be."""
+    seconds = plan.observe.answer_seconds if plan.observe else 0.0
+    names = [series.name for series in plan.observed_series if series.name in series_probes]
+    outcomes = side_by_side.call_all(
+        lambda name: ask_once(series_probes[name], clock, seconds), names, threads=max(1, len(names))
+    )
+    return {outcome.item: _make_sample(outcome.result) for outcome in outcomes if outcome.result is not None}
+
+
+def _make_sample(taken: _Taken) -> samples.Sample:
+    answer = taken.answer
+    return samples.Sample(
+        number=1,
+        asked_at=taken.asked_at,
+        answered_at=taken.answered_at,
+        of=answer.of if answer else None,
+        value=answer.value if answer else None,
+        scope=answer.scope if answer else None,
+        detail=answer.detail if answer else taken.problem,
+    )
 
 
 class _Sampler:

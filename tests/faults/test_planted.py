@@ -198,6 +198,13 @@ def planned(**changes: Any) -> Callable[[Ground], Planting]:
     return plant
 
 
+def observing(question: dict[str, Any]) -> Callable[[Ground], Planting]:
+    """A plan that asks this series each second."""
+    rule = {"blocker": "M10F-B7", "aggregate": "max", "at_most": 10}
+    series = {"name": "lag", **question, "rules": [rule]}
+    return planned(observe={"every": "1s", "settle": "1s", "series": [series]})
+
+
 def baseline_file(content: bytes, **more: Any) -> Callable[[Ground], Planting]:
     def plant(ground: Ground) -> Planting:
         return only_plan(ground, baseline={"file": ground.file("baseline.json", content), **more})
@@ -456,6 +463,14 @@ LOCAL: dict[str, Row] = {
         planned(stop_when=[{"name": "lag", "sql": "select lag from nowhere", "at_least": 7}]),
         "stop-when",
     ),
+    "a series that cannot be asked": (observing({"sql": "select lag from nowhere"}), "observe"),
+    "a series of another scope": (
+        observing({"sql": "select json_build_object('lag', 3, 'of', 'x')::text", "path": "/lag", "scope": "/of"}),
+        "observe",
+    ),
+    "a series that is slower than its period": (observing({"sql": "select 3 from pg_sleep(1.2)"}), "observe"),
+    "a program that writes no number": (observing({"command": ["echo", '{"lag": "high"}'], "path": "/lag"}), "observe"),
+    "a program that is not there": (observing({"command": ["no-such-program"], "path": "/lag"}), "observe"),
     "the ingest is silent": (silent, "canary-unanswered"),
     "the ingest writes elsewhere": (no_receipt, "canary-no-receipt"),
 }
@@ -570,7 +585,7 @@ def _changed(path: Path, changes: Changes) -> Path:
     sections = json.loads(path.read_text())
     for name, section in changes.items():
         whole = name in ("baseline", "rerun", "requires") or not isinstance(section, dict)
-        sections[name] = section if whole else {**sections[name], **section}
+        sections[name] = section if whole else {**sections.get(name, {}), **section}
     path.write_text(json.dumps(sections))
     return _without_nothing(path)
 

@@ -89,14 +89,20 @@ def find_record_problems(series: samples.Series, interval: periods.Interval) -> 
     numbers = sorted(sample.number for sample in series.samples)
     if numbers != list(range(1, series.taken + 1)):
         yield f"{len(series.samples)} of the {wording.format_count(series.taken, 'sample')} taken are here"
+    recent = [sample for sample in series.samples if sample.answered_at >= interval.start]
+    if not interval.closes:
+        recent = [sample for sample in recent if sample.asked_at <= interval.end]
+    yield from list_sample_problems(series, recent)
+
+
+def list_sample_problems(series: samples.Series, recent: Sequence[samples.Sample]) -> Iterator[str]:
+    """Problems of samples whatever became of others: another scope in the whole series; among the `recent` ones answers
+    that took too long, and instants that do not fit."""
     strange = [sample for sample in series.samples if _is_of_another_scope(series, sample)]
     if strange:
         scopes = sorted({str(sample.scope) for sample in strange})
         count = wording.format_count(len(strange), "sample")
         yield f"{count} of another scope than {series.scope}: {', '.join(scopes)}"
-    recent = [sample for sample in series.samples if sample.answered_at >= interval.start]
-    if not interval.closes:
-        recent = [sample for sample in recent if sample.asked_at <= interval.end]
     slow = [sample for sample in recent if sample.took_seconds >= series.every_seconds]
     if slow:
         worst = instants.exact(max(sample.took_seconds for sample in slow))

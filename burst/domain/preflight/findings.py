@@ -188,6 +188,12 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         why="a run beside an alarm that has gone off would stop at once, and one that nobody can read stops no run",
         mend="wait until the alarm is OK, mend its ARN, the role or the question, or take the entry out of stop_when",
     ),
+    "observe": FindingKind(
+        title="every observed series answers as the run needs it",
+        why="a series that cannot be asked, answers too slowly or speaks of another scope or instant proves nothing, "
+        "and the verdict then holds however good the burst",
+        mend="mend the question, the path, at or scope of the series, or ask less often: burst runbook observations",
+    ),
     "canary": FindingKind(
         title="one event produces its receipt",
         why="every event goes this way, so one is sent before thousands are",

@@ -12,11 +12,11 @@ from pathlib import Path
 from burst import ports
 from burst.adapters import secrets
 from burst.adapters.aws import alarms
-from burst.control import database_ceiling, preflight, sign_watch
+from burst.control import database_ceiling, observing, preflight, probes, sign_watch
 from burst.domain.basics import errors, instants, redaction
 from burst.domain.plan import catalogues, plans
-from burst.domain.preflight import findings, judgements, session_keys, store_policies
-from burst.wiring import inputs, preparing
+from burst.domain.preflight import findings, judgements, series_judgements, session_keys, store_policies
+from burst.wiring import inputs, preparing, series_probes
 from burst.wiring.preflight import entry_checks, inspection_checks, machine, shared_answers
 from burst.wiring.targets import receipt_sources, targets
 
@@ -104,6 +104,8 @@ def list_checks(
     ]
     if plan.stop_signs:
         checks.append(preflight.PreflightCheck(name="stop-when", ask=lambda: _check_stop_signs(plan, source, clock)))
+    if plan.observed_series:
+        checks.append(preflight.PreflightCheck(name="observe", ask=lambda: _check_series(plan, source, clock)))
     if signer is not None:
         checks.append(preflight.PreflightCheck(name="signing", ask=functools.partial(_check_signing, signer)))
     if ask_counter is not None:
@@ -210,3 +212,11 @@ def _check_stop_signs(
     asked = [entry for entry in plan.stop_signs if entry.alarm is None]
     answers += [sign_watch.ask_fact(entry, plan.scope, source(), inputs.document, give_up_at) for entry in asked]
     return judgements.judge_stop_signs(answers)
+
+
+def _check_series(plan: plans.Plan, source: Callable[[], ports.ReceiptSource], clock: ports.Clock) -> findings.Finding:
+    """Asks every observed series once, side by side, as the run will ask them."""
+    asks_receipts = any(series.sql is not None for series in plan.observed_series)
+    opened = series_probes.open_probes(plan, clock)
+    built = probes.build_probes(plan, source() if asks_receipts else None, inputs.document, opened)
+    return series_judgements.judge_series(plan, observing.ask_each_once(plan, built, clock))
