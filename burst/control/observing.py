@@ -25,8 +25,9 @@ RETRY_PARTS = 4
 SHORTEST_RETRY_SECONDS = 0.5
 PATIENCE_SECONDS = 0.25
 """How long a look waits for the answers that it has just asked for."""
-TERMINAL_SECONDS = 60.0
-"""How long terminal samples are asked for, once they are due."""
+SHORTEST_TERMINAL_SECONDS = 5.0
+LONGEST_TERMINAL_SECONDS = 60.0
+"""Terminal samples are asked for during two periods, once they are due, within these bounds."""
 MUST_NOT_BE_SHOWN = "the series answered text that must not be shown"
 
 
@@ -131,6 +132,8 @@ class Observing:
         self._record = record
         self._clock = clock
         self._settle_seconds = plan.observe.settle if plan.observe else 0.0
+        periods_seconds = 2 * plan.observe.every if plan.observe else 0.0
+        self._terminal_seconds = min(LONGEST_TERMINAL_SECONDS, max(SHORTEST_TERMINAL_SECONDS, periods_seconds))
         self._samplers = [
             _Sampler(series, plan.observe, series_probes[series.name], clock)
             for series in plan.observed_series
@@ -171,17 +174,17 @@ class Observing:
         """Takes the terminal sample of each series: one that speaks of an instant at or after `ended_at`, asked once
         the system had its time to settle.
 
-        `attend` keeps the run alive meanwhile, and says whether to go on. Returns after `TERMINAL_SECONDS` without one.
+        `attend` keeps the run alive meanwhile, and says whether to go on. Returns after a while without one too.
         """
         due_at = instants.later(ended_at, self._settle_seconds)
-        give_up_at = instants.later(max(due_at, self._clock.now()), TERMINAL_SECONDS)
+        give_up_at = instants.later(max(due_at, self._clock.now()), self._terminal_seconds)
 
         def find_due(sampler: _Sampler) -> datetime | None:
             taken = self._find_samples(sampler.name)
             if self._clock.now() < due_at:
                 return sampler.find_due(taken)
             if self._has_terminal(sampler.name, due_at, ended_at):
-                return instants.later(give_up_at, TERMINAL_SECONDS)
+                return instants.later(give_up_at, LONGEST_TERMINAL_SECONDS)
             again = [instants.later(sample.answered_at, SHORTEST_RETRY_SECONDS) for sample in taken[-1:]]
             return max([due_at, *again]) if taken and taken[-1].asked_at >= due_at else due_at
 
