@@ -156,6 +156,7 @@ def _hard_stop_fields(written: "plans.Plan") -> dict[str, Any]:
         "rolled": {service.name: _describe_roll(service) for service in written.services if service.rolls},
         "during": [_describe_drill(drill) for drill in written.drills],
         "stop_when": [entry.sign for entry in written.stop_signs],
+        "observe": _observed_series(written),
         "requires": _entry_gates(written),
         "before": [shot.name for shot in written.before],
         "after": [shot.name for shot in written.after],
@@ -172,6 +173,20 @@ def _hard_stop_fields(written: "plans.Plan") -> dict[str, Any]:
         "layers": list(target.layers),
         "layers_required": list(written.layers.require),
     }
+
+
+def _observed_series(written: "plans.Plan") -> list[dict[str, Any]]:
+    """Each observed series with its period and its rules."""
+    every = written.observe.every if written.observe else None
+    return [
+        {
+            "series": series.name,
+            "source": series.source_words(written.scope),
+            "every_seconds": every,
+            "rules": [{"blocker": rule.blocker, "rule": rule.rule.text} for rule in series.rules],
+        }
+        for series in written.observed_series
+    ]
 
 
 def _entry_gates(written: "plans.Plan") -> list[dict[str, Any]]:
@@ -281,6 +296,7 @@ def _text(name: str, value: dict[str, Any]) -> str:
     lines += [f"requires   {_entry_text(entry)}" for entry in value["requires"]]
     lines += [f"{when:<10} {', '.join(value[when])}" for when in ("before", "after") if value[when]]
     lines += [f"{'during':<10} {_drill_text(drill)}" for drill in value["during"]]
+    lines += [f"observes   {_series_text(series)}" for series in value["observe"]]
     if value["stop_when"]:
         lines.append(f"stop when  {'; '.join(value['stop_when'])}")
     if value["database_seconds_max"] is not None:
@@ -291,6 +307,13 @@ def _text(name: str, value: dict[str, Any]) -> str:
         lines.append(f"cost cap   {number(value['cost_cap_usd'])} USD")
     lines.append(f"evidence   {', '.join(value['evidence'])}")
     return "\n".join([*lines, *(f"warning    {warning}" for warning in _warnings(value))])
+
+
+def _series_text(series: dict[str, Any]) -> str:
+    from burst.report import figures
+
+    kept = "; ".join(f"{rule['rule']} ({rule['blocker']})" for rule in series["rules"])
+    return f"{series['series']} every {figures.duration(series['every_seconds'])}: {kept}"
 
 
 def _entry_text(entry: dict[str, Any]) -> str:

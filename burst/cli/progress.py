@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from burst.cli import common
+from burst.cli import common, observed_progress
 from burst.domain.basics import instants
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
@@ -57,9 +57,14 @@ def show(
     return Look(
         state=", ".join(part for part in (state(run), quorum) if part),
         next_event="" if seconds_left is None else f"next: {due} in {seconds_left:.0f} s",
-        figures=_figures(progress, plan.budget) if progress else "",
+        figures=_add_observed(run, _figures(progress, plan.budget) if progress else ""),
         brief=_brief(state(run), progress, plan.budget, seconds_left),
     )
+
+
+def _add_observed(run: runs.Run, words: str) -> str:
+    """The figures with the last answer of each observed series."""
+    return " · ".join(part for part in (words, observed_progress.describe_last(run)) if part)
 
 
 def state(run: runs.Run) -> str:

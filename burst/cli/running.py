@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from burst.cli import common, progress
+from burst.cli import common, observed_progress, progress
 from burst.control import preflight
 from burst.domain.basics import errors, instants
 from burst.domain.documents import window_metrics
@@ -200,6 +200,7 @@ def _status_fields(status: standings.RunStatus) -> dict[str, Any]:
         "deadline_utc": instants.text(run.deadline) if run.deadline else None,
         "go_utc": instants.text(run.go_at) if run.go_at else None,
         "counts_so_far": window_metrics.CountsEntry.from_counts(counts).model_dump(mode="json", by_alias=True),
+        "observed": observed_progress.list_fields(run),
         "tasks": [codec.truth_fields(truth) for truth in status.truths],
         "exit_code": run.exit_code,
     }

@@ -16,7 +16,7 @@ from burst.domain.basics import wording
 from burst.domain.documents import window_metrics
 from burst.domain.receipts import receipts
 from burst.domain.verdict import snapshots
-from burst.report import figures
+from burst.report import figures, series_charts
 
 _WIDTH, _HEIGHT = 720.0, 220.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 12.0, 12.0, 28.0
@@ -67,6 +67,7 @@ def render(verdict: snapshots.Verdict, metrics: window_metrics.Metrics | None) -
         snapshot=snapshot,
         sha256=verdict.sha256,
         chart=_chart(snapshot, metrics.buckets) if metrics is not None and metrics.buckets else None,
+        series=series_charts.draw(snapshot),
         metrics=metrics,
         counting=_counting(metrics) if metrics is not None and metrics.settle_rounds else None,
         word=figures.word(snapshot),

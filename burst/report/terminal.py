@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from burst.domain.basics import runbooks
 from burst.domain.verdict import snapshot_sections, snapshots
-from burst.report import figures
+from burst.report import figures, series_charts
 
 
 def render(snapshot: snapshots.Snapshot, *, folder: str | None = None) -> str:
@@ -42,6 +42,8 @@ def _figures(snapshot: snapshots.Snapshot) -> Iterator[str]:
     yield from (f"{name:<15} {words}" for name, words in lines if words)
     yield from (f"{name} {words}" for name, words in figures.list_phase_rows(snapshot))
     yield from (f"{f'drill {check.name}':<15} {figures.drill(check)}" for check in snapshot.drills or ())
+    for series in snapshot.observations or ():
+        yield f"{'observed':<15} {series_charts.describe(series)}"
     yield from _signs(snapshot.decision)
 
 
