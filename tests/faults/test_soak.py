@@ -6,6 +6,7 @@ the bound outside that window holds nothing. A controller that is killed in the 
 """
 
 import json
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +23,6 @@ from tests import waiting
 from tests.faults import stage
 
 PATIENT_SECONDS = 150.0
-SCOPE = "platform_20260221T234738Z"
 EVERY_SECONDS = 1.5
 WINDOW_SECONDS = 10.0
 STABLE_SECONDS = 5.0
@@ -46,6 +46,7 @@ class Stream:
 
     dsn: str
     ran: stage.Ran
+    scope: str
     fault: Fault
     over: threading.Event = field(default_factory=threading.Event)
     go_at: datetime | None = None
@@ -59,17 +60,17 @@ class Stream:
 
     def _write(self, connection: "psycopg.Connection[tuple[Any, ...]]", checkpoint: int) -> None:
         state = self.fault(self._seconds_since_go())
-        connection.execute("delete from stream_state where of_run = %s and %s", (SCOPE, state is None))
+        connection.execute("delete from stream_state where of_run = %s and %s", (self.scope, state is None))
         if state is None:
             return
-        usual = {"lag": 3, "checkpoint": checkpoint, "scope": SCOPE, "nap": 0.0}
+        usual = {"lag": 3, "checkpoint": checkpoint, "scope": self.scope, "nap": 0.0}
         row = {**usual, **state}
         connection.execute(
             "insert into stream_state (of_run, lag, checkpoint, scope, nap, at)"
             " values (%(of_run)s, %(lag)s, %(checkpoint)s, %(scope)s, %(nap)s, clock_timestamp())"
             " on conflict (of_run) do update set lag = excluded.lag, checkpoint = excluded.checkpoint,"
             " scope = excluded.scope, nap = excluded.nap, at = excluded.at",
-            {**row, "of_run": SCOPE},
+            {**row, "of_run": self.scope},
         )
 
     def _seconds_since_go(self) -> float:
@@ -81,26 +82,26 @@ class Stream:
 
 
 @contextmanager
-def streaming(play: stage.Stage, ran: stage.Ran, fault: Fault) -> Iterator[Stream]:
+def streaming(play: stage.Stage, ran: stage.Ran, scope: str, fault: Fault) -> Iterator[Stream]:
     """The stream at work, its table there and its first row in it."""
     with psycopg.connect(play.dsn, autocommit=True) as connection:
         connection.execute(
             "create table if not exists stream_state (of_run text primary key, lag int, checkpoint bigint,"
             " scope text, nap float8, at timestamptz)"
         )
-        stream = Stream(play.dsn, ran, fault)
+        stream = Stream(play.dsn, ran, scope, fault)
         thread = threading.Thread(target=stream.run)
         thread.start()
         try:
-            row = "select 1 from stream_state"
-            waiting.until(lambda: connection.execute(row).fetchone(), what="the first row of the stream")
+            row = "select 1 from stream_state where of_run = %s"
+            waiting.until(lambda: connection.execute(row, (scope,)).fetchone(), what="the first row of the stream")
             yield stream
         finally:
             stream.over.set()
             thread.join()
 
 
-def soak_plan(play: stage.Stage, *, every: float = EVERY_SECONDS, window: float = WINDOW_SECONDS) -> Path:
+def soak_plan(play: stage.Stage, scope: str, *, every: float = EVERY_SECONDS, window: float = WINDOW_SECONDS) -> Path:
     """A soak in seconds: the lag of its last part, and a checkpoint that rises and never stands still for long."""
     path = play.plan({"budget": {"start_timeout": "60s"}}, window=window, cap=90.0)
     answered = {"sql": SERIES_SQL, "at": "/at", "scope": "/scope"}
@@ -109,7 +110,7 @@ def soak_plan(play: stage.Stage, *, every: float = EVERY_SECONDS, window: float 
     sections = {
         "kind": "soak",
         "phase": "M10.G",
-        "scope": SCOPE,
+        "scope": scope,
         "gates": {"offered_load": 0.1},
         "facts": [{"blocker": "M10G-B5", "name": "drift", "sql": "select 0", "equals": 0}],
         "observe": {
@@ -125,6 +126,11 @@ def soak_plan(play: stage.Stage, *, every: float = EVERY_SECONDS, window: float 
     value.pop("baseline")
     path.write_text(json.dumps(value))
     return path
+
+
+def make_scope() -> str:
+    """A scope in which no event was sent before, by any test."""
+    return f"platform_20260221T234738Z_{secrets.token_hex(3)}"
 
 
 def usual(_: float) -> State:
@@ -191,15 +197,15 @@ HELD: dict[str, tuple[Fault, Held]] = {
     ),
     "a probe of another scope": (
         of_another_scope,
-        Held(blockers=BOTH, gate=LAG, status="INVALID", words="of another scope than platform_20260221T234738Z"),
+        Held(blockers=BOTH, gate=LAG, status="INVALID", words="of another scope than platform_20260221T234738Z_"),
     ),
 }
 
 
 def play_soak(play: stage.Stage, fault: Fault) -> tuple[stage.Answer, stage.Ran]:
-    ran = play.named()
-    path = soak_plan(play)
-    with streaming(play, ran, fault):
+    ran, scope = play.named(), make_scope()
+    path = soak_plan(play, scope)
+    with streaming(play, ran, scope, fault):
         command = play.start("run", path, "--execution-id", ran.execution_id, "--json")
         answer = command.wait(PATIENT_SECONDS)
     assert answer.out, answer.err
@@ -243,13 +249,13 @@ def test_a_soak_holds_for_the_reason_of_its_fault(play: stage.Stage, fault: Faul
 
 @pytest.mark.timeout(300)
 def test_a_controller_that_is_killed_in_the_middle_loses_no_sample(play: stage.Stage) -> None:
-    ran = play.named()
-    path = soak_plan(play, every=3.0, window=14.0)
+    ran, scope = play.named(), make_scope()
+    path = soak_plan(play, scope, every=3.0, window=14.0)
 
     def list_taken() -> list[dict[str, Any]]:
         return [event for event in ran.events() if event["event"] == "sample-taken"]
 
-    with streaming(play, ran, usual):
+    with streaming(play, ran, scope, usual):
         command = play.start("run", path, "--execution-id", ran.execution_id, "--json")
         ran.reached("go-given", seconds=PATIENT_SECONDS)
         waiting.until(lambda: len(list_taken()) >= 6, seconds=PATIENT_SECONDS, what="three samples of each series")

@@ -27,6 +27,7 @@ SITUATIONS = (
     "bounded-rerun",
     "rotate-baseline",
     "promote-a-gate",
+    "observations",
     "control-plane-outage",
     "halt",
     "orphan-tasks",

@@ -50,11 +50,16 @@ class Rule:
 
     @property
     def text(self) -> str:
-        """The rule in words, such as `max over last 1800s at_most 10`."""
-        bound = f"within {self.near.text}" if self.near else ""
-        if self.limit is not None:
-            bound = f"{self.limit.comparison} {self.limit.required}"
-        return f"{self.aggregate} over {self.period.text} {bound}"
+        """The rule in words, such as `max over last 1800s at most 10`."""
+        words = f"{self.aggregate} over {self.period.text}"
+        if self.near is not None:
+            return f"{words} within {self.near.text}"
+        if self.limit is None or self.aggregate is Aggregate.MONOTONIC:
+            return words
+        required = self.limit.required
+        seconds = self.aggregate is Aggregate.MAX_STALL and isinstance(required, int | float)
+        bound = instants.duration_text(required) if seconds else required  # type: ignore[arg-type]
+        return f"{words} {self.limit.comparison.replace('_', ' ')} {bound}"
 
 
 def parse_nearness(text: str) -> Nearness:
