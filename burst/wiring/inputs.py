@@ -17,9 +17,9 @@ from burst.adapters.local import folder_store
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
 from burst.domain.documents import gate_records as records_document
-from burst.domain.plan import catalogues, plans
+from burst.domain.plan import catalogues, plans, reproduction_sections
 from burst.domain.verdict import baselines, cases, gate_modes
-from burst.evidence import compared_places, full_verification, places, verification
+from burst.evidence import compared_places, full_verification, newest, places, verification
 from burst.kit import files
 
 
@@ -109,7 +109,7 @@ def gate_records(plan: plans.Plan) -> bytes | None:
     return document.content()
 
 
-def reference(plan: plans.Plan) -> PriorInput | None:
+def reference(plan: plans.Plan, now: datetime) -> PriorInput | None:
     """Snapshot and plan of the run that this one reproduces; None where the plan names none.
 
     Raises `errors.Refused` where its evidence does not hold, it did not pass, or it is not the one that is named.
@@ -118,7 +118,7 @@ def reference(plan: plans.Plan) -> PriorInput | None:
     if section is None:
         return None
     try:
-        run = compared_places.open_place(section.snapshot, places.Opener())
+        run = compared_places.open_place(_find_reference(section, now), places.Opener())
         if run.verdict is None or document_names.find_unpublished_slug(run.name) is not None:
             raise errors.Refused("it is no published snapshot of a run")
         if section.sha256 is not None and run.sha256 != section.sha256:
@@ -131,6 +131,16 @@ def reference(plan: plans.Plan) -> PriorInput | None:
             f"{plan.blocker(catalogues.Role.BASELINE)}: reproduces.snapshot {section.snapshot}: {exc}; "
             "nothing was launched"
         ) from exc
+
+
+def _find_reference(section: reproduction_sections.ReproducesSection, now: datetime) -> str:
+    """The place of the run that is repeated: as it is named, or the newest run of a phase, whatever that is worth."""
+    if section.phase is None:
+        return section.snapshot
+    runs = newest.attempts(section.snapshot, places.Opener(), newest.Filter(phase=section.phase, now=now))
+    for _, run in runs:
+        return run.place
+    raise errors.EvidenceIncomplete(f"no run of phase {section.phase} is there")
 
 
 def run_behind(plan: plans.Plan) -> str | None:

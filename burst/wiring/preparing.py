@@ -143,7 +143,7 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
     with _keep_problem(problems, "gate-modes"):
         gate_records = inputs.gate_records(plan)
     with _keep_problem(problems, "reference"):
-        reference = inputs.reference(plan)
+        reference = inputs.reference(plan, now)
     resolved = _resolve(plan, now, randomness.token_hex(3), baseline)
     if baseline_content is not None:
         resolved["baseline"]["sha256"] = canonical.digest(baseline_content)

@@ -116,6 +116,18 @@ def test_a_second_run_holds_where_its_key_set_differs(play: stage.Stage) -> None
     assert play.burst("verify", second.folder).code == 3
 
 
+def test_the_newest_run_of_a_phase_may_be_the_reference(play: stage.Stage) -> None:
+    first = _run_first(play)
+    section = {"snapshot": str(play.runs), "phase": "M10.F", "keyset": {"sql": KEYS}}
+
+    command, second = play.begin(_write_second(play, first, reproduces=section))
+
+    answer = command.wait()
+    snapshot = _read_snapshot(second)
+    assert answer.code == 0, [entry["why"] for entry in snapshot["blocker_register"] if entry["open"]]
+    assert snapshot["baseline_refs"][0]["execution_id"] == first.execution_id
+
+
 def test_a_reference_that_did_not_pass_refuses_the_launch(play: stage.Stage) -> None:
     first = _run_first(play)
     facts = first.folder / "m10_f_facts.json"

@@ -241,6 +241,7 @@ after:
     exit_code: 4
 reproduces:
   snapshot: s3://b-1/control/m10_first
+  phase: M10.G
   sha256: dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd
   shares_within: 0.04
   keyset: {document: "s3://b-1/{scope}/anchors.json", path: /anchors, separator: "|"}
@@ -580,6 +581,7 @@ BAD = [
     ("    exit_code: 4", "    exit_code: four", "after[0].exit_code", "integer"),
     ("  shares_within: 0.04", "  shares_within: 1", "reproduces.shares_within", "less than 1"),
     ("  snapshot: s3://b-1/control/m10_first", "  snapshot: gs://b", "reproduces.snapshot", "s3://BUCKET/PREFIX"),
+    ("  phase: M10.G", "  phase: m10", "reproduces.phase", "text like"),
     (REFERENCE_LINE, "  sha256: abc", "reproduces.sha256", "text like"),
     (KEYSET_LINE, "  keyset: {sql: select 1, separator: 123456789}", "reproduces.keyset.separator", "a string"),
     (KEYSET_LINE, "  keyset: {separator: x}", "reproduces.keyset.sql", "either sql, or document with path"),

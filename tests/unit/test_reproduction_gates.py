@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names, reproductions, window_metrics
 from burst.domain.plan import catalogues, plans
-from tests import cases
+from tests import cases, reproducing
 
-FIRST_ID = "m10_20260220T020923Z_first"
 COUNTS = cases.counts(49_000_000, 48_000_000, 3_000_000)
 SECOND_COUNTS = cases.counts(48_807_689, 48_059_848, 3_132_463)
 """The shares of the field's second run: 0.00059848 and 0.00132463 away."""
@@ -37,45 +36,8 @@ def _answers(prefix: str, short: str, **changes: Any) -> cases.Value:
     )
 
 
-def _make_first(**plan_changes: Any) -> tuple[bytes, bytes]:
-    """Snapshot and plan of a passed window, the run that is reproduced."""
-    plan = cases.plan(
-        kind="window",
-        phase="M10.E",
-        scope=cases.REFERENCE_SCOPE,
-        execution_id=FIRST_ID,
-        gates={},
-        facts=[
-            {**_facts("M10E", "B6")[0]},
-            {**_facts("M10E", "B3")[1]},
-            {"blocker": "M10E-B2", "name": "empty_buckets", "sql": "select 0", "equals": 0},
-        ],
-        **{**NO_BURST_TERMS, **plan_changes},
-    )
-    run = {"execution_id": FIRST_ID, "platform_run_id": cases.REFERENCE_SCOPE}
-    answers = cases.facts(
-        [
-            {"blocker": "M10E-B6", "name": "publish_ambiguous", "value": 0, "equals": 0},
-            {"blocker": "M10E-B3", "name": "max_lag", "value": 3, "at_most": 10},
-            {"blocker": "M10E-B2", "name": "empty_buckets", "value": 0, "equals": 0},
-        ]
-    )
-    first = cases.Case(plan=plan, contents={})
-    names = {
-        "m10_e_task_result.json": cases.task_result(**run),
-        "m10_e_facts.json": {**answers, **run},
-        "m10_e_preflight.json": cases.preflight(**run),
-        "m10_e_receipts_window_metrics.json": cases.metrics(
-            **run, counts=COUNTS, buckets=[{**cases.window(), "counts": COUNTS}]
-        ),
-    }
-    contents = {name: cases.content(value) for name, value in names.items()}
-    verdict = cases.Case(plan=first.plan, contents=contents).verdict()
-    assert verdict.snapshot.overall_pass, verdict.snapshot.blockers
-    return verdict.content, canonical.encode(plan.document())
-
-
-REFERENCE, REFERENCE_PLAN = _make_first()
+FIRST = reproducing.make_first(COUNTS)
+REFERENCE, REFERENCE_PLAN = FIRST.snapshot, FIRST.plan
 
 
 def _plan(**changes: Any) -> plans.Plan:
@@ -139,8 +101,8 @@ def test_a_second_run_that_is_like_the_first_passes() -> None:
     assert document["candidate_vector"]["max_lag_window"] == 4
 
 
-OTHER_LOAD = _make_first(load={"command": ["push-other-events"]})
-OTHER_TERMS = _make_first(receipts={"dsn": "env:BURST_TEST_DSN", "settle": "9s"})
+OTHER_LOAD = reproducing.make_first(COUNTS, load={"command": ["push-other-events"]})
+OTHER_TERMS = reproducing.make_first(COUNTS, receipts={"dsn": "env:BURST_TEST_DSN", "settle": "9s"})
 HOLDS: dict[str, tuple[cases.Case, str, str]] = {
     "a key that is new": (
         _second(reproduction=cases.reproduction(REFERENCE, before=ANCHORS, after=[*ANCHORS, "anchor_12"])),
@@ -164,19 +126,15 @@ HOLDS: dict[str, tuple[cases.Case, str, str]] = {
     "shares that drifted": (_second(metrics=cases.metrics(counts=cases.counts(44, 54, 2))), "B6", "FAIL"),
     "another load": (
         _second(
-            _plan(reproduces={"sha256": canonical.digest(OTHER_LOAD[0])}),
-            reference=OTHER_LOAD[0],
-            reference_plan=OTHER_LOAD[1],
-            reproduction=cases.reproduction(OTHER_LOAD[0]),
+            _plan(reproduces={"sha256": OTHER_LOAD.sha256}),
+            **OTHER_LOAD.documents(),
         ),
         *("B4", "FAIL"),
     ),
     "other terms": (
         _second(
-            _plan(reproduces={"sha256": canonical.digest(OTHER_TERMS[0])}),
-            reference=OTHER_TERMS[0],
-            reference_plan=OTHER_TERMS[1],
-            reproduction=cases.reproduction(OTHER_TERMS[0]),
+            _plan(reproduces={"sha256": OTHER_TERMS.sha256}),
+            **OTHER_TERMS.documents(),
         ),
         *("B4", "FAIL"),
     ),

@@ -61,6 +61,13 @@ class ReproducesSection(pydantic.BaseModel):
         str,
         pydantic.Field(min_length=1, description="The reference run: a folder, its snapshot, or s3://BUCKET/PREFIX."),
     ]
+    phase: Annotated[
+        str | None,
+        pydantic.Field(
+            pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,3}$",
+            description="With it, `snapshot` is a place of runs, and the newest run of this phase there is meant.",
+        ),
+    ] = None
     sha256: Annotated[
         str | None, pydantic.Field(pattern=r"^[0-9a-f]{64}$", description="The digest of its snapshot.")
     ] = None
