@@ -72,7 +72,15 @@ def test_a_second_run_passes_and_both_are_scored_timed_and_shown(play: stage.Sta
         ],
     )
     (tmp_path / "score.json").write_text(json.dumps(score))
-    words = ["compare", first.folder, second.folder, "--score", tmp_path / "score.json", "-o", tmp_path / "closures"]
+    words: list[str | Path] = [
+        "compare",
+        first.folder,
+        second.folder,
+        "--score",
+        tmp_path / "score.json",
+        "-o",
+        tmp_path / "closures",
+    ]
     compared = play.burst(*words, "--json")
     assert compared.code == 0, compared.err
     assert compared.document["decision"]["result"] == "UNLOCK_POPT4"
