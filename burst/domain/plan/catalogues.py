@@ -98,8 +98,8 @@ class Catalogue:
     @property
     def asked(self) -> tuple[str, ...]:
         """The short ids that rest on what the plan asks: without a question they stay open."""
-        others = {short for role, short in self.roles.items() if role not in _ASKED}
-        return tuple(short for short in self.shorts if short not in others)
+        always_answered = {short for role, short in self.roles.items() if role not in _ASKED}
+        return tuple(short for short in self.shorts if short not in always_answered)
 
 
 CATALOGUES: Mapping[Kind, Catalogue] = {

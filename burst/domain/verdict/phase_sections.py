@@ -106,12 +106,12 @@ Fill = Callable[[cases.Case, Answers], Any]
 
 
 def _fill_window_target(case: cases.Case, _: Answers) -> WindowTarget:
-    asked = case.plan.gates
+    section = case.plan.gates
     return WindowTarget(
         duration_minutes=case.plan.budget.min_window / 60,
-        min_admitted_events=asked.min_admits,
-        contiguous_event_time_required=asked.contiguity is not None,
-        max_gap_seconds=asked.contiguity.max_gap if asked.contiguity else None,
+        min_admitted_events=section.min_admits,
+        contiguous_event_time_required=section.contiguity is not None,
+        max_gap_seconds=section.contiguity.max_gap if section.contiguity else None,
     )
 
 
@@ -140,8 +140,8 @@ def _measure_gap(metrics: window_metrics.Metrics, bucket_seconds: float) -> floa
 
 
 def _fill_soak_target(case: cases.Case, answers: Answers) -> SoakTarget:
-    asked = [gate for gate in _list_answers(case, answers, Role.LAG) if gate.comparison is gates.Comparison.AT_MOST]
-    limits = [float(gate.required) for gate in asked if isinstance(gate.required, int | float)]
+    lag_gates = [gate for gate in _list_answers(case, answers, Role.LAG) if gate.comparison is gates.Comparison.AT_MOST]
+    limits = [float(gate.required) for gate in lag_gates if isinstance(gate.required, int | float)]
     observe = case.plan.observe
     return SoakTarget(
         duration_minutes=case.plan.budget.min_window / 60,
@@ -177,8 +177,8 @@ def _fill_series_ref(case: cases.Case, _: Answers) -> DocumentRef | None:
 def _fill_restart_seconds(case: cases.Case, answers: Answers) -> float | None:
     """The longest of the recoveries; None where one is not known."""
     measured = [gate.measured for gate in _list_answers(case, answers, Role.RTO)]
-    known = [float(value) for value in measured if isinstance(value, int | float)]
-    return max(known, default=None) if len(known) == len(measured) else None
+    seconds = [float(value) for value in measured if isinstance(value, int | float)]
+    return max(seconds, default=None) if len(seconds) == len(measured) else None
 
 
 def _fill_rto_pass(case: cases.Case, answers: Answers) -> bool | None:
@@ -186,12 +186,12 @@ def _fill_rto_pass(case: cases.Case, answers: Answers) -> bool | None:
 
 
 def _fill_replaced(case: cases.Case, answers: Answers) -> int | None:
-    """The tasks that were replaced, over every restart; None where the number of one is not known."""
+    """The tasks that were replaced, over every restart; None where one of the numbers is not known."""
     result = case.task_result.value
     drills = [drill.replaced_task_count for drill in (result.drills if result else []) if drill.service is not None]
-    known = [number for number in drills if number is not None]
+    numbers = [number for number in drills if number is not None]
     if drills:
-        return sum(known) if len(known) == len(drills) else None
+        return sum(numbers) if len(numbers) == len(drills) else None
     stated = _find_figure(answers, "replaced_task_count")
     return stated if isinstance(stated, int) and not isinstance(stated, bool) else None
 
@@ -269,8 +269,8 @@ def _fill_comparisons(case: cases.Case, answers: Answers) -> reproductions.Compa
 
 def _judge(case: cases.Case, answers: Answers, role: Role) -> bool | None:
     """Whether every question of a role is answered as it should be; None where none was asked."""
-    asked = _list_answers(case, answers, role)
-    return all(gate.passed for gate in asked) if asked else None
+    role_answers = _list_answers(case, answers, role)
+    return all(gate.passed for gate in role_answers) if role_answers else None
 
 
 def _list_answers(case: cases.Case, answers: Answers, role: Role) -> list[gates.Gate]:

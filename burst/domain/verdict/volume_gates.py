@@ -49,14 +49,14 @@ def contiguity_gate(plan: plans.Plan, metrics: window_metrics.Metrics | None) ->
 
     By `max_gap` the longest gap counts, else each whole bucket without a receipt.
     """
-    asked = plan.gates.contiguity
-    if asked is None:
+    section = plan.gates.contiguity
+    if section is None:
         return None
-    by_gap = asked.max_gap is not None
+    by_gap = section.max_gap is not None
     question = gates.GateQuestion(
         name=CONTIGUITY,
         blocker=catalogues.Role.CONTIGUITY,
-        required=asked.max_gap if by_gap else 0,
+        required=section.max_gap if by_gap else 0,
         comparison=gates.Comparison.AT_MOST if by_gap else gates.Comparison.EQUALS,
         unit=gates.SECONDS if by_gap else None,
     )
@@ -68,7 +68,7 @@ def contiguity_gate(plan: plans.Plan, metrics: window_metrics.Metrics | None) ->
         return question.answer(Status.INVALID, None, flaw)
     gap, empty = gaps.find_longest_gap(buckets), gaps.count_empty(buckets, buckets[0].window.seconds)
     gap_seconds = gap.seconds if gap else 0.0
-    passed = gap_seconds <= asked.max_gap if asked.max_gap is not None else not empty
+    passed = gap_seconds <= section.max_gap if section.max_gap is not None else not empty
     listed = f"{wording.format_count(len(buckets), 'bucket')}, {empty} without a receipt"
     why = f"{listed}; the longest gap is {instants.exact(gap_seconds)} s, {gap}" if gap else listed
     return question.answer(Status.PASS if passed else Status.FAIL, gap_seconds if by_gap else empty, why)
