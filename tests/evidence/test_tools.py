@@ -97,6 +97,26 @@ def test_a_failing_newest_attempt_is_never_passed_over(shelf: Shelf, spoil: Any,
     assert (found.execution_id, found.verified.exit_code) == (newest, exit_code)
 
 
+@pytest.mark.parametrize("kind", ["window", "soak", "recovery", "drill"])
+def test_a_phase_of_any_kind_is_found_verified_and_told_by_its_own_blockers(shelf: Shelf, kind: str) -> None:
+    """Without a question behind its own blockers it is on HOLD, which is as sound."""
+    gates: dict[str, Any] = {"min_admits": 1}
+    shelf.add(evidencing.run_id(1), passing=False)
+    shelf.add(evidencing.run_id(2), kind=kind, gates=gates, facts=[], baseline=None)
+
+    newest = evidence.latest(shelf.place, phase="M10.F")
+    before = evidence.ls(shelf.place, phase="M10.F", limit=5)
+
+    found = newest.verified.finding
+    assert (newest.execution_id, found.state, found.name) == (
+        evidencing.run_id(2),
+        State.OK,
+        f"m10_f_{kind}_snapshot.json",
+    )
+    assert found.require_verdict().snapshot.kind.value == kind
+    assert [attempt.execution_id for attempt in before] == [evidencing.run_id(2), evidencing.run_id(1)]
+
+
 def test_a_newest_run_whose_phase_cannot_be_told_ends_the_search(shelf: Shelf) -> None:
     shelf.add(evidencing.run_id(1))
     shelf.add(evidencing.run_id(2), {document_names.PLAN: b"phase: M10.F"})
