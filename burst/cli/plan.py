@@ -109,6 +109,8 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
             "admits_per_minute": None if required is None else required * 60,
             "admit_ratio": written.gates.admit_ratio,
             **_volume_fields(written),
+            "multiplier_lower": written.gates.multiplier_lower,
+            "informational": [name for name in written.gates.modes or () if written.gates.is_informational(name)],
         },
     }
 
@@ -359,6 +361,10 @@ def _required_text(required: dict[str, Any]) -> str:
         f"{share['decision']} {share['limit'].replace('_', ' ')} {share['share']:g} of all receipts"
         for share in required["decision_shares"]
     ]
+    if required["multiplier_lower"] is not None:
+        parts.append(f"the lower bound of the multiplier at least {required['multiplier_lower']:g}")
+    if required["informational"]:
+        parts.append(f"informational, opening nothing: {', '.join(required['informational'])}")
     if required["multiplier"] is None:
         words = "; ".join(parts) or "no figure of the counts"
         return f"{words} (a reference run: no multiplier)" if required["admit_ratio"] is not None else words

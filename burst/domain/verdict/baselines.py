@@ -215,7 +215,7 @@ def list_differences(
     known = {**(machine or {}), **describe_environment(plan)}
     pairs += [(name, document.environment[name], known[name]) for name in known.keys() & document.environment.keys()]
     for name, before, now in sorted(pairs, key=lambda pair: pair[0]):
-        if _name_program(before) != _name_program(now):
+        if name_program(before) != name_program(now):
             yield LoadDifference(name=name, before=before, now=now)
 
 
@@ -224,7 +224,7 @@ def describe_environment(plan: plans.Plan) -> dict[str, str]:
     return {"environment": plan.environment, "target": plan.target.kind}
 
 
-def _name_program(value: str | int | float | None) -> str | int | float | None:
+def name_program(value: str | int | float | None) -> str | int | float | None:
     """A value, burst's own profile by its own name, wherever it lies."""
     own = isinstance(value, str) and f"/{value}".endswith(f"/{plans.OWN_PROFILE}")
     return plans.OWN_PROFILE if own else value
