@@ -1,4 +1,4 @@
-"""The contract of `ports.CourseJournal`, on the fake and on the file."""
+"""The contract of `ports.CourseJournal`, on the fake, on the file, and on the file with its mirror."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +8,10 @@ import pytest
 
 from burst import ports
 from burst.adapters.local import course_journal_file
+from burst.control import course_mirror
 from burst.domain.basics import errors
 from burst.domain.staging import stage_events, stage_journals
-from tests import fakes, fakes_course
+from tests import fakes, fakes_course, fakes_evidence
 
 PORT = ports.CourseJournal
 Journal: TypeAlias = ports.CourseJournal[stage_events.StageEvent]
@@ -19,13 +20,18 @@ ODD = stage_events.CheckFailed(stage="A", moment="after", reason='a "quoted" lin
 RESUMED = stage_events.StagingResumed(operator="ada", rolls_back=False)
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=["memory", "file", "mirrored"])
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
     clock = fakes.TickingClock()
     made: dict[str, Callable[[], Journal]] = {
         "memory": lambda: fakes_course.MemoryCourseJournal(clock.now, stage_journals.FORM),
         "file": lambda: course_journal_file.CourseJournalFile.create(
             tmp_path / "journal.jsonl", clock.now, stage_journals.FORM
+        ),
+        "mirrored": lambda: course_mirror.MirroredJournal(
+            course_journal_file.CourseJournalFile.create(tmp_path / "own.jsonl", clock.now, stage_journals.FORM),
+            stage_journals.FORM,
+            fakes_evidence.MemoryEvidenceStore(),
         ),
     }
     return made[request.param]()
@@ -106,3 +112,44 @@ def test_what_is_no_journal_is_corrupt_and_a_newer_one_is_unknown(
 
     with pytest.raises(error):
         course_journal_file.CourseJournalFile.open(path, fakes.TickingClock().now, stage_journals.FORM)
+
+
+# The mirror
+
+
+def test_a_place_holds_the_bytes_of_the_file_and_gets_the_line_that_a_death_kept_from_it(tmp_path: Path) -> None:
+    path, now, place = tmp_path / "journal.jsonl", fakes.TickingClock().now, fakes_evidence.MemoryEvidenceStore()
+    own = course_journal_file.CourseJournalFile.create(path, now, stage_journals.FORM)
+    course_mirror.MirroredJournal(own, stage_journals.FORM, place).append(PASSED)
+    own.append(ODD)  # and then the process died
+
+    course_mirror.MirroredJournal(own, stage_journals.FORM, place)
+
+    assert course_mirror.read_lines(place) == path.read_bytes()
+    own.close()
+
+
+def test_of_two_processes_that_go_on_at_once_one_is_told(tmp_path: Path) -> None:
+    place, clock = fakes_evidence.MemoryEvidenceStore(), fakes.TickingClock()
+    first, second = (
+        course_mirror.MirroredJournal(
+            fakes_course.MemoryCourseJournal(clock.now, stage_journals.FORM), stage_journals.FORM, place
+        )
+        for _ in range(2)
+    )
+    first.append(PASSED)
+
+    with pytest.raises(errors.ControllerAtWork, match="nothing more is done here"):
+        second.append(ODD)
+
+
+def test_a_place_that_lost_a_line_is_corrupt(tmp_path: Path) -> None:
+    place, clock = fakes_evidence.MemoryEvidenceStore(), fakes.TickingClock()
+    own = fakes_course.MemoryCourseJournal(clock.now, stage_journals.FORM)
+    mirrored = course_mirror.MirroredJournal(own, stage_journals.FORM, place)
+    mirrored.append(PASSED)
+    mirrored.append(ODD)
+    del place.documents[course_mirror.make_line_name(1)]
+
+    with pytest.raises(errors.EvidenceCorrupt):
+        course_mirror.read_lines(place)

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from burst.domain.basics import instants
+from tests import waiting
 from tests.faults import controller_driver, stage
 from tests.staging import staging_driver
 
@@ -124,7 +126,7 @@ def test_a_campaign_is_stopped_by_another_process_and_undone(play: stage.Stage) 
         )
     )
     command = play.start("campaign", "run", path, "--json")
-    stage.waiting.until(
+    waiting.until(
         lambda: play.runs.is_dir() and [name for name in play.run_names() if name.startswith("m10")],
         seconds=60.0,
         what="the first run",
@@ -145,7 +147,7 @@ def test_a_campaign_is_stopped_by_another_process_and_undone(play: stage.Stage) 
 def test_a_second_process_drives_no_campaign_that_has_one(play: stage.Stage) -> None:
     path = write_campaign(play, plan=play.plan(stage.UNHURRIED, window=6.0, cap=40.0))
     command = play.start("campaign", "run", path)
-    stage.waiting.until(
+    waiting.until(
         lambda: play.runs.is_dir() and [name for name in play.run_names() if name.startswith("m10")],
         seconds=60.0,
         what="the first run",
@@ -165,13 +167,13 @@ def test_a_step_on_hold_is_taken_again_on_the_snapshot_that_it_ended_with(play: 
     plan = play.plan(stage.UNHURRIED)
     value = json.loads(plan.read_text())
     plan.write_text(json.dumps({**value, "facts": held}))
-    with stage.psycopg.connect(play.dsn, autocommit=True) as connection:
+    with psycopg.connect(play.dsn, autocommit=True) as connection:
         connection.execute("insert into admissions (dedupe_key, state, platform_run_id) values ('s', 'STUCK', 'p')")
     path = write_campaign(play, plan=plan)
 
     first = play.burst("campaign", "run", path, "--json")
     unsaid = play.burst("campaign", "resume", find_campaign(play))
-    with stage.psycopg.connect(play.dsn, autocommit=True) as connection:
+    with psycopg.connect(play.dsn, autocommit=True) as connection:
         connection.execute("delete from admissions where state = 'STUCK'")
     second = play.burst("campaign", "run", path, "--reopen", "window", "--only", "B7", "--json")
 

@@ -201,11 +201,11 @@ def _list_acts(
         yield make_attempt(state, step, terms)
     if state.overridden:
         yield PutBack(step=step.name)
+    if step.is_tabled and state.table_sha256 is None:
+        yield WriteTable(step=step.name)
     last = state.last
     if last is None or last.end != "PASS":
         yield _hold(step.name, last)
-    if step.is_tabled and state.table_sha256 is None:
-        yield WriteTable(step=step.name)
     if step.pause == "on_regression" and state.regressions is None:
         yield LookForRegression(step=step.name)
     if state.regressions and "regression" not in state.allowed:
