@@ -25,6 +25,7 @@ from burst.domain.course import (
 )
 from burst.domain.documents import campaign_records, models
 from burst.kit import files
+from burst.report import runbook_pages
 from burst.wiring import (
     campaign_commands,
     campaign_databases,
@@ -232,7 +233,9 @@ def find_campaign(content: str, source: str, runs_dir: str | None) -> Path:
 def _read_plans(file: campaign_files.CampaignFile) -> dict[str, bytes]:
     """The plan of each step, as it stands now: what is changed later is no part of this campaign."""
     return {
-        campaign_plans.make_plan_name(step.name): files.read_named(Path(step.plan), f"step {step.name}: plan")
+        campaign_plans.make_plan_name(step.name): files.read_named(
+            runbook_pages.find_plan(Path(step.plan)), f"step {step.name}: plan"
+        )
         for step in file.steps
         if step.plan is not None
     }

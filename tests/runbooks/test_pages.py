@@ -37,6 +37,7 @@ SITUATIONS = (
     "evidence-conflict",
     "database-check",
     "staged-changes",
+    "campaign",
 )
 INDEX = pages.FOLDER / "README.md"
 PAGES = pages.every()
