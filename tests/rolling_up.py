@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from burst.domain.basics import canonical
+from burst.domain.course import campaign_files
 from burst.domain.documents import models, rollup_documents
 from burst.domain.verdict import rollups
 from tests.evidence import evidencing
@@ -27,6 +28,26 @@ def make_snapshot(lane: str, *, passing: bool) -> bytes:
 SNAPSHOTS = {(lane, passing): make_snapshot(lane, passing=passing) for lane in KINDS for passing in (True, False)}
 
 
+CAMPAIGN = campaign_files.freeze(
+    campaign_files.parse(
+        json.dumps(
+            {
+                "schema": "burst.campaign/v1",
+                "name": "dev_min",
+                "environment": "dev",
+                "budget": {"max": "1h"},
+                "steps": [
+                    *({"name": lane, "plan": f"{lane}.yaml"} for lane in KINDS),
+                    {"name": "rollup", "rollup": {"phase": "M10.J", "families": FAMILIES}},
+                ],
+            }
+        ),
+        source="campaign.yaml",
+    )
+)
+"""The file of the campaign whose phases they are."""
+
+
 def make_order(held: frozenset[str] = frozenset(), **changes: Any) -> rollup_documents.RollupOrder:
     value: dict[str, Any] = {
         "schema": "burst.rollup-order/v1",
@@ -34,7 +55,7 @@ def make_order(held: frozenset[str] = frozenset(), **changes: Any) -> rollup_doc
         "phase": "M10.J",
         "environment": "dev",
         "campaign_id": "dev_min_1",
-        "campaign_sha256": "0" * 64,
+        "campaign_sha256": canonical.digest(CAMPAIGN),
         "advance": "ADVANCE_CERTIFIED_DEV_MIN",
         "hold": "HOLD",
         "families": FAMILIES,
@@ -74,7 +95,8 @@ def make_documents(held: frozenset[str] = frozenset(), **changes: Any) -> dict[s
             for lane in KINDS
         ],
     )
-    return {rollup_documents.ORDER: order.content(), rollup_documents.LANES: found.content(), **contents}
+    own = {rollup_documents.ORDER: order.content(), rollup_documents.LANES: found.content()}
+    return {**own, rollup_documents.CAMPAIGN: CAMPAIGN, **contents}
 
 
 CONTENTS = make_documents()

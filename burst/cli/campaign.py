@@ -220,14 +220,20 @@ Exit codes:
 def rollup(output: common.Output, order: Path, snapshots: tuple[str, ...], file: Path | None) -> int:
     """Reach the verdict of a roll-up again from its ORDER and the evidence of its lanes. Publishes nothing.
 
-    The same documents give the same bytes. The evidence of each lane is verified; a lane that is not named is missing,
-    and nothing advances without it.
+    The same documents give the same bytes. The file of the campaign is the one beside ORDER. The evidence of each lane
+    is verified; a lane that is not named is missing, and nothing advances without it.
     """
+    from burst.domain.documents import rollup_documents
     from burst.kit import files
     from burst.report import campaign_text
     from burst.wiring import campaign_rollups
 
-    verdict = campaign_rollups.derive(files.read_named(order, "ORDER"), common.split_words(snapshots))
+    beside = order.parent / rollup_documents.CAMPAIGN
+    verdict = campaign_rollups.derive(
+        files.read_named(order, "ORDER"),
+        common.split_words(snapshots),
+        files.read_named(beside, "the campaign of ORDER:") if beside.exists() else None,
+    )
     if file is not None:
         common.write_new(file, verdict.content)
         output.say(f"wrote {file}")

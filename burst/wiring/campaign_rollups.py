@@ -14,7 +14,7 @@ from burst.adapters.local import folder_store
 from burst.control import campaigns, publication
 from burst.domain.basics import canonical, errors
 from burst.domain.course import campaign_files, courses
-from burst.domain.documents import document_names, models, rollup_documents
+from burst.domain.documents import campaign_records, document_names, models, rollup_documents
 from burst.domain.plan import catalogues
 from burst.domain.verdict import rollup_snapshots, rollups
 from burst.evidence import places, rollup_verification
@@ -22,9 +22,10 @@ from burst.evidence import places, rollup_verification
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollupSteps:
-    """The roll-ups of one campaign."""
+    """The roll-ups of one campaign, whose file lies in its folder."""
 
     file: campaign_files.CampaignFile
+    folder: Path
 
     def take(
         self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
@@ -35,7 +36,8 @@ class RollupSteps:
         sources = {name: snapshot.place for name, snapshot in found.items() if snapshot is not None}
         folder = Path(self.file.evidence.local) / order.execution_id
         try:
-            verdict = roll_up(order, sources, folder)
+            own_file = folder_store.FolderStore(self.folder).read(campaign_records.FILE)
+            verdict = roll_up(order, sources, folder, own_file)
         except errors.PublicationFailed as exc:
             return campaigns.StepCut(exit_code=exc.exit_code, reason=str(exc))
         except errors.BurstError as exc:
@@ -103,22 +105,24 @@ def _order_lane(name: str, course: courses.Course) -> rollup_documents.LaneOrder
 
 
 def roll_up(
-    order: rollup_documents.RollupOrder, sources: dict[str, str], folder: Path
+    order: rollup_documents.RollupOrder, sources: dict[str, str], folder: Path, campaign: bytes | None = None
 ) -> rollup_snapshots.RollupVerdict:
-    """Makes a roll-up in a folder, and publishes it to the places of its order. Done again it is the same.
+    """Makes a roll-up in a folder, and publishes it to the places of its order. Done again it is the same. `campaign`
+    is the file of the campaign, where it is one's.
 
     Raises `errors.PublicationFailed` where it cannot be made durable, `errors.Conflict` where the folder holds another.
     """
     store = _open_folder(folder)
     _freeze(store, rollup_documents.ORDER, order.content())
-    contents = {rollup_documents.ORDER: order.content()}
+    if campaign is not None:
+        _freeze(store, rollup_documents.CAMPAIGN, campaign)
     if rollup_documents.LANES not in store.names():
         examined = examine_lanes(order, sources)
         for name, content in list_copies(examined).items():
             _freeze(store, name, content)
         _freeze(store, rollup_documents.LANES, make_lanes(order, examined).content())
     frozen = set(store.names())
-    contents |= {name: store.read(name) for name in order.names if name in frozen}
+    contents = {name: store.read(name) for name in order.names if name in frozen}
     verdict = rollups.adjudicate(contents)
     name = document_names.snapshot_name(order.slug, catalogues.Kind.ROLLUP)
     published: list[ports.EvidencePlace] = [s3_store.S3Store(place) for place in reversed(order.folders)]
@@ -128,7 +132,9 @@ def roll_up(
     return verdict
 
 
-def derive(order_content: bytes, sources: Sequence[str]) -> rollup_snapshots.RollupVerdict:
+def derive(
+    order_content: bytes, sources: Sequence[str], campaign: bytes | None = None
+) -> rollup_snapshots.RollupVerdict:
     """The verdict of an order over the snapshots at some places, written nowhere: the same documents give the same
     bytes. A snapshot is that of the lane whose digest it has."""
     order = models.read(rollup_documents.RollupOrder, order_content)
@@ -144,6 +150,7 @@ def derive(order_content: bytes, sources: Sequence[str]) -> rollup_snapshots.Rol
     contents = {
         rollup_documents.ORDER: order_content,
         rollup_documents.LANES: make_lanes(order, examined).content(),
+        **({} if campaign is None else {rollup_documents.CAMPAIGN: campaign}),
         **list_copies(examined),
     }
     return rollups.adjudicate(contents)

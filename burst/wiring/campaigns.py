@@ -310,7 +310,7 @@ def _open_runner(
                 said_yes=request.said_yes,
                 say=reporter.say,
             ),
-            rollup_steps=campaign_rollups.RollupSteps(file=file),
+            rollup_steps=campaign_rollups.RollupSteps(file=file, folder=folder),
         )
         yield campaigns.CampaignRunner(
             _make_terms(file, folder, reporter),

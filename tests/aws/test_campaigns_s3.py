@@ -97,7 +97,9 @@ def test_a_roll_up_is_published_to_every_place_and_holds_there(
         lanes.append({"name": lane, "execution_id": name, "sha256": sha256, "attempts": 1, "lost_to_hold_seconds": 0})
     folders = [f"{cloud.place}/rc/m10_20260222T080908Z_4f7a1c", f"{cloud.place}/runs/p/m10"]
     families = {"semantic": ["window"], "scale": ["burst"]}
-    order = rolling_up.make_order(lanes=lanes, families=families, require=list(families), folders=folders)
+    order = rolling_up.make_order(
+        lanes=lanes, families=families, require=list(families), campaign_sha256=None, folders=folders
+    )
 
     verdict = campaign_rollups.roll_up(order, sources, tmp_path / order.execution_id)
 

@@ -1,6 +1,7 @@
 """Settings of a database that a step overrides are in effect while it runs, and put back on every way out."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def test_a_setting_that_the_server_does_not_take_launches_nothing(desk: Desk, se
 @pytest.mark.parametrize("line", [3, 4, 5])
 def test_a_campaign_killed_around_its_override_puts_it_back(desk: Desk, line: int) -> None:
     before, path = desk.snapshot().content(), write_campaign(desk, write_plan(desk))
-    environment = {**staging_driver.os.environ, "STAGE_DSN": desk.dsn}
+    environment = {**os.environ, "STAGE_DSN": desk.dsn}
     death = controller_driver.Death(line=line, torn=False)
     code = staging_driver.run_until_killed(
         ["campaign", "run", str(path)], death, environment=environment, said=desk.folder / "said"

@@ -222,6 +222,8 @@ class CampaignFile(plans.Section):
                     before = ", ".join(earlier) or "there is none"
                     raise field_types.Misfit(("steps", index, *key), f"a step before it: {before}")
             _refuse_uncovered(step, index, earlier)
+            if step.plan is not None and any(other.rollup is not None for other in earlier.values()):
+                raise field_types.Misfit(("steps", index, "plan"), "no plan after the roll-up: it would be left out")
             earlier[step.name] = step
         return self
 

@@ -12,6 +12,8 @@ from burst.domain.documents import models
 
 ORDER = "rollup_order.json"
 LANES = "rollup_lanes.json"
+CAMPAIGN = "rollup_campaign.json"
+"""The file of the campaign, as it was when the campaign began."""
 Family = Literal["semantic", "incident_drill", "scale", "reproducibility"]
 FAMILIES: tuple[Family, ...] = ("semantic", "incident_drill", "scale", "reproducibility")
 """The families of evidence."""
@@ -72,7 +74,8 @@ class RollupOrder(models.Model):
     @property
     def names(self) -> tuple[str, ...]:
         """Every document that the verdict is made of, where all are there."""
-        return (ORDER, LANES, *(name_lane(lane.name) for lane in self.lanes))
+        campaign = () if self.campaign_sha256 is None else (CAMPAIGN,)
+        return (ORDER, LANES, *campaign, *(name_lane(lane.name) for lane in self.lanes))
 
 
 class LaneFinding(models.Model):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from burst.domain.basics import canonical, errors, wording
+from burst.domain.course import campaign_files
 from burst.domain.documents import document_names, models, rollup_documents
 from burst.domain.plan import catalogues
 from burst.domain.verdict import cases, gates, rollup_snapshots, snapshot_sections, snapshots
@@ -69,7 +70,7 @@ def adjudicate(contents: Mapping[str, bytes]) -> rollup_snapshots.RollupVerdict:
     """
     order = models.read(rollup_documents.RollupOrder, contents[rollup_documents.ORDER])
     lanes = _read_lanes(order, contents)
-    answers = list(_ask(order, lanes))
+    answers = [*_ask(order, lanes), *_ask_campaign(order, contents.get(rollup_documents.CAMPAIGN))]
     known = {name: contents[name] for name in order.names if name in contents}
     register = _make_register(order, answers)
     open_ids = sorted(entry.blocker for entry in register if entry.open)
@@ -168,6 +169,26 @@ def _ask(order: rollup_documents.RollupOrder, lanes: Sequence[Lane]) -> list[gat
         ),
         *_ask_budget(order),
     ]
+
+
+def _ask_campaign(order: rollup_documents.RollupOrder, content: bytes | None) -> list[gates.Gate]:
+    """Whether every phase that the campaign runs is a lane: asked of a roll-up of a campaign."""
+    if order.campaign_sha256 is None:
+        return []
+    question = gates.GateQuestion(
+        name="campaign_covered", blocker=Role.EVIDENCE, required=0, comparison=gates.Comparison.EQUALS
+    )
+    if content is None or canonical.digest(content) != order.campaign_sha256:
+        return [question.answer(gates.GateStatus.INVALID, None, "the file of the campaign is not there, or another")]
+    try:
+        file = campaign_files.parse(content.decode(), source=rollup_documents.CAMPAIGN)
+    except (errors.UsageError, UnicodeDecodeError) as exc:
+        return [question.answer(gates.GateStatus.INVALID, None, f"the file of the campaign cannot be read: {exc}")]
+    known = {lane.name for lane in order.lanes}
+    left_out = [step.name for step in file.steps if step.plan is not None and step.name not in known]
+    why = f"no lane: {', '.join(left_out)}" if left_out else "every phase of the campaign is a lane"
+    status = gates.GateStatus.FAIL if left_out else gates.GateStatus.PASS
+    return [question.answer(status, len(left_out), why)]
 
 
 def _count(role: Role, name: str, wrong: Sequence[str], words: str, lanes: Sequence[Lane]) -> gates.Gate:
