@@ -101,7 +101,7 @@ def test_a_plan_of_every_kind_from_init_is_valid_and_asks_about_every_blocker(
         monkeypatch.setenv(name, "postgresql://reader:secret@127.0.0.1/none")
     plan, settings = tmp_path / "plan.yaml", list[str]()
     if kind is catalogues.Kind.REPRODUCIBILITY:
-        settings = ["--set", f"reproduces.snapshot={publish(tmp_path / 'runs', catalogues.Kind.WINDOW)}"]
+        settings = ["--set", f"reproduces.snapshot={publish(tmp_path / 'runs', catalogues.Kind.WINDOW).parent}"]
 
     assert run("init", "--kind", kind.value, "-o", plan) == 0
     capsys.readouterr()
