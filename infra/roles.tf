@@ -382,6 +382,13 @@ data "aws_iam_policy_document" "controller" {
     resources = ["*"]
   }
 
+  # The metrics of a plan's `observe`: AWS knows no narrower resource for reading them.
+  statement {
+    sid       = "SeeMetrics"
+    actions   = ["cloudwatch:GetMetricData"]
+    resources = ["*"]
+  }
+
   # A plan may lock its documents for longer than the bucket does by itself; lifting a lock is another right.
   statement {
     sid       = "LockEvidence"

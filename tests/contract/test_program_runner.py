@@ -55,3 +55,5 @@ def test_what_a_program_complains_of_is_told_and_too_much_output_is_refused() ->
     assert programs.run(["sh", "-c", "echo no such thing >&2; exit 3"], seconds_max=30).complaint == "no such thing\n"
     with pytest.raises(errors.Refused, match="allowed: at most"):
         programs.run(["head", "-c", str(9 << 20), "/dev/zero"], seconds_max=30)
+    with pytest.raises(errors.Refused, match="allowed: at most"):
+        programs.run(["sh", "-c", f"head -c {9 << 20} /dev/zero; sleep 60"], seconds_max=30)

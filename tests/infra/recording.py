@@ -5,6 +5,7 @@ consumer's and prune's from their commands on the simulated AWS, on the places t
 role's from the task definitions, because the platform's own calls leave no trace in a rehearsal.
 """
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from burst.adapters import signing
-from burst.adapters.aws import alarms, scheduler
+from burst.adapters.aws import alarms, cloudwatch_probe, scheduler
 from burst.adapters.local import system_clock
 from burst.cli import main
-from burst.domain.basics import instants
+from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names
-from burst.domain.plan import catalogues
+from burst.domain.plan import catalogues, observe_sections
 from burst.domain.verdict import attestations, snapshots
 from burst.kit import aws
 from burst.rehearsal import bootstrap, settings
@@ -27,6 +28,7 @@ from tests.evidence import evidencing
 from tests.infra import applying
 from tests.infra.applying import HERE
 
+CLOCK = system_clock.SystemClock()
 BUCKET = "burst-evidence"
 RUN_CONTROL = f"s3://{BUCKET}/evidence/dev/run_control"
 RUN_SCOPED = f"s3://{BUCKET}/evidence/runs"
@@ -165,11 +167,14 @@ class _Runs:
 
 
 def _halted() -> None:
-    """Every run is halted and let go on again, and the alarms of a plan are looked at."""
+    """Every run is halted and let go on again, the alarms of a plan are looked at, and a metric of its series."""
     _ends(0, "halt", "--reason", "a drill", "--run-control", RUN_CONTROL)
     _ends(0, "halt", "--run-control", RUN_CONTROL)
     _ends(0, "halt", "--lift", "--run-control", RUN_CONTROL)
     alarms.CloudWatchAlarms().look([f"arn:aws:cloudwatch:{HERE}:alarm:ingest-5xx"])
+    metric = observe_sections.CloudWatchSection(namespace="AWS/Kafka", metric="MaxOffsetLag")
+    with contextlib.suppress(errors.Unavailable):  # nobody writes it here
+        cloudwatch_probe.CloudWatchProbe(metric, CLOCK).ask(give_up_at=CLOCK.now())
 
 
 def _ends(code: int, *words: str) -> None:

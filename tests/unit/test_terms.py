@@ -34,6 +34,12 @@ FAILED: cases.Value = {
 }  # fmt: skip
 ENDED = {**FAILED, "exit_code": 0, "problem": None}
 
+MAX_LAG: cases.Value = {"blocker": "M10F-B7", "aggregate": "max", "over": "last 10m", "at_most": 10}
+OBSERVING = cases.plan(observe=cases.observe())
+OBSERVED_LAG = cases.observations(OBSERVING, [*[3] * 13, 15, *[3] * 4])
+SILENT_ONCE = cases.observations(OBSERVING, [*[3] * 13, None, *[3] * 4])
+SILENT_ONCE_OF_TWO_MINUTES = {**SILENT_ONCE, "series": [{**SILENT_ONCE["series"][0], "every_seconds": 120.0}]}
+
 LOOSENED: dict[str, tuple[cases.Value, cases.Value, cases.Value, cases.Value, str, str]] = {
     "a longer grace": (
         {"budget": {**BUDGET, "stop_grace": "5s"}},
@@ -84,6 +90,16 @@ LOOSENED: dict[str, tuple[cases.Value, cases.Value, cases.Value, cases.Value, st
             {"task_result": cases.task_result(one_shots=[ENDED])},
         ),
         *("B4", "before.check"),
+    ),
+    "a higher bound of an observed series": (
+        *({"observe": cases.observe()}, {"observe": cases.observe({**MAX_LAG, "at_most": 20})}),
+        *({"observations": OBSERVED_LAG}, {"observations": OBSERVED_LAG}),
+        *("B7", "observe.series.lag.max.last-600s"),
+    ),
+    "a series that is asked less often": (
+        *({"observe": cases.observe()}, {"observe": {**cases.observe(), "every": "2m"}}),
+        *({"observations": SILENT_ONCE}, {"observations": SILENT_ONCE_OF_TWO_MINUTES}),
+        *("B7", "observe.every"),
     ),
     "wider buckets": (
         {"load": {"command": ["x"], "rate": 1200}, "receipts": {"dsn": "env:BURST_TEST_DSN", "bucket": "450s"}},
