@@ -41,6 +41,7 @@ SITUATIONS = (
     "database-check",
     "staged-changes",
     "campaign",
+    "compare",
 )
 INDEX = pages.FOLDER / "README.md"
 PAGES = pages.every()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from burst.domain.basics import canonical, errors
 from burst.domain.closure import closures, compared_runs, score_files
+from burst.report import runbook_pages
 from tests import closing
 
 
@@ -354,3 +355,10 @@ def test_a_problem_is_at_its_own_line() -> None:
 
     with pytest.raises(errors.UsageError, match=r"score.yaml:6: measures\[0\].at_mst: saw an unknown key"):
         score_files.parse(text, source="score.yaml")
+
+
+@pytest.mark.parametrize("name", ["score-runs", "score-report", "score-pair", "score-reproducibility"])
+def test_the_example_scores_are_score_files(name: str) -> None:
+    path = runbook_pages.find_folder() / "plans" / f"{name}.yaml"
+
+    assert score_files.parse(path.read_text(), source=path.name).decision.unlock.startswith("UNLOCK_")

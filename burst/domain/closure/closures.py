@@ -258,7 +258,7 @@ def _decide(words: score_files.DecisionSection, answers: Sequence[checks.Check])
     clear, gained = all(check.passed for check in vetoes), all(check.passed for check in gains)
     failing = [check.name for check in answers if not check.passed]
     unlocked = bool(answers) and clear and gained
-    failures = f"{wording.format_count(len(failing), 'check')} do not pass: {', '.join(failing)}"
+    failures = f"{wording.format_count(len(failing), 'check')} not passed: {', '.join(failing)}"
     reason = f"all {wording.format_count(len(answers), 'check')} pass" if unlocked else failures
     return Decision(
         all_veto_clear=clear,
