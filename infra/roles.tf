@@ -190,7 +190,8 @@ data "aws_iam_policy_document" "stop" {
     resources = [local.tasks_arn]
   }
 
-  # The target's services are always scaled back: by the run that scaled them up, and by the reaper where that is dead.
+  # The target's services are always put back: by the run that scaled or rolled them, and by the reaper where that is
+  # dead. A drill restarts one by the same call.
   dynamic "statement" {
     for_each = length(var.service_arns) > 0 ? [var.service_arns] : []
 
@@ -255,6 +256,35 @@ data "aws_iam_policy_document" "controller" {
     sid       = "ReadTaskDefinition"
     actions   = ["ecs:DescribeTaskDefinition"]
     resources = ["*"]
+  }
+
+  # A service may be rolled for a run: a revision like the one it has, with variables of the run, which gets the same
+  # roles. AWS has no resource-level permission for the registration.
+  dynamic "statement" {
+    for_each = length(var.service_role_arns) > 0 ? [1] : []
+
+    content {
+      sid       = "ReviseServices"
+      actions   = ["ecs:RegisterTaskDefinition"]
+      resources = ["*"]
+    }
+  }
+
+  # The tasks of such a revision get the roles that it names.
+  dynamic "statement" {
+    for_each = length(var.service_role_arns) > 0 ? [var.service_role_arns] : []
+
+    content {
+      sid       = "GiveServicesTheirRoles"
+      actions   = ["iam:PassRole"]
+      resources = statement.value
+
+      condition {
+        test     = "StringEquals"
+        variable = "iam:PassedToService"
+        values   = ["ecs-tasks.amazonaws.com"]
+      }
+    }
   }
 
   # Preflight: the cluster is active.

@@ -300,7 +300,7 @@ variable "signing_key_arn" {
 }
 
 variable "service_arns" {
-  description = "ECS services of the system under load that plans may scale up, and that are always scaled back."
+  description = "ECS services of the system under load that plans may scale, roll and restart, and that are always put back."
   type        = list(string)
   default     = []
   nullable    = false
@@ -308,6 +308,18 @@ variable "service_arns" {
   validation {
     condition     = alltrue([for arn in var.service_arns : can(regex("^arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:service/[^/*]+/[^/*]+$", arn))])
     error_message = "service_arns are ARNs of ECS services with their cluster, arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/NAME."
+  }
+}
+
+variable "service_role_arns" {
+  description = "Roles that the task definitions of those services name; with them plans may roll a service to a revision with variables of their own."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.service_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/.+$", arn))])
+    error_message = "service_role_arns are ARNs of roles, arn:aws:iam::ACCOUNT:role/NAME."
   }
 }
 

@@ -237,6 +237,7 @@ run "refuses_what_burst_cannot_use" {
     https_cidr_blocks    = []
     secrets_kms_key_arns = ["alias/secrets"]
     service_arns         = ["ingest"]
+    service_role_arns    = ["ingest"]
     one_shots            = { task_definition_arns = ["reporter:3"], role_arns = ["reporter"] }
     trusted              = { controller = ["*"] }
     alarm_actions        = ["ops@example.com"]
@@ -247,7 +248,7 @@ run "refuses_what_burst_cannot_use" {
     var.receipts_dsn_arn, var.postgres, var.ingest, var.object_lock, var.task, var.stop_grace_seconds,
     var.longest_run_seconds, var.old_version_days, var.signing_key_arn, var.run_control_prefix,
     var.log_retention_days, var.https_cidr_blocks, var.secrets_kms_key_arns, var.service_arns, var.one_shots,
-    var.trusted, var.alarm_actions,
+    var.service_role_arns, var.trusted, var.alarm_actions,
   ]
 }
 

@@ -24,6 +24,7 @@ from tests.infra import policies
 
 HERE = f"{settings.REGION}:{settings.ACCOUNT}"
 SERVICE = "ingest-writer"
+SERVICE_ROLE = f"arn:aws:iam::{settings.ACCOUNT}:role/{SERVICE}"
 REPORTER = "reporter"
 REPORTER_ROLE = f"arn:aws:iam::{settings.ACCOUNT}:role/{REPORTER}"
 SIGNING_KEY = f"arn:aws:kms:{HERE}:key/signing"
@@ -32,6 +33,7 @@ IMAGE = f"{settings.ACCOUNT}.dkr.ecr.{settings.REGION}.amazonaws.com/burst@sha25
 
 EVERY_STATEMENT: dict[str, Any] = {
     "service_arns": [f"arn:aws:ecs:{HERE}:service/burst-dev/{SERVICE}"],
+    "service_role_arns": [SERVICE_ROLE],
     "one_shots": {
         "task_definition_arns": [f"arn:aws:ecs:{HERE}:task-definition/{REPORTER}"],
         "role_arns": [REPORTER_ROLE],

@@ -94,8 +94,10 @@ def _beside(need: Need, applied: applying.Applied) -> list[Need]:
     if need.action.startswith("ssm:GetParameter"):
         by_ssm = {"kms:ViaService": f"ssm.{settings.REGION}.amazonaws.com"}
         return [Need(action="kms:Decrypt", resource=applying.SECRETS_KEY, context=by_ssm)]
+    passed = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+    if need.action == "ecs:RegisterTaskDefinition":
+        return [Need(action="iam:PassRole", resource=applying.SERVICE_ROLE, context=passed)]
     if need.action == "ecs:RunTask":
-        passed = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
         return [Need(action="iam:PassRole", resource=role, context=passed) for role in _roles(need, applied)]
     return []
 

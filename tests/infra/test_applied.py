@@ -48,7 +48,7 @@ QUICK = (
 )  # fmt: skip
 """A quarter of an hour of load in four seconds."""
 WHOLE = (
-    f"services=[{{name: {applying.SERVICE}, desired: 2}}]",
+    f"services=[{{name: {applying.SERVICE}, desired: 2, environment: {{PLATFORM_RUN: '{{scope}}'}}}}]",
     f"before=[{{name: migrate, task_definition: '{applying.REPORTER}:1', command: ['true'], timeout: 20s}}]",
     "evidence.object_lock={mode: GOVERNANCE, retain: 1d}",
 )
@@ -158,6 +158,8 @@ NOT_ALLOWED: list[tuple[str, str, str, str, dict[str, str]]] = [
     ("controller", "give a role to another service", "iam:PassRole", f"{IAM}/burst-dev-task",
      {"iam:PassedToService": "lambda.amazonaws.com"}),
     ("controller", "give a task the scheduler's role", "iam:PassRole", f"{IAM}/burst-dev-scheduler", TO_TASKS),
+    ("controller", "give a service a role of burst's", "iam:PassRole", f"{IAM}/burst-dev-reaper", TO_TASKS),
+    ("reaper", "revise a service", "ecs:RegisterTaskDefinition", "*", {}),
     ("controller", "give a task its own role", "iam:PassRole", f"{IAM}/burst-dev-controller", TO_TASKS),
     ("controller", "delete the sweeper", "scheduler:DeleteSchedule", SWEEPER, {}),
     ("controller", "make the sweeper anew", "scheduler:CreateSchedule", SWEEPER, {}),
