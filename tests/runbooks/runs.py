@@ -205,6 +205,28 @@ def _of_kind(phase: str, kind: catalogues.Kind) -> "Maker":
     return make
 
 
+def _drilled(undo: str, code: int) -> "Maker":
+    """A drill that changes nothing, and a command that takes it back, or does not."""
+
+    def make(site: Site, name: str) -> None:
+        rule = {"blocker": "M10F-B7", "aggregate": "min", "over": "after recovery", "at_least": 1}
+        well = {"name": "well", "sql": "select 1", "rules": [rule]}
+        drill = {
+            "name": "pause",
+            "at": "2s",
+            "command": ["true"],
+            "undo": [undo],
+            "recover_within": "4s",
+            "recovered_when": {"series": "well", "equals": 1, "sustained": "2s"},
+        }
+        observe = {"every": "1s", "settle": "500ms", "series": [well]}
+        plan = site.plan(stage.UNHURRIED, window=10.0)
+        sections = {**stage.read_document(plan), "observe": observe, "during": [drill]}
+        site.run(name, stage.write_plan(plan, sections), code=code)
+
+    return make
+
+
 def _unpublished(site: Site, name: str) -> None:
     """S3 goes down as its evidence is to be published."""
     ran = _on_aws(site, name)
@@ -260,6 +282,8 @@ FINISHED: Mapping[str, Maker] = {
     "m10_soak": _of_kind("M10.G", catalogues.Kind.SOAK),
     "m10_recovery": _of_kind("M10.H", catalogues.Kind.RECOVERY),
     "m10_reproducibility": _of_kind("M10.I", catalogues.Kind.REPRODUCIBILITY),
+    "m10_drilled": _drilled("true", 0),
+    "m10_stuck": _drilled("false", 6),
     "m10_drill": _of_kind("M10.D", catalogues.Kind.DRILL),
     **{f"m10_{day}": _recorded(number) for number, day in enumerate(("mon", "tue", "wed", "thu", "fri"))},
     **_ON_AWS,

@@ -36,6 +36,7 @@ SITUATIONS = (
     "orphan-tasks",
     "worst-ends",
     "services-not-back",
+    "recovery-drill",
     "unpublished-verdict",
     "evidence-conflict",
     "database-check",
