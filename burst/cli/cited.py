@@ -23,8 +23,8 @@ def verify(output: common.Output, file: Path, search: Sequence[str], *, key: str
     value = canonical.decode(files.read_named(file, "FILE"))
     schema = value.get("schema") if isinstance(value, dict) else None
     if schema not in VERIFIERS:
-        known = ", ".join(VERIFIERS)
-        raise errors.EvidenceUnknown(f"{file}: schema {schema!r} cites no run that is known; allowed: {known}")
+        allowed = ", ".join(VERIFIERS)
+        raise errors.EvidenceUnknown(f"{file}: schema {schema!r} cites no run that is known; allowed: {allowed}")
     module, _, name = VERIFIERS[schema].partition(":")
     code: int = getattr(importlib.import_module(module), name)(output, file, search, key, required)
     return code

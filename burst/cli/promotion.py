@@ -15,7 +15,8 @@ _EXITS = """
 \b
 Exit codes:
   0 promoted                        2 no block of runs, or FILE holds another document
-  3 judged and refused              7, 8, 9 the evidence of a run does not hold
+  3 judged and refused              4 a run without a counted window, or of burst 0.1.0
+  7, 8, 9 the evidence of a run does not hold
 """
 
 
@@ -47,9 +48,8 @@ def promote(
     file: Path,
     measure: str,
     gate: str | None,
-    key: str | None,
-    sign: str | None,
     runs_dir: Path,
+    **keys: str | None,
 ) -> int:
     """Judge a block of RUNs (folders, execution ids, bundles, S3 places), in whatever order they are named.
 
@@ -65,10 +65,10 @@ def promote(
     from burst.domain.verdict import promotions
 
     places = [str(common.run_path(run, runs_dir)) if "://" not in run else run for run in runs]
-    promotion = evidence.promote(places, measure=measure, gate=gate, key=key)
+    promotion = evidence.promote(places, measure=measure, gate=gate, key=keys["key"])
     content = promotion.content()
     written = write_once(file, content)
-    signed = _sign(file, promotion, content, sign) if sign else None
+    signed = _sign(file, promotion, content, keys["sign"]) if keys["sign"] else None
     output.say(f"{'wrote' if written else 'left as it is:'} {file}{f' and {signed}' if signed else ''}")
     value = {"file": str(file), "sha256": promotions.find_digest(content), **promotion.document()}
     output.result(value, render(file, promotion, content))
@@ -104,10 +104,10 @@ def demote(output: common.Output, promoted: Path, reason: str, file: Path) -> in
     try:
         common.write_new(file, demotion.content())
     except errors.UsageError:
-        standing = files.read_named(file, "FILE") if file.is_file() else b""
-        if not promotions.is_demotion_of(standing, demotion):
+        present = files.read_named(file, "FILE") if file.is_file() else b""
+        if not promotions.is_demotion_of(present, demotion):
             raise
-        written, demotion = False, promotions.read_demotion(standing)
+        written, demotion = False, promotions.read_demotion(present)
     digest = promotions.find_digest(demotion.content())
     output.say(f"{'wrote' if written else 'left as it is:'} {file}")
     output.result(

@@ -21,6 +21,7 @@ KINDS = (
     *("publication", "publication-failure", "signature", "statement", "run", "halt", "services", "drill", "session"),
     *("session-end", "question", "answer", "alias", "pruned", "bundle", "control", "attempt", "database"),
     *("stages", "database-snapshot", "database-stages", "promotion", "demotion", "score", "closure"),
+    *("promotion-statement", "gate-records"),
     *("active-baseline", "closure-statement", "reproduction"),
     *("campaign", "campaign-stop", "override-table", "rollup-order", "rollup-lanes", "rollup-snapshot"),
     *("owners", "risks"),

@@ -18,7 +18,7 @@ from burst.domain.verdict import attestations, blocks, measures, promotion_state
 from burst.evidence import full_verification, newest, places, signatures, verification
 from burst.kit import files
 
-MOST_SHOWN = 2000
+MOST_PLACE_RUNS = 2000
 """How many runs of a place are looked at for one block."""
 
 
@@ -109,7 +109,7 @@ def _judge(
         declared=declared is not None,
         samples_at_least=measures.LEAST_ANSWERS.get(measure),
     )
-    return blocks.judge(read, terms, _show_place(held_runs, opener, phase, now))
+    return blocks.judge(read, terms, _list_place_runs(held_runs, opener, phase, now))
 
 
 def _hold(run: str, opener: places.Opener, trust: signatures.Trust) -> HeldRun:
@@ -186,33 +186,33 @@ def _read_machine(held: verification.HeldEvidence) -> blocks.Setting | None:
     return None if content is None else models.read(preflight_results.Preflight, content).machine
 
 
-def _show_place(
+def _list_place_runs(
     held_runs: Sequence[HeldRun], opener: places.Opener, phase: str, now: datetime
-) -> list[blocks.ShownRun] | None:
+) -> list[blocks.PlaceRun] | None:
     """The runs of the phase at the one place in which all of these lie, the oldest first; None where there is none."""
     parents = {_find_parent(run.place.place) for run in held_runs}
     parent = parents.pop() if len(parents) == 1 else None
     if parent is None:
         return None
     try:
-        return _list_shown(held_runs, newest.attempts(parent, opener, newest.Filter(now=now, phase=phase)))
+        return _list_awaited(held_runs, newest.attempts(parent, opener, newest.Filter(now=now, phase=phase)))
     except errors.BurstError:
         return None  # the attempts may tell enough
 
 
-def _list_shown(
+def _list_awaited(
     held_runs: Sequence[HeldRun], listed: Iterator[tuple[str, places.RunPlace]]
-) -> list[blocks.ShownRun] | None:
+) -> list[blocks.PlaceRun] | None:
     awaited = {str(run.held.snapshot.execution_id) for run in held_runs}
-    shown: list[blocks.ShownRun] = []
-    for name, run in itertools.islice(listed, MOST_SHOWN):
-        shown_run = _show_run(name, run)
-        if not awaited and not (shown_run.passed and shown_run.contract):
+    place_runs: list[blocks.PlaceRun] = []
+    for name, run in itertools.islice(listed, MOST_PLACE_RUNS):
+        place_run = _read_place_run(name, run)
+        if not awaited and not (place_run.passed and place_run.contract):
             break  # a streak ends here at the latest
-        if awaited or shown:
-            shown.append(shown_run)
+        if awaited or place_runs:
+            place_runs.append(place_run)
         awaited.discard(name)
-    return shown[::-1] if not awaited else None
+    return place_runs[::-1] if not awaited else None
 
 
 def _find_parent(place: str) -> str | None:
@@ -223,16 +223,16 @@ def _find_parent(place: str) -> str | None:
     return None if path.is_file() else str(path.parent)
 
 
-def _show_run(name: str, run: places.RunPlace) -> blocks.ShownRun:
+def _read_place_run(name: str, run: places.RunPlace) -> blocks.PlaceRun:
     """A run as its documents show it, without a proof: it may break a streak, and nothing is promoted by it."""
-    unknown = blocks.ShownRun(execution_id=name, passed=None, contract=None)
+    unknown = blocks.PlaceRun(execution_id=name, passed=None, contract=None)
     try:
         snapshot = _read_snapshot(run)
     except errors.BurstError:
         return unknown
     if snapshot is None or snapshot.contract is None:
         return unknown
-    return blocks.ShownRun(
+    return blocks.PlaceRun(
         execution_id=name,
         passed=snapshot.overall_pass,
         contract=snapshot.contract.sha256,

@@ -15,8 +15,7 @@ from burst import ports
 from burst.adapters import signing
 from burst.adapters.local import folder_store
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import document_names
-from burst.domain.documents import gate_records as records_document
+from burst.domain.documents import document_names, gate_records
 from burst.domain.plan import catalogues, plans, reproduction_sections
 from burst.domain.verdict import baselines, cases, gate_modes
 from burst.evidence import compared_places, full_verification, newest, places, verification
@@ -85,7 +84,7 @@ def prior(plan: plans.Plan) -> PriorInput | None:
     return found
 
 
-def gate_records(plan: plans.Plan) -> bytes | None:
+def read_gate_records(plan: plans.Plan) -> bytes | None:
     """The promotions and demotions that the plan names by digest, as one document; None where it names none.
 
     Raises `errors.Refused` where one cannot be read, is none, or is not named, and where one that is named is missing.
@@ -101,7 +100,7 @@ def gate_records(plan: plans.Plan) -> bytes | None:
             dependencies = plan.blocker(catalogues.Role.DEPENDENCY)
             raise errors.Refused(f"{dependencies}: gates.records {reference}: {exc}; nothing was launched") from exc
         contents.append(content)
-    document = records_document.GateRecords.from_contents(contents)
+    document = gate_records.GateRecords.from_contents(contents)
     problem = gate_modes.find_mode_problems(plan, document)
     if problem:
         dependencies = plan.blocker(catalogues.Role.DEPENDENCY)

@@ -141,7 +141,7 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
         prior = inputs.prior(plan)
     gate_records: bytes | None = None
     with _keep_problem(problems, "gate-modes"):
-        gate_records = inputs.gate_records(plan)
+        gate_records = inputs.read_gate_records(plan)
     with _keep_problem(problems, "reference"):
         reference = inputs.reference(plan, now)
     resolved = _resolve(plan, now, randomness.token_hex(3), baseline)

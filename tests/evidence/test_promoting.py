@@ -1,6 +1,7 @@
 """Promotions through the command line: from folders of runs whose evidence holds to a document that derives again."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -283,3 +284,21 @@ def test_statistics_are_loaded_where_a_figure_needs_them_alone(runs: Path, tmp_p
     asked = subprocess.run([sys.executable, "-c", LIGHT, *words], capture_output=True, text=True, timeout=60)
 
     assert asked.stdout.splitlines()[-1] == "[0, 0, 0] False", asked.stderr
+
+
+def test_a_run_whose_folder_is_gone_is_left_out_as_its_attempt_says(runs: Path, file: Path, capsys: Shown) -> None:
+    block = [
+        promoting.make_run(
+            runs,
+            number,
+            p95_us,
+            attempt=cases.attempt([promoting.earlier(before) for before in range(1, number)]),
+        )
+        for number, p95_us in enumerate((*promoting.STEADY, 102_000), start=1)
+    ]
+    assert run("baseline", "promote", *block[:5], "-o", file) == 0
+    shutil.rmtree(block[2])
+
+    assert run("baseline", "promote", *block[:2], *block[3:], "-o", file.with_name("second.json")) == 3
+    assert f"lie between them: {promoting.name_run(3)}" in capsys.readouterr().out
+    assert run("verify", file, "--runs-dir", runs) == 9

@@ -47,9 +47,9 @@ def earlier(number: int, verdict: str | None = "PASS", contract: str = CLAIMED) 
     )
 
 
-def show(*runs: blocks.BlockRun) -> list[blocks.ShownRun]:
+def show(*runs: blocks.BlockRun) -> list[blocks.PlaceRun]:
     return [
-        blocks.ShownRun(
+        blocks.PlaceRun(
             execution_id=each.execution_id, passed=each.passed, contract=each.contract, setting=each.setting
         )
         for each in runs
@@ -133,10 +133,10 @@ def test_a_run_between_them_is_named_by_attempts_and_by_the_place() -> None:
 @pytest.mark.parametrize(("before", "promoted"), [(0, True), (1, False), (4, False), (5, True), (10, True)])
 def test_blocks_follow_one_another_and_never_slide(before: int, promoted: bool) -> None:
     block = numbered(first=before + 1)
-    shown = show(*(run(number) for number in range(1, before + 1)), *block)
+    place_runs = show(*(run(number) for number in range(1, before + 1)), *block)
     unnumbered = [dataclasses.replace(each, attempt=None, earlier=(), claimed=None) for each in block]
 
-    for judged in (blocks.judge(block, TERMS, None), blocks.judge(unnumbered, TERMS, shown)):
+    for judged in (blocks.judge(block, TERMS, None), blocks.judge(unnumbered, TERMS, place_runs)):
         assert judged.promoted is promoted
         assert judged.history.runs_before == before
         assert rules(judged) == ([] if promoted else ["block"])

@@ -20,6 +20,7 @@ from burst.domain.documents import (
     database_stages,
     document_names,
     fact_answers,
+    gate_records,
     halts,
     models,
     observation_series,
@@ -35,7 +36,15 @@ from burst.domain.plan import plans
 from burst.domain.run.events import codec
 from burst.domain.staging import change_grammar
 from burst.domain.tasks import leases
-from burst.domain.verdict import attestations, baselines, promotions, rollups, snapshots, unpublished
+from burst.domain.verdict import (
+    attestations,
+    baselines,
+    promotion_statements,
+    promotions,
+    rollups,
+    snapshots,
+    unpublished,
+)
 from burst.report import schemas
 from tests import cases, closing, fakes_database, fakes_staging, json_schemas, promoting, rolling_up
 
@@ -166,6 +175,7 @@ SNAPSHOT: cases.Value = json.loads(cases.passing().verdict().content)
 STATEMENT = attestations.statement({"plan.json": "0" * 64}, cases.passing().verdict().snapshot)
 CLOSURE = closing.score(closing.parse_score(), closing.GOOD, closing.vary(runtime={"s4": 54.875}))
 VERSIONS = {
+    "promotion-statement": ("predicateType", "urn:burst:predicate:promotion:v1"),
     "closure-statement": ("predicateType", "urn:burst:predicate:closure:v1"),
     "signature": ("payloadType", "application/vnd.in-toto+json"),
     "statement": ("predicateType", "urn:burst:predicate:verdict:v1"),
@@ -242,6 +252,8 @@ EXAMPLES: dict[str, Any] = {
     "score": closing.score_value(),
     "reproduction": cases.reproduction(b"{}"),
     "closure": json.loads(CLOSURE.content()),
+    "promotion-statement": json.loads(promotion_statements.make_statement(PROMOTION, PROMOTION.content())),
+    "gate-records": gate_records.GateRecords.from_contents([PROMOTION.content()]).document(),
     "closure-statement": json.loads(
         closure_statements.make_statement(CLOSURE, closure_statements.list_subjects(CLOSURE))
     ),

@@ -40,7 +40,7 @@ class BlockRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownRun:
+class PlaceRun:
     """A run of the phase as its place shows it; None: not known."""
 
     execution_id: str
@@ -98,9 +98,11 @@ def digest_setting(setting: Setting) -> str:
     return canonical.digest(canonical.encode(dict(setting)))
 
 
-def judge(runs: Iterable[BlockRun], terms: BlockTerms, shown: Sequence[ShownRun] | None) -> promotions.Promotion:
-    """The promotion of a block. `shown`: the runs of the phase at the place of these, the oldest first, from the streak
-    before the block to its last run at least; None where no place shows them.
+def judge(runs: Iterable[BlockRun], terms: BlockTerms, place_runs: Sequence[PlaceRun] | None) -> promotions.Promotion:
+    """The promotion of a block.
+
+    `place_runs`: the runs of the phase at the place of these, the oldest first, from the streak before the block to its
+    last run at least; None where no place shows them.
 
     Raises `errors.UsageError` where the runs are not as many as a block has, or one stands twice.
     """
@@ -125,9 +127,9 @@ def judge(runs: Iterable[BlockRun], terms: BlockTerms, shown: Sequence[ShownRun]
         ),
         contract=newest.contract,
         setting=dict(newest.setting),
-        history=find_history(block, shown),
+        history=find_history(block, place_runs),
         runs=[_enter(run) for run in block],
-        figures=promotions.FiguresEntry.of(values) if len(values) == len(block) else None,
+        figures=promotions.FiguresEntry.from_values(values) if len(values) == len(block) else None,
         reasons=[],
         statement="",
         verifier=dict(cases.VERIFIER),
@@ -192,25 +194,25 @@ def _enter(run: BlockRun) -> promotions.PromotedRun:
     )
 
 
-def find_history(block: Sequence[BlockRun], shown: Sequence[ShownRun] | None) -> promotions.HistoryEntry:
+def find_history(block: Sequence[BlockRun], place_runs: Sequence[PlaceRun] | None) -> promotions.HistoryEntry:
     """What attempts and place tell of the runs around a block, which is in order.
 
     An attempt names every one before it, of which a place may have lost some; a place shows runs that were given no
     number. Whichever of them tells of a run that was left out, it was.
     """
     numbered = all(run.attempt is not None for run in block)
-    placed = shown is not None and {run.execution_id for run in block} <= {run.execution_id for run in shown}
+    placed = place_runs is not None and {run.execution_id for run in block} <= {run.execution_id for run in place_runs}
     by_attempts = _list_unnamed_attempts(block) if numbered else []
-    by_place = _list_between(block, shown) if placed and shown is not None else []
-    settings = {run.execution_id: run.setting for run in shown or () if run.setting is not None}
+    by_place = _list_between(block, place_runs) if placed and place_runs is not None else []
+    settings = {run.execution_id: run.setting for run in place_runs or () if run.setting is not None}
     before = None
     if numbered:
-        before = _count_streak(block[0], [_show_attempt(entry, block[0], settings) for entry in block[0].earlier])
-    elif placed and shown is not None:
+        before = _count_streak(block[0], [_place_attempt(entry, block[0], settings) for entry in block[0].earlier])
+    elif placed and place_runs is not None:
         first = min(
-            place for place, run in enumerate(shown) if run.execution_id in {each.execution_id for each in block}
+            place for place, run in enumerate(place_runs) if run.execution_id in {each.execution_id for each in block}
         )
-        before = _count_streak(block[0], shown[:first])
+        before = _count_streak(block[0], place_runs[:first])
     return promotions.HistoryEntry.model_validate(
         {
             "known_by": "attempts" if numbered else "place" if placed else "nothing",
@@ -220,8 +222,8 @@ def find_history(block: Sequence[BlockRun], shown: Sequence[ShownRun] | None) ->
     )
 
 
-def _show_attempt(entry: attempts.EarlierAttempt, run: BlockRun, settings: Mapping[str, Setting]) -> ShownRun:
-    return ShownRun(
+def _place_attempt(entry: attempts.EarlierAttempt, run: BlockRun, settings: Mapping[str, Setting]) -> PlaceRun:
+    return PlaceRun(
         execution_id=entry.execution_id,
         passed=None if entry.verdict is None else entry.verdict == "PASS",
         contract=run.contract if entry.contract == run.claimed else None,
@@ -229,7 +231,7 @@ def _show_attempt(entry: attempts.EarlierAttempt, run: BlockRun, settings: Mappi
     )
 
 
-def _count_streak(run: BlockRun, earlier: Sequence[ShownRun]) -> int:
+def _count_streak(run: BlockRun, earlier: Sequence[PlaceRun]) -> int:
     """How many runs before this one belong to its streak."""
     count = 0
     for before in reversed(earlier):
@@ -239,10 +241,10 @@ def _count_streak(run: BlockRun, earlier: Sequence[ShownRun]) -> int:
     return count
 
 
-def _list_between(block: Sequence[BlockRun], shown: Sequence[ShownRun]) -> list[str]:
+def _list_between(block: Sequence[BlockRun], place_runs: Sequence[PlaceRun]) -> list[str]:
     own = {run.execution_id for run in block}
-    positions = [place for place, run in enumerate(shown) if run.execution_id in own]
-    return [run.execution_id for run in shown[min(positions) : max(positions)] if run.execution_id not in own]
+    positions = [place for place, run in enumerate(place_runs) if run.execution_id in own]
+    return [run.execution_id for run in place_runs[min(positions) : max(positions)] if run.execution_id not in own]
 
 
 def _list_unnamed_attempts(block: Sequence[BlockRun]) -> list[str]:

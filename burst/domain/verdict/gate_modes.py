@@ -96,13 +96,13 @@ def _find_problem(plan: plans.Plan, name: str, mode: plans.ModeSection, record: 
     digest = mode.promoted_by or mode.demoted_by
     if digest is None:
         return ""
-    wanted = "promotion" if mode.promoted_by else "demotion"
+    kind = "promotion" if mode.promoted_by else "demotion"
     if record is None:
-        return f"{name}: {wanted} {digest[:12]} is not among the records"
+        return f"{name}: {kind} {digest[:12]} is not among the records"
     if isinstance(record, promotions.Promotion) is not bool(mode.promoted_by):
-        return f"{name}: {digest[:12]} is no {wanted}"
+        return f"{name}: {digest[:12]} is no {kind}"
     if (record.gate, record.phase) != (name, plan.phase):
-        return f"{name}: {wanted} {digest[:12]} is of {record.gate} in {record.phase}"
+        return f"{name}: {kind} {digest[:12]} is of {record.gate} in {record.phase}"
     if isinstance(record, promotions.Promotion) and not record.promoted:
         return f"{name}: {digest[:12]} refused to promote it"
     return ""

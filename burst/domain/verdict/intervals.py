@@ -148,7 +148,7 @@ def _dispersion(runs: Sequence[RunSeries]) -> _Dispersion | None:
     admits = sum(admit for series in runs for _, admit in series.cells)
     if min(len(each) for each in counts) < 1 or minutes < LEAST_MINUTES or freedom < 1 or not admits:
         return None
-    squares = math.fsum((one - sum(each) / len(each)) ** 2 for each in counts for one in each)
+    squares = math.fsum((count - sum(each) / len(each)) ** 2 for each in counts for count in each)
     mean = sum(map(sum, counts)) / minutes
     value = max(1.0, squares / freedom / mean) if mean else 1.0
     return _Dispersion(value=value, minutes=minutes, freedom=freedom, admits=admits)

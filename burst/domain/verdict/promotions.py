@@ -101,7 +101,7 @@ class FiguresEntry(models.Model):
     trend_p: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Self:
+    def from_values(cls, values: Sequence[float]) -> Self:
         """The figures of these values, in the order of their runs."""
         block = stability.Stability(values=tuple(values))
         return cls(
@@ -123,7 +123,7 @@ class FiguresEntry(models.Model):
 
 
 class HistoryEntry(models.Model):
-    """What was known of the runs around the block."""
+    """The runs around the block, as far as they were known."""
 
     known_by: HistorySource
     runs_before: models.Count | None
@@ -222,9 +222,9 @@ def find_contradiction(promotion: Promotion) -> str:
     if promotion.promoted is bool(promotion.reasons):
         return f"it says {promotion.decision}, with {len(promotion.reasons)} reasons against"
     broken = {rule for rule, _ in list_broken(promotion)}
-    told = {reason.rule for reason in promotion.reasons}
+    stated = {reason.rule for reason in promotion.reasons}
     judged_elsewhere = {"passed", "samples"}
-    if broken - told or (told - broken) - judged_elsewhere:
+    if broken - stated or (stated - broken) - judged_elsewhere:
         return f"by its figures these are broken: {', '.join(sorted(broken)) or 'none'}"
     return ""
 
@@ -316,10 +316,10 @@ def make_demotion(promotion_content: bytes, reason: str, demoted_at: datetime) -
 def is_demotion_of(content: bytes, demotion: Demotion) -> bool:
     """Whether bytes are a demotion like this one, made at whatever time."""
     try:
-        standing = read_demotion(content)
+        earlier = read_demotion(content)
     except (errors.EvidenceCorrupt, errors.EvidenceUnknown):
         return False
-    return standing.model_copy(update={"demoted_utc": demotion.demoted_utc}) == demotion
+    return earlier.model_copy(update={"demoted_utc": demotion.demoted_utc}) == demotion
 
 
 def find_digest(content: bytes) -> str:

@@ -124,8 +124,8 @@ def _gauss(values: int, chosen: int) -> tuple[int, ...]:
 
 def _multiply(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...]:
     product = [0] * (len(first) + len(second) - 1)
-    for (at, left), (beside, right) in itertools.product(enumerate(first), enumerate(second)):
-        product[at + beside] += left * right
+    for (at, first_part), (beside, second_part) in itertools.product(enumerate(first), enumerate(second)):
+        product[at + beside] += first_part * second_part
     return tuple(product)
 
 
@@ -143,14 +143,14 @@ def find_cv_upper(cv: float, runs: int, confidence: float = CONFIDENCE) -> float
     if not cv > 0:
         return None
     root = math.sqrt(runs)
-    seen = root / cv
+    statistic = root / cv
 
-    def exceed(noncentrality: float) -> float:
-        return float(stats.nct.sf(seen, runs - 1, noncentrality)) - (1 - confidence)
+    def find_excess(noncentrality: float) -> float:
+        return float(stats.nct.sf(statistic, runs - 1, noncentrality)) - (1 - confidence)
 
-    if exceed(1e-9) >= 0:
+    if find_excess(1e-9) >= 0:
         return None
-    return round_figure(root / float(optimize.brentq(exceed, 1e-9, seen, xtol=1e-12)))
+    return round_figure(root / float(optimize.brentq(find_excess, 1e-9, statistic, xtol=1e-12)))
 
 
 @functools.lru_cache(maxsize=256)
