@@ -30,7 +30,7 @@ demo: ## the whole story on this machine: baseline, burst, verdict, report
 	@scripts/environment run
 	@$(BURST) demo $(ARGS)
 
-campaign: ## a campaign on this machine: window, burst on HOLD, its bounded reopening, roll-up
+campaign: ## a campaign on this machine: window, burst on HOLD, its reopening, soak, recovery, second run, roll-up
 	@scripts/environment run
 	@$(BURST) demo --campaign $(ARGS)
 

@@ -20,7 +20,7 @@ from burst.domain.verdict import baselines
 from burst.evidence import reference_runs
 from burst.load import shipped_profiles
 from burst.report import campaign_text
-from burst.sandbox import demo_campaigns, demo_plans, embedded_postgres, gateway
+from burst.sandbox import demo_campaigns, demo_faults, demo_plans, embedded_postgres, gateway
 from burst.wiring import campaigns, preparing
 from burst.wiring.targets import local_target
 
@@ -83,13 +83,14 @@ def play_campaign(output: common.Output, runs_dir: Path) -> int:
         path, reporter = demo_campaigns.write_campaign(stage, place), running.RunReporter(output)
         request = campaigns.CampaignRequest(command=output.words)
         output.say("\n1. The campaign runs until its burst is on HOLD: publishes of another scope are stuck in flight.")
-        demo_campaigns.plant_stuck_publishes(sandbox.dsn)
+        demo_faults.plant_stuck_publishes(sandbox.dsn)
+        os.environ[demo_faults.OWNER_DSN_NAME] = sandbox.dsn
         view = campaigns.begin(path.read_text(), str(path), None, request, reporter)
         if campaign_text.find_exit_code(view.course) == _HOLD:
             output.say(
                 "\n2. They are resolved. The burst is taken again, bounded to that blocker, and the rest follows."
             )
-            demo_campaigns.resolve_stuck_publishes(sandbox.dsn)
+            demo_faults.resolve_stuck_publishes(sandbox.dsn)
             order = campaigns.Reopen(step=demo_campaigns.REOPENED, only=demo_campaigns.ONLY)
             view = campaigns.resume(campaigns.CampaignAddress(folder=view.folder), request, reporter, order)
     words = campaign_text.render(view.file, view.course, common.shorten_path(view.folder), at_work=False)
@@ -119,7 +120,7 @@ def _sandbox(output: common.Output) -> Iterator[_Sandbox]:
             with gateway.start(dsn=dsn, api_key=api_key) as running:
                 yield _Sandbox(host=running.url, dsn=dsn)
         finally:
-            for name in (demo_plans.DSN_NAME, demo_plans.API_KEY_NAME):
+            for name in (demo_plans.DSN_NAME, demo_plans.API_KEY_NAME, demo_faults.OWNER_DSN_NAME):
                 os.environ.pop(name, None)
 
 

@@ -91,10 +91,22 @@ def _render_gates(baseline: str) -> str:
     return f"baseline: {baseline}\ngates: {{multiplier: 3.0, admit_ratio: 0.995}}\n"
 
 
+def render_common(places: DemoPlaces, phase: str, rate: str, window_seconds: int) -> str:
+    """What every plan of the demo has: a steady load in a fresh scope, without gates and facts."""
+    return _render_common(places, phase, "fresh", "steady", rate, window_seconds)
+
+
 def _render_plan(
     places: DemoPlaces, phase: str, scope: str, profile: str, rate: str, window_seconds: int, events: int | None = None
 ) -> str:
-    common = _COMMON.format(
+    common = _render_common(places, phase, scope, profile, rate, window_seconds, events)
+    return common + _FACTS.format(prefix=phase.replace(".", ""))
+
+
+def _render_common(
+    places: DemoPlaces, phase: str, scope: str, profile: str, rate: str, window_seconds: int, events: int | None = None
+) -> str:
+    return _COMMON.format(
         phase=phase,
         scope=scope,
         locustfile=places.locustfile,
@@ -106,4 +118,3 @@ def _render_plan(
         window=window_seconds,
         runs=places.runs,
     )
-    return common + _FACTS.format(prefix=phase.replace(".", ""))

@@ -44,13 +44,17 @@ class CommandSteps:
     def make_order(self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course) -> Order:
         """The command of an attempt. Raises `errors.Refused` where it names a step that has no snapshot."""
         name, words = attempt.run_id.rpartition("/")[2], BURST_WORDS
-        result = str(self._folder / f"{name}.json")
         if step.compare is not None:
             base, candidate = self._fill((step.compare.base, step.compare.candidate), course)
-            command = (*words, "compare", base, candidate, "--score", step.compare.score, "-o", result)
+            score = ("--score", step.compare.score, "-o", str(self._folder))
+            active = () if step.compare.active is None else ("--active", step.compare.active)
+            command: tuple[str, ...] = (*words, "compare", base, candidate, *score, *active)
             return Order(name=name, command=command, timeout_seconds=step.compare.timeout, holds=_HOLD)
         if step.promote is not None:
-            promote = (*words, "baseline", "promote", *self._fill(step.promote.runs, course), "-o", result)
+            promote: tuple[str, ...] = (*words, "baseline", "promote", *self._fill(step.promote.runs, course))
+            promote += ("-o", str(self._folder / f"{name}.json"))
+            named = {"--measure": step.promote.measure, "--gate": step.promote.gate}
+            promote += tuple(word for key, value in named.items() if value is not None for word in (key, value))
             return Order(name=name, command=promote, timeout_seconds=step.promote.timeout, holds=_HOLD)
         if step.one_shot is None:
             raise ValueError(f"step {step.name} is no command")

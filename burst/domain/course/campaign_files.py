@@ -63,6 +63,8 @@ class CompareStep(plans.Section):
     base: str
     candidate: str
     score: str
+    active: str | None = None
+    """The records of the active baselines, to which an UNLOCK adds one."""
     timeout: field_types.PositiveDuration = 600.0
 
 
@@ -70,6 +72,8 @@ class PromoteStep(plans.Section):
     """`burst baseline promote` of runs: each a step, or a place."""
 
     runs: Annotated[list[str], pydantic.Field(min_length=1, max_length=50)]
+    measure: str | None = None
+    gate: str | None = None
     timeout: field_types.PositiveDuration = 600.0
 
 
