@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from burst.cli import cited, closures, common, hotspots, keys, risk_register
+from burst.cli import cited, closures, common, hotspots, keys, risk_writing
 from burst.domain.basics import wording
 
 if TYPE_CHECKING:
@@ -436,7 +436,7 @@ for _command in (
     bundle,
     prune,
     hotspots.hotspots,
-    risk_register.risks,
+    risk_writing.risks,
     keys.keygen,
     keys.public_key,
 ):

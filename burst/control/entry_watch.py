@@ -14,7 +14,7 @@ from burst.domain.plan import plans
 from burst.domain.preflight import entry_gates
 
 Ask = Callable[[], Mapping[str, Any]]
-"""Asks once: what was seen, as fields of an `EntryAnswer`. Raises a `BurstError` where nothing can be seen."""
+"""Asks once, and gives the answer as fields of an `EntryAnswer`. Raises a `BurstError` where there is none."""
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -37,7 +37,7 @@ def ask_until(
     times_asked = 0
     while True:
         times_asked += 1
-        seen, hopeless = _ask_once(ask)
+        fields, hopeless = _ask_once(ask)
         now = clock.now()
         answer = entry_answers.EntryAnswer(
             gate=gate,
@@ -45,7 +45,7 @@ def ask_until(
             begun_utc=patience.begun_at,
             answered_utc=max(now, patience.begun_at),
             times_asked=times_asked,
-            **seen,
+            **fields,
         )
         problem = entry_gates.judge_answer(plan, gate, answer)
         if hopeless or patience.decide(problem, now) is not entry_gates.NextStep.ASK_AGAIN:
@@ -55,7 +55,7 @@ def ask_until(
 
 
 def _ask_once(ask: Ask) -> tuple[Mapping[str, Any], bool]:
-    """What was seen, and whether asking again is no use."""
+    """The answer, and whether asking again is no use."""
     try:
         return ask(), False
     except errors.UsageError as exc:

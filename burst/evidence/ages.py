@@ -19,10 +19,10 @@ def hold_to_age(
 
     The age counts from the end of its last task, or from the instant in its id where it has none.
     """
-    shown = verified.finding.shown
-    if shown is None:
+    snapshot = verified.finding.shown
+    if snapshot is None:
         return verified
-    ended_at = shown.burst_execution_window.end_utc if isinstance(shown, snapshots.Snapshot) else None
+    ended_at = snapshot.burst_execution_window.end_utc if isinstance(snapshot, snapshots.Snapshot) else None
     at = ended_at or run_ids.read_stamp(execution_id)
     if at is None:
         return _refuse(verified, verification.EvidenceState.UNKNOWN, f"nothing tells when {execution_id} was")

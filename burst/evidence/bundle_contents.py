@@ -82,11 +82,11 @@ class Collected:
                 for family, kinds in rollups.FAMILY_KINDS.items()
             }
         ids = {lane.lane: lane.execution_id for lane in rollup.source_snapshot_refs}
-        standing = {
+        by_family = {
             family: [ids.get(lane) for lane in entry.passed] for family, entry in rollup.evidence_family_index.items()
         }
         return {
-            family: sorted(each for each in standing.get(family, []) if each is not None and each in self.kinds)
+            family: sorted(each for each in by_family.get(family, []) if each is not None and each in self.kinds)
             for family in rollups.FAMILY_KINDS
         }
 

@@ -37,7 +37,7 @@ To compare with another run: burst evidence diff OTHER FILE.zip
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is asked of a bundle beside its evidence."""
+    """The words and the families that a bundle has to hold beside its evidence."""
 
     citations: tuple[str, ...] = ()
     """The places in a text that cites it, in words; they are kept in its index and its README."""
@@ -85,9 +85,9 @@ def bundle(run: places.RunPlace, opener: places.Opener, *, priors: bool, order: 
     return archive.pack({**collected.contents, "README.txt": readme.encode(), places.BUNDLE: described.content()})
 
 
-def _require_families(wanted: Sequence[str], families: Mapping[str, Sequence[str]]) -> None:
+def _require_families(required: Sequence[str], families: Mapping[str, Sequence[str]]) -> None:
     """Raises `errors.EvidenceIncomplete` where no run of the bundle stands for a family."""
-    missing = [family for family in wanted if not families.get(family)]
+    missing = [family for family in required if not families.get(family)]
     if missing:
         parts = [f"{family} (a PASS of kind {' or '.join(sorted(rollups.FAMILY_KINDS[family]))})" for family in missing]
         held = "; ".join(f"{name}: {', '.join(ids)}" for name, ids in sorted(families.items()) if ids)

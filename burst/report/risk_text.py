@@ -32,8 +32,8 @@ def is_untouched(content: bytes) -> bool:
         return False
     if not isinstance(value, dict) or value.get("schema") != _SCHEMA:
         return False
-    rest = {key: part for key, part in value.items() if key != "content_sha256"}
-    return _seal(rest) == content
+    fields = {key: part for key, part in value.items() if key != "content_sha256"}
+    return _seal(fields) == content
 
 
 def _seal(value: dict[str, Any]) -> bytes:
@@ -58,12 +58,12 @@ def _render_markdown(register: risk_documents.RiskRegister) -> str:
 def _list_cells(row: risk_documents.RiskRow) -> tuple[str, ...]:
     phase = f"{row.phase or 'unknown'} ({row.kind or 'unknown'})"
     blocker = f"{row.blocker}: {row.title}" if row.blocker else "unknown"
-    seen = f"{row.status}: {row.why}" if row.why else row.status
+    answer = f"{row.status}: {row.why}" if row.why else row.status
     evidence = f"{row.execution_id} sha256:{row.sha256}" if row.sha256 else row.execution_id
     since = instants.text(row.since_utc) if row.since_utc else "unknown"
     held = f"{row.held} of {row.runs}"
     owner, mitigation = row.owner or "nobody", row.mitigation or "none"
-    return (row.state, phase, blocker, row.gate, seen, evidence, since, held, owner, mitigation)
+    return (row.state, phase, blocker, row.gate, answer, evidence, since, held, owner, mitigation)
 
 
 def _escape(text: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from burst.adapters.aws import service_states
+from burst.adapters.aws import ecs_service_states
 from burst.adapters.local import system_clock
 from burst.domain.documents import entry_answers
 from burst.rehearsal import ecs_documents
@@ -20,7 +20,7 @@ def _register(cloud: Cloud, image: str, **variables: str) -> str:
 
 
 def _look(name: str, *variables: str, images: bool = True) -> entry_answers.ServiceSeen | None:
-    states = service_states.EcsServiceStates(fixtures_aws.CLUSTER, clock=system_clock.SystemClock())
+    states = ecs_service_states.EcsServiceStates(fixtures_aws.CLUSTER, clock=system_clock.SystemClock())
     return states.look(name, variables, images=images)
 
 

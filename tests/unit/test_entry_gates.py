@@ -12,6 +12,7 @@ from burst.control import entry_watch
 from burst.domain.basics import errors, instants
 from burst.domain.documents import entry_answers
 from burst.domain.preflight import entry_gates, service_states
+from burst.domain.verdict import contract_terms
 from tests import cases, fakes
 
 PLAN = cases.plan(target=cases.ECS, requires=cases.ENTRY_REQUIREMENTS)
@@ -317,3 +318,31 @@ def test_what_a_run_required_is_a_term_and_asking_less_of_it_has_to_be_named() -
 
     assert terms["requires.nothing_alive"] is True
     assert terms["requires.fact:queue_empty"] == {"sql": "select count(*) from queue", "equals": 0}
+
+
+def _list_weaker(before: cases.Value, after: cases.Value) -> list[str]:
+    """The terms of an entry gate that ask less than before."""
+    old, new = (
+        contract_terms.from_plan(cases.plan(target=cases.ECS, requires=requires), "0.2.0", None)
+        for requires in (before, after)
+    )
+    return [change.key for change in contract_terms.list_weaker(new, old)]
+
+
+FACT = {"name": "lag", "sql": "select 1", "at_most": 10}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "weaker"),
+    [
+        ({"facts": [FACT]}, {}, ["requires.fact:lag"]),
+        ({"facts": [FACT]}, {"facts": [{**FACT, "at_most": 11}]}, ["requires.fact:lag"]),
+        ({"facts": [FACT]}, {"facts": [{**FACT, "at_most": 9, "until": "10m"}]}, []),
+        ({"facts": [FACT]}, {"facts": [{**FACT, "sql": "select 0"}]}, ["requires.fact:lag"]),
+        ({"facts": [FACT]}, {"facts": [FACT], "nothing_alive": True}, []),
+        ({"nothing_alive": True}, {"nothing_alive": False}, ["requires.nothing_alive"]),
+    ],
+    ids=["left out", "wider", "narrower and longer", "another question", "one more", "nothing alive left out"],
+)
+def test_requiring_less_is_a_weaker_term(before: cases.Value, after: cases.Value, weaker: list[str]) -> None:
+    assert _list_weaker(before, after) == weaker

@@ -1,6 +1,6 @@
-"""The answers of entry gates, as the preflight document keeps them: what was seen of each entry of `requires`.
+"""The answers of entry gates, as the preflight document keeps them.
 
-An answer states what was seen, field by field, so that adjudication judges it again and believes no word of it.
+An answer states its observation field by field, so that adjudication judges it again and believes no word of it.
 """
 
 from typing import Self
@@ -47,7 +47,7 @@ class ServiceSeen(models.Model):
 
 
 class EntryAnswer(models.Model):
-    """One entry gate: what was seen of it last, or why nothing was."""
+    """The last answer of one entry gate, or why there was none."""
 
     gate: str
     question_sha256: models.Digest
@@ -92,14 +92,14 @@ class DependencyRef(models.Model):
             return cls(gate=answer.gate, place=answer.document_seen.address, sha256=answer.document_seen.sha256)
         if answer.phase_seen is None:
             return None
-        seen = answer.phase_seen
+        phase = answer.phase_seen
         return cls(
             gate=answer.gate,
-            place=seen.place,
-            sha256=seen.sha256,
-            phase=seen.phase,
-            kind=seen.kind,
-            execution_id=seen.execution_id,
-            platform_run_id=seen.platform_run_id,
-            overall_pass=seen.overall_pass,
+            place=phase.place,
+            sha256=phase.sha256,
+            phase=phase.phase,
+            kind=phase.kind,
+            execution_id=phase.execution_id,
+            platform_run_id=phase.platform_run_id,
+            overall_pass=phase.overall_pass,
         )

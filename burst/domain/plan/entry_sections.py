@@ -1,4 +1,4 @@
-"""The section `requires` of a plan: what has to be true before a run may begin, each entry an entry gate.
+"""The section `requires` of a plan: the conditions of the beginning of a run, each entry an entry gate.
 
 An entry gate has a name of its own, such as `fact:queue_empty`. Some wait: until they are as expected, or until their
 time is over.
@@ -137,7 +137,7 @@ EntryQuestion = RequiredPhaseSection | RequiredDocumentSection | RequiredFactSec
 
 
 class RequiresSection(pydantic.BaseModel):
-    """What has to be true before the run may begin. All is asked before anything is launched or sent."""
+    """The conditions of the beginning of a run. All are asked before anything is launched or sent."""
 
     model_config = pydantic.ConfigDict(
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, str_max_length=4096

@@ -28,7 +28,7 @@ CHECKS: Mapping[str, str] = {
 
 
 class NextStep(enum.StrEnum):
-    """What follows an answer."""
+    """The step after an answer."""
 
     PASS = "pass"  # noqa: S105 (a step, no password)
     ASK_AGAIN = "ask-again"
@@ -48,7 +48,7 @@ class Patience:
         return instants.later(self.begun_at, self.wait_seconds)
 
     def decide(self, problem: str, now: datetime) -> NextStep:
-        """What follows an answer with that problem; an empty one passes."""
+        """The step after an answer with that problem; an empty one passes."""
         if not problem:
             return NextStep.PASS
         return NextStep.ASK_AGAIN if now < self.over_at else NextStep.REFUSE
@@ -71,8 +71,8 @@ def find_wait_seconds(question: entry_sections.EntryQuestion | None) -> float:
 def digest_question(plan: plans.Plan, gate: str) -> str:
     """The digest of what an entry of `requires` asks in the plan's scope; how long it waits is no part of it."""
     question = plan.entry_questions[gate]
-    asked = {} if question is None else question.model_dump(mode="json", exclude={"until"}, exclude_none=True)
-    return canonical.digest(canonical.encode({"gate": gate, "scope": plan.scope, **asked}))
+    fields = {} if question is None else question.model_dump(mode="json", exclude={"until"}, exclude_defaults=True)
+    return canonical.digest(canonical.encode({"gate": gate, "scope": plan.scope, **fields}))
 
 
 def describe_wanted(plan: plans.Plan, gate: str) -> str:
@@ -148,34 +148,34 @@ def _show(value: object) -> str:
 
 
 def _judge_phase(
-    question: entry_sections.RequiredPhaseSection, plan: plans.Plan, seen: entry_answers.PhaseSeen | None
+    question: entry_sections.RequiredPhaseSection, plan: plans.Plan, phase: entry_answers.PhaseSeen | None
 ) -> str:
-    if seen is None:
+    if phase is None:
         return "no snapshot was seen"
-    scope, run = question.choose_scope(plan.scope), seen.execution_id or "a run without an id"
-    if (seen.phase, seen.kind) != (question.phase, question.kind):
-        return f"{run} is of phase {seen.phase} ({seen.kind})"
-    if scope not in (entry_sections.ANY_SCOPE, seen.platform_run_id):
-        return f"{run} is of scope {seen.platform_run_id}"
-    if question.sha256 not in (None, seen.sha256):
-        return f"the snapshot of {run} has digest {seen.sha256}"
-    if seen.state != "ok":
-        return f"the evidence of {run} is {seen.state}"
-    if not seen.overall_pass or seen.blockers:
-        return f"{run} is a HOLD: {', '.join(seen.blockers) or 'it names no blocker'}"
+    scope, run = question.choose_scope(plan.scope), phase.execution_id or "a run without an id"
+    if (phase.phase, phase.kind) != (question.phase, question.kind):
+        return f"{run} is of phase {phase.phase} ({phase.kind})"
+    if scope not in (entry_sections.ANY_SCOPE, phase.platform_run_id):
+        return f"{run} is of scope {phase.platform_run_id}"
+    if question.sha256 not in (None, phase.sha256):
+        return f"the snapshot of {run} has digest {phase.sha256}"
+    if phase.state != "ok":
+        return f"the evidence of {run} is {phase.state}"
+    if not phase.overall_pass or phase.blockers:
+        return f"{run} is a HOLD: {', '.join(phase.blockers) or 'it names no blocker'}"
     return ""
 
 
 def _judge_document(
-    question: entry_sections.RequiredDocumentSection, plan: plans.Plan, seen: entry_answers.DocumentSeen | None
+    question: entry_sections.RequiredDocumentSection, plan: plans.Plan, document: entry_answers.DocumentSeen | None
 ) -> str:
-    if seen is None:
+    if document is None:
         return "no document was seen"
-    if seen.address != question.address(plan.scope):
-        return f"saw another document: {seen.address}"
+    if document.address != question.address(plan.scope):
+        return f"saw another document: {document.address}"
     if question.path is None:
         return ""
-    return "" if _meets(question, seen.value) else f"saw {question.path} {_show(seen.value)}"
+    return "" if _meets(question, document.value) else f"saw {question.path} {_show(document.value)}"
 
 
 def _meets(
@@ -185,27 +185,29 @@ def _meets(
 
 
 def _judge_service(
-    question: entry_sections.RequiredServiceSection, plan: plans.Plan, seen: entry_answers.ServiceSeen | None
+    question: entry_sections.RequiredServiceSection, plan: plans.Plan, service: entry_answers.ServiceSeen | None
 ) -> str:
-    if seen is None:
+    if service is None:
         return "the cluster has no such active service"
     problems = []
-    if seen.running != seen.desired or seen.running < question.running:
-        problems.append(f"saw {seen.running} running of {seen.desired} that it wants")
-    if question.task_definition is not None and not _names_definition(seen.task_definition, question.task_definition):
-        problems.append(f"saw task definition {seen.task_definition}")
-    if question.image is not None and question.image not in seen.images:
-        problems.append(f"saw image {', '.join(seen.images) or 'of no known digest'}")
+    if service.running != service.desired or service.running < question.running:
+        problems.append(f"saw {service.running} running of {service.desired} that it wants")
+    if question.task_definition is not None and not _names_definition(
+        service.task_definition, question.task_definition
+    ):
+        problems.append(f"saw task definition {service.task_definition}")
+    if question.image is not None and question.image not in service.images:
+        problems.append(f"saw image {', '.join(service.images) or 'of no known digest'}")
     for name, value in question.variables(plan.scope).items():
-        values = seen.variables.get(name, [])
+        values = service.variables.get(name, [])
         if values != [value]:
             problems.append(f"saw {name} {', '.join(values) or 'nowhere'}")
     return "; ".join(problems)
 
 
-def _names_definition(seen: str, wanted: str) -> bool:
-    """Whether a task definition, by its ARN or `family:revision`, is the wanted one."""
-    return seen == wanted or ("/" not in wanted and seen.rpartition("/")[2] == wanted)
+def _names_definition(running: str, named: str) -> bool:
+    """Whether a task definition, by its ARN or `family:revision`, is the named one."""
+    return running == named or ("/" not in named and running.rpartition("/")[2] == named)
 
 
 def _judge_living(living: list[str] | None) -> str:
@@ -220,8 +222,8 @@ def to_finding(plan: plans.Plan, answer: entry_answers.EntryAnswer) -> findings.
     """The finding of preflight about one answer; it carries the answer to the preflight document."""
     gate, problem = answer.gate, judge_answer(plan, answer.gate, answer)
     waited = instants.seconds_between(answer.begun_utc, answer.answered_utc)
-    asked = f"asked {wording.format_count(answer.times_asked, 'time')} in {instants.exact(round(waited, 1))} s"
-    words = f"{gate}: {problem}; allowed: {describe_wanted(plan, gate)}; {asked}"
+    times = f"asked {wording.format_count(answer.times_asked, 'time')} in {instants.exact(round(waited, 1))} s"
+    words = f"{gate}: {problem}; allowed: {describe_wanted(plan, gate)}; {times}"
     return findings.Finding(
         check=find_check(gate),
         status=findings.FindingStatus.REFUSED if problem else findings.FindingStatus.PASSED,
@@ -231,7 +233,7 @@ def to_finding(plan: plans.Plan, answer: entry_answers.EntryAnswer) -> findings.
 
 
 def describe_waiting(plan: plans.Plan, gate: str, problem: str, patience: Patience, now: datetime) -> str:
-    """How far an entry gate is that is still asked: what was seen, what is allowed, and how long it goes on."""
-    left = max(0.0, instants.seconds_between(now, patience.over_at))
+    """How far an entry gate is that is still asked: its last answer, its requirement, and the time that is left."""
+    seconds_left = max(0.0, instants.seconds_between(now, patience.over_at))
     words = f"{problem or 'asking'}; allowed: {describe_wanted(plan, gate)}"
-    return f"{gate} ({words}; {instants.duration_text(round(left))} left)"
+    return f"{gate} ({words}; {instants.duration_text(round(seconds_left))} left)"

@@ -86,8 +86,10 @@ def judge_store(environment: str, mode: StoreMode) -> StoreJudgement:
     if environment in FREE_ENVIRONMENTS:
         return _answer(environment, mode, "allowed", f"{environment} allows folders and the sandbox")
     if environment not in STRICT_ENVIRONMENTS:
-        known = ", ".join((*FREE_ENVIRONMENTS, *STRICT_ENVIRONMENTS))
-        return _answer(environment, mode, "refused", f"environment {environment!r} is not known; allowed: {known}")
+        environments = ", ".join((*FREE_ENVIRONMENTS, *STRICT_ENVIRONMENTS))
+        return _answer(
+            environment, mode, "refused", f"environment {environment!r} is not known; allowed: {environments}"
+        )
     if mode.lacking:
         words = f"{environment} demands S3 places, Object Lock and a signature; missing: {', '.join(mode.lacking)}"
         return _answer(environment, mode, "refused", words)

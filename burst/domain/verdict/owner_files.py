@@ -33,8 +33,8 @@ class OwnerSection(plans.Section):
         """Whether a gate of a phase is one of its owner's."""
         named_gate = self.gate or gate
         fits_gate = gate.startswith(named_gate[:-1]) if named_gate.endswith("*") else gate == named_gate
-        wanted = ((self.phase, phase), (self.kind, kind), (self.blocker, blocker))
-        return fits_gate and all(key is None or key == value for key, value in wanted)
+        pairs = ((self.phase, phase), (self.kind, kind), (self.blocker, blocker))
+        return fits_gate and all(key is None or key == value for key, value in pairs)
 
 
 class OwnerFile(plans.Section):

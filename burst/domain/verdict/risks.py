@@ -203,7 +203,7 @@ def _list_evidence_rows(runs: Sequence[JudgedRun]) -> Iterable[risk_documents.Ri
 
 def _name_owner(row: risk_documents.RiskRow, owners: owner_files.OwnerFile | None) -> risk_documents.RiskRow:
     short = row.blocker.rpartition("-")[2] if row.blocker else None
-    found = owners.find(phase=row.phase, kind=row.kind, blocker=short, gate=row.gate) if owners else None
-    if found is None:
+    section = owners.find(phase=row.phase, kind=row.kind, blocker=short, gate=row.gate) if owners else None
+    if section is None:
         return row
-    return row.model_copy(update={"owner": found.owner, "mitigation": found.mitigation})
+    return row.model_copy(update={"owner": section.owner, "mitigation": section.mitigation})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from burst import ports
-from burst.adapters.aws import service_states
+from burst.adapters.aws import ecs_service_states
 from burst.control import entry_watch, facts, preflight
 from burst.domain.basics import canonical, errors, instants, redaction
 from burst.domain.documents import entry_answers
@@ -88,8 +88,8 @@ class EntryChecks:
         value = None
         if question.path is not None:
             value = self._hide(canonical.scalar_at(canonical.decode(content), question.path))
-        seen = entry_answers.DocumentSeen(address=address, sha256=canonical.digest(content), value=value)
-        return {"document_seen": seen}
+        document = entry_answers.DocumentSeen(address=address, sha256=canonical.digest(content), value=value)
+        return {"document_seen": document}
 
     def _ask_fact(self, question: entry_sections.RequiredFactSection) -> Seen:
         give_up_at = instants.later(self._clock.now(), preflight.patience_seconds(self._plan))
@@ -103,7 +103,7 @@ class EntryChecks:
         return value
 
     def _ask_service(self, question: entry_sections.RequiredServiceSection) -> Seen:
-        states = service_states.EcsServiceStates(str(self._plan.target.cluster), clock=self._clock)
+        states = ecs_service_states.EcsServiceStates(str(self._plan.target.cluster), clock=self._clock)
         images = question.image is not None
         return {"service_seen": states.look(question.name, question.environment, images=images)}
 

@@ -78,9 +78,9 @@ def _verify(
 def _describe_absence(
     question: entry_sections.RequiredPhaseSection, opener: places.Opener, scope: str | None, now: datetime
 ) -> str:
-    """What is missing, and which run of the phase is there instead."""
+    """The missing run, and the newest one of the phase that is there instead."""
     which = f"with digest {question.sha256}" if question.sha256 else f"of scope {scope}"
     absent = f"no run of {question.phase} ({question.kind}) {which} under {question.place}"
-    others = _list_runs(question, opener, newest.Filter(phase=question.phase, now=now))
-    other = next((name for name, _ in others), None)
-    return f"{absent}; the newest of that phase there is {other}" if other else absent
+    runs = _list_runs(question, opener, newest.Filter(phase=question.phase, now=now))
+    newest_name = next((name for name, _ in runs), None)
+    return f"{absent}; the newest of that phase there is {newest_name}" if newest_name else absent
