@@ -9,6 +9,7 @@ A verdict that carries blockers from a prior is worth no more than the prior: wh
 anybody could have written it, so the result is unknown too. Priors are believed only where the caller asks for that.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -90,7 +91,8 @@ def verify(
         )
     beyond = _BeyondOneFolder(run, opener, everywhere=everywhere, trust=trust or signatures.Trust())
     walk = beyond.walk_priors if priors else beyond.name_prior
-    further = [beyond.refuse_misplaced, beyond.check_signature, *checks, beyond.compare_places, walk]
+    reference = [beyond.check_reference] if priors else []
+    further = [beyond.refuse_misplaced, beyond.check_signature, *checks, beyond.compare_places, walk, *reference]
     finding = verification.verify(run.store, render=html.render, checks=further)
     return Verified(
         place=run.place,
@@ -145,6 +147,26 @@ class _BeyondOneFolder:
             execution_id, sha256 = _execution_id(content), canonical.digest(content)
             self.chain.append(Link(execution_id=execution_id, sha256=sha256, state="not-looked-at"))
 
+    def check_reference(self, held: verification.HeldEvidence) -> None:
+        """The evidence of the run that this one reproduces holds: anybody could have written a snapshot alone."""
+        content = held.documents.get(document_names.REFERENCE)
+        if content is None:
+            return
+        abroad = self._run.place.startswith(places.S3) if self._everywhere is None else self._everywhere
+        execution_id, sha256 = _execution_id(content), canonical.digest(content)
+        try:
+            store = _find_reference(self._run, held, self._opener, abroad=abroad)
+        except errors.BurstError as exc:
+            raise verification.NotSoundError(State.UNKNOWN, f"reference {execution_id} is unreachable: {exc}") from exc
+        if store is None:
+            why = "its evidence is not beside this run's; nothing can be compared with it on trust"
+            raise verification.NotSoundError(State.UNKNOWN, f"reference {execution_id} is not-here: {why}")
+        finding = verification.verify(store)
+        if finding.verdict is None:
+            state = State.UNKNOWN if finding.state is State.UNKNOWN else State.CHAIN_BROKEN
+            raise verification.NotSoundError(state, f"reference {execution_id}: {finding.state}: {finding.why}")
+        self.chain.append(Link(execution_id=execution_id, sha256=sha256, state="ok", why=finding.why, store=store))
+
     def walk_priors(self, held: verification.HeldEvidence) -> None:
         """The evidence of every prior back to the first attempt holds."""
         abroad = self._run.place.startswith(places.S3) if self._everywhere is None else self._everywhere
@@ -155,6 +177,34 @@ class _BeyondOneFolder:
                     State.UNKNOWN,
                     f"prior {link.execution_id} is {link.state}: {link.why}; its blockers cannot be carried on trust",
                 )
+
+
+def _find_reference(
+    run: places.RunPlace, held: verification.HeldEvidence, opener: places.Opener, *, abroad: bool
+) -> ports.EvidenceStore | None:
+    """The store of the run that this one reproduces: beside it, as the plan cites it, else (`abroad`) under run
+    control. None where its snapshot, by digest, is in none of them."""
+    content, section = held.documents[document_names.REFERENCE], held.plan.reproduces
+    execution_id, sha256 = _execution_id(content), canonical.digest(content)
+    stores = [] if execution_id == "unknown" else [run.beside.store(execution_id)]
+    cited = section.snapshot if section is not None and section.phase is None else None
+    if cited is not None and not cited.startswith(places.S3) and os.path.exists(cited):
+        stores.append(opener.run(cited if os.path.isdir(cited) else os.path.dirname(cited) or ".").store)
+    if abroad:
+        published = _list_places(held)
+        folders = [f"{published[0].rpartition('/')[0]}/{execution_id}"] if published else []
+        folders += [cited] if cited is not None and cited.startswith(places.S3) else []
+        stores += [opener.store(folder) for folder in folders]
+    return next((store for store in stores if _has_snapshot(store, sha256)), None)
+
+
+def _has_snapshot(store: ports.EvidenceStore, sha256: str) -> bool:
+    """Whether a store has the snapshot with a digest."""
+    try:
+        names = [name for name in store.names() if document_names.is_snapshot_name(name)]
+    except errors.EvidenceIncomplete:
+        return False
+    return any(canonical.digest(store.read(name)) == sha256 for name in names)
 
 
 def _list_places(held: verification.HeldEvidence) -> list[str]:

@@ -61,6 +61,10 @@ def test_a_second_run_passes_and_both_are_scored_timed_and_shown(play: stage.Sta
     assert snapshot["comparisons"]["profile_match"] is True
     assert snapshot["baseline_refs"][0]["execution_id"] == first.execution_id
     assert play.burst("verify", second.folder).code == 0
+    bundle = tmp_path / "second.zip"
+    assert play.burst("evidence", "bundle", second.folder, "-o", bundle).code == 0
+    assert play.burst("verify", bundle).code == 0
+    _refuse_without_reference(play, first, second, tmp_path)
 
     score = closing.score_value(
         name="window",
@@ -99,6 +103,22 @@ def test_a_second_run_passes_and_both_are_scored_timed_and_shown(play: stage.Sta
     assert hotspots.code == 0, hotspots.err
     assert {row["kind"] for row in hotspots.document["hotspots"]} <= {"bucket", "task", "endpoint"}
     assert len(table.read_text().splitlines()) == 1 + len(hotspots.document["hotspots"])
+
+
+def _refuse_without_reference(play: stage.Stage, first: stage.Ran, second: stage.Ran, folder: Path) -> None:
+    """Without the evidence of the first run nobody can tell; with documents that do not hold, the chain is broken."""
+    away = first.folder.rename(folder / "away")
+    gone = play.burst("verify", second.folder)
+    believed = play.burst("verify", second.folder, "--ignore-priors")
+    away.rename(first.folder)
+    facts = first.folder / "m10_f_facts.json"
+    content = facts.read_bytes()
+    facts.write_bytes(content + b" ")
+    broken = play.burst("verify", second.folder)
+    facts.write_bytes(content)
+
+    assert (gone.code, believed.code, broken.code) == (9, 0, 8)
+    assert f"reference {first.execution_id} is not-here" in gone.out
 
 
 def test_a_second_run_holds_where_its_key_set_differs(play: stage.Stage) -> None:
