@@ -263,6 +263,7 @@ def load(*, tasks: int = 2, **changes: Any) -> Value:
         "requests": [],
         "latency": [{"up_to_us": 20_000, "count": 17_000}, {"up_to_us": 400_000, "count": 1000}],
         "markers": {},
+        "steps": [],
     }
 
 
@@ -612,8 +613,9 @@ _FULLEST_PLAN = plan(
     during=[DRILL],
     rerun=rerun(*catalogues.BURST.shorts),
     execution_id=EXECUTION_ID,
-    load={"command": ["push-events"], "rate": 1200},
+    load={"command": ["push-events"], "rate": [{"for": "15m", "rate": 1200, "name": "whole"}]},
     gates={
+        **{f"{name}@whole": 1.0 for name in plans.STEP_LIMITS},
         "multiplier": 3.0,
         "admit_ratio": 0.995,
         **dict.fromkeys(load_gates.ANSWER_GATES, 1.0),

@@ -1,5 +1,6 @@
 """`burst plan`: validates a plan and describes a run of it. Starts nothing."""
 
+import dataclasses
 import math
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,6 +78,8 @@ def _find_shipped_profile(written: "plans.Plan") -> str | None:
 
 
 def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[str, Any]:
+    from burst.report import rate_charts
+
     target, baseline = written.target, prepared.baseline
     rate, required = _rate(prepared), prepared.required_admits_per_second
     return {
@@ -97,7 +100,12 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
         "own_profile": written.load.runs_own_profile,
         "barrier": _name_barrier(written.load),
         "users_per_task": written.load.users,
-        "rate_of": "auto" if written.load.rate == "auto" else "program" if rate is None else "plan",
+        "rate_of": "auto" if written.load.waits_for_baseline else "program" if rate is None else "plan",
+        "rate_written": _describe_written_rate(written),
+        "warmup_seconds": written.load.warmup,
+        "load_seconds": written.load_seconds,
+        "steps": _step_fields(prepared),
+        "chart": rate_charts.draw_lines(prepared.plan.rate_plan) if prepared.plan.rate_plan else [],
         "events_per_minute": rate,
         "events_per_minute_per_task": None if rate is None else rate / target.tasks,
         "source_events": written.load.source_events,
@@ -113,6 +121,22 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
             "informational": [name for name in written.gates.modes or () if written.gates.is_informational(name)],
         },
     }
+
+
+def _describe_written_rate(written: "plans.Plan") -> str | None:
+    """The rate with the unit that the plan wrote; None where it is none, `auto` or steps."""
+    from burst.domain.basics import rates
+
+    return rates.describe(written.load.rate) if isinstance(written.load.rate, float) else None
+
+
+def _step_fields(prepared: "preparing.Prepared") -> list[dict[str, Any]]:
+    """The steps of the rate, each with what a task sends in it."""
+    from burst.report import rate_charts
+
+    steps = prepared.plan.rate_plan
+    rows = [] if steps is None else rate_charts.list_rows(steps, prepared.plan.target.tasks)
+    return [{**dataclasses.asdict(row), "words": rate_charts.describe_row(row)} for row in rows]
 
 
 def _volume_fields(written: "plans.Plan") -> dict[str, Any]:
@@ -252,7 +276,7 @@ def _rate(prepared: "preparing.Prepared") -> float | None:
     load, required = prepared.plan.load, prepared.required_admits_per_second
     if load.rate == "auto":
         return None if required is None else required * 60 * load.headroom
-    return load.rate
+    return prepared.plan.mean_rate
 
 
 _BARRIERS = {
@@ -274,6 +298,8 @@ def _text(name: str, value: dict[str, Any]) -> str:
         f"tasks      {_tasks_text(target)}",
         f"load       {value['program']}" + (f" against {value['host']}" if value["host"] else ""),
         f"rate       {_rate_text(value)}",
+        *(f"           {line}" for line in value["chart"]),
+        *(f"step       {step['words']}" for step in value["steps"]),
         f"barrier    {_BARRIERS[value['barrier']]}",
         f"required   {_required_text(required)}",
         f"window     {duration(value['window_seconds'])} (at least {duration(value['min_window_seconds'])} to pass)",
@@ -341,7 +367,12 @@ def _rate_text(value: dict[str, Any]) -> str:
         return f"the program's own{users}: the plan names none, so nobody can tell what was due"
     each = figures.number(round(value["events_per_minute_per_task"], 3))
     how = value["profile"] if value["own_profile"] else "declared: the program has to send it"
-    return f"{figures.number(round(value['events_per_minute'], 3))} events a minute, {each} a task ({how})"
+    mean = f"{figures.number(round(value['events_per_minute'], 3))} events a minute, {each} a task"
+    if value["steps"]:
+        return f"{len(value['steps'])} steps over {figures.duration(value['load_seconds'])}, in the mean {mean} ({how})"
+    written = value["rate_written"]
+    unit = "" if written is None or written.endswith("/min") else f"{written}, "
+    return f"{unit}{mean} ({how})"
 
 
 def _required_text(required: dict[str, Any]) -> str:

@@ -422,7 +422,7 @@ class Controller:
             raise errors.Refused("the run has no deadline to go for")
         if not self._terms.barrier:
             now = min((truth.started_at for truth in run.truths.values() if truth.started_at), default=now)
-        self._record.note(launch_events.GoIntended())
+        self._record.note(launch_events.GoIntended(**self._declare_window()))
         go = leases.Lease(
             execution_id=run.execution_id,
             state=leases.LeaseState.GO,
@@ -443,6 +443,14 @@ class Controller:
         else:
             burst_tasks = len(self._record.run.carriers)
             self._record.note(launch_events.GoGiven(go_at=now, tasks=burst_tasks, planned_tasks=self._terms.tasks))
+
+    def _declare_window(self) -> dict[str, float]:
+        """The counted window in seconds from GO on, where it is not the whole load."""
+        counted_from = self._plan.lead_seconds
+        if not counted_from and self._plan.rate_plan is None:
+            return {}
+        counted_to = counted_from + self._plan.budget.window_seconds
+        return {"counted_from_seconds": counted_from, "counted_to_seconds": counted_to}
 
     def _write_go(self, go: leases.Lease) -> leases.Lease:
         """Writes GO, twice where the answer was lost (it is the same GO of the same instant); returns the lease."""
@@ -527,18 +535,22 @@ class Controller:
 
     def _measure(self, countable: bool) -> None:
         source = self._require_source()
-        window = self._record.run.attempt_window if countable else None
+        attempt = self._record.run.attempt_window if countable else None
+        window = None if attempt is None else self._plan.cut_counted(attempt)
         self._record.note(ending_events.MeasureIntended(window=str(window) if window else None))
         self._driver.note()
         self._drilling.note_back()
         self._disarm()
         if window is None:
-            self._record.note(ending_events.MeasureFailed(why="there is no attempt window to count"))
+            why = "there is no attempt window to count" if attempt is None else "it ended before the counted window"
+            self._record.note(ending_events.MeasureFailed(why=why))
             return
         give_up_at = instants.later(self._clock.now(), self._plan.receipts.patience_seconds)
         try:
             measured = self._count(source, window, give_up_at)
-            live = live_counting.check_slices(self._record.run, measured, source, give_up_at)
+            live = live_counting.check_slices(
+                self._record.run, measured, source, give_up_at, lead_seconds=self._plan.lead_seconds
+            )
             self._driver.look()
             answers = facts.ask_facts(self._plan, source, self._read_document, self._clock, give_up_at)
             asked_for_facts = self._driver.describe()

@@ -35,13 +35,19 @@ def settle_seconds(window_seconds: float, plan_settle_seconds: float) -> float:
 
 
 def check_slices(
-    run: runs.Run, measured: measure.Measurement, source: ports.ReceiptSource, give_up_at: datetime
+    run: runs.Run,
+    measured: measure.Measurement,
+    source: ports.ReceiptSource,
+    give_up_at: datetime,
+    *,
+    lead_seconds: float = 0.0,
 ) -> window_metrics.LiveEntry | None:
-    """The sum of the live counts beside a last count of the same time; None where there were no live counts."""
+    """The sum of the live counts, which begin so long after GO, beside a last count of the same time; None where there
+    were no live counts."""
     whole = measured.count
     if run.go_at is None or run.counted_to is None:
         return None
-    window = windows.Window(run.go_at, run.counted_to)
+    window = windows.Window(instants.later(run.go_at, lead_seconds), run.counted_to)
     live = sum((poll.counts for poll in run.polls), receipts.Counts())
     counts: receipts.Counts | None = whole.counts
     problem = ""
@@ -76,10 +82,11 @@ class LiveCounting:
     def look(self, now: datetime) -> None:
         """Begins the count that is due, and journals the one that has come."""
         run = self._record.run
-        if run.go_at is None:
+        counted_from = None if run.go_at is None else instants.later(run.go_at, self._plan.lead_seconds)
+        if counted_from is None or now < counted_from:
             return
         if self._question is None:
-            counter = self._follow(run, run.go_at)
+            counter = self._follow(run, counted_from)
             self._question = questions_aside.Question(lambda: counter.poll(self._clock.now()), every_seconds=0.0)
         seconds = 0.0
         if not self._is_asked and (self._due is None or now >= self._due):
@@ -93,10 +100,10 @@ class LiveCounting:
         elif self._question.silent(self._clock.now()):
             self._note_blindness("the count that is under way does not come")
 
-    def _follow(self, run: runs.Run, go_at: datetime) -> ports.Counter:
+    def _follow(self, run: runs.Run, counted_from: datetime) -> ports.Counter:
         budget = self._plan.budget
         return self._source.follow(
-            start=run.counted_to or go_at,
+            start=run.counted_to or counted_from,
             until=instants.later(run.deadline or self._clock.now(), budget.stop_grace),
             scope=self._plan.scope,
             settle_seconds=settle_seconds(budget.window_seconds, self._plan.receipts.settle),

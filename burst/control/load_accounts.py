@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from burst.domain.documents import load_documents
 from burst.domain.run.events import watch_events
@@ -52,6 +53,19 @@ def build_document(
         ],
         latency=_list_buckets(whole.latency),
         markers=dict(sorted(whole.markers.items())),
+        steps=[_build_step(name, parts) for name, parts in sorted(whole.steps.items())],
+    )
+
+
+def _build_step(name: str, parts: Mapping[str, Counter[Any]]) -> load_documents.StepLoad:
+    return load_documents.StepLoad(
+        name=name,
+        due=parts["sending"]["due"],
+        in_time=parts["sending"]["in_time"],
+        acknowledged=parts["outcomes"]["acknowledged"],
+        refused=dict(sorted(parts["refused"].items())),
+        failed=dict(sorted(parts["failed"].items())),
+        latency=_list_buckets(parts["latency"]),
     )
 
 

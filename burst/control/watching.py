@@ -93,13 +93,13 @@ class Watch:
         """How long the loop may rest: to the next look, but no longer than between two heartbeats or a second."""
         if not self._looks_are_calls or self._looked_at is None:
             return pausing.POLL_SECONDS
-        window_seconds = self._plan.budget.window_seconds
+        window_seconds = self._plan.load_seconds
         due_at = looks.next_due(self._record.run, self._looked_at, window_seconds=window_seconds)
         longest = min(pausing.LONGEST_SECONDS, beat_seconds(self._plan.layers.lease_ttl))
         return max(pausing.POLL_SECONDS, min(longest, instants.seconds_between(self._clock.now(), due_at)))
 
     def _is_look_due(self, now: datetime) -> bool:
-        window_seconds = self._plan.budget.window_seconds
+        window_seconds = self._plan.load_seconds
         run, looked_at = self._record.run, self._looked_at
         return looked_at is None or now >= looks.next_due(run, looked_at, window_seconds=window_seconds)
 

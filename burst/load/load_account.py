@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from burst.load import histograms
@@ -21,6 +21,8 @@ LATE_SECONDS = 1.0
 """An event that is sent later than this after it was due is late."""
 BEAT_SECONDS = 1.0
 MOST_NAMES = 100
+_PARTS = ("outcomes", "refused", "failed", "latency")
+"""What is counted of each request name."""
 MORE_NAMES = "(more)"
 """Stands for every request name and marker after the first hundred."""
 LONGEST_LINE = 4 << 20
@@ -50,6 +52,9 @@ class LoadAccount:
         self.refused: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.names: dict[str, dict[str, Counter[Any]]] = {}
+        self.steps: dict[str, dict[str, Counter[Any]]] = {}
+        """Of each step of a rate plan: `sending` (due and in_time, by the step in which an event was due), and the
+        answers to what was sent in it, as of a name."""
         self.markers: Counter[str] = Counter()
         self.first_at: float | None = None
         self.last_at: float | None = None
@@ -80,8 +85,12 @@ class LoadAccount:
         self.knows_due = True
         self.count(at, "due", number)
 
-    def note_sent(self, at: float, due_at: float | None = None) -> None:
-        """One event was sent, where it was due at all at `due_at`."""
+    def note_step_due(self, step: str, number: int) -> None:
+        """So many events became due in a step of the rate plan."""
+        self._find_step(step)["sending"]["due"] += number
+
+    def note_sent(self, at: float, due_at: float | None = None, *, step: str | None = None) -> None:
+        """One event was sent, where it was due at all at `due_at`, in a step of a rate plan."""
         self.count(at, "sent")
         if due_at is None:
             return
@@ -91,27 +100,40 @@ class LoadAccount:
             self.late += 1
         else:
             self.count(due_at, "in_time")
+            if step is not None:
+                self._find_step(step)["sending"]["in_time"] += 1
 
     def note_answer(
-        self, at: float, name: str, *, latency_seconds: float | None, status: int | None, error: str | None
+        self,
+        at: float,
+        name: str,
+        *,
+        latency_seconds: float | None,
+        status: int | None,
+        error: str | None,
+        step: str | None = None,
     ) -> None:
         """One request came to its end: refused where a status says so, failed where an error does, or a status that
-        is none."""
-        entry = self._find_name(name)
+        is none. `step` is the one in which it was sent."""
+        entries = [self._find_name(name), *([self._find_step(step)] if step is not None else [])]
         if error is None and (status is None or 100 <= status < 400):
             outcome = "acknowledged"
         elif status is not None and 300 <= status < 1000:
             outcome, kind = "refused", f"{status // 100}xx"
             self.refused[kind] += 1
-            entry["refused"][kind] += 1
+            for entry in entries:
+                entry["refused"][kind] += 1
         else:
             outcome, kind = "failed", error if error and _KIND.fullmatch(error) else "other"
             self.failed[kind] += 1
-            entry["failed"][kind] += 1
+            for entry in entries:
+                entry["failed"][kind] += 1
         self.count(at, outcome)
-        entry["outcomes"][outcome] += 1
-        if latency_seconds is not None:
-            entry["latency"][histograms.find_bucket(latency_seconds)] += 1
+        bucket = None if latency_seconds is None else histograms.find_bucket(latency_seconds)
+        for entry in entries:
+            entry["outcomes"][outcome] += 1
+            if bucket is not None:
+                entry["latency"][bucket] += 1
 
     def note_marker(self, name: str, number: int = 1) -> None:
         """The program reached a point of its own."""
@@ -120,9 +142,14 @@ class LoadAccount:
     def _find_name(self, name: str) -> dict[str, Counter[Any]]:
         known = name if name in self.names or len(self.names) < MOST_NAMES else MORE_NAMES
         if known not in self.names:
-            parts = ("outcomes", "refused", "failed", "latency")
-            self.names[known] = {part: Counter() for part in parts}
+            self.names[known] = {part: Counter() for part in _PARTS}
         return self.names[known]
+
+    def _find_step(self, name: str) -> dict[str, Counter[Any]]:
+        known = name if name in self.steps or len(self.steps) < MOST_NAMES else MORE_NAMES
+        if known not in self.steps:
+            self.steps[known] = {part: Counter() for part in ("sending", *_PARTS)}
+        return self.steps[known]
 
     # As a value of JSON
 
@@ -140,10 +167,8 @@ class LoadAccount:
             },
             "refused": dict(self.refused),
             "failed": dict(self.failed),
-            "names": {
-                name: {part: _write_buckets(counts) for part, counts in parts.items()}
-                for name, parts in sorted(self.names.items())
-            },
+            "names": _write_entries(self.names),
+            **({"steps": _write_entries(self.steps)} if self.steps else {}),
             "markers": dict(self.markers),
             "bad_lines": self.bad_lines,
         }
@@ -164,6 +189,10 @@ class LoadAccount:
             own.update(added)
         for name, parts in other.names.items():
             entry = self._find_name(name)
+            for part, part_counts in parts.items():
+                entry[part].update(part_counts)
+        for name, parts in other.steps.items():
+            entry = self._find_step(name)
             for part, part_counts in parts.items():
                 entry[part].update(part_counts)
         for name, number in other.markers.items():
@@ -202,6 +231,13 @@ class LoadAccount:
         self.note_beat(ended_at)
 
 
+def _write_entries(entries: Mapping[str, Mapping[str, Mapping[Any, int]]]) -> dict[str, Any]:
+    return {
+        name: {part: _write_buckets(counts) for part, counts in parts.items()}
+        for name, parts in sorted(entries.items())
+    }
+
+
 def _write_buckets(counts: Mapping[Any, int]) -> dict[str, int]:
     return {str(key): number for key, number in sorted(counts.items())}
 
@@ -218,11 +254,12 @@ def _read_tally(value: Mapping[str, Any]) -> LoadAccount:
         counts = dict(zip(BY_SECOND, map(_read_count, numbers), strict=True))
         account.seconds[int(_read_instant(second))] = Counter(counts)
     account.refused, account.failed = _read_counts(value["refused"]), _read_counts(value["failed"])
-    for name, parts in value["names"].items():
-        entry = account._find_name(_read_name(name))
-        for part in entry:
-            read = _read_buckets if part == "latency" else _read_counts
-            entry[part].update(read(parts[part]))
+    for find_entry, entries in ((account._find_name, value["names"]), (account._find_step, value.get("steps", {}))):
+        for name, parts in entries.items():
+            entry = find_entry(_read_name(name))
+            for part in entry:
+                read = _read_buckets if part == "latency" else _read_counts
+                entry[part].update(read(parts[part]))
     account.markers = _read_counts(value["markers"])
     return account
 
@@ -316,6 +353,8 @@ class AccountWriter:
         self._next_at = 0.0
         self._after_part = False
         self.pending = LoadAccount()
+        self.find_step: Callable[[float], str | None] = lambda _: None
+        """The step of a rate plan in which an instant lies; None where there is no such plan."""
 
     def write_if_due(self, now: float) -> None:
         """Write a line where the last one is a beat old."""

@@ -9,6 +9,7 @@ SCOPE = "BURST_SCOPE"
 SHARD_INDEX = "BURST_SHARD_INDEX"
 SHARD_COUNT = "BURST_SHARD_COUNT"
 RATE_PER_MINUTE = "BURST_RATE_PER_MINUTE"
+RATE_PLAN = "BURST_RATE_PLAN"
 PROFILE = "BURST_PROFILE"
 SOURCE_EVENTS = "BURST_SOURCE_EVENTS"
 HOST = "BURST_HOST"
@@ -23,6 +24,7 @@ SETTINGS: Mapping[str, tuple[str | None, str]] = {
     SHARD_INDEX: ("0", "which task of the burst this is, from 0"),
     SHARD_COUNT: ("1", "how many tasks the burst has"),
     RATE_PER_MINUTE: ("600", "events per minute of the whole burst; this task sends its share"),
+    RATE_PLAN: (None, "steps of rates from GO on, as JSON; in place of one rate, for the whole burst"),
     PROFILE: ("steady", "steady: new events; replay: the scope's events from the first, once each"),
     SOURCE_EVENTS: (None, "the most events the whole burst can send; needed by replay"),
     ARRIVALS: ("even", "even: at equal distances, the tasks in turn; poisson: with random pauses"),

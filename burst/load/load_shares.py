@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from burst.load import load_events, load_settings
+from burst.load import load_events, load_settings, rate_plans
 
 GO_POLL_SECONDS = 0.01
 EVEN, POISSON = "even", "poisson"
@@ -25,6 +25,9 @@ class LoadShare:
     arrivals: str = EVEN
     phase: float = 0.0
     """How far into its first pause the first event is due, from 0 to 1: the tasks of a burst share it among them."""
+    shard_count: int = 1
+    rate_plan: rate_plans.RatePlan | None = None
+    """The steps of the whole burst, where it has more than one rate; `events_per_second` is then the mean."""
     go_file: Path | None
     ready_file: Path | None
     most_senders: int = 1000
@@ -56,16 +59,34 @@ def read_share(settings: Mapping[str, str]) -> LoadShare:
     _check_profile(values)
     go_file, ready_file = values[load_settings.GO_FILE], values[load_settings.READY_FILE]
     rate_per_minute = load_settings.parse_positive(values, load_settings.RATE_PER_MINUTE)
+    rate_plan = _read_rate_plan(values)
+    if rate_plan is not None:
+        rate_per_minute = float(rate_plan.events / rate_plan.seconds * 60)
     return LoadShare(
         stream=load_events.EventStream(scope=_read_scope(values), shard_index=shard_index),
         events_per_second=rate_per_minute / 60 / shard_count,
         event_count=_count_events(values, shard_index, shard_count),
         arrivals=_read_arrivals(values),
         phase=shard_index / shard_count,
+        shard_count=shard_count,
+        rate_plan=rate_plan,
         most_senders=load_settings.parse_whole(values, load_settings.MOST_SENDERS, least=1),
         go_file=Path(go_file) if go_file else None,
         ready_file=Path(ready_file) if ready_file else None,
     )
+
+
+def _read_rate_plan(values: Mapping[str, str | None]) -> rate_plans.RatePlan | None:
+    text = values[load_settings.RATE_PLAN]
+    if text is None:
+        return None
+    try:
+        return rate_plans.read_plan(text)
+    except (ValueError, ZeroDivisionError) as exc:
+        raise load_settings.SettingError(
+            f"{load_settings.RATE_PLAN} is no list of steps ({exc}); a step is "
+            '{"name": "steady", "for": "90", "rate": "90000"}, in seconds and events a minute'
+        ) from exc
 
 
 def _check_profile(values: Mapping[str, str | None]) -> None:

@@ -79,17 +79,18 @@ class LocustAccount:
     ) -> None:
         now, tally = time.time(), self.writer.pending
         seconds = _read_seconds(None if response_time is None else response_time / 1000)
+        since_start = _read_seconds(None if start_time is None else now - start_time)
+        sent_at = now - (seconds or 0.0) if since_start is None else now - since_start
         if self.counts_sending:
-            since_start = _read_seconds(None if start_time is None else now - start_time)
-            tally.note_sent(now - (seconds or 0.0) if since_start is None else now - since_start)
+            tally.note_sent(sent_at)
+        step = self.writer.find_step(sent_at)
         if exception is None:
-            tally.note_answer(now, str(name), latency_seconds=seconds, status=None, error=None)
+            tally.note_answer(now, str(name), latency_seconds=seconds, status=None, error=None, step=step)
             return
         status = getattr(response, "status_code", None) or None
         refused = status if isinstance(status, int) and status >= 300 else None
-        tally.note_answer(
-            now, str(name), latency_seconds=seconds, status=refused, error=failure_kinds.name_failure(exception)
-        )
+        kind = failure_kinds.name_failure(exception)
+        tally.note_answer(now, str(name), latency_seconds=seconds, status=refused, error=kind, step=step)
 
 
 def _read_seconds(seconds: float | None) -> float | None:

@@ -29,6 +29,10 @@ class SendAccount:
         self._schedule = schedule
         self._clock_offset = time.time() - time.monotonic()
         self._counted_until = started
+        plan = self._share.rate_plan
+        if plan is not None:
+            go_at = started + self._clock_offset
+            self._tally.find_step = lambda at: plan.name_step(at - go_at)
 
     def record(self, slot: send_schedule.Slot, sent_at: float) -> None:
         """Count the slot's event as sent; `sent_at` is on the schedule's clock."""
@@ -36,7 +40,8 @@ class SendAccount:
         self._sent += 1
         self._late += lateness_seconds > LATE_SECONDS
         self._latest_seconds = max(self._latest_seconds, lateness_seconds)
-        self._tally.pending.note_sent(sent_at + self._clock_offset, slot.due + self._clock_offset)
+        due_at = slot.due + self._clock_offset
+        self._tally.pending.note_sent(sent_at + self._clock_offset, due_at, step=slot.step)
 
     def count_due(self, now: float) -> None:
         """Count what became due before a monotonic instant, each event in its own second."""
@@ -48,6 +53,8 @@ class SendAccount:
             end = end if end > self._counted_until else now  # no float lies between them
             self._tally.pending.note_due(second, self._schedule.count_due(end))
             self._counted_until = end
+        for step, number in self._schedule.take_step_counts().items():
+            self._tally.pending.note_step_due(step, number)
 
     def summarize(self) -> str:
         """One line: the events sent, and their lateness."""

@@ -2,11 +2,13 @@
 
 Even arrivals: event k of a task is due at GO + (k + shard / shards) / rate, so that the tasks of a burst take turns and
 do not fire together. Poisson arrivals: the pauses are exponential with the mean of the rate, the same in each run of a
-scope. A sender that falls behind sends late events at once and reports its lateness (`send_account`); it never lowers
-the rate quietly.
+scope. A plan of steps has one sequence of events for the whole burst (`rate_plans`), and ends with its last step. A
+sender that falls behind sends late events at once and reports its lateness (`send_account`); it never lowers the rate
+quietly.
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,6 +21,8 @@ class Slot:
 
     sequence: int
     due: float
+    step: str | None = None
+    """The step of a rate plan that it belongs to."""
 
 
 class SendSchedule:
@@ -32,6 +36,7 @@ class SendSchedule:
         self._next_due = next(self._due_slots, None)
         self.due_count = 0
         """How many events were due when `count_due` was last asked."""
+        self._due_by_step = Counter[str]()
 
     def take_slot(self) -> Slot | None:
         """The next slot; None once the task's share of the source is spent."""
@@ -47,26 +52,40 @@ class SendSchedule:
         counted = self.due_count
         while self._next_due is not None and self._next_due.due < until:
             self.due_count += 1
+            if self._next_due.step is not None:
+                self._due_by_step[self._next_due.step] += 1
             self._next_due = next(self._due_slots, None)
         return self.due_count - counted
 
+    def take_step_counts(self) -> Counter[str]:
+        """How many events became due in each step of a rate plan, since this was last asked."""
+        counts, self._due_by_step = self._due_by_step, Counter[str]()
+        return counts
+
 
 def _list_slots(share: load_shares.LoadShare, started: float) -> Iterator[Slot]:
-    for sequence, due in enumerate(_list_arrivals(share, started)):
+    for sequence, (due, step) in enumerate(_list_arrivals(share, started)):
         if share.event_count is not None and sequence >= share.event_count:
             return
-        yield Slot(sequence=sequence, due=due)
+        yield Slot(sequence=sequence, due=due, step=step)
 
 
-def _list_arrivals(share: load_shares.LoadShare, started: float) -> Iterator[float]:
-    """The instants at which events are due, without end."""
-    if share.arrivals == load_shares.POISSON:
-        pauses = random.Random(f"{share.stream.scope}:{share.stream.shard_index}")  # noqa: S311 (arrivals, not a key)
+def _list_arrivals(share: load_shares.LoadShare, started: float) -> Iterator[tuple[float, str | None]]:
+    """The instants at which events are due, each with the step of a rate plan; without end where there is none."""
+    shard, seed = share.stream.shard_index, f"{share.stream.scope}:{share.stream.shard_index}"
+    pauses = random.Random(seed)  # noqa: S311 (arrivals, not a key)
+    is_random = share.arrivals == load_shares.POISSON
+    if (plan := share.rate_plan) is not None:
+        count = share.shard_count
+        planned = plan.list_random_arrivals(count, pauses) if is_random else plan.list_arrivals(shard, count)
+        yield from ((started + arrival.seconds, arrival.step) for arrival in planned)
+        return
+    if is_random:
         due = started
         while True:
             due += pauses.expovariate(share.events_per_second)
-            yield due
+            yield due, None
     sequence = 0
     while True:
-        yield started + (sequence + share.phase) / share.events_per_second
+        yield started + (sequence + share.phase) / share.events_per_second, None
         sequence += 1

@@ -16,7 +16,7 @@ from typing import Any
 from burst.adapters.local import system_clock
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names
-from burst.domain.plan import catalogues, plans
+from burst.domain.plan import catalogues, plans, rate_sections
 from burst.domain.verdict import baselines, cases, contract_terms, contracts, rules
 from burst.kit import files
 from burst.wiring import inputs
@@ -188,9 +188,24 @@ def _resolve(plan: plans.Plan, now: datetime, unique: str, baseline: baselines.B
         resolved["execution_id"] = f"{plan.group}_{instants.stamp(now)}_{unique}"
     if plan.scope == "fresh":
         resolved["scope"] = f"platform_{instants.stamp(now)}_{unique}"
-    if plan.load.rate == "auto" and baseline is not None and plan.gates.multiplier is not None:
-        resolved["load"]["rate"] = plan.gates.multiplier * baseline.rate_per_minute * plan.load.headroom
+    if baseline is not None:
+        _resolve_rates(plan, resolved["load"], baseline)
     return resolved
+
+
+def _resolve_rates(plan: plans.Plan, load: dict[str, Any], baseline: baselines.Baseline) -> None:
+    """Replaces each `auto` by the rate that its multiple of the baseline needs."""
+
+    def find_rate(step: str | None) -> float | None:
+        multiplier = plan.gates.find_multiplier(step)
+        return None if multiplier is None else multiplier * baseline.rate_per_minute * plan.load.headroom
+
+    if load.get("rate") == "auto" and (rate := find_rate(None)) is not None:
+        load["rate"] = rate
+    names = rate_sections.name_steps(plan.load.steps)
+    for name, step in zip(names, load["rate"] if plan.load.steps else (), strict=True):
+        rate = find_rate(name)
+        step |= {key: rate for key in ("rate", "to") if step.get(key) == "auto" and rate is not None}
 
 
 @contextlib.contextmanager

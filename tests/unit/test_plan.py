@@ -49,6 +49,7 @@ load:
   host: http://ingest.internal:8080
   profile: steady
   rate: auto
+  warmup: 5s
   headroom: 1.1
   source_events: 20000
   api_key: env:IG_API_KEY
@@ -418,6 +419,11 @@ BAD = [
     ("  profile: steady", "  profile: a b", "load.profile", "a name of letters"),
     ("  rate: auto", "  rate: fast", "load.rate", "events per minute"),
     ("  rate: auto", "  rate: 0", "load.rate", "above 0"),
+    ("  rate: auto", "  rate: 0/s", "load.rate", "1500/s"),
+    ("  rate: auto", "  rate: 1500/h", "load.rate", "1500/s or 1500/min"),
+    ("  rate: auto", "  rate: []", "load.rate", "at least 1 item"),
+    ("  warmup: 5s", "  warmup: 60", "load.warmup", "a duration"),
+    ("  warmup: 5s", "  warmup: 5m", "load.warmup", "ends before the cap (1200s) does, not after 1260s"),
     ("  rate: auto", "  rate: .nan", "load.rate", "above 0"),
     ("  rate: auto", "  rate: true", "load.rate", "above 0"),
     ("  headroom: 1.1", "  headroom: 0.9", "load.headroom", "greater than or equal to 1"),
@@ -591,7 +597,7 @@ BAD = [
     ("  - name: restart-writer", "  - name: restart-the-writer", "during[0].name", "text like"),
     ("  - name: cut-network", "  - name: restart-writer", "during[1].name", "stands twice"),
     ("    at: 5m", "    at: 5", "during[0].at", "a duration with units"),
-    ("    at: 14m", "    at: 15m", "during[2].at", "within the window of 960s; they end after 970s"),
+    ("    at: 14m", "    at: 15m", "during[2].at", "within the window of 965s; they end after 970s"),
     (DRILL_RESTART, "    restart: {service: a b}", "during[0].restart.service", "a name of letters"),
     (DRILL_RESTART, f"{DRILL_RESTART}\n    command: [x]", "during[0].restart", "either restart or command"),
     ("    undo: [drills, --mend]", "    undo: []", "during[0].undo", "at least 1 item"),
@@ -1111,7 +1117,7 @@ OWN: dict[str, Any] = {"locustfile": plans.OWN_PROFILE, "host": "http://h", "rat
         pytest.param({"load": {"command": ["a"], "locustfile": "b.py"}}, "load.locustfile", id="two programs"),
         pytest.param({"load": {"locustfile": "b.py", "rate": 5}}, "load.host", id="no host"),
         pytest.param({"load": OWN | {"rate": None}}, "load.rate", id="no rate"),
-        pytest.param({"load": OWN | {"profile": "ramp"}}, "load.profile", id="a profile that is not burst's"),
+        pytest.param({"load": OWN | {"profile": "waves"}}, "load.profile", id="a profile that is not burst's"),
         pytest.param({"load": {"command": ["a"], "users": 5}}, "load.users", id="users of a command"),
         pytest.param({"load": {"command": ["a"], "arguments": ["b"]}}, "load.arguments", id="arguments of a command"),
         pytest.param({"load": {"command": ["a"], "tags": ["b"]}}, "load.tags", id="tags of a command"),
@@ -1389,3 +1395,83 @@ def cases_text(name: str, value: str) -> str:
     given = cases.plan_value()
     given["load"]["environment"] = {name: value}
     return json.dumps(given)
+
+
+STEPS: tuple[cases.Value, ...] = (
+    {"for": "60s", "rate": "1500/s", "name": "presteady", "count": False},
+    {"for": "90s", "rate": "3000/s", "name": "steady"},
+    {"for": "30s", "rate": "3000/s", "to": "6000/s", "shape": "spike", "name": "burst"},
+)
+
+
+def _stepped(steps: Any = STEPS, *, rates: Any = None, **gates: Any) -> cases.Value:
+    return cases.plan_value(
+        load={"command": ["push-events"], "rate": rates if rates is not None else list(steps)},
+        budget={"max": "20m", "min_window": "100s"},
+        receipts={"dsn": "env:BURST_TEST_DSN", "bucket": "30s"},
+        gates={"multiplier": 3.0, "admit_ratio": 0.995, **gates},
+    )
+
+
+def test_a_rate_keeps_the_unit_that_it_was_written_with() -> None:
+    read = plans.parse(json.dumps(_stepped(rates="1500/s")), source="p")
+
+    assert read.load.rate == 90_000.0
+    assert read.document()["load"]["rate"] == "1500/s"
+    assert plans.parse(json.dumps(read.document()), source="p") == read
+
+
+def test_the_counted_window_is_that_of_the_steps_that_count() -> None:
+    read = plans.parse(json.dumps(_stepped(**{"multiplier@burst": 6.0, "latency_p95_ms@steady": 350})), source="p")
+
+    assert (read.lead_seconds, read.budget.window_seconds, read.load_seconds) == (60.0, 120.0, 180.0)
+    assert read.planned_events == 60 * 1500 + 90 * 3000 + 30 * 4500
+    assert read.highest_rate == 6000 * 60
+    assert read.gates.step_limits == (("latency_p95_ms", "steady", 350.0), ("multiplier", "burst", 6.0))
+    assert plans.parse(json.dumps(read.document()), source="p") == read
+
+
+@pytest.mark.parametrize(
+    ("steps", "gates", "key", "allowed"),
+    [
+        ([{"for": 60, "rate": "1500/s"}], {}, "load.rate[0].for", "a duration"),
+        ([{"for": "60s", "rate": "fast"}], {}, "load.rate[0].rate", "1500/s or 1500/min"),
+        ([{"for": "60s", "rate": 60, "shape": "sine"}], {}, "load.rate[0].to", "shape sine goes there"),
+        ([{"for": "60s", "rate": 60, "to": 90, "shape": "step"}], {}, "load.rate[0].to", "write two steps"),
+        ([{"for": "60s", "rate": 60, "shape": "square"}], {}, "load.rate[0].shape", "'spike'"),
+        ([{"for": "60s", "rate": 60, "name": "A b"}], {}, "load.rate[0].name", "text like"),
+        ([{"for": "60s", "rate": 60, "speed": 2}], {}, "load.rate[0].speed", "one of count, for, name, rate"),
+        ([{"for": "60s", "rate": 60, "name": "a"}] * 2, {}, "load.rate[1].name", "'a' stands twice"),
+        ([{"for": "60s", "rate": 60, "count": False}] * 2, {}, "load.rate[0].count", "nothing would be counted"),
+        (
+            [{"for": "60s", "rate": 60}, {"for": "60s", "rate": 60, "count": False}, {"for": "60s", "rate": 60}],
+            {},
+            "load.rate[1].count",
+            "one, without gaps",
+        ),
+        ([{"for": "30m", "rate": 60}], {}, "budget.window", "a window that ends before the cap"),
+        (STEPS, {"latency_p95_ms@calm": 1}, "gates.latency_p95_ms@calm", "a counted step of load.rate: steady, burst"),
+        (STEPS, {"latency_p95_ms@presteady": 1}, "gates.latency_p95_ms@presteady", "steady, burst"),
+        (STEPS, {"latenzy_p95_ms@burst": 1}, "gates.latenzy_p95_ms@burst", "did you mean latency_p95_ms?"),
+        (STEPS, {"error_ratio@burst": 2}, "gates.error_ratio@burst", "less than or equal to 1"),
+        (
+            [{"for": "100s", "rate": 60, "name": "a"}, {"for": "20s", "rate": 60, "name": "b"}],
+            {"multiplier@b": 2},
+            "gates.multiplier@b",
+            "a step of whole buckets (receipts.bucket, 30s): b has an edge 100 s into the counted window",
+        ),
+    ],
+)
+def test_a_wrong_step_is_named_by_its_place(steps: Any, gates: dict[str, Any], key: str, allowed: str) -> None:
+    problems = {problem.key: problem for problem in _problems(json.dumps(_stepped(steps, **gates), indent=1))}
+
+    assert allowed in problems[key].allowed
+    assert problems[key].line > 1
+
+
+def test_a_window_that_the_steps_do_not_fill_is_refused() -> None:
+    value = _stepped()
+    value["budget"]["window"] = "110s"
+    (problem,) = _problems(json.dumps(value))
+
+    assert (problem.key, problem.allowed[:5]) == ("budget.window", "120s,")

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
-from burst.domain.basics import arrivals, instants, wording
+from burst.domain.basics import arrivals, instants, windows, wording
 from burst.domain.documents import load_documents, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.tasks import tasks
+from burst.load import rate_plans
 
 SILENT_EVENTS = 20
 """So many events must have been due in the last, empty buckets of a window before they say that the load had ended."""
@@ -27,7 +28,7 @@ _ENDED_ITSELF = frozenset({None, tasks.StopCode.ESSENTIAL_EXITED, tasks.StopCode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldingTerms:
-    """The promises of a plan that decide which tasks held. Durations in seconds."""
+    """The promises of a plan that decide which tasks held. Durations in seconds, from GO on."""
 
     least_tasks: int
     window_seconds: float
@@ -41,8 +42,8 @@ class HoldingTerms:
         """The terms of a plan. On this machine every instant is of one clock."""
         return cls(
             least_tasks=plan.target.least_tasks,
-            window_seconds=plan.budget.window_seconds,
-            min_window_seconds=plan.budget.min_window,
+            window_seconds=plan.load_seconds,
+            min_window_seconds=plan.lead_seconds + plan.budget.min_window,
             grace_seconds=plan.budget.stop_grace,
             tolerance_seconds=0.0 if plan.target.kind == "local" else plan.receipts.max_skew,
         )
@@ -274,15 +275,30 @@ class OfferedLoad:
 
     events_per_second: float | None
     source_events: int | None
+    rate_plan: rate_plans.RatePlan | None = None
+    """The steps, where it has more than one rate; `events_per_second` is then the mean of the counted window."""
+    share: float = 1.0
+    """The share of the planned tasks that GO was given to."""
+
+    def count_due(self, window: windows.Window, since: datetime) -> float | None:
+        """What is due from an instant to the end of the counted window; None where nobody can tell."""
+        seconds = instants.seconds_between(since, window.end)
+        if self.rate_plan is None:
+            return None if self.events_per_second is None else seconds * self.events_per_second
+        lead = float(self.rate_plan.counted[0])
+        began, ended = lead + instants.seconds_between(window.start, since), lead + window.seconds
+        return self.rate_plan.count_due(began, ended) * self.share
 
     @classmethod
     def from_plan(cls, plan: plans.Plan, go_tasks: int | None = None) -> Self:
         """The load of a plan, for a locustfile as for a command; where GO was given to fewer tasks, their share."""
-        rate, planned = plan.load.rate, plan.target.tasks
+        rate, planned = plan.mean_rate, plan.target.tasks
         senders = planned if go_tasks is None else min(go_tasks, planned)
         return cls(
-            events_per_second=rate / 60 * senders / planned if isinstance(rate, float) else None,
+            events_per_second=rate / 60 * senders / planned if rate is not None else None,
             source_events=arrivals.share_source(plan.load.source_events, planned, senders),
+            rate_plan=plan.rate_plan,
+            share=senders / planned,
         )
 
 
@@ -332,15 +348,15 @@ def _ran_until(holding: TaskHolding, window_end: datetime) -> datetime:
 
 def _find_silence(metrics: window_metrics.Metrics, offered: OfferedLoad) -> datetime | None:
     """Since when no receipt came, though enough were due; None where the last buckets say nothing."""
-    if offered.events_per_second is None or not metrics.counts.counts.total:
+    if not metrics.counts.counts.total:
         return None
     if offered.source_events is not None and metrics.counts.counts.total >= offered.source_events:
         return None
     filled = [bucket.end_utc for bucket in metrics.buckets if bucket.counts.counts.total]
     if not filled:
         return None
-    silent_seconds = instants.seconds_between(max(filled), metrics.window.end_utc)
-    return max(filled) if silent_seconds * offered.events_per_second >= SILENT_EVENTS else None
+    due = offered.count_due(metrics.window.window, max(filled))
+    return max(filled) if due is not None and due >= SILENT_EVENTS else None
 
 
 def _is_recorded(task: task_results.TaskEntry) -> bool:

@@ -41,6 +41,11 @@ _LOCAL_ERRORS = frozenset({"EMFILE", "ENFILE", "EADDRNOTAVAIL", "EADDRINUSE", "E
 Nothing was sent then."""
 
 
+def is_local_failure(kind: str) -> bool:
+    """Whether a failure of this kind is one of the program's own machine."""
+    return kind in _LOCAL_KINDS or kind.partition(" ")[0] in _LOCAL_ERRORS
+
+
 class TaskAccount(models.Model):
     """The account of one task, from its first line to its last. `knows_due`: the program has a schedule.
 
@@ -65,8 +70,7 @@ class TaskAccount(models.Model):
     @property
     def unsent(self) -> int:
         """What the program took for sent, and what never left its machine."""
-        local = {kind for kind in self.failed if kind in _LOCAL_KINDS or kind.partition(" ")[0] in _LOCAL_ERRORS}
-        return sum(self.failed[kind] for kind in local)
+        return sum(number for kind, number in self.failed.items() if is_local_failure(kind))
 
 
 class RequestLoad(models.Model):
@@ -77,6 +81,28 @@ class RequestLoad(models.Model):
     refused: dict[str, models.Count]
     failed: dict[str, models.Count]
     latency: list[LatencyBucket]
+
+
+class StepLoad(models.Model):
+    """One step of a rate plan, over all tasks: due and in time by when an event was due, the answers by the sending."""
+
+    name: str
+    due: models.Count
+    in_time: models.Count
+    acknowledged: models.Count
+    refused: dict[str, models.Count]
+    failed: dict[str, models.Count]
+    latency: list[LatencyBucket]
+
+    @property
+    def answered(self) -> int:
+        """How many of its requests came to an end."""
+        return self.acknowledged + sum(self.refused.values()) + sum(self.failed.values())
+
+    @property
+    def unsent(self) -> int:
+        """What the programs took for sent, and what never left their machines."""
+        return sum(number for kind, number in self.failed.items() if is_local_failure(kind))
 
 
 class Load(models.Model):
@@ -92,6 +118,12 @@ class Load(models.Model):
     requests: list[RequestLoad]
     latency: list[LatencyBucket]
     markers: dict[str, models.Count]
+    steps: list[StepLoad] = []
+    """Of each step of a rate plan, in which an event was due or a request sent; none where there is no such plan."""
+
+    def find_step(self, name: str) -> StepLoad | None:
+        """The account of a step."""
+        return next((step for step in self.steps if step.name == name), None)
 
     @property
     def shards_with_due(self) -> frozenset[int]:

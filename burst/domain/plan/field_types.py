@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from burst.domain.basics import canonical, instants, naming
+from burst.domain.basics import canonical, instants, naming, rates
 from burst.domain.plan import yaml_lines
 
 SECRET_KEYS = frozenset({"dsn", "api_key"})
@@ -24,6 +24,10 @@ class Misfit(ValueError):
     def __init__(self, key: yaml_lines.Path, allowed: str) -> None:
         self.key = key
         super().__init__(allowed)
+
+
+class UnknownKey(Misfit):
+    """A key that the section does not have, where it takes keys beside those of its fields."""
 
 
 def _duration(value: object) -> float:
@@ -87,9 +91,14 @@ def _exact(value: object) -> object:
 def _rate(value: object) -> float | Literal["auto"]:
     if value == "auto":
         return "auto"
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1e9:
-        return float(value)
-    raise ValueError("expected auto, or events per minute as a number above 0")
+    try:
+        return rates.parse(value)
+    except ValueError:
+        raise ValueError(f"expected auto, or {rates.ALLOWED}") from None
+
+
+def _write_rate(value: float | str) -> float | str:
+    return rates.write(value) if isinstance(value, float) else value
 
 
 Duration = Annotated[
@@ -116,7 +125,9 @@ Resource = Annotated[str, pydantic.AfterValidator(_resource)]
 AlarmArn = Annotated[str, pydantic.AfterValidator(_alarm)]
 Place = Annotated[str, pydantic.AfterValidator(_place)]
 Rate = Annotated[
-    float | Literal["auto"], pydantic.PlainValidator(_rate, json_schema_input_type=float | Literal["auto"])
+    float | Literal["auto"],
+    pydantic.PlainValidator(_rate, json_schema_input_type=float | str),
+    pydantic.PlainSerializer(_write_rate, return_type=float | str),
 ]
 
 

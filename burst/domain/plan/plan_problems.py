@@ -93,18 +93,28 @@ def _merge_by_key(problems: Iterable[yaml_lines.Problem]) -> Iterable[yaml_lines
 def _build_problem(
     error: Mapping[str, Any], source: yaml_lines.Source, whole: type[pydantic.BaseModel]
 ) -> yaml_lines.Problem:
-    path = tuple(step for step in error["loc"] if not (isinstance(step, str) and step.startswith("function-")))
+    path = _drop_tags(error["loc"], source)
     while path and not source.has(path, absent_last=error["type"] == "missing"):
         path = path[:-1]  # pydantic adds a union member's name behind the key
     misfit = error.get("ctx", {}).get("error")
     if isinstance(misfit, field_types.Misfit):
         path = (*path, *misfit.key)
+    kind = "extra_forbidden" if isinstance(misfit, field_types.UnknownKey) else error["type"]
     return yaml_lines.Problem(
         line=source.line(path),
         key=yaml_lines.format_path(path),
-        seen=_describe_seen(error["type"], path, source.at(path)),
+        seen=_describe_seen(kind, path, source.at(path)),
         allowed=_describe_allowed(error, path, whole),
     )
+
+
+def _drop_tags(steps: yaml_lines.Path, source: yaml_lines.Source) -> yaml_lines.Path:
+    """The steps that the text has: pydantic puts the names of functions and of union members among them."""
+    path: yaml_lines.Path = ()
+    for step in steps:
+        is_tag = isinstance(step, str) and (step.startswith("function-") or isinstance(source.at(path), list))
+        path = path if is_tag else (*path, step)
+    return path
 
 
 def _describe_seen(kind: str, path: yaml_lines.Path, value: Any) -> str:
@@ -132,11 +142,7 @@ def _describe_value(path: yaml_lines.Path, value: Any) -> str:
 def _describe_allowed(error: Mapping[str, Any], path: yaml_lines.Path, whole: type[pydantic.BaseModel]) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        model = _model_at(path[:-1], whole)
-        keys = sorted(field.alias or name for name, field in model.model_fields.items())
-        close = difflib.get_close_matches(str(path[-1]), keys, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        return f"one of {', '.join(keys)}{hint}"
+        return list_keys(str(path[-1]), _model_at(path[:-1], whole))
     if kind == "missing":
         return "this key is required"
     if kind == "value_error":
@@ -151,6 +157,15 @@ def _describe_allowed(error: Mapping[str, Any], path: yaml_lines.Path, whole: ty
         return f"text like {context['pattern']}"
     message = str(error["msg"]).removeprefix("Input should be ")
     return message[:1].lower() + message[1:]
+
+
+def list_keys(key: str, model: type[pydantic.BaseModel], step_limits: Iterable[str] = ()) -> str:
+    """The keys that a section may have, with the one that a wrong key is near to."""
+    keys = sorted(field.alias or name for name, field in model.model_fields.items())
+    close = difflib.get_close_matches(key.partition("@")[0], keys, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    steps = f"; LIMIT@STEP of {', '.join(step_limits)}" if "@" in key else ""
+    return f"one of {', '.join(keys)}{hint}{steps}"
 
 
 def _model_at(path: yaml_lines.Path, whole: type[pydantic.BaseModel]) -> type[pydantic.BaseModel]:

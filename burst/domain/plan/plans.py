@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 import yaml
 
-from burst.domain.basics import errors, instants, naming
+from burst.domain.basics import errors, instants, naming, windows
 from burst.domain.plan import (
     catalogues,
     drill_sections,
@@ -25,12 +25,14 @@ from burst.domain.plan import (
     gate_names,
     observe_sections,
     plan_problems,
+    rate_sections,
     reproduction_sections,
     yaml_lines,
 )
 from burst.domain.plan.questions import QuestionSection as QuestionSection
 from burst.domain.receipts import count_costs, receipt_table, receipts
 from burst.domain.tasks import launch_rates
+from burst.load import rate_plans
 
 SCHEMA = "burst.plan/v1"
 PlanError = yaml_lines.PlanError
@@ -43,7 +45,7 @@ MOST_DRILLS = 20
 
 OWN_PROFILE = "locustfiles/ingest.py"
 """The path, or the end of it, under which plans name burst's own locustfile. It reads rate, profile and source."""
-OWN_PROFILES = ("steady", "replay")
+OWN_PROFILES = ("steady", "replay", *rate_plans.NAMED)
 LOCUST_OPTIONS_OF_BURST = (
     *("-f", "--locustfile", "--config", "--headless", "--headful", "--autostart", "--autoquit", "-H", "--host"),
     *("-u", "--users", "-r", "--spawn-rate", "-t", "--run-time", "-T", "--tags", "--master", "--worker"),
@@ -228,7 +230,11 @@ class LoadSection(Section):
     locustfile: str | None = None
     host: str | None = None
     profile: field_types.Name = "steady"
-    rate: field_types.Rate | None = None
+    rate: rate_sections.RateOrSteps | None = None
+    warmup: Annotated[
+        field_types.PositiveDuration | None,
+        pydantic.Field(description="Sent at the first rate from GO on, and not counted: the counted window follows."),
+    ] = None
     headroom: Annotated[float, pydantic.Field(ge=1.0, le=10.0)] = 1.1
     source_events: field_types.PositiveWhole | None = None
     api_key: field_types.SecretReference | None = None
@@ -276,6 +282,32 @@ class LoadSection(Section):
         if self.runs_own_profile and self.profile not in OWN_PROFILES:
             raise field_types.Misfit(("profile",), f"{' or '.join(OWN_PROFILES)}, which {OWN_PROFILE} knows")
         return self
+
+    @pydantic.model_validator(mode="after")
+    def _fit_rates(self) -> Self:
+        if isinstance(self.rate, list):
+            if self.named_profile:
+                raise field_types.Misfit(("profile",), f"none that is a rate plan itself, as {self.profile} is")
+            try:
+                rate_sections.refuse_unfit_steps(self.rate, has_warmup=self.warmup is not None)
+            except field_types.Misfit as exc:
+                raise field_types.Misfit(("rate", *exc.key), str(exc)) from None
+        return self
+
+    @property
+    def named_profile(self) -> str | None:
+        """The profile of burst's own program that is a rate plan itself; None for another."""
+        return self.profile if self.runs_own_profile and self.profile in rate_plans.NAMED else None
+
+    @property
+    def steps(self) -> tuple[rate_sections.RateStepSection, ...]:
+        """The steps of `rate`, none where it is one rate."""
+        return tuple(self.rate) if isinstance(self.rate, list) else ()
+
+    @property
+    def waits_for_baseline(self) -> bool:
+        """Whether a rate is `auto`, which the baseline replaces when the run begins."""
+        return "auto" in (self.rate, *(rate for step in self.steps for rate in (step.rate, step.to)))
 
     @pydantic.model_validator(mode="after")
     def _fit_locust(self) -> Self:
@@ -475,6 +507,9 @@ class BaselineSection(Section):
 
 AnswerLimit = Literal["latency_p95_ms", "latency_p99_ms", "error_ratio", "client_error_ratio", "server_error_ratio"]
 """The limits on answers that a plan may set; each is the name of its gate."""
+COUNTED_LIMITS = ("multiplier", "admit_ratio")
+STEP_LIMITS = (*COUNTED_LIMITS, *typing.get_args(AnswerLimit))
+"""The limits that may name a step, as `LIMIT@STEP`."""
 
 
 class ContiguitySection(Section):
@@ -545,7 +580,14 @@ class ModeSection(Section):
 
 
 class GatesSection(Section):
-    """The figures that a burst must reach. A reference run, whose rate becomes a baseline, has no multiplier."""
+    """The figures that a burst must reach. A reference run, whose rate becomes a baseline, has no multiplier.
+
+    A limit of `STEP_LIMITS` with the name of a step of `load.rate`, such as `latency_p95_ms@steady`, is asked of that
+    step alone.
+    """
+
+    model_config = pydantic.ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[float, pydantic.Field(ge=0)]]
 
     multiplier: Annotated[float, pydantic.Field(gt=0)] | None = None
     admit_ratio: Annotated[
@@ -584,6 +626,34 @@ class GatesSection(Section):
         list[Annotated[str, pydantic.Field(min_length=1)]] | None,
         pydantic.Field(min_length=1, description="The files, or s3:// objects, of the promotions and demotions named."),
     ] = None
+
+    @pydantic.model_validator(mode="after")
+    def _known_step_limits(self) -> Self:
+        for key, limit in self.__pydantic_extra__.items():
+            name, at, step = key.partition("@")
+            if not at or name not in STEP_LIMITS or not re.fullmatch(rate_sections.STEP_NAME, step):
+                raise field_types.UnknownKey((key,), plan_problems.list_keys(key, GatesSection, STEP_LIMITS))
+            if name == "multiplier" and not limit:
+                raise field_types.Misfit((key,), "greater than 0")
+            if name.endswith("_ratio") and limit > 1:
+                raise field_types.Misfit((key,), "less than or equal to 1")
+        return self
+
+    @property
+    def step_limits(self) -> tuple[tuple[str, str, float], ...]:
+        """Every limit of a step: its name, the step, and the limit."""
+        parts = ((key.partition("@"), limit) for key, limit in sorted(self.__pydantic_extra__.items()))
+        return tuple((name, step, limit) for (name, _, step), limit in parts)
+
+    def find_multiplier(self, step: str | None = None) -> float | None:
+        """The multiple of the baseline that is asked of a step, where none is of the whole burst."""
+        own = (limit for name, of, limit in self.step_limits if (name, of) == ("multiplier", step))
+        return next(own, self.multiplier)
+
+    @property
+    def asks_for_baseline(self) -> bool:
+        """Whether a multiple of the baseline is asked, of the burst or of a step."""
+        return self.multiplier is not None or any(name == "multiplier" for name, *_ in self.step_limits)
 
     @pydantic.model_validator(mode="after")
     def _modes_of_limits(self) -> Self:
@@ -883,6 +953,13 @@ class Plan(Section):
                 return value | {"budget": {"start_timeout": usual} | budget}
         return value
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _derive_window(cls, value: Any) -> Any:
+        """Adds the default of `budget.window`, which the counted steps of `load.rate` are."""
+        budget = rate_sections.derive_window(value) if isinstance(value, dict) else None
+        return value if budget is None else value | {"budget": budget}
+
     @pydantic.field_validator("execution_id")
     @classmethod
     def _own_folder(cls, value: str | None) -> str | None:
@@ -913,16 +990,17 @@ class Plan(Section):
 
     @pydantic.model_validator(mode="after")
     def _coherent(self) -> Self:
-        if self.gates.multiplier is not None and self.baseline is None:
+        if self.gates.asks_for_baseline and self.baseline is None:
             raise field_types.Misfit(("baseline",), "this key is required with gates.multiplier")
         if self.load.rate == "auto" and (self.gates.multiplier is None or self.baseline is None):
             raise field_types.Misfit(("load", "rate"), "events per minute; auto needs gates.multiplier and a baseline")
+        self._refuse_unfit_rates()
         self._refuse_unfit_services()
         self._refuse_unfit_one_shots()
         drill_sections.refuse_unfit(
             list(self.drills),
             local=self.target.kind == "local",
-            window_seconds=self.budget.window_seconds,
+            window_seconds=self.load_seconds,
             shots={shot.name for shot in (*self.before, *self.after)},
             series={series.name: self.observe.every for series in self.observed_series if self.observe},
         )
@@ -949,6 +1027,101 @@ class Plan(Section):
                     ("rerun", "only", index), f"a blocker of {self.phase}: {', '.join(self.blockers)}"
                 )
         return self
+
+    def _refuse_unfit_rates(self) -> None:
+        """Raises where the steps of the rate do not fit the budget, the gates, or the buckets of the counts."""
+        budget, load = self.budget, self.load
+        names = rate_sections.name_steps(load.steps)
+        for index, (step, name) in enumerate(zip(load.steps, names, strict=True)):
+            has_multiple = self.gates.find_multiplier(name) is not None and self.baseline is not None
+            if "auto" in (step.rate, step.to) and not has_multiple:
+                why = f"auto needs gates.multiplier, or multiplier@{name}, and a baseline"
+                raise field_types.Misfit(("load", "rate", index, "rate"), f"events per minute; {why}")
+        counted = rate_sections.sum_seconds(load.steps, counted=True)
+        if load.steps and counted != budget.window_seconds:
+            seen = instants.duration_text(counted)
+            raise field_types.Misfit(
+                ("budget", "window"), f"{seen}, which the counted steps of load.rate last; or none"
+            )
+        if self.load_seconds >= budget.cap_seconds:
+            cap, ends = instants.duration_text(budget.cap_seconds), instants.duration_text(self.load_seconds)
+            raise field_types.Misfit(
+                ("load", "rate" if load.steps else "warmup"),
+                f"a load that ends before the cap ({cap}) does, not after {ends}",
+            )
+        self._refuse_unfit_step_limits()
+
+    def _refuse_unfit_step_limits(self) -> None:
+        """Raises where a limit names a step that is not counted, or whose receipts no bucket could tell apart."""
+        counted = rate_sections.name_counted(self.load.rate, self.load.named_profile, self.load.warmup)
+        for name, step, _ in self.gates.step_limits:
+            key = ("gates", f"{name}@{step}")
+            if step not in counted:
+                raise field_types.Misfit(key, f"a counted step of load.rate: {', '.join(counted) or 'it has none'}")
+            edge = rate_sections.find_split_bucket(self.rate_plan, step, self.receipts.bucket)
+            if edge and name in COUNTED_LIMITS:
+                bucket = instants.duration_text(self.receipts.bucket)
+                raise field_types.Misfit(key, f"a step of whole buckets (receipts.bucket, {bucket}): {edge}")
+
+    @property
+    def rate_plan(self) -> rate_plans.RatePlan | None:
+        """The steps of the load; None where it has one rate from GO to its end, or a rate is not known yet."""
+        load = self.load
+        return rate_sections.build_plan(
+            load.rate, profile=load.named_profile, warmup_seconds=load.warmup, window_seconds=self.budget.window_seconds
+        )
+
+    @property
+    def lead_seconds(self) -> float:
+        """From GO to the beginning of the counted window: what is sent before is not counted."""
+        return rate_sections.find_lead_seconds(self.load.rate, self.load.warmup)
+
+    def cut_counted(self, attempt: windows.Window) -> windows.Window | None:
+        """The part of an attempt that is counted: all of it, or where the load has steps or a warm-up, the window that
+        was declared, as far as the attempt goes; None where it ended before."""
+        if self.rate_plan is None and not self.lead_seconds:
+            return attempt
+        start = instants.later(attempt.start, self.lead_seconds)
+        end = min(attempt.end, instants.later(start, self.budget.window_seconds))
+        return windows.Window(start, end) if start < end else None
+
+    @property
+    def load_seconds(self) -> float:
+        """From GO to the declared end of the load, counted or not."""
+        if not self.load.steps:
+            return self.lead_seconds + self.budget.window_seconds
+        return (self.load.warmup or 0.0) + rate_sections.sum_seconds(self.load.steps)
+
+    @property
+    def highest_rate(self) -> float | None:
+        """The highest events a minute; None where none is declared, or it is not known yet."""
+        steps = self.rate_plan
+        if steps is not None:
+            return steps.highest * 60
+        return float(self.load.rate) if isinstance(self.load.rate, float) else None
+
+    def count_planned(self, since_seconds: float, until_seconds: float) -> float | None:
+        """How many events the rates add up to between two instants after GO; None where no rate is declared."""
+        steps = self.rate_plan
+        if steps is not None:
+            return float(steps.sum_until(until_seconds) - steps.sum_until(since_seconds))
+        if not isinstance(self.load.rate, float):
+            return None
+        return self.load.rate / 60 * max(0.0, until_seconds - since_seconds)
+
+    @property
+    def planned_events(self) -> float | None:
+        """How many events the rates add up to from GO to the end of the load; None where no rate is declared."""
+        return self.count_planned(0.0, self.load_seconds)
+
+    @property
+    def mean_rate(self) -> float | None:
+        """The mean events a minute of the counted window; None where no rate is declared."""
+        window = self.budget.window_seconds
+        events = self.count_planned(self.lead_seconds, self.lead_seconds + window)
+        if events is None or self.rate_plan is None:
+            return float(self.load.rate) if isinstance(self.load.rate, float) else None
+        return events / window * 60
 
     def _refuse_unfit_kind(self) -> None:
         """Raises where no run is of the kind, it lacks a key, or no bucket could show what is asked."""
@@ -1069,7 +1242,7 @@ class Plan(Section):
         asked = {
             catalogues.Role.CONTIGUITY: self.gates.contiguity,
             catalogues.Role.OUTCOME: self.gates.expect_duplicates,
-            catalogues.Role.BASELINE: self.gates.multiplier,
+            catalogues.Role.BASELINE: self.gates.asks_for_baseline or None,
             catalogues.Role.RESTART: self.during,
             catalogues.Role.RTO: self.during,
         }

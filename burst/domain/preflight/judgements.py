@@ -34,9 +34,9 @@ and an older processor."""
 
 def judge_rate(plan: plans.Plan, required_admits_per_second: float | None) -> findings.Finding:
     """Whether the plan sends fast enough to pass."""
-    sent = plan.load.rate
-    if required_admits_per_second is None or not isinstance(sent, float):
-        words = "the plan asks for no multiplier" if sent is not None else "the program decides"
+    sent = plan.mean_rate
+    if required_admits_per_second is None or sent is None:
+        words = "the plan asks for no multiplier" if plan.load.rate is not None else "the program decides"
         return findings.report_pass("rate", words)
     required = required_admits_per_second * 60
     summary = f"{sent:.3f} events a minute for {required:.3f} admits a minute required"
@@ -99,7 +99,7 @@ def judge_freshness(plan: plans.Plan, contents: receipt_table.ScopeContents) -> 
 
 def _best_ratio(plan: plans.Plan, spent: int) -> str:
     """The arithmetic: the first events of a scope are the same each time, so the spent ones are sent as duplicates."""
-    sent = plan.load.rate * plan.budget.window_seconds / 60 if isinstance(plan.load.rate, float) else None
+    sent = plan.planned_events
     limits = [count for count in (plan.load.source_events, sent) if count]
     if not limits:
         return "; events sent again are DUPLICATE"
@@ -199,9 +199,10 @@ def _describe_live(problem: str, seconds: float) -> str:
 
 def expect_receipts(plan: plans.Plan) -> int | None:
     """The receipts that the plan's load makes in its window; None where it declares no rate."""
-    if not isinstance(plan.load.rate, float):
+    planned = plan.planned_events
+    if planned is None:
         return plan.load.source_events
-    due = math.ceil(plan.load.rate * plan.budget.window_seconds / 60)
+    due = math.ceil(planned)
     return due if plan.load.source_events is None else min(due, plan.load.source_events)
 
 
@@ -394,8 +395,8 @@ def judge_root(definition: ecs_definitions.Definition, *, waits_for_go: bool) ->
 def judge_task_size(plan: plans.Plan, definition: ecs_definitions.Definition) -> findings.Finding:
     """Whether a task's cpu carries its share of the rate, by the shipped profile's need; another program's is its
     own."""
-    rate, size = plan.load.rate, definition.size
-    if plan.load.locustfile is None or not isinstance(rate, float) or size is None:
+    rate, size = plan.highest_rate, definition.size
+    if plan.load.locustfile is None or rate is None or size is None:
         return findings.report_pass("task-size", "the program or its rate decides what a task needs")
     each = rate / 60 / plan.target.tasks
     carried = min(1.0, size.vcpu) * EVENTS_PER_VCPU_SECOND  # a task's Locust is one process, which keeps to one core

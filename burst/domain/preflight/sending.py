@@ -75,10 +75,10 @@ def describe_ecs_host(definition: ecs_definitions.Definition) -> SendingHost:
 
 def judge_sending(plan: plans.Plan, answer: CanaryAnswer | None, host: SendingHost) -> findings.Finding:
     """Whether the tasks can send the rate. Without an answer of the canary only the cores are judged."""
-    if not isinstance(plan.load.rate, float):
+    if plan.highest_rate is None:
         return findings.report_pass("sending", "the program decides its rate")
-    each = plan.load.rate / 60 / plan.target.tasks
-    share = f"{each:.4g} events a second a task"
+    each = plan.highest_rate / 60 / plan.target.tasks
+    share = f"{each:.4g} events a second a task{' at most' if plan.rate_plan else ''}"
     problems = [*_judge_cores(plan, each, host)]
     if answer is None:
         return _report(share, problems, "no canary was answered, so nobody knows how many senders that takes")

@@ -47,6 +47,9 @@ class EarlyStopTerms:
     """How long after the window's declared end the last task may still stop, and so lengthen it."""
     arrivals: str | None = None
     min_admits: int | None = None
+    planned_events: int | None = None
+    """All events of a load whose rate changes, from GO to its end, counted or not; `offered_per_second` is then the
+    highest rate. None where there is one rate."""
     admit_share: float | None = None
     """The least share of ADMIT among all receipts."""
 
@@ -56,6 +59,8 @@ class EarlyStopTerms:
         if self.offered_per_second is None:
             return None
         mean = self.offered_per_second * (self.window_seconds + self.tail_seconds)
+        if self.planned_events is not None:
+            mean = float(self.planned_events)
         most = math.ceil(mean + arrivals.allow_for_chance(mean, self.arrivals)) + 1
         return most if self.source_events is None else min(most, self.source_events)
 

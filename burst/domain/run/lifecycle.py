@@ -71,6 +71,8 @@ class RunTerms:
     """How long after its start a search may miss a task."""
     tolerance_seconds: float = 0.0
     """By how much the clock that times the end of a task may differ from the controller's."""
+    lead_seconds: float = 0.0
+    """From GO to the beginning of the counted window."""
     replacements: int = 0
     """How many tasks that fail to start are replaced before GO, in all."""
 
@@ -80,7 +82,7 @@ class RunTerms:
         return holding.HoldingTerms(
             least_tasks=self.least_tasks,
             window_seconds=self.window_seconds,
-            min_window_seconds=self.sequential.min_window_seconds,
+            min_window_seconds=self.lead_seconds + self.sequential.min_window_seconds,
             grace_seconds=self.grace_seconds,
             tolerance_seconds=self.tolerance_seconds,
         )
@@ -142,7 +144,8 @@ def terms(
         layers=limits.layers,
         required_layers=frozenset(plan.layers.require),
         cap_seconds=plan.budget.cap_seconds,
-        window_seconds=plan.budget.window_seconds,
+        window_seconds=plan.load_seconds,
+        lead_seconds=plan.lead_seconds,
         start_timeout_seconds=plan.budget.start_timeout,
         grace_seconds=plan.budget.stop_grace,
         early_stop=early_stop,
@@ -162,13 +165,15 @@ def terms(
 
 
 def _early_stop_terms(plan: plans.Plan, required_admits_per_second: float | None) -> early_stops.EarlyStopTerms:
-    rate, admits = plan.load.rate, (plan.gates.decision_shares or {}).get("ADMIT")
+    rate, admits = plan.highest_rate, (plan.gates.decision_shares or {}).get("ADMIT")
+    steps = plan.rate_plan
     return early_stops.EarlyStopTerms(
         admit_ratio=plan.gates.admit_ratio,
         window_seconds=plan.budget.window_seconds,
         min_window_seconds=plan.budget.min_window,
         required_admits_per_second=required_admits_per_second,
-        offered_per_second=rate / 60 if isinstance(rate, float) else None,
+        offered_per_second=rate / 60 if rate is not None else None,
+        planned_events=steps.events if steps is not None else None,
         offered_load=plan.gates.least_offered,
         source_events=plan.load.source_events,
         no_receipts_seconds=plan.budget.start_timeout,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from burst.domain.basics import instants, windows
+from burst.domain.basics import windows
 from burst.domain.documents import task_results
 from burst.domain.observations import samples
 from burst.domain.receipts import driver_figures, early_stops, receipts
@@ -257,7 +257,7 @@ class Run:
         """Seconds of the attempt in which `counts` were received."""
         if self.settled_counts is not None and self.attempt_window is not None:
             return self.attempt_window.seconds
-        return instants.seconds_between(self.go_at, self.counted_to) if self.go_at and self.counted_to else 0.0
+        return sum(poll.seconds for poll in self.polls)
 
     @property
     def attempt_window(self) -> windows.Window | None:

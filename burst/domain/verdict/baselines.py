@@ -16,6 +16,7 @@ import pydantic
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import models, window_metrics
 from burst.domain.plan import plans
+from burst.load import rate_plans
 
 SCHEMA = "burst.baseline/v1"
 
@@ -169,11 +170,18 @@ def describe_load(plan: plans.Plan) -> dict[str, str | int | float | None]:
         "profile": load.profile if load.locustfile else None,
         "locustfile": load.locustfile,
         "command": shlex.join(load.command) if load.command else None,
-        "rate_per_minute": load.rate,
+        "rate_per_minute": _state_rate(plan),
         "headroom": load.headroom,
         "tasks": plan.target.tasks,
         "source_events": load.source_events,
+        **({"rate_plan": rate_plans.write_plan(plan.rate_plan)} if plan.rate_plan is not None else {}),
     }
+
+
+def _state_rate(plan: plans.Plan) -> str | float | None:
+    """The rate in events a minute, of steps the mean of the counted window."""
+    rate = plan.load.rate
+    return float(rate) if isinstance(rate, float) else plan.mean_rate if isinstance(rate, list) else rate
 
 
 _PROGRAM = ("profile", "locustfile", "command")

@@ -142,8 +142,8 @@ def _explain_no_preflight(case: cases.Case) -> str:
 
 
 def ask_baseline(case: cases.Case) -> Iterator[gates.Gate]:
-    """Asked where the plan names a multiplier."""
-    if case.plan.gates.multiplier is not None:
+    """Asked where the plan names a multiplier, of the burst or of a step."""
+    if case.plan.gates.asks_for_baseline:
         yield gates.baseline_gate(*cases.usable_baseline(case))
 
 

@@ -26,6 +26,8 @@ RULES, BASELINE = "rules", "baseline"
 GRACE, BUCKET, MAX_AGE = "budget.stop_grace", "receipts.bucket", "baseline.max_age"
 TIME_UNIT = "receipts.time_unit"
 RATE, SOURCE, LEAST_TASKS = "load.rate", "load.source_events", "target.min_tasks"
+LEAD, STEP = "load.warmup", "load.step."
+"""The seconds that are not counted before the window, and the place of each step that a limit names."""
 CONTIGUITY, MAX_GAP, SHARES = "gates.contiguity", "gates.contiguity.max_gap", "gates.decision_shares."
 STOP_WHEN, SERVICES, DURING, REQUIRES = "stop_when", "services", "during", "requires"
 REPRODUCES = "reproduces"
@@ -126,6 +128,12 @@ def _state_plan(plan: plans.Plan) -> dict[str, Any]:
     stated[SOURCE] = _WHOLE[SOURCE] if plan.load.source_events is None else plan.load.source_events
     if load_gates.declares_rate(plan):
         stated[RATE] = "declared"  # however high: without one nobody asks whether it was offered
+    if plan.lead_seconds:
+        stated[LEAD] = plan.lead_seconds
+    for step in sorted({step for _, step, _ in plan.gates.step_limits}):
+        place = plan.rate_plan.find_step(step) if plan.rate_plan else None
+        if place is not None:
+            stated[f"{STEP}{step}"] = [float(place.start), float(place.end)]
     if plan.baseline is not None and plan.baseline.max_age is not None:
         stated[MAX_AGE] = plan.baseline.max_age
     if plan.evidence.sign is not None:
@@ -408,9 +416,10 @@ def _is_weaker(change: TermChange) -> bool:
         return bool(longer if more else not longer)
     if None in numbers:
         return not _asks_more(before, after)
-    if change.key in _AT_LEAST or (change.key.startswith(SHARES) and change.key.endswith(".at_least")):
+    key = change.key.partition("@")[0]  # a limit of a step is as strict as that of the whole burst
+    if key in _AT_LEAST or (change.key.startswith(SHARES) and change.key.endswith(".at_least")):
         return bool(after < before)
-    return bool(after > before) if change.key in _AT_MOST or change.key.startswith(SHARES) else True
+    return bool(after > before) if key in _AT_MOST or change.key.startswith(SHARES) else True
 
 
 def _asks_more(before: Any, after: Any) -> bool:

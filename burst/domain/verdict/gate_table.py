@@ -68,6 +68,15 @@ GATES = (
     ),
     _line(Role.PROFILE, "admit_ratio", "enough of the decided receipts are ADMIT", METRICS),
     *(_line(Role.PROFILE, name, "answers keep the limit that the plan sets", LOAD) for name in load_gates.ANSWER_GATES),
+    _line(
+        *(Role.PROFILE, "multiplier@*", "admits a second of a step reach the multiple of the baseline"),
+        *(METRICS, BASELINE, TASK_RESULT),
+    ),
+    _line(Role.PROFILE, "admit_ratio@*", "enough of the decided receipts of a step are ADMIT", METRICS, TASK_RESULT),
+    *(
+        _line(Role.PROFILE, f"{name}@*", "answers of a step keep the limit that the plan sets", LOAD)
+        for name in load_gates.ANSWER_GATES
+    ),
     _line(Role.PROFILE, volume_gates.MIN_ADMITS, "the window holds enough ADMIT", METRICS),
     _line(Role.CONTIGUITY, volume_gates.CONTIGUITY, "receipts came through the whole window", METRICS),
     _line(Role.PROFILE, f"{volume_gates.SHARES}*", "the share of a decision keeps the limit of the plan", METRICS),

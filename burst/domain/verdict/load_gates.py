@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from burst.domain.basics import arrivals, instants, wording
-from burst.domain.documents import load_documents, task_results, window_metrics
+from burst.domain.documents import load_answers, load_documents, task_results, window_metrics
 from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import gates
 
@@ -41,8 +41,12 @@ class Offer:
     @property
     def events_per_second(self) -> float:
         """The rate of the tasks that GO was given to: each has its share of the plan's."""
-        rate, planned = self.plan.load.rate, self.plan.target.tasks
-        return (rate / 60 if isinstance(rate, float) else 0.0) * min(1.0, self.go_tasks / planned)
+        return (self.plan.mean_rate or 0.0) / 60 * self.share
+
+    @property
+    def share(self) -> float:
+        """The share of the planned tasks that GO was given to."""
+        return min(1.0, self.go_tasks / self.plan.target.tasks)
 
     @property
     def planned_due(self) -> int:
@@ -55,7 +59,28 @@ class Offer:
         return self._count_due(self.seconds - START_SECONDS)
 
     def _count_due(self, seconds: float) -> int:
-        mean = load_documents.count_planned_due(self.events_per_second, seconds)
+        lead, decided = self.plan.lead_seconds, max(0.0, seconds - load_documents.PATIENCE_SECONDS)
+        if self.plan.rate_plan is None and not lead:
+            mean = load_documents.count_planned_due(self.events_per_second, seconds)
+        else:  # the accounts begin at GO
+            mean = int((self.plan.count_planned(0.0, lead + decided) or 0.0) * self.share)
+        return self._allow(mean)
+
+    @property
+    def planned_receipts(self) -> int:
+        """What the plan made due in the counted window, of which there are receipts."""
+        lead, decided = self.plan.lead_seconds, max(0.0, self.seconds - load_documents.PATIENCE_SECONDS)
+        if self.plan.rate_plan is None and not lead:
+            return self.planned_due
+        return self._allow(int((self.plan.count_planned(lead, lead + decided) or 0.0) * self.share))
+
+    def count_step(self, events: int) -> int:
+        """The least of a step's events that the tasks which burst make due."""
+        mean = int(events * self.share)
+        return max(0, int(mean - arrivals.allow_for_chance(mean, self.plan.load.arrivals)) - self.plan.target.tasks)
+
+    def _allow(self, mean: int) -> int:
+        """The least that a mean makes due, by chance and by the source."""
         due = max(min(mean, 1), int(mean - arrivals.allow_for_chance(mean, self.plan.load.arrivals)))
         source = arrivals.share_source(self.plan.load.source_events, self.plan.target.tasks, self.go_tasks)
         return due if source is None else min(due, source)
@@ -69,7 +94,7 @@ class Offer:
 
 def declares_rate(plan: plans.Plan) -> bool:
     """Whether what was due is known."""
-    return isinstance(plan.load.rate, float)
+    return plan.mean_rate is not None
 
 
 def offered_load_gate(
@@ -116,6 +141,9 @@ def _judge_schedules(
         )
         return question.answer(gates.GateStatus.FAIL, min(measured, 1.0), _blame(why, load))
     measured = 1.0 if not due else in_time / due
+    withheld = _find_withheld_step(required, offer, load)
+    if withheld is not None and gates.at_least(measured, required):
+        return question.answer(gates.GateStatus.FAIL, withheld[0], _blame(withheld[1], load))
     latest = f"latest {load.latest_seconds:.1f} s late"
     if gates.at_least(measured, required):
         return question.answer(gates.GateStatus.PASS, measured, f"sent {in_time:,} of {due:,} due in time, {latest}")
@@ -124,13 +152,32 @@ def _judge_schedules(
     return question.answer(gates.GateStatus.FAIL, measured, _blame(why, load))
 
 
+def _find_withheld_step(required: float, offer: Offer, load: load_documents.Load) -> tuple[float, str] | None:
+    """The first step that was over when the load surely ended, and of which too little was sent in time: the share, and
+    why. A whole that was sent may hide a peak that was not."""
+    steps, ended = offer.plan.rate_plan, offer.plan.lead_seconds + offer.seconds - load_documents.PATIENCE_SECONDS
+    source = offer.plan.load.source_events
+    for place in steps.placed if steps is not None and source is None else ():
+        if place.end > ended:
+            break
+        planned = offer.count_step(place.events)
+        account = load.find_step(place.step.name)
+        due, in_time = (account.due, max(0, account.in_time - account.unsent)) if account else (0, 0)
+        if planned and (due < required * planned or in_time < required * due):
+            share = min(1.0, in_time / max(due, planned))
+            why = f"in step {place.step.name} it sent {in_time:,} in time of {max(due, planned):,} due"
+            return share, why
+    return None
+
+
 def _judge_totals(question: gates.GateQuestion, required: float, offer: Offer) -> gates.Gate:
     """By how much was sent, or answered with a receipt, in all."""
     planned, load = offer.planned_due, offer.load
     receipts = offer.metrics.counts.counts.total
     sent = load.sent if load is not None and len(load.tasks) >= offer.go_tasks else None
+    planned = planned if sent is not None else offer.planned_receipts
     offered = receipts if sent is None else max(sent, receipts)
-    measured = min(1.0, offered / planned)
+    measured = min(1.0, offered / planned) if planned else 1.0
     words = f"{wording.format_count(receipts, 'receipt')}" if sent is None else f"sent {sent:,}"
     why = f"{words} of {planned:,} due in {instants.exact(offer.seconds)} s"
     if sent is None:
@@ -151,32 +198,64 @@ def name_failures(load: load_documents.Load | None) -> str:
     return f"answers that were no success: {failures}" if failures else ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSource:
+    """What a limit on answers is answered from; `problem` says why there are none, where `answers` is None."""
+
+    plan: plans.Plan
+    result: task_results.TaskResult | None
+    load: load_documents.Load | None
+    answers: load_answers.Answers | None
+    problem: str
+
+    @property
+    def gap(self) -> str:
+        """Why not every answer is known; empty where each is."""
+        planned = self.plan.target.tasks
+        go_tasks = planned if self.result is None or self.result.go_tasks is None else self.result.go_tasks
+        return self.problem if self.load is None else _find_gap(self.load, go_tasks)
+
+
 def answer_gates(
     plan: plans.Plan, result: task_results.TaskResult | None, load: load_documents.Load | None, problem: str
 ) -> Iterator[gates.Gate]:
     """How long answers took, and how many of them were no success, for every limit that the plan sets.
 
-    An answer that nobody counted may be the one that breaks a limit: the accounts have to be whole.
+    An answer that nobody counted may be the one that breaks a limit: the accounts have to be whole. What a load sends
+    before its counted window, or after, is not judged.
     """
-    go_tasks = plan.target.tasks if result is None or result.go_tasks is None else result.go_tasks
-    for name, measure in _MEASURES.items():
+    answers = None if load is None else _find_counted(plan, load)
+    why = problem if load is None else "no account says which answers are those of the counted steps"
+    source = AnswerSource(plan=plan, result=result, load=load, answers=answers, problem=why)
+    for name in _MEASURES:
         limit: float | None = getattr(plan.gates, name)
-        if limit is None:
-            continue
-        question = gates.GateQuestion(
-            name=name,
-            blocker=catalogues.Role.PROFILE,
-            required=limit,
-            comparison=gates.Comparison.AT_MOST,
-            unit=MILLISECONDS if name.endswith("_ms") else None,
-        )
-        gap = problem if load is None else _find_gap(load, go_tasks)
-        measured = None if load is None or gap else measure(load, limit)
-        if load is None or measured is None:
-            yield question.answer(gates.GateStatus.INVALID, None, gap or _explain_unmeasured(load, limit))
-            continue
-        status = gates.GateStatus.PASS if measured <= limit else gates.GateStatus.FAIL
-        yield question.answer(status, measured, _explain(name, measured, limit, plan, load))
+        if limit is not None:
+            yield answer_limit(source, name, limit, gate_name=name)
+
+
+def _find_counted(plan: plans.Plan, load: load_documents.Load) -> load_answers.Answers | None:
+    steps = plan.rate_plan
+    if steps is None or all(step.count for step in steps.steps):
+        return load_answers.Answers.of_burst(load)
+    return load_answers.Answers.of_steps(load, [step.name for step in steps.steps if step.count])
+
+
+def answer_limit(source: AnswerSource, name: str, limit: float, *, gate_name: str) -> gates.Gate:
+    """One limit on answers, by the name that a plan gives it."""
+    question = gates.GateQuestion(
+        name=gate_name,
+        blocker=catalogues.Role.PROFILE,
+        required=limit,
+        comparison=gates.Comparison.AT_MOST,
+        unit=MILLISECONDS if name.endswith("_ms") else None,
+    )
+    answers, gap = source.answers, source.gap
+    measured = None if answers is None or gap else _MEASURES[name](answers, limit)
+    if answers is None or measured is None:
+        why = gap or (source.problem if answers is None else _explain_unmeasured(answers, limit))
+        return question.answer(gates.GateStatus.INVALID, None, why)
+    status = gates.GateStatus.PASS if measured <= limit else gates.GateStatus.FAIL
+    return question.answer(status, measured, _explain(gate_name, measured, limit, source.plan, answers))
 
 
 def _find_gap(load: load_documents.Load, go_tasks: int) -> str:
@@ -189,53 +268,55 @@ def _find_gap(load: load_documents.Load, go_tasks: int) -> str:
     return ""
 
 
-def _explain_unmeasured(load: load_documents.Load | None, limit: float) -> str:
-    if load is None or not load.answered:
+def _explain_unmeasured(answers: load_answers.Answers, limit: float) -> str:
+    if not answers.answered:
         return "no answer was counted"
-    timed, unanswered = sum(bucket.count for bucket in load.latency), load.count_unanswered(limit / 1000)
+    timed, unanswered = sum(bucket.count for bucket in answers.latency), answers.count_unanswered(limit / 1000)
     waiting = f", and {wording.format_count(unanswered, 'request')} had none after {limit:g} ms" if unanswered else ""
-    answers = wording.format_count(load.answered, "answer")
-    return f"the duration of {timed:,} of {answers} is known{waiting}, which is too few"
+    counted = wording.format_count(answers.answered, "answer")
+    return f"the duration of {timed:,} of {counted} is known{waiting}, which is too few"
 
 
-def _explain(
-    name: plans.AnswerLimit, measured: float, limit: float, plan: plans.Plan, load: load_documents.Load
-) -> str:
+def _explain(gate_name: str, measured: float, limit: float, plan: plans.Plan, answers: load_answers.Answers) -> str:
+    name, _, step = gate_name.partition("@")
     unit = " ms" if name.endswith("_ms") else ""
-    why = f"{measured:g}{unit} of at most {limit:g}{unit}, over {wording.format_count(load.answered, 'answer')}"
+    why = f"{measured:g}{unit} of at most {limit:g}{unit}, over {wording.format_count(answers.answered, 'answer')}"
+    why += f" in step {step}" if step else ""
     if unit:
-        why = f"{why}; a bucket of latency is {load.resolution:.1%} wide at most, and counts as its end"
-    failures = "" if unit else load.name_failures()
-    unanswered = load.count_unanswered(ANSWER_SECONDS) if name == "error_ratio" else 0
+        why = f"{why}; a bucket of latency is {answers.load.resolution:.1%} wide at most, and counts as its end"
+    failures = "" if unit else answers.name_failures()
+    unanswered = answers.count_unanswered(ANSWER_SECONDS) if name == "error_ratio" else 0
     if unanswered:
         why = f"{why}, and {wording.format_count(unanswered, 'request')} without one for {ANSWER_SECONDS:g} s"
-    warn_at = (plan.gates.warn_at or {}).get(name)
+    warn_at = next((at for of, at in (plan.gates.warn_at or {}).items() if of == gate_name), None)
     warning = f"; over warn_at {warn_at:g}{unit}" if warn_at is not None and measured > warn_at else ""
     return f"{why}{f' ({failures})' if failures else ''}{warning}"
 
 
-def _share(load: load_documents.Load, number: int) -> float | None:
-    return number / load.answered if load.answered else None
+def _share(answers: load_answers.Answers, number: int) -> float | None:
+    return number / answers.answered if answers.answered else None
 
 
-def _find_percentile(load: load_documents.Load, percent: float, limit: float) -> float | None:
+def _find_percentile(answers: load_answers.Answers, percent: float, limit: float) -> float | None:
     """A request that has waited longer than the limit already is one of those that took longest."""
-    answered = load.answered + load.count_unanswered(limit / 1000)
-    return load_documents.find_percentile_ms(load.latency, percent, answered=answered) if load.answered else None
+    if not answers.answered:
+        return None
+    answered = answers.answered + answers.count_unanswered(limit / 1000)
+    return load_documents.find_percentile_ms(answers.latency, percent, answered=answered)
 
 
-def _find_error_ratio(load: load_documents.Load) -> float | None:
-    unanswered = load.count_unanswered(ANSWER_SECONDS)
-    errors = load.refusals() + load.failures() + unanswered
-    return errors / (load.answered + unanswered) if load.answered else None
+def _find_error_ratio(answers: load_answers.Answers) -> float | None:
+    unanswered = answers.count_unanswered(ANSWER_SECONDS)
+    errors = answers.count_refused() + sum(answers.failed.values()) + unanswered
+    return errors / (answers.answered + unanswered) if answers.answered else None
 
 
-_MEASURES: Mapping[plans.AnswerLimit, Callable[[load_documents.Load, float], float | None]] = {
-    "latency_p95_ms": lambda load, limit: _find_percentile(load, 95, limit),
-    "latency_p99_ms": lambda load, limit: _find_percentile(load, 99, limit),
-    "error_ratio": lambda load, _: _find_error_ratio(load),
-    "client_error_ratio": lambda load, _: _share(load, load.refusals("4xx")),
-    "server_error_ratio": lambda load, _: _share(load, load.refusals("5xx")),
+_MEASURES: Mapping[str, Callable[[load_answers.Answers, float], float | None]] = {
+    "latency_p95_ms": lambda answers, limit: _find_percentile(answers, 95, limit),
+    "latency_p99_ms": lambda answers, limit: _find_percentile(answers, 99, limit),
+    "error_ratio": lambda answers, _: _find_error_ratio(answers),
+    "client_error_ratio": lambda answers, _: _share(answers, answers.count_refused("4xx")),
+    "server_error_ratio": lambda answers, _: _share(answers, answers.count_refused("5xx")),
 }
 ANSWER_GATES = tuple(_MEASURES)
 """The names of the optional gates, which are those of their limits in a plan."""

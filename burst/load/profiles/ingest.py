@@ -36,6 +36,7 @@ _OPTIONS = {
     load_settings.SHARD_INDEX: "--burst-shard-index",
     load_settings.SHARD_COUNT: "--burst-shard-count",
     load_settings.RATE_PER_MINUTE: "--burst-rate",
+    load_settings.RATE_PLAN: "--burst-rate-plan",
     load_settings.PROFILE: "--burst-profile",
     load_settings.SOURCE_EVENTS: "--burst-source-events",
     load_settings.ARRIVALS: "--burst-arrivals",

@@ -92,7 +92,9 @@ def push_event(sender: Sender, body: str, tally: load_account.AccountWriter) -> 
     status = answer if isinstance(answer, int) else None
     error = None if isinstance(answer, int) else failure_kinds.name_failure(answer)
     seconds = time.monotonic() - began
-    tally.pending.note_answer(time.time(), PUSH_NAME, latency_seconds=seconds, status=status, error=error)
+    now = time.time()
+    step = tally.find_step(now - seconds)
+    tally.pending.note_answer(now, PUSH_NAME, latency_seconds=seconds, status=status, error=error, step=step)
     return status == http.HTTPStatus.OK
 
 

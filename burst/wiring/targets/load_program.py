@@ -5,6 +5,7 @@ from pathlib import Path
 
 from burst.domain.plan import drill_sections, plans
 from burst.domain.tasks import drills, tasks
+from burst.load import rate_plans
 
 LOCUST = "burst.load.locust_start"
 USERS_PER_TASK = 32
@@ -47,11 +48,14 @@ def _list_tags(load: plans.LoadSection) -> Iterator[str]:
 def variables(plan: plans.Plan) -> dict[str, str]:
     """The plan in the environment of every task, for the load profile to read."""
     load = plan.load
-    values = {"BURST_SCOPE": plan.scope, "BURST_PROFILE": load.profile}
+    values = {"BURST_SCOPE": plan.scope, "BURST_PROFILE": "steady" if load.named_profile else load.profile}
     if load.host is not None:
         values["BURST_HOST"] = load.host
-    if isinstance(load.rate, float):
-        values["BURST_RATE_PER_MINUTE"] = repr(load.rate)
+    steps = plan.rate_plan
+    if steps is not None:
+        values["BURST_RATE_PLAN"] = rate_plans.write_plan(steps)
+    elif isinstance(load.rate, float):
+        values["BURST_RATE_PER_MINUTE"] = repr(float(load.rate))
     if load.source_events is not None:
         values["BURST_SOURCE_EVENTS"] = str(load.source_events)
     if load.arrivals is not None:

@@ -290,9 +290,14 @@ class ShardFreed(base.Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoIntended(base.Event):
-    """GO is about to be written into the lease."""
+    """GO is about to be written into the lease. The counted window is declared with it, where it is not the whole load:
+    half-open, in seconds after GO."""
 
     wire_name: ClassVar[str] = "go-intended"
+    added: ClassVar[Mapping[str, Any]] = {"counted_from_seconds": None, "counted_to_seconds": None}
+
+    counted_from_seconds: float | None = None
+    counted_to_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,127 @@
+"""Charts of a rate plan: small ones for the terminal and for the report, each with the table of its steps beside."""
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from burst.load import rate_plans
+from burst.report import figures
+
+COLUMNS, ROWS = 60, 6
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_WIDTH, _HEIGHT, _MARGIN = 720, 160, 28
+_POINTS = 360
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRow:
+    """One step in figures. Rates are events a second, instants seconds after GO."""
+
+    name: str
+    shape: str
+    start_seconds: float
+    seconds: float
+    rate: float
+    to: float
+    counted: bool
+    events: int
+    least_events_a_task: int
+    most_events_a_task: int
+
+
+def list_rows(plan: rate_plans.RatePlan, tasks: int) -> list[StepRow]:
+    """Every step of a plan, with what each of so many tasks sends in it, exactly."""
+    rows = []
+    for place in plan.placed:
+        least, most = divmod(place.events, tasks)
+        rows.append(
+            StepRow(
+                name=place.step.name,
+                shape=place.step.shape,
+                start_seconds=float(place.start),
+                seconds=float(place.step.seconds),
+                rate=float(place.step.rate),
+                to=float(place.step.to),
+                counted=place.step.count,
+                events=place.events,
+                least_events_a_task=least,
+                most_events_a_task=least + (most > 0),
+            )
+        )
+    return rows
+
+
+def describe_row(row: StepRow) -> str:
+    """A step in words."""
+    rate = f"{figures.number(round(row.rate, 3))}/s"
+    if row.shape != rate_plans.STEP:
+        rate += f" to {figures.number(round(row.to, 3))}/s ({row.shape})"
+    least, most = row.least_events_a_task, row.most_events_a_task
+    share = f"{least:,}" if least == most else f"{least:,} or {most:,}"
+    counted = "" if row.counted else ", not counted"
+    begun = figures.duration(row.start_seconds) if row.start_seconds else "GO"
+    return (
+        f"{row.name}: from {begun} for {figures.duration(row.seconds)}, {rate}, {row.events:,} events, "
+        f"{share} a task{counted}"
+    )
+
+
+def draw_lines(plan: rate_plans.RatePlan) -> list[str]:
+    """The rates over time in characters, and under it which part is counted."""
+    width = float(plan.seconds) / COLUMNS
+    highest = plan.highest or 1.0
+    heights = [_find_rate(plan, (column + 0.5) * width) / highest * ROWS for column in range(COLUMNS)]
+    lines = []
+    for row in reversed(range(ROWS)):
+        filled = "".join(_EIGHTHS[round(8 * min(1.0, max(0.0, height - row)))] for height in heights)
+        label = f"{figures.number(round(highest, 1))}/s" if row == ROWS - 1 else "0/s" if row == 0 else ""
+        lines.append(f"{label:>10} │{filled.rstrip()}")
+    start, end = plan.counted
+    marks = "".join("━" if start <= Fraction((column + 0.5) * width) < end else "┄" for column in range(COLUMNS))
+    total = figures.duration(float(plan.seconds))
+    return [*lines, f"{'counted':>10} └{marks} {total}"]
+
+
+def _find_rate(plan: rate_plans.RatePlan, seconds: float) -> float:
+    place = next((place for place in plan.placed if place.start <= seconds < place.end), None)
+    return place.step.find_rate(seconds - float(place.start)) if place else 0.0
+
+
+def draw_svg(plan: rate_plans.RatePlan) -> str:
+    """The rates over time as an SVG of its own, the counted window behind it."""
+    length, highest = float(plan.seconds), plan.highest or 1.0
+    inner_width, inner_height = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
+
+    def place_x(seconds: float) -> float:
+        return round(_MARGIN + seconds / length * inner_width, 2)
+
+    def place_y(rate: float) -> float:
+        return round(_HEIGHT - _MARGIN - rate / highest * inner_height, 2)
+
+    points = " ".join(f"{place_x(seconds)},{place_y(rate)}" for seconds, rate in _list_points(plan))
+    start, end = (place_x(float(edge)) for edge in plan.counted)
+    names = "".join(
+        f'<text x="{place_x(float(place.start + place.end) / 2)}" y="{_HEIGHT - 8}" text-anchor="middle">'
+        f"{html.escape(place.step.name)}</text>"
+        for place in plan.placed
+    )
+    return (
+        f'<svg class="rates" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="Events a second over time, step by step; the table beside holds the figures" '
+        f'font-size="11" fill="currentColor">'
+        f'<rect x="{start}" y="{_MARGIN}" width="{round(end - start, 2)}" height="{inner_height}" '
+        f'fill="currentColor" opacity="0.08"/>'
+        f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="2"/>'
+        f'<text x="{_MARGIN}" y="{_MARGIN - 8}">{figures.number(round(highest, 3))}/s</text>{names}</svg>'
+    )
+
+
+def _list_points(plan: rate_plans.RatePlan) -> Iterator[tuple[float, float]]:
+    """Points of the line: two of a step that is straight, and a few hundred over all of those that are not."""
+    for place in plan.placed:
+        seconds = float(place.step.seconds)
+        parts = {rate_plans.SINE: max(8, round(_POINTS * seconds / float(plan.seconds))), rate_plans.SPIKE: 2}
+        number = parts.get(place.step.shape, 1)
+        for index in range(number + 1):
+            yield float(place.start) + seconds * index / number, place.step.find_rate(seconds * index / number)
