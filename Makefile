@@ -101,7 +101,7 @@ COMPILE = $(PYTHON) -m uv pip compile --quiet pyproject.toml --group=build --uni
 lock: ## the locks anew from pyproject.toml; ARGS=--upgrade takes newer versions
 	@scripts/environment bare
 	@$(PYTHON) -m pip --disable-pip-version-check -qq install uv
-	$(COMPILE) --extra=load --extra=sandbox --output-file=requirements/run.lock $(ARGS)
+	$(COMPILE) --extra=load --extra=sandbox --extra=statistics --output-file=requirements/run.lock $(ARGS)
 	$(COMPILE) --extra=load --constraint=requirements/run.lock --output-file=requirements/image.lock $(ARGS)
 	$(COMPILE) --extra=dev --constraint=requirements/run.lock --output-file=requirements/dev.lock $(ARGS)
 

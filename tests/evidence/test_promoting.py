@@ -302,3 +302,23 @@ def test_a_run_whose_folder_is_gone_is_left_out_as_its_attempt_says(runs: Path, 
     assert run("baseline", "promote", *block[:2], *block[3:], "-o", file.with_name("second.json")) == 3
     assert f"lie between them: {promoting.name_run(3)}" in capsys.readouterr().out
     assert run("verify", file, "--runs-dir", runs) == 9
+
+
+WITHOUT = """
+import sys
+sys.modules["scipy"] = None
+from burst.cli import main
+print([main.main(words.split()) for words in sys.argv[1:]])
+"""
+
+
+def test_without_the_extra_a_verdict_is_reached_and_a_promotion_says_what_is_missing(runs: Path, file: Path) -> None:
+    block = promoting.make_block(runs, promoting.STEADY)
+    names = " ".join(map(str, block))
+    words = [f"verify {block[0]}", f"baseline promote {names} -o {file}"]
+
+    asked = subprocess.run([sys.executable, "-c", WITHOUT, *words], capture_output=True, text=True, timeout=60)
+
+    assert asked.stdout.splitlines()[-1] == "[0, 2]", asked.stderr
+    assert "pip install 'burst[statistics]'" in asked.stderr
+    assert not file.exists()

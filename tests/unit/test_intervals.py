@@ -149,6 +149,11 @@ def test_the_intervals_cover_as_the_table_says() -> None:
     assert measured["wider"] > 0.88
 
 
+@hypothesis.given(freedom=st.floats(0.5, 5000), probability=st.floats(0.51, 0.999))
+def test_the_quantile_is_that_of_scipy(freedom: float, probability: float) -> None:
+    assert intervals.find_t(freedom, probability) == pytest.approx(float(stats.t.ppf(probability, freedom)), rel=1e-8)
+
+
 def bucketed(minutes: list[int], start_seconds: float = 60.0) -> cases.Value:
     """Counts of so many minutes."""
     buckets = [

@@ -3,6 +3,8 @@
 import math
 from fractions import Fraction
 
+from burst.domain.basics import statistics_extra
+
 
 def read_exact(value: int | float) -> Fraction:
     """The decimal number that a JSON number was written as: 456.687 is 456687/1000, and not the double beside it."""
@@ -32,6 +34,7 @@ def find_lower_bound(hits: int, lookups: int, confidence: float) -> float:
         raise ValueError("hits are from 0 to the number of lookups, which is above 0")
     if hits == 0:
         return 0.0
+    statistics_extra.require()
     from scipy import special  # late: a fifth of a second
 
     bound = special.betaincinv(hits, lookups - hits + 1, float(1 - read_exact(confidence)))

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from burst.domain.basics import statistics_extra
+
 CONFIDENCE = 0.95
 BLOCK = 5
 """How many runs a block has, where the plan of the runs declares no other number."""
@@ -138,6 +140,7 @@ def round_figure(value: float) -> float:
 def find_cv_upper(cv: float, runs: int, confidence: float = CONFIDENCE) -> float | None:
     """The exact upper bound of the true coefficient of variation of normal figures, None where there is none: the
     sample's, inverted and scaled by the root of the number of runs, is a noncentral t."""
+    statistics_extra.require()
     from scipy import optimize, stats  # late: half a second
 
     if not cv > 0:
@@ -156,6 +159,7 @@ def find_cv_upper(cv: float, runs: int, confidence: float = CONFIDENCE) -> float
 @functools.lru_cache(maxsize=256)
 def find_certifying_cv(limit: float, runs: int, confidence: float = CONFIDENCE) -> float:
     """The greatest sample coefficient of variation whose upper bound still keeps the limit."""
+    statistics_extra.require()
     from scipy import stats  # late: half a second
 
     root = math.sqrt(runs)

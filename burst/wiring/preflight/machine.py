@@ -28,6 +28,7 @@ EXTRAS = {
     "sandbox": ("uvicorn", ("demo", "rehearse")),
     "rehearsal": ("moto", ("rehearse",)),
     "sign": ("securesystemslib", ("evidence",)),
+    "statistics": ("scipy", ("baseline", "compare")),
 }
 """Each extra: a module that it installs, and the commands that need it; run and rehearse only for a locustfile."""
 ON_AWS = ("preflight", "run", "status", "stop", "resume", "reconcile", "reap")
