@@ -518,16 +518,13 @@ class Controller:
 
     def _finish_observing(self, decision: lifecycle.Decision) -> None:
         """Takes the terminal samples, at or after the end of the attempt window."""
-        window = self._record.run.attempt_window
-        if window is None:
-            return
 
         def attend() -> bool:
             self._watch.heart.allow(self._longest_seconds(decision))
             self._observe(self._record.run, decision, self._clock.now())
             return not self._signals
 
-        self._observing.finish(window.end, attend)
+        self._observing.finish(attend)
 
     def _kill(self, task: tasks.Task) -> None:
         with contextlib.suppress(OSError):

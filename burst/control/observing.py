@@ -23,6 +23,8 @@ FIRST_SECONDS = 60.0
 RETRY_PARTS = 4
 """A question without an answer is asked again after this part of its period, so that no sample need be missing."""
 SHORTEST_RETRY_SECONDS = 0.5
+TERMINAL_RETRY_SECONDS = 5.0
+"""No longer than this after a terminal sample that would not do the next one is asked."""
 PATIENCE_SECONDS = 0.25
 """How long a look waits for the answers that it has just asked for."""
 SHORTEST_TERMINAL_SECONDS = 5.0
@@ -91,9 +93,9 @@ class _Sampler:
         self._question = questions_aside.Question(lambda: ask_once(probe, clock, observe.answer_seconds), 0.0)
         self._begun_at: datetime | None = None
 
-    def begin(self, due_at: datetime | None, now: datetime) -> bool:
-        """Asks where it is time to, and nobody is asking; whether it did."""
-        if self._begun_at is not None or (due_at is not None and now < due_at) or not self._question.begin(now):
+    def begin(self, now: datetime) -> bool:
+        """Asks where nobody is asking; whether it did."""
+        if self._begun_at is not None or not self._question.begin(now):
             return False
         self._begun_at = now
         return True
@@ -102,10 +104,13 @@ class _Sampler:
         """When the next sample is due: a period after the last one, or sooner where that had no value; None: now."""
         if not earlier:
             return None
-        last, pause = earlier[-1], self._every_seconds
-        if last.value is None:
-            pause = min(pause, max(SHORTEST_RETRY_SECONDS, pause / RETRY_PARTS))
-        return instants.later(last.asked_at, pause)
+        last = earlier[-1]
+        return instants.later(last.asked_at, self.retry_seconds if last.value is None else self._every_seconds)
+
+    @property
+    def retry_seconds(self) -> float:
+        """The time after which a question without an answer is asked again."""
+        return min(self._every_seconds, max(SHORTEST_RETRY_SECONDS, self._every_seconds / RETRY_PARTS))
 
     def take(self, seconds: float) -> _Taken | None:
         """The answer that has come, waited for so long; None while there is none."""
@@ -142,16 +147,20 @@ class Observing:
         self._first_due_at: datetime | None = None
 
     def look(self) -> None:
-        """Journals the samples that have come, and asks every series that is due; nothing once the run is measured."""
-        run, now = self._record.run, self._clock.now()
-        if not (run.measured or run.published):
-            self._ask_due(lambda sampler: sampler.find_due(self._find_samples(sampler.name)), now)
+        """Journals the samples that have come, and asks every series that is due; nothing once the run is measured.
 
-    def _ask_due(self, find_due: Callable[[_Sampler], datetime | None], now: datetime) -> None:
+        Once the last task has stopped no more than the terminal samples are taken: whatever follows, such as services
+        that are put back, is no part of the burst.
+        """
+        run = self._record.run
+        if not (run.measured or run.published):
+            self._ask_due(self._clock.now())
+
+    def _ask_due(self, now: datetime) -> None:
         """Journals what has come and begins what is due. Most answers come at once, and are then journalled at once."""
         for sampler in self._samplers:
             self._note_taken(sampler, 0.0)
-        begun = [sampler for sampler in self._samplers if sampler.begin(find_due(sampler), now)]
+        begun = [sampler for sampler in self._samplers if self._is_due(sampler, now) and sampler.begin(now)]
         patient_until = time.monotonic() + PATIENCE_SECONDS
         for sampler in begun:
             self._note_taken(sampler, max(0.0, patient_until - time.monotonic()))
@@ -170,33 +179,44 @@ class Observing:
         ]
         return bool(lacking) and now < self._first_due_at
 
-    def finish(self, ended_at: datetime, attend: Callable[[], bool]) -> None:
-        """Takes the terminal sample of each series: one that speaks of an instant at or after `ended_at`, asked once
-        the system had its time to settle.
+    def finish(self, attend: Callable[[], bool]) -> None:
+        """Takes the terminal samples that are still missing, where the burst had an end.
 
-        `attend` keeps the run alive meanwhile, and says whether to go on. Returns after a while without one too.
+        `attend` keeps the run alive meanwhile, and says whether to go on. Returns after a while without them too.
         """
+        ended_at = self._find_end()
+        if ended_at is None:
+            return
         due_at = instants.later(ended_at, self._settle_seconds)
         give_up_at = instants.later(max(due_at, self._clock.now()), self._terminal_seconds)
+        while not all(self._has_terminal(sampler.name, ended_at) for sampler in self._samplers):
+            if self._clock.now() >= give_up_at or not attend():
+                return
+            self._ask_due(self._clock.now())
+            pausing.until_next_look(self._clock, None)
 
-        def find_due(sampler: _Sampler) -> datetime | None:
-            taken = self._find_samples(sampler.name)
-            if self._clock.now() < due_at:
-                return sampler.find_due(taken)
-            if self._has_terminal(sampler.name, due_at, ended_at):
-                return instants.later(give_up_at, LONGEST_TERMINAL_SECONDS)
-            again = [instants.later(sample.answered_at, SHORTEST_RETRY_SECONDS) for sample in taken[-1:]]
-            return max([due_at, *again]) if taken and taken[-1].asked_at >= due_at else due_at
+    def _find_end(self) -> datetime | None:
+        """When the last task has stopped; None while one may run, and where the burst has no window."""
+        run = self._record.run
+        return run.attempt_window.end if run.ended and run.attempt_window is not None else None
 
-        while not self._is_finished(due_at, ended_at) and self._clock.now() < give_up_at and attend():
-            self._ask_due(find_due, self._clock.now())
-            if not self._is_finished(due_at, ended_at):
-                pausing.until_next_look(self._clock, None)
+    def _is_due(self, sampler: _Sampler, now: datetime) -> bool:
+        """Whether a series is to be asked: every period; from the end of the burst on once the system has settled, and
+        again soon until a terminal sample has come."""
+        taken, ended_at = self._find_samples(sampler.name), self._find_end()
+        if ended_at is None or now < instants.later(ended_at, self._settle_seconds):
+            due_at = sampler.find_due(taken)
+            return due_at is None or now >= due_at
+        if self._has_terminal(sampler.name, ended_at):
+            return False
+        return not taken or now >= instants.later(
+            taken[-1].answered_at, min(sampler.retry_seconds, TERMINAL_RETRY_SECONDS)
+        )
 
-    def _is_finished(self, due_at: datetime, ended_at: datetime) -> bool:
-        return all(self._has_terminal(sampler.name, due_at, ended_at) for sampler in self._samplers)
-
-    def _has_terminal(self, name: str, due_at: datetime, ended_at: datetime) -> bool:
+    def _has_terminal(self, name: str, ended_at: datetime) -> bool:
+        """Whether a series has a terminal sample: one that speaks of an instant at or after the end of the burst, and
+        was asked once the system had its time to settle."""
+        due_at = instants.later(ended_at, self._settle_seconds)
         return any(
             sample.value is not None and sample.asked_at >= due_at and sample.instant >= ended_at
             for sample in self._find_samples(name)

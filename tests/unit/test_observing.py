@@ -102,6 +102,24 @@ def test_a_question_that_fails_once_is_asked_again_in_time() -> None:
     assert gate(world, "observed:lag.max.last-5s")["status"] == "PASS"
 
 
+def test_what_follows_the_terminal_sample_is_no_part_of_the_burst() -> None:
+    """A command after the burst takes eight seconds, in which the series is bad: nobody asks it then."""
+    lag = {"name": "lag", "sql": "select 3", "rules": [RULES[0]]}
+    shot = {"name": "refresh", "command": ["work"], "timeout": "20s"}
+    world = simulation.World(simulation.plan(observe={"every": "1s", "settle": "1s", "series": [lag]}, after=[shot]))
+    world.one_shots.scripts["refresh"] = fakes.Script(runs_seconds=8.0)
+    answer_by_time(world, lambda now: 310 if world.one_shots.started and now > 16 else 3)
+
+    world.run()
+
+    window = world.outcome.attempt_window
+    assert window is not None
+    assert world.elapsed_seconds > 18
+    terminal = [sample for sample in taken(world) if sample.instant >= window.end]
+    assert 1 <= len(terminal) <= 3
+    assert gate(world, "observed:lag.max.last-5s")["status"] == "PASS"
+
+
 def test_a_series_that_goes_silent_holds() -> None:
     world = observing_world(RULES[0])
     answer_by_time(world, lambda now: errors.Unavailable("the replica is gone") if now >= 8 else 3)
