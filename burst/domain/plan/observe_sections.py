@@ -1,11 +1,12 @@
 """The sections of `observe`: the series that are asked through the burst, and the rules that each of them keeps."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 import pydantic
 
 from burst.domain.basics import canonical, instants, naming
-from burst.domain.observations import limits, periods, rules
+from burst.domain.observations import limits, periods, rules, samples
 from burst.domain.plan import field_types, questions
 
 MOST_SERIES = 20
@@ -245,6 +246,21 @@ class ObserveSection(pydantic.BaseModel):
                     allowed = f"another series: {', '.join(others) or 'there is none'}"
                     raise field_types.Misfit(("series", index, "rules", position, "within"), allowed)
         return self
+
+    def make_series(
+        self, name: str, taken: Sequence[samples.Sample], *, count: int, scope: str, max_skew_seconds: float
+    ) -> samples.Series:
+        """The samples of one series, held to what the plan asks of them. `count`: how many were taken by the record."""
+        section = next((series for series in self.series if series.name == name), None)
+        return samples.Series(
+            name=name,
+            every_seconds=self.every,
+            taken=count,
+            samples=tuple(taken),
+            scope=scope if section is not None and section.scope is not None else None,
+            dated=section is not None and section.tells_instant,
+            max_skew_seconds=max_skew_seconds,
+        )
 
     def require_fitting(self, *, shortest_seconds: float, longest_seconds: float) -> None:
         """Raises `field_types.Misfit` unless the series fit a burst of at least and at most so many seconds."""

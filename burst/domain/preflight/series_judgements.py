@@ -26,24 +26,13 @@ def _find_problems(
         return ["it was not asked"]
     if sample.value is None:
         return [sample.detail or "no answer"]
-    series = make_series(plan, section, (sample,))
+    if plan.observe is None:
+        return []
+    series = plan.observe.make_series(
+        section.name, [sample], count=1, scope=plan.scope, max_skew_seconds=plan.receipts.max_skew
+    )
     problems = list(judgement.list_sample_problems(series, series.samples))
     needs_number = [rule for rule in section.rules if rule.rule.aggregate is not rules.Aggregate.LAST]
     if needs_number and limits.finite(sample.value) is None:
         problems.append(f"{sample.value!r} is no number, and {needs_number[0].name} needs one")
     return problems
-
-
-def make_series(
-    plan: plans.Plan, section: observe_sections.SeriesSection, taken: tuple[samples.Sample, ...]
-) -> samples.Series:
-    """The series of a plan with these samples."""
-    return samples.Series(
-        name=section.name,
-        every_seconds=plan.observe.every if plan.observe else 0.0,
-        taken=len(taken),
-        samples=taken,
-        scope=plan.scope if section.scope is not None else None,
-        dated=section.tells_instant,
-        max_skew_seconds=plan.receipts.max_skew,
-    )

@@ -1,6 +1,7 @@
 """The observations of a run, built from its own events, so that verification builds them again from the journal; and
 the series that they hold, as rules are asked of them."""
 
+from burst.domain.basics import errors
 from burst.domain.documents import observation_series
 from burst.domain.observations import samples
 from burst.domain.plan import plans
@@ -33,14 +34,16 @@ def build_observations(plan: plans.Plan, run: runs.Run) -> observation_series.Ob
 
 
 def read_series(plan: plans.Plan, entry: observation_series.SeriesEntry) -> samples.Series:
-    """The series of one entry, held to what the plan asks of its samples."""
-    section = next((series for series in plan.observed_series if series.name == entry.name), None)
-    return samples.Series(
-        name=entry.name,
-        every_seconds=entry.every_seconds,
-        taken=entry.taken,
-        samples=tuple(sample.sample for sample in entry.samples),
-        scope=plan.scope if section is not None and section.scope is not None else None,
-        dated=section is not None and section.tells_instant,
+    """The series of one entry, held to what the plan asks of its samples.
+
+    Raises `errors.UsageError` for a plan that observes nothing.
+    """
+    if plan.observe is None:
+        raise errors.UsageError(f"the plan observes no series, so nothing can be asked of {entry.name}")
+    return plan.observe.make_series(
+        entry.name,
+        [sample.sample for sample in entry.samples],
+        count=entry.taken,
+        scope=plan.scope,
         max_skew_seconds=plan.receipts.max_skew,
     )
