@@ -3,7 +3,10 @@
 Each parses its words, makes one call, and renders how the campaign stands.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,25 +44,56 @@ _new_runs_dir_option = click.option(
 )
 
 
-def _reopen_options(command: F) -> F:
-    """Adds the options that take a step again."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words:
+    """The words of a command that drives a campaign: how far, which step is taken again and how, and who asks."""
+
+    until: str | None
+    reopen: str | None
+    only: tuple[str, ...]
+    settings: tuple[str, ...]
+    operator: str | None
+    yes: bool
+
+    def make_request(self, output: common.Output) -> "campaigns.CampaignRequest":
+        """The request that they are."""
+        from burst.wiring import campaigns
+
+        return campaigns.CampaignRequest(
+            operator=self.operator, said_yes=self.yes, until=self.until, command=output.words
+        )
+
+    def make_reopen(self) -> "campaigns.Reopen | None":
+        """The step that is taken again; None where none is. Raises `click.UsageError` for words about none."""
+        from burst.wiring import campaigns
+
+        if self.reopen is None:
+            if self.only or self.settings:
+                raise click.UsageError("--only and --set change a step that is taken again: name it with --reopen STEP")
+            return None
+        return campaigns.Reopen(step=self.reopen, only=common.split_words(self.only), settings=self.settings)
+
+
+def _driving_options(function: F) -> F:
+    """Adds the options of a command that drives a campaign, which gets them as one value, `words`."""
+
+    @functools.wraps(function)
+    def command(*arguments: Any, **options: Any) -> Any:
+        names = [field.name for field in dataclasses.fields(_Words)]
+        words = _Words(**{name: options.pop(name) for name in names})
+        return function(*arguments, words=words, **options)
+
+    united: Any = command
     for option in (
-        click.option("--reopen", metavar="STEP", help="Take this step again, which is on HOLD."),
-        common.only_option,
+        _yes_option,
+        _operator_option,
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the reopened step's plan."),
+        common.only_option,
+        click.option("--reopen", metavar="STEP", help="Take this step again, which is on HOLD."),
+        _until_option,
     ):
-        command = option(command)
-    return command
-
-
-def _make_reopen(reopen: str | None, only: tuple[str, ...], settings: tuple[str, ...]) -> "campaigns.Reopen | None":
-    from burst.wiring import campaigns
-
-    if reopen is None:
-        if only or settings:
-            raise click.UsageError("--only and --set change a step that is taken again: name it with --reopen STEP")
-        return None
-    return campaigns.Reopen(step=reopen, only=common.split_words(only), settings=settings)
+        united = option(united)
+    return united  # type: ignore[no-any-return]
 
 
 @click.command(
@@ -71,23 +105,10 @@ Examples:
 {_EXITS}"""
 )
 @click.argument("file", type=common.PLAN_FILE)
-@_until_option
-@_reopen_options
+@_driving_options
 @_new_runs_dir_option
-@_operator_option
-@_yes_option
 @common.options
-def run(
-    output: common.Output,
-    file: Path,
-    until: str | None,
-    reopen: str | None,
-    only: tuple[str, ...],
-    settings: tuple[str, ...],
-    runs_dir: str | None,
-    operator: str | None,
-    yes: bool,
-) -> None:
+def run(output: common.Output, file: Path, runs_dir: str | None, *, words: _Words) -> None:
     """Run the steps of FILE in their order, each once the ones before it passed.
 
     A step that is on HOLD holds the campaign. With --reopen the newest campaign of exactly this file goes on: its step
@@ -98,8 +119,7 @@ def run(
     from burst.wiring import campaigns
 
     content, reporter = files.read_named_text(file, "FILE"), running.RunReporter(output)
-    request = campaigns.CampaignRequest(operator=operator, said_yes=yes, until=until, command=output.words)
-    order = _make_reopen(reopen, only, settings)
+    request, order = words.make_request(output), words.make_reopen()
     if order is None:
         _show(output, campaigns.begin(content, str(file), runs_dir, request, reporter))
         return
@@ -115,24 +135,12 @@ Examples:
 {_EXITS}"""
 )
 @click.argument("campaign_name", metavar="CAMPAIGN")
-@_until_option
-@_reopen_options
+@_driving_options
 @_run_control_option
 @common.runs_dir_option
-@_operator_option
-@_yes_option
 @common.options
 def resume(
-    output: common.Output,
-    campaign_name: str,
-    until: str | None,
-    reopen: str | None,
-    only: tuple[str, ...],
-    settings: tuple[str, ...],
-    run_control: str | None,
-    runs_dir: Path,
-    operator: str | None,
-    yes: bool,
+    output: common.Output, campaign_name: str, run_control: str | None, runs_dir: Path, *, words: _Words
 ) -> None:
     """Go on with a campaign: after a pause, or where a process died, on any machine.
 
@@ -141,8 +149,11 @@ def resume(
     from burst.cli import running
     from burst.wiring import campaigns
 
-    request = campaigns.CampaignRequest(operator=operator, said_yes=yes, until=until, command=output.words)
-    address, order = _find(campaign_name, runs_dir, run_control), _make_reopen(reopen, only, settings)
+    address, request, order = (
+        _find(campaign_name, runs_dir, run_control),
+        words.make_request(output),
+        words.make_reopen(),
+    )
     _show(output, campaigns.resume(address, request, running.RunReporter(output), order))
 
 

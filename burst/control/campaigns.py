@@ -91,7 +91,7 @@ class StepDriver(Protocol):
         ...
 
     def find_regressions(self, step: campaign_files.StepSection, course: courses.Course) -> tuple[str, ...]:
-        """What is worse than in the step before it, in words. Raises a `BurstError` where nobody can tell."""
+        """The gates that got worse since the step before it, in words. Raises a `BurstError` where nobody can tell."""
         ...
 
     def undo(self, step: campaign_files.StepSection, course: courses.Course) -> str:

@@ -47,15 +47,15 @@ def find_name(store: ports.EvidenceStore) -> str | None:
 
 def examine_lane(name: str, run: places.RunPlace, verify_run: VerifyRun) -> ExaminedLane:
     """The evidence of one lane: verified, and each document that its snapshot names looked up."""
-    found = verify_run(run)
+    verified = verify_run(run)
     content = _read_snapshot(run.store)
     sha256 = None if content is None else canonical.digest(content)
     value = _read_object(content)
     finding = rollup_documents.LaneFinding(
         name=name,
-        state=found.state.value,
+        state=verified.state.value,
         sha256=sha256,
-        published=found.verdict is not None and document_names.is_snapshot_name(found.name or ""),
+        published=verified.verdict is not None and document_names.is_snapshot_name(verified.name or ""),
         missing_refs=["everything"] if value is None else _list_missing(value, run.store),
     )
     execution_id = None if value is None else value.get("execution_id")
@@ -100,7 +100,7 @@ def _list_missing(value: Mapping[str, object], store: ports.EvidenceStore) -> li
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beyond:
-    """What is asked beyond one folder. Without `lanes` what was found of them is believed."""
+    """The questions beyond one folder. Without `lanes` the findings about them are believed."""
 
     lanes: bool
     everywhere: bool | None
@@ -184,8 +184,8 @@ def _verify_lanes(
     order = models.read(rollup_documents.RollupOrder, contents[rollup_documents.ORDER])
     if rollup_documents.LANES not in contents:
         return  # then nothing of them was believed
-    found = models.read(rollup_documents.RollupLanes, contents[rollup_documents.LANES])
-    by_name = {finding.name: finding for finding in found.lanes}
+    document = models.read(rollup_documents.RollupLanes, contents[rollup_documents.LANES])
+    by_name = {finding.name: finding for finding in document.lanes}
     for lane in order.lanes:
         finding = by_name.get(lane.name)
         if finding is None or finding.state != rollups.SOUND or lane.execution_id is None:

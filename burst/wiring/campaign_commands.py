@@ -1,4 +1,4 @@
-"""Steps that are commands: each a one-shot of this machine under guard, started once, whoever goes on with it.
+"""Steps that are commands: each a one-shot of this machine under guard, started once by whichever process.
 
 A comparison and a promotion are commands of burst itself: their verdict is their exit code.
 """

@@ -117,7 +117,7 @@ class PlanSteps:
         except errors.EvidenceIncomplete:
             return False
         except errors.BurstError:
-            return True  # what is there cannot be read: resuming it says why
+            return True  # something is there that cannot be read: resuming it says why
         return True
 
     def _describe_lost(self, plan: plans.Plan, attempt: courses.Attempt) -> campaigns.StepAnswer:
@@ -184,10 +184,10 @@ def fill_words(words: str, course: courses.Course) -> str:
 
 def _list_services(step: campaign_files.StepSection, plan: plans.Plan) -> tuple[str, ...]:
     """The services of the plan with the counts that the step overrides."""
-    wanted: Mapping[str, int] = step.overrides.services if step.overrides is not None else {}
-    if not wanted:
+    overridden: Mapping[str, int] = step.overrides.services if step.overrides is not None else {}
+    if not overridden:
         return ()
-    counts = {service.name: service.desired for service in plan.services} | dict(wanted)
+    counts = {service.name: service.desired for service in plan.services} | dict(overridden)
     return (f"services={json.dumps([{'name': name, 'desired': count} for name, count in counts.items()])}",)
 
 
@@ -222,7 +222,7 @@ def read_measures(value: object, pointers: tuple[str, ...]) -> dict[str, pydanti
 
 
 def find_longest(plan: plans.Plan) -> float:
-    """How long a run takes at most, from its preflight to its verdict, in seconds: the cap, the grace, what runs before
-    and after, and the counts."""
+    """How long a run takes at most, from its preflight to its verdict, in seconds: the cap, the grace, the
+    commands before and after, and the counts."""
     shots = sum(shot.timeout for shot in (*plan.before, *plan.after))
     return plan.budget.cap_seconds + plan.budget.stop_grace + shots + plan.receipts.patience_seconds

@@ -32,8 +32,8 @@ class RollupSteps:
     ) -> campaigns.StepEnd | campaigns.StepCut:
         """Rolls up, or goes on with it."""
         order = self.build_order(step, attempt, course)
-        found = {lane.name: course.step(lane.name).snapshot for lane in order.lanes}
-        sources = {name: snapshot.place for name, snapshot in found.items() if snapshot is not None}
+        lanes = {lane.name: course.step(lane.name).snapshot for lane in order.lanes}
+        sources = {name: snapshot.place for name, snapshot in lanes.items() if snapshot is not None}
         folder = Path(self.file.evidence.local) / order.execution_id
         try:
             own_file = folder_store.FolderStore(self.folder).read(campaign_records.FILE)
@@ -56,22 +56,22 @@ class RollupSteps:
         self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
     ) -> rollup_documents.RollupOrder:
         """The order of a roll-up, from file and journal alone: built again, it is the same."""
-        section = step.rollup
-        if section is None:
+        rollup = step.rollup
+        if rollup is None:
             raise ValueError(f"step {step.name} is no roll-up")
-        named = {name for members in section.families.values() for name in members}
-        lanes = [other for other in self.file.steps if other.name in named]
-        scope, group = self.file.scope, section.phase.lower().split(".")[0]
+        named = {name for members in rollup.families.values() for name in members}
+        lanes = [section for section in self.file.steps if section.name in named]
+        scope, group = self.file.scope, rollup.phase.lower().split(".")[0]
         return rollup_documents.RollupOrder(
             execution_id=attempt.run_id,
-            phase=section.phase,
+            phase=rollup.phase,
             environment=self.file.environment,
             campaign_id=course.campaign_id,
             campaign_sha256=course.file_sha256,
-            advance=section.advance,
-            hold=section.hold,
-            families={family: list(members) for family, members in section.families.items()},
-            require=list(section.require),
+            advance=rollup.advance,
+            hold=rollup.hold,
+            families={family: list(members) for family, members in rollup.families.items()},
+            require=list(rollup.require),
             lanes=[_order_lane(lane.name, course) for lane in lanes],
             budget=self._build_budget(attempt, course),
             folders=[
@@ -140,9 +140,9 @@ def derive(
     order = models.read(rollup_documents.RollupOrder, order_content)
     opener, by_digest = places.Opener(), {}
     for source in sources:
-        found = rollup_verification.examine_lane("lane", opener.run(source), _verify)
-        by_digest[found.finding.sha256] = source
-    named = {lane.name: by_digest[lane.sha256] for lane in order.lanes if lane.sha256 in by_digest}
+        lane = rollup_verification.examine_lane("lane", opener.run(source), _verify)
+        by_digest[lane.finding.sha256] = source
+    named = {entry.name: by_digest[entry.sha256] for entry in order.lanes if entry.sha256 in by_digest}
     strange = sorted(source for source in sources if source not in named.values())
     if strange:
         raise errors.UsageError(f"--snapshots {strange[0]}: its snapshot is of no lane of the order")

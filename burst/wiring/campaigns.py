@@ -27,6 +27,7 @@ from burst.domain.documents import campaign_records, models
 from burst.kit import files
 from burst.report import runbook_pages
 from burst.wiring import (
+    campaign_bounds,
     campaign_commands,
     campaign_databases,
     campaign_plans,
@@ -97,7 +98,7 @@ def begin(
     documents = {campaign_records.FILE: campaign_files.freeze(file), **_read_plans(file)}
     store = folder_store.FolderStore.create(Path(file.evidence.local) / CAMPAIGNS, campaign_id)
     _spread(documents, store, _open_place(file, campaign_id))
-    _make_terms(file, store.folder, reporter)  # a bad plan is refused before anything is journalled
+    campaign_bounds.make_terms(file, store.folder, reporter)  # a bad plan is refused before anything is journalled
     began = course_events.CampaignBegan(
         schema=course_events.SCHEMA,
         minor=campaign_journals.MINOR,
@@ -248,32 +249,6 @@ def _spread(documents: dict[str, bytes], *stores: ports.EvidenceStore | None) ->
                 store.put_once(name, content)
 
 
-def _make_terms(
-    file: campaign_files.CampaignFile, folder: Path, reporter: driving.Reporter
-) -> course_decisions.CourseTerms:
-    """How long each step takes at most, and costs at most. Raises `errors.UsageError` for a plan that is none."""
-    plan_steps = campaign_plans.PlanSteps(file=file, folder=folder, reporter=reporter, command=())
-    longest: dict[str, float] = {}
-    most_usd: dict[str, float | None] = {}
-    for step in file.steps:
-        longest[step.name], most_usd[step.name] = _find_bounds(step, plan_steps)
-    return course_decisions.CourseTerms(file=file, longest_seconds=longest, most_usd=most_usd)
-
-
-def _find_bounds(step: campaign_files.StepSection, plan_steps: campaign_plans.PlanSteps) -> tuple[float, float | None]:
-    """The seconds and the dollars that one attempt takes at most; None where nobody can tell."""
-    database = step.overrides.database if step.overrides is not None else None
-    beside = 0.0 if database is None else 2 * database.timeout
-    if step.plan is None:
-        bound = step.compare or step.promote or step.stage or step.one_shot or step.rollup
-        return (bound.timeout if bound is not None else 0.0) + beside, 0.0
-    plans = [plan_steps.read_plan(step, step.list_settings(index)) for index in range(len(step.values))]
-    longest = max(campaign_plans.find_longest(plan) for plan in plans)
-    costs = [0.0 if plan.target.kind == "local" else plan.budget.cost_cap_usd for plan in plans]
-    known = [cost for cost in costs if cost is not None]
-    return longest + beside, max(known) if len(known) == len(costs) else None
-
-
 @contextlib.contextmanager
 def _locked(folder: Path, clock: ports.Clock) -> Iterator[None]:
     lock = run_lock.RunLock(folder, ownership.make_owner(clock))
@@ -300,20 +275,9 @@ def _open_runner(
         journal: ports.CourseJournal[course_events.CampaignEvent] = journal_file
         if place is not None:
             journal = course_mirror.MirroredJournal(journal_file, campaign_journals.FORM, place)
-        steps = campaign_steps.CampaignSteps(
-            plan_steps=campaign_plans.PlanSteps(file=file, folder=folder, reporter=reporter, command=request.command),
-            command_steps=campaign_commands.CommandSteps(folder, campaign_id, clock),
-            database_steps=campaign_databases.DatabaseSteps(
-                file=file,
-                folder=folder,
-                operator=_name_operator(request),
-                said_yes=request.said_yes,
-                say=reporter.say,
-            ),
-            rollup_steps=campaign_rollups.RollupSteps(file=file, folder=folder),
-        )
+        steps = _make_steps(file, folder, request, reporter, campaign_id)
         yield campaigns.CampaignRunner(
-            _make_terms(file, folder, reporter),
+            campaign_bounds.make_terms(file, folder, reporter),
             campaigns.CampaignParts(
                 driver=steps,
                 journal=journal,
@@ -326,6 +290,23 @@ def _open_runner(
         )
     finally:
         journal_file.close()
+
+
+def _make_steps(
+    file: campaign_files.CampaignFile,
+    folder: Path,
+    request: CampaignRequest,
+    reporter: driving.Reporter,
+    campaign_id: str,
+) -> campaign_steps.CampaignSteps:
+    return campaign_steps.CampaignSteps(
+        plan_steps=campaign_plans.PlanSteps(file=file, folder=folder, reporter=reporter, command=request.command),
+        command_steps=campaign_commands.CommandSteps(folder, campaign_id, system_clock.SystemClock()),
+        database_steps=campaign_databases.DatabaseSteps(
+            file=file, folder=folder, operator=_name_operator(request), said_yes=request.said_yes, say=reporter.say
+        ),
+        rollup_steps=campaign_rollups.RollupSteps(file=file, folder=folder),
+    )
 
 
 def _read_stop(store: ports.EvidenceStore, place: ports.EvidenceStore | None) -> courses.StopOrder | None:

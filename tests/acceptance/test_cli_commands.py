@@ -464,7 +464,7 @@ def test_every_command_has_help_and_says_its_version(name: str, capsys: Shown) -
     shown = capsys.readouterr().out
 
     assert f"burst {name}" in shown
-    if name not in ("evidence", "baseline", "receipts", "db"):
+    if name not in ("evidence", "baseline", "receipts", "db", "campaign"):
         assert "Example" in shown
         assert {"--json", "--quiet", "--log-format", "--version"} <= set(shown.replace(",", " ").split())
         assert run(name, "--version") == 0

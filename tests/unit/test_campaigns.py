@@ -280,6 +280,23 @@ def test_a_refused_step_is_tried_again_by_a_resume_and_a_held_one_is_not(tmp_pat
     assert (site.course.pause.kind, len(site.course.step("burst").attempts)) == ("hold", 1)
 
 
+def test_a_reopening_that_is_refused_stays_bounded_when_it_is_tried_again(tmp_path: Path) -> None:
+    site = Site(tmp_path, held=frozenset({"window"}))
+    site.work()
+    site.steps.refused.add("window")
+
+    site.work(reopen="window", only=("M10F-B1",))
+    assert site.course.pause is not None
+    assert (site.course.pause.kind, site.course.pause.exit_code) == ("failed", 4)
+    site.steps.refused.clear()
+    site.work()
+
+    attempts = site.course.step("window").attempts
+    assert [attempt.end for attempt in attempts] == ["HOLD", "FAILED", "PASS"]
+    assert [attempt.only for attempt in attempts] == [(), ("M10F-B1",), ("M10F-B1",)]
+    assert attempts[2].prior == attempts[0].snapshot
+
+
 def test_until_a_step_is_a_pause_that_is_no_failure(tmp_path: Path) -> None:
     site = Site(tmp_path)
 

@@ -226,7 +226,7 @@ class CampaignFile(plans.Section):
                     before = ", ".join(earlier) or "there is none"
                     raise field_types.Misfit(("steps", index, *key), f"a step before it: {before}")
             _refuse_uncovered(step, index, earlier)
-            if step.plan is not None and any(other.rollup is not None for other in earlier.values()):
+            if step.plan is not None and any(before.rollup is not None for before in earlier.values()):
                 raise field_types.Misfit(("steps", index, "plan"), "no plan after the roll-up: it would be left out")
             earlier[step.name] = step
         return self

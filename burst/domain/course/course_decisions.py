@@ -216,7 +216,11 @@ def _list_acts(
 def needs_attempt(state: courses.StepState, step: campaign_files.StepSection) -> bool:
     """Whether a step has to be taken: for the first time, again, or for the next value of its sweep."""
     last = state.last
-    if last is None or state.reopening is not None:
+    if last is None:
+        return True
+    if state.refused:
+        return False
+    if state.reopening is not None:
         return True
     if last.end == "PASS":
         return last.index + 1 < len(step.values)
@@ -246,11 +250,11 @@ def _list_acts_before(
 def find_shortage(course: courses.Course, step: str, now: datetime, terms: CourseTerms) -> str:
     """Why a step cannot begin inside the budget; empty where it can."""
     budget, runs = terms.file.budget, _count_runs(course, terms.file.step(step))
-    longest, left = runs * terms.longest_seconds[step], budget.max - course.worked_seconds(now)
-    if longest > left:
+    longest, remaining = runs * terms.longest_seconds[step], budget.max - course.worked_seconds(now)
+    if longest > remaining:
         return (
-            f"{step} may take {instants.duration_text(longest)}, and {max(0.0, left):.0f} s are left of budget.max, "
-            f"which is {instants.duration_text(budget.max)}"
+            f"{step} may take {instants.duration_text(longest)}, and {max(0.0, remaining):.0f} s are left of "
+            f"budget.max, which is {instants.duration_text(budget.max)}"
         )
     if budget.cost_cap_usd is None:
         return ""
@@ -309,7 +313,7 @@ def _hold(step: str, last: courses.Attempt | None) -> PauseCampaign:
 
 
 def _list_stopping_acts(course: courses.Course, terms: CourseTerms) -> Iterator[CourseAct]:
-    """The acts of a campaign that is to end: what runs is stopped first, then the last step is undone first."""
+    """The acts of a campaign that is to end: runs are stopped first, then steps are undone, the last one first."""
     begun = [step for step in terms.file.steps if course.step(step.name).attempts]
     for step in begun:
         last = course.step(step.name).attempts[-1]
@@ -340,10 +344,11 @@ def refuse_reopening(
         raise errors.Refused(f"--reopen {step}: its attempt {last.number} has not ended; resume the campaign first")
     if only and (section.plan is None or state.prior is None):
         raise errors.UsageError(f"--only: step {step} has no snapshot that a bounded rerun could rest on; leave it out")
+    following = file.steps[file.steps.index(section) + 1 :]
     later = [
-        other.name
-        for other in file.steps[file.steps.index(section) + 1 :]
-        if course.step(other.name).attempts and (step in other.depends_on or other.rollup is not None)
+        successor.name
+        for successor in following
+        if course.step(successor.name).attempts and (step in successor.depends_on or successor.rollup is not None)
     ]
     if later:
         raise errors.Refused(f"--reopen {step}: {', '.join(later)} rest on it and were begun; begin a new campaign")

@@ -2,8 +2,8 @@
 
 An event is written before the act that it intends, or after the fact that it states:
 
-    campaign-began, campaign-resumed      who, which file, with which plans; what is reopened
-    stop-asked                            the campaign ends: what runs is stopped, and steps are undone
+    campaign-began, campaign-resumed      operator, file, plans by digest; the step to be taken again
+    stop-asked                            the campaign ends: runs are stopped, and steps are undone
     entry-checked                         every entry gate holds, with the digest of each snapshot
     override-intended, override-set       before settings of a database are changed, and after
     override-put-back                     they were put back, or are not as they were
@@ -92,7 +92,8 @@ class CampaignResumed(CampaignEvent):
         reopening = courses.Reopening(only=self.only, settings=self.settings)
         state = course.step(self.reopen)
         return course.with_step(
-            self.reopen, replace(state, reopening=reopening, passed=False, entry_checked=False, regressions=None)
+            self.reopen,
+            replace(state, reopening=reopening, passed=False, entry_checked=False, regressions=None, refused=False),
         )
 
 
@@ -107,7 +108,7 @@ def _leave_pause(course: courses.Course, at: datetime) -> courses.Course:
     if pause.kind in ("before", "regression"):
         state = replace(state, allowed=state.allowed | {pause.kind})
     if pause.kind == "failed":
-        state = replace(state, tries_again=True, entry_checked=False)
+        state = replace(state, tries_again=True, refused=False, entry_checked=False)
     if pause.kind == "regression-unknown":
         state = replace(state, regressions=None)
     return course.with_step(pause.step, state)
@@ -271,6 +272,8 @@ class StepEnded(CampaignEvent):
         cuts = sum(attempt.cut_before_load for attempt in state.attempts)
         if self.cut_before_load and cuts <= courses.MOST_CUTS:
             return course.with_step(self.step, replace(state, tries_again=state.reopening is None))
+        if self.end == "FAILED":
+            return course.with_step(self.step, replace(state, refused=True))
         return course.with_step(self.step, replace(state, reopening=None))
 
 

@@ -118,8 +118,8 @@ class Form(Generic[E, S]):
 
     def _decode_event(self, wire_name: str, fields: dict[str, Any]) -> E:
         event_class: Any = self.events[wire_name]
-        known = {field.name for field in dataclasses.fields(event_class)}
-        if set(fields) != known:
+        names = {field.name for field in dataclasses.fields(event_class)}
+        if set(fields) != names:
             raise ValueError(f"its fields are {', '.join(sorted(fields)) or 'none'}")
         try:
             event: E = _adapter(event_class).validate_json(json.dumps(fields))

@@ -84,9 +84,11 @@ class StepState:
     override_set: bool = False
     """Whether they are known to be as the step wants them."""
     reopening: Reopening | None = None
-    """Set until the attempt that answers it is intended."""
+    """Set until an attempt of it came to a verdict."""
     tries_again: bool = False
     """Whether a failed attempt is followed by another one."""
+    refused: bool = False
+    """Whether the last attempt failed, and nobody wants another one yet."""
     regressions: tuple[str, ...] | None = None
     allowed: frozenset[PauseKind] = frozenset()
     table_sha256: str | None = None
@@ -102,8 +104,8 @@ class StepState:
     @property
     def prior(self) -> Snapshot | None:
         """The snapshot that a bounded rerun rests on: of the last attempt that came to its load."""
-        kept = [attempt for attempt in self.attempts if not attempt.lost and not attempt.cut_before_load]
-        return kept[-1].snapshot if kept else None
+        snapshots = [attempt.snapshot for attempt in self.attempts if attempt.snapshot and not attempt.cut_before_load]
+        return snapshots[-1] if snapshots else None
 
     @property
     def snapshot(self) -> Snapshot | None:

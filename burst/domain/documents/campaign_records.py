@@ -11,7 +11,7 @@ STOP = "stop.json"
 
 
 class CampaignStop(models.Model):
-    """`stop.json` beside the journal of a campaign: it ends, what runs is stopped, and its steps are undone."""
+    """`stop.json` beside the journal of a campaign: it ends, its runs are stopped, and its steps are undone."""
 
     schema_: Annotated[Literal["burst.campaign-stop/v1"], pydantic.Field(alias="schema")] = "burst.campaign-stop/v1"
     by: str

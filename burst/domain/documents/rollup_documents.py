@@ -1,7 +1,7 @@
-"""Documents of a roll-up: its order, and what was found of the evidence of each lane.
+"""Documents of a roll-up: its order, and a finding about the evidence of each lane.
 
-The order names what is rolled up and is frozen before anything is looked at. What is found of the lanes is frozen
-before the verdict, which is made of both and of the lanes' snapshots.
+The order names the lanes and is frozen before any is looked at. The findings are frozen before the verdict, which is
+made of both and of the lanes' snapshots.
 """
 
 from typing import Annotated, Literal

@@ -1,7 +1,7 @@
 """Roll-ups: the verdict over the snapshots of phases, as a pure function from documents to bytes.
 
 Nothing advances unless every lane is there, sound, of a known schema and a PASS, the union of their open blockers is
-empty, and every family of evidence that is required has a lane that may stand for it. What cannot be told holds.
+empty, and every family of evidence that is required has a lane that may stand for it. An answer that nobody has holds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ def adjudicate(contents: Mapping[str, bytes]) -> rollup_snapshots.RollupVerdict:
     order = models.read(rollup_documents.RollupOrder, contents[rollup_documents.ORDER])
     lanes = _read_lanes(order, contents)
     answers = [*_ask(order, lanes), *_ask_campaign(order, contents.get(rollup_documents.CAMPAIGN))]
-    known = {name: contents[name] for name in order.names if name in contents}
+    named = {name: contents[name] for name in order.names if name in contents}
     register = _make_register(order, answers)
     open_ids = sorted(entry.blocker for entry in register if entry.open)
     passed = not open_ids
@@ -92,7 +92,7 @@ def adjudicate(contents: Mapping[str, bytes]) -> rollup_snapshots.RollupVerdict:
         gates=[_write_gate(order, gate) for gate in answers],
         blocker_register=register,
         blockers=open_ids,
-        evidence_refs=rollup_snapshots.list_evidence(order, known),
+        evidence_refs=rollup_snapshots.list_evidence(order, named),
         verifier=order.verifier,
     )
     return rollup_snapshots.RollupVerdict(snapshot=snapshot, content=snapshot.content())
@@ -101,9 +101,9 @@ def adjudicate(contents: Mapping[str, bytes]) -> rollup_snapshots.RollupVerdict:
 def _read_lanes(order: rollup_documents.RollupOrder, contents: Mapping[str, bytes]) -> list[Lane]:
     findings: dict[str, rollup_documents.LaneFinding] = {}
     try:
-        found = models.read(rollup_documents.RollupLanes, contents[rollup_documents.LANES])
-        if found.execution_id == order.execution_id:
-            findings = {finding.name: finding for finding in found.lanes}
+        document = models.read(rollup_documents.RollupLanes, contents[rollup_documents.LANES])
+        if document.execution_id == order.execution_id:
+            findings = {finding.name: finding for finding in document.lanes}
     except (LookupError, errors.EvidenceCorrupt, errors.EvidenceUnknown):
         pass  # no lane is known to be sound then
     return [
@@ -184,8 +184,8 @@ def _ask_campaign(order: rollup_documents.RollupOrder, content: bytes | None) ->
         file = campaign_files.parse(content.decode(), source=rollup_documents.CAMPAIGN)
     except (errors.UsageError, UnicodeDecodeError) as exc:
         return [question.answer(gates.GateStatus.INVALID, None, f"the file of the campaign cannot be read: {exc}")]
-    known = {lane.name for lane in order.lanes}
-    left_out = [step.name for step in file.steps if step.plan is not None and step.name not in known]
+    lanes = {lane.name for lane in order.lanes}
+    left_out = [step.name for step in file.steps if step.plan is not None and step.name not in lanes]
     why = f"no lane: {', '.join(left_out)}" if left_out else "every phase of the campaign is a lane"
     status = gates.GateStatus.FAIL if left_out else gates.GateStatus.PASS
     return [question.answer(status, len(left_out), why)]
