@@ -78,7 +78,12 @@ def verify(
     Without `priors` none is looked at; with them, one whose evidence is not to be had makes the answer unknown.
     Raises `errors.UsageError` for a bad key in `trust`.
     """
-    rollup = rollup_verification.find_name(run.store)
+    beyond = _BeyondOneFolder(run, opener, everywhere=everywhere, trust=trust or signatures.Trust())
+    walk = beyond.walk_priors if priors else beyond.name_prior
+    reference = [beyond.check_reference] if priors else []
+    further = [beyond.refuse_misplaced, beyond.check_signature, *checks, beyond.compare_places, walk, *reference]
+    finding = verification.verify(run.store, render=html.render, checks=further)
+    rollup = None if finding.verdict is not None else rollup_verification.find_name(run.store)
     if rollup is not None:
         return Verified(
             place=run.place,
@@ -89,11 +94,6 @@ def verify(
                 beyond=rollup_verification.Beyond(lanes=priors, everywhere=everywhere, open_store=opener.store),
             ),
         )
-    beyond = _BeyondOneFolder(run, opener, everywhere=everywhere, trust=trust or signatures.Trust())
-    walk = beyond.walk_priors if priors else beyond.name_prior
-    reference = [beyond.check_reference] if priors else []
-    further = [beyond.refuse_misplaced, beyond.check_signature, *checks, beyond.compare_places, walk, *reference]
-    finding = verification.verify(run.store, render=html.render, checks=further)
     return Verified(
         place=run.place,
         finding=finding,

@@ -559,10 +559,22 @@ def test_no_single_changed_byte_is_ever_sound(name: str, data: st.DataObject) ->
     at = data.draw(st.integers(0, len(content) - 1))
     content[at] ^= data.draw(st.integers(1, 255))
 
+    hypothesis.assume(name != SNAPSHOT or not _claims_another_version(bytes(content)))
+
     finding = found({**JOURNALLED, name: bytes(content)})
 
     assert finding.state is not State.OK
     assert finding.exit_code in (7, 8, 9)
+
+
+def _claims_another_version(content: bytes) -> bool:
+    """Whether nothing but the version of the verifier was changed: that is the snapshot's own claim."""
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return False
+    was = json.loads(JOURNALLED[SNAPSHOT])
+    return bool(value != was and {**value, "verifier": was["verifier"]} == was)
 
 
 @hypothesis.given(name=st.sampled_from(sorted(JOURNALLED)), data=st.data())

@@ -91,6 +91,16 @@ def test_a_last_bucket_that_is_shorter_counts_at_its_own_length(
     assert (gate.measured, gate.status) == (measured, status)
 
 
+def test_short_buckets_between_long_ones_hide_no_gap() -> None:
+    """Of a document that was counted in buckets of several lengths."""
+    lengths = [(60, 60, 5), (120, 30, 0), (150, 30, 0), (180, 30, 5), (210, 30, 5)]
+    buckets = [{**cases.window(start, seconds), "counts": cases.counts(number)} for start, seconds, number in lengths]
+    metrics = counted(15, window=cases.window(60, 180), buckets=buckets)
+
+    assert judge(plan(contiguity={}), metrics).measured == 2
+    assert judge(plan(contiguity={"max_gap": "60s"}), metrics).measured == 60.0
+
+
 @given(numbers=st.lists(st.integers(0, 1), min_size=1, max_size=12), last=st.integers(1, 60), most=st.integers(60, 400))
 def test_the_longest_gap_is_that_of_every_second_told_by_its_bucket(numbers: list[int], last: int, most: int) -> None:
     lengths = [60] * (len(numbers) - 1) + [last]

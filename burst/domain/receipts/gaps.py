@@ -26,9 +26,10 @@ def find_longest_gap(buckets: Sequence[receipts.BucketCounts]) -> windows.Window
     return max(find_gaps(buckets), key=lambda gap: gap.end - gap.start, default=None)
 
 
-def count_empty(buckets: Sequence[receipts.BucketCounts], bucket_seconds: float) -> int:
-    """How many buckets of this length have no receipt; a shorter last one is none of them."""
-    return sum(bucket.counts.total == 0 and bucket.window.seconds >= bucket_seconds for bucket in buckets)
+def count_empty(buckets: Sequence[receipts.BucketCounts]) -> int:
+    """How many buckets have no receipt; a last one that is shorter than the one before it is none of them."""
+    shorter_last = len(buckets) > 1 and buckets[-1].window.seconds < buckets[-2].window.seconds
+    return sum(bucket.counts.total == 0 for bucket in (buckets[:-1] if shorter_last else buckets))
 
 
 def find_flaw(window: windows.Window, buckets: Sequence[receipts.BucketCounts], bucket_seconds: float) -> str:

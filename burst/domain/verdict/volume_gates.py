@@ -66,7 +66,7 @@ def contiguity_gate(plan: plans.Plan, metrics: window_metrics.Metrics | None) ->
     flaw = gaps.find_flaw(metrics.window.window, buckets, plan.receipts.bucket)
     if flaw:
         return question.answer(Status.INVALID, None, flaw)
-    gap, empty = gaps.find_longest_gap(buckets), gaps.count_empty(buckets, buckets[0].window.seconds)
+    gap, empty = gaps.find_longest_gap(buckets), gaps.count_empty(buckets)
     gap_seconds = gap.seconds if gap else 0.0
     passed = gap_seconds <= section.max_gap if section.max_gap is not None else not empty
     listed = f"{wording.format_count(len(buckets), 'bucket')}, {empty} without a receipt"
