@@ -1,4 +1,4 @@
-"""`burst reap`: stops every task that outlived its deadline, whoever launched it, and puts services back."""
+"""`burst reap`: stops every task that outlived its deadline, whoever launched it, and puts services and faults back."""
 
 from collections.abc import Sequence, Set
 from pathlib import Path
@@ -27,7 +27,7 @@ Examples:
     "--run-control",
     envvar="BURST_RUN_CONTROL",
     metavar="S3_PLACE",
-    help="Put back services of runs past their deadline, as kept here (or BURST_RUN_CONTROL).",
+    help="Put back services and faults of runs past their deadline, as kept here (or BURST_RUN_CONTROL).",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be stopped.")
 @common.options
@@ -41,9 +41,10 @@ def reap(
 ) -> None:
     """Stop what outlived its deadline, or has none: processes of this machine, or tasks of an ECS cluster.
 
-    With --run-control also puts back ECS services that a run scaled and did not put back. Safe to run twice at once.
+    With --run-control also puts back ECS services that a run scaled or rolled and did not put back, and takes faults of
+    drills back that it left. Safe to run twice at once.
 
-    Exits 0 when nothing overdue is left running or scaled, 6 when something is, or may be.
+    Exits 0 when nothing overdue is left running, scaled or faulty, 6 when something is, or may be.
     """
     from burst.adapters.local import system_clock
     from burst.control import reaping
@@ -62,10 +63,11 @@ def reap(
     in_time = [living for living in living_tasks if not living.overdue(now)]
     outcomes = () if dry_run else reaping.reap(overdue, clock, output.say)
     busy = {tasks.run_of(living.execution_id) for living in in_time if not tasks.is_counter(living.execution_id)}
+    undone = _undo_drills(clock, run_control, run_name, busy, dry_run=dry_run)
     restored = _restore(clock, run_control, run_name, busy, dry_run=dry_run)
-    value = {"dry_run": dry_run, **_list_tasks(overdue, in_time, outcomes), "services": restored}
+    value = {"dry_run": dry_run, **_list_tasks(overdue, in_time, outcomes), "drills": undone, "services": restored}
     output.result(value, _text(value, run_name, cluster))
-    _refuse_leftovers(outcomes, restored, cluster)
+    _refuse_leftovers(outcomes, restored, undone, cluster)
 
 
 def _run_name(execution_id: str | None, everything: bool) -> str | None:
@@ -97,22 +99,50 @@ def _list_tasks(
 def _text(value: dict[str, Any], run_name: str | None, cluster: str | None) -> str:
     lines = [f"{'would stop' if value['dry_run'] else 'overdue'}: {words}" for words in value["overdue"]]
     lines += [f"in time, left alone: {words}" for words in value["in_time"]]
+    lines += [f"drill {entry['drill']}: {entry['outcome']}" for entry in value["drills"]]
     lines += [f"services of {entry['execution_id']}: {_services_words(entry)}" for entry in value["services"]]
     whose = f"task of {run_name}" if run_name else "burst task"
     return "\n".join(lines) or f"no {whose} is running {f'in {cluster}' if cluster else 'on this machine'}"
 
 
 def _refuse_leftovers(
-    outcomes: "Sequence[reaping.ReapOutcome]", restored: Sequence[dict[str, Any]], cluster: str | None
+    outcomes: "Sequence[reaping.ReapOutcome]",
+    restored: Sequence[dict[str, Any]],
+    undone: Sequence[dict[str, Any]],
+    cluster: str | None,
 ) -> None:
-    """Raises `errors.StillRunning` naming every task that was not seen to end and every service not put back."""
+    """Raises `errors.StillRunning` naming every task that was not seen to end, every service that was not put back and
+    every fault of a drill that was not taken back."""
     from burst.domain.basics import errors
 
     by_hand = f"aws ecs stop-task --cluster {cluster} --task ID" if cluster else "kill -KILL PID"
     lines = [f"{outcome.living.words()}: {outcome.why}; by hand: {by_hand}" for outcome in outcomes if not outcome.gone]
     lines += [f"service {name}: {why}" for entry in restored for name, why in entry["problems"].items()]
+    lines += [f"drill {entry['drill']}: {entry['outcome']}" for entry in undone if not entry["back"]]
     if lines:
         raise errors.StillRunning("these are as their burst left them:\n" + "\n".join(lines))
+
+
+def _undo_drills(
+    clock: "ports.Clock", run_control: str | None, execution_id: str | None, busy: Set[str], *, dry_run: bool
+) -> list[dict[str, Any]]:
+    """Takes the faults of runs past their deadline back; a failure of one does not hold up the others."""
+    from burst.domain.basics import errors
+    from burst.wiring.targets import kept_drills
+
+    if run_control is None:
+        return []
+    try:
+        left, unreadable = kept_drills.find_left(clock, run_control, execution_id, busy)
+    except errors.BurstError as exc:
+        why = f"cannot list the faults that are to be taken back: {exc}"
+        return [{"drill": execution_id or "run control", "back": False, "outcome": why}]
+    undone: list[dict[str, Any]] = [{"drill": name, "back": False, "outcome": why} for name, why in unreadable.items()]
+    for drill in left:
+        problem = "" if dry_run else drill.take_back()
+        outcome = "would be taken back" if dry_run else problem or "was taken back"
+        undone.append({"drill": drill.name, "back": dry_run or not problem, "outcome": outcome})
+    return undone
 
 
 def _restore(

@@ -167,7 +167,7 @@ class Stage:
             },
         }
         for section, keys in (changes or {}).items():
-            sections[section] = keys if isinstance(keys, list) else {**sections[section], **keys}
+            sections[section] = keys if isinstance(keys, list) else {**sections.get(section, {}), **keys}
         path = self.folder / f"{ran.execution_id}.json"
         path.write_text(json.dumps(sections, indent=1))
         return path

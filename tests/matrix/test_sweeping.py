@@ -36,6 +36,55 @@ def around(ran: faults_stage.Ran, **layers: object) -> dict[str, Any]:
     }
 
 
+def drill(ran: faults_stage.Ran, noted: Path) -> dict[str, Any]:
+    """A service that is restarted a second after GO, and a command that notes that the fault was taken back."""
+    rule = {"blocker": "M10F-B7", "aggregate": "min", "at_least": 1}
+    return {
+        "observe": {
+            "every": "1s",
+            "settle": "500ms",
+            "series": [{"name": "well", "sql": "select 1", "rules": [rule]}],
+        },
+        "during": [
+            {
+                "name": "restart-writer",
+                "at": "1s",
+                "restart": {"service": SERVICE},
+                "undo": ["sh", "-c", f"echo mended >> {noted}"],
+                "task_definition": f"{ran.execution_id}-drills:1",
+                "timeout": "20s",
+                "recover_within": "2s",
+                "recovered_when": {"series": "well", "equals": 1, "sustained": "2s"},
+            }
+        ],
+    }
+
+
+def test_reap_takes_back_the_fault_of_a_run_that_nobody_resumes_and_twice_does_no_harm(play: stage.Stage) -> None:
+    ran = play.named()
+    place, noted = f"{play.cloud.place}/run_control", play.folder / "mended"
+    plan = play.plan(ran, drill(ran, noted), window=8.0, cap=30.0)
+    command = play.begin(ran, plan, strikes=[play.strike("drill-struck", table.KILL)])
+    assert command.ended() == faults_stage.SIGKILLED, play.said()
+    words = ("reap", "--run", ran.execution_id, "--cluster", ran.execution_id, "--run-control", place, "--json")
+    early = play.start(*words)
+    assert early.ended() == 0
+    assert json.loads(early.out.read_text())["drills"] == []
+    waiting.until(lambda: datetime.now(UTC) > ran.deadline(), seconds=60, what="the deadline")
+
+    seen = play.start(*words, "--dry-run")
+    assert seen.ended() == 0
+    assert not noted.exists()
+    codes = [play.start(*words).ended(), play.start("reap", "--all", *words[3:]).ended()]
+
+    assert codes == [0, 0], play.said()
+    assert noted.read_text() == "mended\n"
+    name = f"{ran.execution_id}.restart-writer"
+    assert json.loads(seen.out.read_text())["drills"] == [
+        {"drill": name, "back": True, "outcome": "would be taken back"}
+    ]
+
+
 def test_reap_puts_back_the_services_of_a_run_that_nobody_resumes_and_twice_does_no_harm(play: stage.Stage) -> None:
     ran = play.named()
     place = f"{play.cloud.place}/run_control"
