@@ -484,11 +484,12 @@ data "aws_iam_policy_document" "reaper" {
     data.aws_iam_policy_document.under_evidence_key["write"].json,
   ]
 
-  # What services had before a run scaled them, which the run noted beside its lease, and that they were put back.
+  # What services had before a run scaled them, and which faults it caused, which the run noted beside its lease; and that
+  # they were put back.
   statement {
     sid       = "ServicesNoted"
     actions   = ["s3:GetObject", "s3:PutObject"]
-    resources = ["${local.places_of_runs}/services/*"]
+    resources = ["${local.places_of_runs}/services/*", "${local.places_of_runs}/drills/*"]
   }
 
   # Which runs noted any. It reads only what is there, so it need not be told that something is absent.
@@ -500,7 +501,76 @@ data "aws_iam_policy_document" "reaper" {
     condition {
       test     = "StringEquals"
       variable = "s3:prefix"
-      values   = ["${local.run_control}/services/"]
+      values   = ["${local.run_control}/services/", "${local.run_control}/drills/"]
+    }
+  }
+
+  # The plan of such a run, whose commands take its faults back.
+  statement {
+    sid       = "PlanAnnounced"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.places_of_runs}/*/plan.json", "${local.places_of_runs}/*/run.json"]
+  }
+
+  # Those commands are one-shots, of the definitions that plans may run.
+  dynamic "statement" {
+    for_each = length(var.one_shots.task_definition_arns) > 0 ? [var.one_shots.task_definition_arns] : []
+
+    content {
+      sid       = "UndoDrills"
+      actions   = ["ecs:RunTask"]
+      resources = [for arn in statement.value : "${arn}:*"]
+
+      condition {
+        test     = "ArnEquals"
+        variable = "ecs:cluster"
+        values   = [aws_ecs_cluster.this.arn]
+      }
+    }
+  }
+
+  # Their tasks are marked with run and deadline at the launch, get the roles of their definitions, and are looked at.
+  dynamic "statement" {
+    for_each = length(var.one_shots.task_definition_arns) > 0 ? [1] : []
+
+    content {
+      sid       = "MarkUndo"
+      actions   = ["ecs:TagResource"]
+      resources = [local.tasks_arn]
+
+      condition {
+        test     = "StringEquals"
+        variable = "ecs:CreateAction"
+        values   = ["RunTask"]
+      }
+    }
+  }
+
+  # AWS has no resource-level permission for this call.
+  dynamic "statement" {
+    for_each = length(var.one_shots.task_definition_arns) > 0 ? [1] : []
+
+    content {
+      sid       = "ReadUndo"
+      actions   = ["ecs:DescribeTaskDefinition"]
+      resources = ["*"]
+    }
+  }
+
+  # The tasks of an undo get these roles, and nothing but a task may.
+  dynamic "statement" {
+    for_each = length(var.one_shots.role_arns) > 0 ? [var.one_shots.role_arns] : []
+
+    content {
+      sid       = "GiveUndoItsRoles"
+      actions   = ["iam:PassRole"]
+      resources = statement.value
+
+      condition {
+        test     = "StringEquals"
+        variable = "iam:PassedToService"
+        values   = ["ecs-tasks.amazonaws.com"]
+      }
     }
   }
 }

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from burst.adapters.aws import s3_store
-from burst.domain.basics import errors, instants
+from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.tasks import ecs_requests, services
@@ -134,6 +134,36 @@ def leave_scaled(
         execution_id, cluster, deadline, (services.ServiceChange(name=service, before=1, desired=2),)
     )
     s3_store.S3Store(f"{run_control}/services").put_once(document_names.services_name(execution_id), kept.content())
+
+
+def leave_drill(cloud: Cloud, plan: plans.Plan, *, undone_by: str) -> None:
+    """A fault as a run of this plan that died a minute ago left it: caused by its drill `restart-writer`, and noted."""
+    deadline = instants.later(datetime.now(UTC), -60)
+    execution_id, run_control = str(plan.execution_id), str(plan.evidence.authority)
+    content = canonical.encode(plan.document())
+    announcement = run_records.Announcement(
+        execution_id=execution_id,
+        created_utc=instants.later(deadline, -60),
+        deadline_utc=deadline,
+        early_stop=True,
+        barrier=True,
+        plan_sha256=canonical.digest(content),
+    )
+    run = s3_store.S3Store(f"{run_control}/{execution_id}")
+    run.put_once(document_names.PLAN, content)
+    run.put_once(document_names.RUN, announcement.content())
+    kept = run_records.KeptDrill(
+        execution_id=execution_id,
+        name="restart-writer",
+        at_utc=instants.later(deadline, -30),
+        deadline_utc=deadline,
+        service="writer",
+        deployment="ecs-svc/1",
+        tasks=["t1"],
+        undo=undone_by,
+    )
+    name = document_names.drill_name(execution_id, kept.name)
+    s3_store.S3Store(f"{run_control}/drills").put_once(name, kept.content())
 
 
 # A bucket that one test empties would throttle the next one, so the shared AWS has no limits that a test could reach.

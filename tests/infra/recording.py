@@ -18,12 +18,12 @@ from burst.adapters.local import system_clock
 from burst.cli import main
 from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names
-from burst.domain.plan import catalogues, observe_sections
+from burst.domain.plan import catalogues, observe_sections, plans
 from burst.domain.verdict import attestations, snapshots
 from burst.kit import aws
 from burst.rehearsal import bootstrap, settings
 from burst.rehearsal.permissions import Need
-from tests import fixtures_aws, waiting
+from tests import cases, fixtures_aws, waiting
 from tests.evidence import evidencing
 from tests.infra import applying
 from tests.infra.applying import HERE
@@ -31,6 +31,7 @@ from tests.infra.applying import HERE
 CLOCK = system_clock.SystemClock()
 BUCKET = "burst-evidence"
 RUN_CONTROL = f"s3://{BUCKET}/evidence/dev/run_control"
+UNDO = "undo-restart-writer"
 RUN_SCOPED = f"s3://{BUCKET}/evidence/runs"
 NEEDS_NO_PERMISSION = {"sts:GetCallerIdentity"}
 REHEARSED = {"controller": "operator", "task": "burst-dev-task", "counter": "burst-dev-counter"}
@@ -206,6 +207,9 @@ def _overdue_task_ended(applied: applying.Applied, cloud: fixtures_aws.Cloud) ->
         service=applying.SERVICE,
         run_control=RUN_CONTROL,
     )
+    undoing = fixtures_aws.container("undo", entry_point=fixtures_aws.GUARD)
+    definition = cloud.register(undoing, family=applying.REPORTER)
+    fixtures_aws.leave_drill(cloud, _drilled_plan(cloud.name, definition), undone_by=UNDO)
     cloud.make_schedule_group("burst-dev")
     before = len(cloud.world.calls())
     scheduler.Scheduler("burst-dev", clock=system_clock.SystemClock(), soonest_seconds=1).arm(
@@ -223,7 +227,7 @@ def _overdue_task_ended(applied: applying.Applied, cloud: fixtures_aws.Cloud) ->
 
     def ended() -> bool:
         here = [one for one in cloud.world.containers() if "/burst-dev/" in one.task_arn]
-        return {one.name for one in here} == {"burst", "reaper"} and not any(one.running for one in here)
+        return {one.name for one in here} == {"burst", "reaper", "undo"} and not any(one.running for one in here)
 
     waiting.until(ended, seconds=120, what=f"the reaper to end {overdue}, and then itself")
     (service,) = cloud.ecs.describe_services(cluster="burst-dev", services=[applying.SERVICE])["services"]
@@ -231,6 +235,27 @@ def _overdue_task_ended(applied: applying.Applied, cloud: fixtures_aws.Cloud) ->
     calls = cloud.world.calls()[before:]
     principals = {"reaper": "burst-dev-reaper", "scheduler": "scheduler"}
     return {role: _of(calls, principal) for role, principal in principals.items()}
+
+
+def _drilled_plan(execution_id: str, definition: str) -> plans.Plan:
+    """The plan of a run that restarted a service and left its undo to the sweeper."""
+    drill = {
+        "name": "restart-writer",
+        "at": "1m",
+        "restart": {"service": applying.SERVICE},
+        "undo": ["true"],
+        "task_definition": definition,
+        "timeout": "30s",
+        "recover_within": "1m",
+        "recovered_when": {"series": "lag", "at_most": 10, "sustained": "60s"},
+    }
+    return cases.plan(
+        execution_id=execution_id,
+        target={**cases.ECS, "cluster": "burst-dev"},
+        observe=cases.observe(),
+        during=[drill],
+        evidence={"run_control": RUN_CONTROL, "run_scoped": RUN_SCOPED},
+    )
 
 
 def _of(calls: Sequence[Any], principal: str) -> list[Need]:
