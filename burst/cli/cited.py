@@ -6,7 +6,11 @@ from pathlib import Path
 
 from burst.cli import common
 
-VERIFIERS = {"burst.promotion/v1": "burst.cli.promotion:verify", "burst.closure/v1": "burst.cli.closures:verify"}
+VERIFIERS = {
+    "burst.promotion/v1": "burst.cli.promotion:verify",
+    "burst.demotion/v1": "burst.cli.promotion:verify_demotion",
+    "burst.closure/v1": "burst.cli.closures:verify",
+}
 """Schema to the function that derives its document again; it takes output, file, places, key and whether required."""
 
 

@@ -181,3 +181,21 @@ def verify(output: common.Output, file: Path, search: Sequence[str], key: str | 
     value = {"state": "ok", "place": str(file), "exit_code": promotion.exit_code, "promotion": promotion.document()}
     output.result(value, f"ok: {render(file, promotion, content)}")
     return promotion.exit_code
+
+
+def verify_demotion(output: common.Output, file: Path, search: Sequence[str], key: str | None, required: bool) -> int:
+    """Shows the demotion in a file, once its bytes hold: it rests on the reason in it, and cites a promotion by digest.
+
+    Raises `errors.EvidenceCorrupt` where a signature is required: a demotion has none.
+    """
+    from burst.domain.basics import errors
+    from burst.domain.verdict import promotions
+    from burst.kit import files
+
+    demotion = promotions.read_demotion(files.read_named(file, "FILE"))
+    if required:
+        raise errors.EvidenceCorrupt(f"bad-signature: {file} has no signature, and one was required")
+    value = {"state": "ok", "place": str(file), "exit_code": 0, "demotion": demotion.document()}
+    cited = f"promotion {demotion.promotion_sha256[:12]}"
+    output.result(value, f"ok: DEMOTED {demotion.gate} of {demotion.phase} ({cited}): {demotion.reason}")
+    return 0

@@ -224,6 +224,11 @@ def test_a_demotion_names_its_promotion_and_is_written_once(runs: Path, file: Pa
     assert "left as it is" in capsys.readouterr().err
     assert run("baseline", "demote", file, "--reason", "another", "-o", demotion) == 2
     assert promotions.read_demotion(demotion.read_bytes()) == made
+    capsys.readouterr()
+    assert run("verify", demotion) == 0
+    assert f"(promotion {made.promotion_sha256[:12]}): the gateway was replaced" in capsys.readouterr().out
+    demotion.write_bytes(demotion.read_bytes() + b" ")
+    assert run("verify", demotion) == 8
 
 
 def test_what_was_refused_cannot_be_demoted(runs: Path, file: Path) -> None:

@@ -54,7 +54,7 @@ def find_document(measure: str, slug: str) -> str:
         "facts": document_names.facts_name(slug),
         "task-result": document_names.task_result_name(slug),
         "preflight": document_names.preflight_name(slug),
-        "observations": f"{slug}_observations.json",
+        "observations": document_names.observations_name(slug),
     }
     return names.get(kind, kind)
 
