@@ -41,14 +41,15 @@ def run(
             stack.callback(source.close)
             return database_ceiling.limit_source(source, plan)
 
-        entered = preflight.run(_list_entry_checks(plan, open_source, clock), observer=observer, seconds=seconds)
+        source = shared_answers.make_once(open_source)
+        entered = preflight.run(_list_entry_checks(plan, source, clock), observer=observer, seconds=seconds)
         if any(finding.refused for finding in entered):
             return entered
         checks = list_checks(
             plan,
             problems=prepared.problems,
             required_admits_per_second=prepared.required_admits_per_second,
-            open_source=open_source,
+            open_source=source,
             signer=inputs.signer(plan, clock),
             clock=clock,
             warnings=prepared.warnings,
@@ -57,12 +58,12 @@ def run(
 
 
 def _list_entry_checks(
-    plan: plans.Plan, open_source: Callable[[], ports.ReceiptSource], clock: ports.Clock
+    plan: plans.Plan, source: Callable[[], ports.ReceiptSource], clock: ports.Clock
 ) -> tuple[preflight.PreflightCheck, ...]:
     """The entry gates of a plan."""
     gates = entry_checks.EntryChecks(
         plan,
-        source=shared_answers.make_once(open_source),
+        source=source,
         clock=clock,
         redactor=redaction.Redactor(secrets.RESOLVED),
     )
