@@ -37,6 +37,11 @@ class PlanSteps:
             plan_file=self.folder / make_plan_name(step.name), overrides=(*self._list_common(), *settings)
         )
         plan = preparing.read_plan(request)
+        if plan.environment != self.file.environment:
+            raise errors.UsageError(
+                f"step {step.name}: its plan is of environment {plan.environment}, the campaign of "
+                f"{self.file.environment}; let both be of one"
+            )
         return preparing.read_plan(
             preparing.RunRequest(
                 plan_file=request.plan_file, overrides=(*request.overrides, *_list_services(step, plan))
@@ -46,8 +51,7 @@ class PlanSteps:
     def _list_common(self) -> tuple[str, ...]:
         """What every plan of the campaign has of the campaign: the folder of its runs, and its scope."""
         scope = () if self.file.scope is None else (f"scope={json.dumps(self.file.scope)}",)
-        environment = f"environment={self.file.environment}"
-        return (f"evidence.local={json.dumps(self.file.evidence.local)}", environment, *scope)
+        return (f"evidence.local={json.dumps(self.file.evidence.local)}", *scope)
 
     def make_run_id(self, step: campaign_files.StepSection) -> str:
         """A new execution id of the plan's group."""

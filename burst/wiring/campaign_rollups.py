@@ -4,20 +4,29 @@ Each document is frozen before the next one is made, so doing it again gives the
 followed by one that goes on. The snapshot is written last: here, then to the places of the campaign's evidence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from burst import evidence, ports
 from burst.adapters.aws import s3_store
-from burst.adapters.local import folder_store
+from burst.adapters.local import folder_store, system_clock
 from burst.control import campaigns, publication
 from burst.domain.basics import canonical, errors
 from burst.domain.course import campaign_files, courses
 from burst.domain.documents import campaign_records, document_names, models, rollup_documents
-from burst.domain.plan import catalogues
+from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import rollup_snapshots, rollups
 from burst.evidence import places, rollup_verification
+from burst.wiring.targets import ecs_places
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A roll-up, whose documents are kept as the evidence of its campaign says."""
+
+    evidence: plans.EvidenceSection
+    execution_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +46,9 @@ class RollupSteps:
         folder = Path(self.file.evidence.local) / order.execution_id
         try:
             own_file = folder_store.FolderStore(self.folder).read(campaign_records.FILE)
-            verdict = roll_up(order, sources, folder, own_file)
+            kept = Kept(evidence=self.file.evidence, execution_id=order.execution_id)
+            opener = ecs_places.PlaceOpener(kept, attempt.intended_at, system_clock.SystemClock().now())
+            verdict = roll_up(order, sources, folder, own_file, opener.open)
         except errors.PublicationFailed as exc:
             return campaigns.StepCut(exit_code=exc.exit_code, reason=str(exc))
         except errors.BurstError as exc:
@@ -105,7 +116,11 @@ def _order_lane(name: str, course: courses.Course) -> rollup_documents.LaneOrder
 
 
 def roll_up(
-    order: rollup_documents.RollupOrder, sources: dict[str, str], folder: Path, campaign: bytes | None = None
+    order: rollup_documents.RollupOrder,
+    sources: dict[str, str],
+    folder: Path,
+    campaign: bytes | None = None,
+    open_place: Callable[[str], ports.EvidencePlace] = s3_store.S3Store,
 ) -> rollup_snapshots.RollupVerdict:
     """Makes a roll-up in a folder, and publishes it to the places of its order. Done again it is the same. `campaign`
     is the file of the campaign, where it is one's.
@@ -125,7 +140,7 @@ def roll_up(
     contents = {name: store.read(name) for name in order.names if name in frozen}
     verdict = rollups.adjudicate(contents)
     name = document_names.snapshot_name(order.slug, catalogues.Kind.ROLLUP)
-    published: list[ports.EvidencePlace] = [s3_store.S3Store(place) for place in reversed(order.folders)]
+    published = [open_place(place) for place in reversed(order.folders)]
     publication.spread(published, contents)
     _freeze(store, name, verdict.content)
     publication.commit(published, name, verdict.content)

@@ -11,7 +11,7 @@ from burst.domain.basics import errors
 from burst.domain.course import campaign_journals, course_events
 from burst.domain.documents import campaign_records
 from burst.wiring import campaigns
-from tests import closing
+from tests import cases, closing
 from tests.evidence import evidencing
 
 
@@ -140,3 +140,15 @@ def test_a_bad_file_is_refused_with_its_line_and_nothing_is_begun(
 
     assert bad[1] in str(caught.value) or bad[1] == "expected one"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_of_another_environment_is_refused_before_anything_is_journalled(
+    tmp_path: Path, reporter: running.RunReporter
+) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps(cases.plan_value(environment="local")))
+
+    with pytest.raises(errors.UsageError, match="environment local, the campaign of dev"):
+        begin(tmp_path, reporter, f"{{name: window, plan: {plan}}}")
+
+    assert list(tmp_path.glob("campaigns/*/journal.jsonl")) == []

@@ -217,6 +217,8 @@ class CampaignFile(plans.Section):
 
     @pydantic.model_validator(mode="after")
     def _coherent(self) -> Self:
+        if self.evidence.sign is not None:
+            raise field_types.Misfit(("evidence", "sign"), "nothing: a roll-up is not signed; sign the plans' evidence")
         earlier: dict[str, StepSection] = {}
         for index, step in enumerate(self.steps):
             if step.name in earlier:

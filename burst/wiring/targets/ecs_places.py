@@ -5,7 +5,7 @@ The names come from the plan. Nothing here asks ECS, so a run whose tasks cannot
 
 import threading
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from burst.adapters.aws import s3_halts, s3_leases, s3_store
 from burst.domain.basics import errors, instants
@@ -51,15 +51,29 @@ def publication_places(plan: plans.Plan, deadline: datetime, now: datetime) -> t
     return tuple(opener.open(folder) for folder in reversed(plan.folders(plan.execution_id)))
 
 
+class Kept(Protocol):
+    """What keeps documents on S3: a plan, or a roll-up with the evidence of its campaign."""
+
+    @property
+    def evidence(self) -> plans.EvidenceSection:
+        """The places, and how S3 keeps documents in them."""
+        ...
+
+    @property
+    def execution_id(self) -> str | None:
+        """The run, or the roll-up."""
+        ...
+
+
 class PlaceOpener:
     """Opens folders in the plan's places, to keep documents there as the plan says; usable on any thread.
 
     S3 refuses a lock that ends before `now`, so a run resumed that late publishes without a lock.
     """
 
-    def __init__(self, plan: plans.Plan, deadline: datetime, now: datetime) -> None:
-        self._evidence = plan.evidence
-        self._settings = _store_settings(plan, deadline, now)
+    def __init__(self, kept: Kept, deadline: datetime, now: datetime) -> None:
+        self._evidence = kept.evidence
+        self._settings = _store_settings(kept, deadline, now)
         self._lock = threading.Lock()
         self._clients: dict[str | None, Any] = {}
 
@@ -73,12 +87,12 @@ class PlaceOpener:
         return s3_store.S3Store(folder, settings=self._settings, client=client)
 
 
-def _store_settings(plan: plans.Plan, deadline: datetime, now: datetime) -> s3_store.StoreSettings:
-    evidence = plan.evidence
+def _store_settings(kept: Kept, deadline: datetime, now: datetime) -> s3_store.StoreSettings:
+    evidence = kept.evidence
     lock_until = instants.later(deadline, evidence.object_lock.retain) if evidence.object_lock else now
     lock = evidence.object_lock if lock_until > now else None
     return s3_store.StoreSettings(
-        execution_id=plan.execution_id,
+        execution_id=kept.execution_id,
         kms_key_id=evidence.kms_key,
         bucket_owner=evidence.bucket_owner,
         lock_mode=lock.mode if lock else None,
