@@ -44,7 +44,10 @@ def promote(
     Raises `errors.UsageError` where they are no block, and the error of the evidence where that of one does not hold.
     """
     measures.require_known(measure)
-    chosen = gate or measures.GATES.get(measure)
+    own = measures.GATES.get(measure)
+    if gate is not None and own not in (None, gate):
+        raise errors.UsageError(f"measure {measure} speaks for {own}, and not for {gate}; leave --gate out")
+    chosen = gate or own
     if chosen is None:
         raise errors.UsageError(f"measure {measure} speaks for no gate by itself; name one with --gate")
     held_runs = [_hold(run, opener, trust) for run in runs]

@@ -139,6 +139,7 @@ def test_evidence_that_does_not_hold_promotes_nothing(runs: Path, file: Path, ca
     [
         pytest.param(["--measure", "p95"], id="no such measure"),
         pytest.param(["--measure", "snapshot:/cost/at_cap_usd"], id="a pointer speaks for no gate"),
+        pytest.param(["--measure", "rate", "--gate", "latency_p95_ms"], id="a measure speaks for its own gate"),
     ],
 )
 def test_words_that_name_no_measure_are_refused(runs: Path, file: Path, words: list[str], capsys: Shown) -> None:
