@@ -264,6 +264,7 @@ def load(*, tasks: int = 2, **changes: Any) -> Value:
         "latency": [{"up_to_us": 20_000, "count": 17_000}, {"up_to_us": 400_000, "count": 1000}],
         "markers": {},
         "steps": [],
+        "marked_utc": {},
     }
 
 

@@ -1,10 +1,14 @@
 """`burst timing`: the seconds of a run by lane."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from burst.cli import common
+
+if TYPE_CHECKING:
+    from burst.domain.closure import timings
 
 
 @click.command(
@@ -22,8 +26,9 @@ def timing(output: common.Output, run: str, runs_dir: Path) -> None:
     """The seconds of RUN by lane, and their share of the whole; the lane that took most is named.
 
     The lanes are arm, before, launch, start, burst, stop, after, count and publish, read from the journal, and add up
-    to it. RUN is a folder, an execution id, a bundle or an S3 place; its evidence is not verified, so that a run under
-    way can be looked at. Exits 0, 7 where there is no journal, 8 where it is broken, or 9 where it cannot be told.
+    to it. Markers of the load account are lanes within the burst, each up to the next. RUN is a folder, an execution
+    id, a bundle or an S3 place; its evidence is not verified, so that a run under way can be looked at. Exits 0, 7
+    where there is no journal, 8 where it is broken, or 9 where it cannot be told.
     """
     from burst.evidence import run_timings
     from burst.report import closure_text
@@ -34,10 +39,12 @@ def timing(output: common.Output, run: str, runs_dir: Path) -> None:
         "execution_id": timed.execution_id,
         "seconds": timed.table.seconds,
         "dominant": dominant.name if dominant else None,
-        "lanes": [
-            {"lane": lane.name, "seconds": lane.seconds, "share": lane.share, "percent": lane.percent}
-            for lane in timed.table.lanes
-        ],
+        "lanes": [_describe_lane(lane) for lane in timed.table.lanes],
         "markers": timed.markers,
+        "marker_lanes": [_describe_lane(lane) for lane in timed.marked],
     }
-    output.result(value, closure_text.render_lanes(timed.table, timed.execution_id, timed.markers))
+    output.result(value, closure_text.render_lanes(timed.table, timed.execution_id, timed.markers, timed.marked))
+
+
+def _describe_lane(lane: "timings.Lane") -> dict[str, Any]:
+    return {"lane": lane.name, "seconds": lane.seconds, "share": lane.share, "percent": lane.percent}

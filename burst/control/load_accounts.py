@@ -53,6 +53,7 @@ def build_document(
         ],
         latency=_list_buckets(whole.latency),
         markers=dict(sorted(whole.markers.items())),
+        marked_utc={name: datetime.fromtimestamp(at, UTC) for name, at in sorted(whole.marked_at.items())},
         steps=[_build_step(name, parts) for name, parts in sorted(whole.steps.items())],
     )
 

@@ -18,6 +18,8 @@ class TimedRun:
     execution_id: str
     table: timings.LaneTable
     markers: dict[str, int]
+    marked: tuple[timings.Lane, ...] = ()
+    """The markers as lanes, where the account says when they were reached."""
 
 
 def measure(place: str, opener: places.Opener | None = None) -> TimedRun:
@@ -27,15 +29,21 @@ def measure(place: str, opener: places.Opener | None = None) -> TimedRun:
     entries = journals.parse(journal, document_names.JOURNAL)
     first = entries[0].event if entries else None
     execution_id = first.execution_id if isinstance(first, launch_events.RunCreated) else place
-    return TimedRun(execution_id=execution_id, table=timings.measure_lanes(journal), markers=_read_markers(store))
+    table, load = timings.measure_lanes(journal), _read_load(store)
+    return TimedRun(
+        execution_id=execution_id,
+        table=table,
+        markers=dict(load.markers) if load else {},
+        marked=timings.list_marker_lanes(load, table.seconds) if load else (),
+    )
 
 
-def _read_markers(store: ports.EvidenceStore) -> dict[str, int]:
+def _read_load(store: ports.EvidenceStore) -> load_documents.Load | None:
     suffix = document_names.load_name("")
     name = next((name for name in store.names() if name.endswith(suffix)), None)
     if name is None:
-        return {}
+        return None
     try:
-        return dict(models.read(load_documents.Load, store.read(name)).markers)
+        return models.read(load_documents.Load, store.read(name))
     except errors.BurstError:
-        return {}
+        return None

@@ -56,6 +56,8 @@ class LoadAccount:
         """Of each step of a rate plan: `sending` (due and in_time, by the step in which an event was due), and the
         answers to what was sent in it, as of a name."""
         self.markers: Counter[str] = Counter()
+        self.marked_at: dict[str, float] = {}
+        """When each marker was first reached."""
         self.first_at: float | None = None
         self.last_at: float | None = None
         self.bad_lines = 0
@@ -135,9 +137,12 @@ class LoadAccount:
             if bucket is not None:
                 entry["latency"][bucket] += 1
 
-    def note_marker(self, name: str, number: int = 1) -> None:
-        """The program reached a point of its own."""
-        self.markers[name if name in self.markers or len(self.markers) < MOST_NAMES else MORE_NAMES] += number
+    def note_marker(self, name: str, number: int = 1, *, at: float | None = None) -> None:
+        """The program reached a point of its own, at an instant where that is known."""
+        known = name if name in self.markers or len(self.markers) < MOST_NAMES else MORE_NAMES
+        self.markers[known] += number
+        if at is not None:
+            self.marked_at[known] = min(at, self.marked_at.get(known, at))
 
     def _find_name(self, name: str) -> dict[str, Counter[Any]]:
         known = name if name in self.names or len(self.names) < MOST_NAMES else MORE_NAMES
@@ -170,6 +175,7 @@ class LoadAccount:
             "names": _write_entries(self.names),
             **({"steps": _write_entries(self.steps)} if self.steps else {}),
             "markers": dict(self.markers),
+            "marked_at": dict(self.marked_at),
             "bad_lines": self.bad_lines,
         }
 
@@ -196,7 +202,7 @@ class LoadAccount:
             for part, part_counts in parts.items():
                 entry[part].update(part_counts)
         for name, number in other.markers.items():
-            self.note_marker(name, number)
+            self.note_marker(name, number, at=other.marked_at.get(name))
 
     def add_line(self, line: bytes) -> None:
         """Add one line of an account file; one that makes no sense is counted, and changes nothing else."""
@@ -221,7 +227,7 @@ class LoadAccount:
         marker_name = None if marker is None else _read_name(marker)
         # Every value makes sense by now: nothing below refuses one, so no line is counted in part.
         if marker_name is not None:
-            self.note_marker(marker_name)
+            self.note_marker(marker_name, at=at)
         if due_at is not None:
             self.note_due(due_at, 1)
         if number is not None or kind is not None or due_at is not None:
@@ -261,6 +267,7 @@ def _read_tally(value: Mapping[str, Any]) -> LoadAccount:
                 read = _read_buckets if part == "latency" else _read_counts
                 entry[part].update(read(parts[part]))
     account.markers = _read_counts(value["markers"])
+    account.marked_at = {_read_name(name): _read_instant(at) for name, at in value.get("marked_at", {}).items()}
     return account
 
 

@@ -35,7 +35,7 @@ class LocustAccount:
 
     def mark(self, name: str) -> None:
         """Count a marker of the program's own."""
-        self.writer.pending.note_marker(str(name))
+        self.writer.pending.note_marker(str(name), at=time.time())
 
     def _begin(self, environment: Any, **_: Any) -> None:
         """In the process that sends: Locust has made its workers by then."""

@@ -1,6 +1,6 @@
 """Closures, lanes and hotspots for a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from burst.domain.closure import checks, closures, timings
 from burst.domain.documents import models
@@ -44,7 +44,13 @@ def _figure(value: models.Value, unit: str) -> str:
     return str(value)[:40] if isinstance(value, str) else f"{figures.number(value)}{unit}"
 
 
-def render_lanes(table: timings.LaneTable, execution_id: str, markers: dict[str, int]) -> str:
+def _marker_row(lane: timings.Lane, markers: dict[str, int]) -> tuple[str, ...]:
+    return lane.name, f"{lane.seconds:.3f}", f"{lane.percent:.2f} %", str(markers.get(lane.name, 0))
+
+
+def render_lanes(
+    table: timings.LaneTable, execution_id: str, markers: dict[str, int], marked: Sequence[timings.Lane] = ()
+) -> str:
     """The table of lanes, the dominant one named."""
     rows = [("LANE", "SECONDS", "SHARE")]
     rows += [(lane.name, f"{lane.seconds:.3f}", f"{lane.percent:.2f} %") for lane in table.lanes]
@@ -52,6 +58,9 @@ def render_lanes(table: timings.LaneTable, execution_id: str, markers: dict[str,
     dominant = table.dominant
     most = f"{dominant.name} took most: {dominant.seconds:.3f} s, {dominant.percent:.2f} %" if dominant else "no time"
     lines = [f"{execution_id}: {most}", terminal.table(rows)]
-    if markers:
+    if marked:
+        head = ("MARKER", "SECONDS", "SHARE", "REACHED")
+        lines.append(terminal.table([head, *(_marker_row(lane, markers) for lane in marked)]))
+    elif markers:
         lines.append("markers of the load account: " + ", ".join(f"{name} {count}" for name, count in markers.items()))
     return "\n".join(lines)

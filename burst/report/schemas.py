@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pydantic
 
 from burst.domain.closure import active_baselines, closure_statements, closures, score_files
-from burst.domain.course import campaign_files, override_rows
+from burst.domain.course import campaign_files
 from burst.domain.documents import (
     attempts,
     campaign_records,
@@ -160,7 +160,7 @@ KINDS: dict[str, DocumentKind] = {
     "rollup-snapshot": _kind(
         rollup_snapshots.RollupSnapshot, document_names.snapshot_name("{slug}", catalogues.Kind.ROLLUP)
     ),
-    "override-table": _kind(override_tables.OverrideTable, override_rows.NAME_FORM),
+    "override-table": _kind(override_tables.OverrideTable, "table_STEP_NUMBER.json"),
     "risks": _kind(risk_documents.RiskRegister, "a file of `burst evidence risks`"),
     "owners": _kind(owner_files.OwnerFile, "owners.yaml", default="strict", optional=True),
     "attempt": _kind(attempts.AttemptClaim, document_names.attempt_name("{slug}")),

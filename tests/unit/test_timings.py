@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from burst.domain.basics import errors, instants
 from burst.domain.closure import timings
-from burst.domain.documents import document_names
+from burst.domain.documents import document_names, load_documents, models
 from burst.domain.receipts import receipts
 from burst.domain.run import journals
 from burst.domain.run.events import base, ending_events, errand_events, launch_events, watch_events
@@ -109,3 +109,20 @@ def test_a_counted_poll_begins_no_lane() -> None:
     events = [*_events()[:6], (7.0, poll), *_events()[6:]]
 
     assert timings.measure_lanes(_write(events)).find_seconds("burst") == 900.0
+
+
+def test_markers_are_lanes_each_up_to_the_next() -> None:
+    value = {
+        **cases.load(),
+        "markers": {"overlay": 2, "validation": 1},
+        "marked_utc": {"overlay": cases.at(61.48), "validation": cases.at(60)},
+    }
+    load = models.read(load_documents.Load, cases.content(value))
+
+    lanes = timings.list_marker_lanes(load, 1000.0)
+
+    assert [(lane.name, lane.seconds, lane.percent) for lane in lanes] == [
+        ("validation", 1.48, 0.15),
+        ("overlay", 899.52, 89.95),
+    ]
+    assert timings.list_marker_lanes(models.read(load_documents.Load, cases.content(cases.load())), 1.0) == ()

@@ -19,7 +19,7 @@ from fractions import Fraction
 from typing import Final, Literal, TypeAlias, get_args
 
 from burst.domain.basics import errors, instants
-from burst.domain.documents import document_names
+from burst.domain.documents import document_names, load_documents
 from burst.domain.run import journals, runs
 from burst.domain.run.events import ending_events, errand_events, launch_events
 
@@ -83,6 +83,21 @@ def make_table(seconds: Mapping[str, float]) -> LaneTable:
         for name, value in exact.items()
     ]
     return LaneTable(lanes=tuple(lanes), seconds=float(whole))
+
+
+def list_marker_lanes(load: load_documents.Load, whole_seconds: float) -> tuple[Lane, ...]:
+    """The markers of the load account as lanes, by the clocks of the tasks: each from when it was first reached to the
+    next one, the last to the end of the accounts. Their shares are of the whole run; they lie within its lanes."""
+    ends = [task.last_utc for task in load.tasks]
+    marks = sorted((at, name) for name, at in load.marked_utc.items())
+    if not marks or not ends:
+        return ()
+    bounds = [at for at, _ in marks[1:]] + [max(marks[-1][0], *ends)]
+    lanes = []
+    for (begun, name), end in zip(marks, bounds, strict=True):
+        seconds = _count_microseconds(instants.seconds_between(begun, end)) / 1e6
+        lanes.append(Lane(name=name, seconds=seconds, share=seconds / whole_seconds if whole_seconds else 0.0))
+    return tuple(lanes)
 
 
 def measure_lanes(journal: bytes) -> LaneTable:

@@ -118,6 +118,8 @@ class Load(models.Model):
     requests: list[RequestLoad]
     latency: list[LatencyBucket]
     markers: dict[str, models.Count]
+    marked_utc: dict[str, models.Instant] = pydantic.Field(default_factory=dict)
+    """When each marker was first reached, by the clock of its task; burst 0.1.0 did not note it."""
     steps: list[StepLoad] = []
     """Of each step of a rate plan, in which an event was due or a request sent; none where there is no such plan."""
 
