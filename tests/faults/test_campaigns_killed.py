@@ -144,6 +144,18 @@ def test_a_campaign_is_stopped_by_another_process_and_undone(play: stage.Stage) 
     assert play.burst("campaign", "resume", find_campaign(play)).code == 3
 
 
+def test_a_signal_ends_the_run_in_order_and_the_campaign_holds_there(play: stage.Stage) -> None:
+    blow = controller_driver.Blow(event="go-given", number=signal.SIGTERM)
+
+    answer = play.start("campaign", "run", write_campaign(play), "--json", fate=(blow,)).wait()
+
+    assert (answer.code, answer.document["pause"]["kind"]) == (143, "hold")
+    require_in_time(stage.Ran(folder=play.runs / answer.document["steps"][0]["attempts"][0]["run_id"]))
+    again = play.burst("campaign", "resume", find_campaign(play), "--reopen", "window", "--json")
+    assert again.code == 0, again.err
+    require_sound(play, read_status(play))
+
+
 def test_a_second_process_drives_no_campaign_that_has_one(play: stage.Stage) -> None:
     path = write_campaign(play, plan=play.plan(stage.UNHURRIED, window=6.0, cap=40.0))
     command = play.start("campaign", "run", path)
