@@ -1,0 +1,69 @@
+"""A load of several rates: played by a real run, counted where it says so, and judged step by step."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from burst.domain.basics import instants
+from burst.domain.plan import plans
+from tests.faults import stage
+
+STEPS: list[dict[str, object]] = [
+    {"for": "2s", "rate": "20/s", "name": "steady"},
+    {"for": "2s", "rate": "20/s", "to": "60/s", "shape": "spike", "name": "burst"},
+    {"for": "1s", "rate": "20/s", "name": "after", "count": False},
+]
+
+
+def play_steps(play: stage.Stage, **gates: float) -> tuple[stage.Answer, stage.Ran, plans.Plan]:
+    """A run of the steps behind a warm-up, by two tasks."""
+    plan = play.plan({"load": {"rate": STEPS, "warmup": "1s"}, "gates": {"multiplier": 0.5, **gates}}, window=4, cap=40)
+    command, ran = play.begin(plan)
+    answer = command.wait()
+    return answer, ran, plans.parse((ran.folder / "plan.json").read_text(), source="plan.json")
+
+
+def read(ran: stage.Ran, name: str) -> dict[str, Any]:
+    """A document of a run."""
+    value: dict[str, Any] = json.loads((ran.folder / name).read_text())
+    return value
+
+
+def test_the_window_that_was_declared_is_counted_and_each_step_is_judged(play: stage.Stage) -> None:
+    answer, ran, plan = play_steps(
+        play, **{"multiplier@burst": 1.0, "admit_ratio@burst": 0.99, "latency_p95_ms@steady": 5000, "error_ratio": 0.0}
+    )
+
+    assert answer.code == 0, answer.err
+    go = ran.event("go-given")
+    intended = ran.event("go-intended")
+    assert go is not None
+    assert intended is not None
+    assert (intended["counted_from_seconds"], intended["counted_to_seconds"]) == (1.0, 5.0)
+    window = read(ran, "m10_f_receipts_window_metrics.json")["window"]
+    begun = instants.later(instants.parse(go["go_at"]), 1.0)
+    assert instants.parse(window["start_utc"]) == begun
+    assert instants.parse(window["end_utc"]) == instants.later(begun, 4.0)
+    load = {step["name"]: step for step in read(ran, "m10_f_load.json")["steps"]}
+    steps = plan.rate_plan
+    assert steps is not None
+    assert {name: step["due"] for name, step in load.items()} == {
+        place.step.name: place.events for place in steps.placed
+    }
+    gates = {gate["name"]: gate for gate in answer.document["gates"]}
+    assert gates["multiplier@burst"]["status"] == "PASS"
+    assert gates["multiplier@burst"]["measured"] == pytest.approx(8.0, rel=0.1)  # 40/s, of 5/s
+    assert gates["latency_p95_ms@steady"]["status"] == "PASS"
+    counted = Counter({name: step["acknowledged"] for name, step in load.items() if name in ("steady", "burst")})
+    assert f"over {sum(counted.values())} answers" in gates["error_ratio"]["why"]
+    assert play.verify(ran) == 0
+
+
+def test_a_step_that_misses_its_limit_holds_the_run(play: stage.Stage) -> None:
+    answer, ran, _ = play_steps(play, **{"multiplier@burst": 9.5})
+
+    assert answer.code == stage.OVER
+    assert stage.open_blockers(answer.document) == {"B1"}
+    assert play.verify(ran) == stage.OVER
