@@ -15,8 +15,8 @@ import jinja2
 from burst.domain.basics import wording
 from burst.domain.documents import window_metrics
 from burst.domain.receipts import receipts
-from burst.domain.verdict import snapshots
-from burst.report import figures, series_charts
+from burst.domain.verdict import snapshots, step_sections
+from burst.report import figures, rate_charts, series_charts
 
 _WIDTH, _HEIGHT = 720.0, 220.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 12.0, 12.0, 28.0
@@ -68,6 +68,7 @@ def render(verdict: snapshots.Verdict, metrics: window_metrics.Metrics | None) -
         sha256=verdict.sha256,
         chart=_chart(snapshot, metrics.buckets) if metrics is not None and metrics.buckets else None,
         series=series_charts.draw(snapshot),
+        rates=_draw_rates(snapshot),
         metrics=metrics,
         counting=_counting(metrics) if metrics is not None and metrics.settle_rounds else None,
         word=figures.word(snapshot),
@@ -75,6 +76,22 @@ def render(verdict: snapshots.Verdict, metrics: window_metrics.Metrics | None) -
         phase_rows=figures.list_phase_rows(snapshot),
     )
     return page.encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateChart:
+    """The rates over time, and the steps beside."""
+
+    drawing: rate_charts.Drawing
+    steps: Sequence[step_sections.RateStepEntry]
+
+
+def _draw_rates(snapshot: snapshots.Snapshot) -> RateChart | None:
+    """The chart of the load's steps; None where it has none."""
+    if not snapshot.rate_steps:
+        return None
+    drawing = rate_charts.draw(step_sections.read_plan(snapshot.rate_steps))
+    return RateChart(drawing=drawing, steps=snapshot.rate_steps)
 
 
 def _counting(metrics: window_metrics.Metrics) -> str:

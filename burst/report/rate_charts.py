@@ -1,6 +1,5 @@
 """Charts of a rate plan: small ones for the terminal and for the report, each with the table of its steps beside."""
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -88,32 +87,40 @@ def _find_rate(plan: rate_plans.RatePlan, seconds: float) -> float:
     return place.step.find_rate(seconds - float(place.start)) if place else 0.0
 
 
-def draw_svg(plan: rate_plans.RatePlan) -> str:
-    """The rates over time as an SVG of its own, the counted window behind it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """The rates over time in the units of an SVG: the line, the counted window behind it, the name of each step."""
+
+    width: int
+    height: int
+    margin: int
+    points: str
+    counted_x: float
+    counted_width: float
+    names: tuple[tuple[float, str], ...]
+    highest: str
+
+
+def draw(plan: rate_plans.RatePlan) -> Drawing:
+    """The rates over time."""
     length, highest = float(plan.seconds), plan.highest or 1.0
-    inner_width, inner_height = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
 
     def place_x(seconds: float) -> float:
-        return round(_MARGIN + seconds / length * inner_width, 2)
+        return round(_MARGIN + seconds / length * (_WIDTH - 2 * _MARGIN), 2)
 
     def place_y(rate: float) -> float:
-        return round(_HEIGHT - _MARGIN - rate / highest * inner_height, 2)
+        return round(_HEIGHT - _MARGIN - rate / highest * (_HEIGHT - 2 * _MARGIN), 2)
 
-    points = " ".join(f"{place_x(seconds)},{place_y(rate)}" for seconds, rate in _list_points(plan))
     start, end = (place_x(float(edge)) for edge in plan.counted)
-    names = "".join(
-        f'<text x="{place_x(float(place.start + place.end) / 2)}" y="{_HEIGHT - 8}" text-anchor="middle">'
-        f"{html.escape(place.step.name)}</text>"
-        for place in plan.placed
-    )
-    return (
-        f'<svg class="rates" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'aria-label="Events a second over time, step by step; the table beside holds the figures" '
-        f'font-size="11" fill="currentColor">'
-        f'<rect x="{start}" y="{_MARGIN}" width="{round(end - start, 2)}" height="{inner_height}" '
-        f'fill="currentColor" opacity="0.08"/>'
-        f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="2"/>'
-        f'<text x="{_MARGIN}" y="{_MARGIN - 8}">{figures.number(round(highest, 3))}/s</text>{names}</svg>'
+    return Drawing(
+        width=_WIDTH,
+        height=_HEIGHT,
+        margin=_MARGIN,
+        points=" ".join(f"{place_x(seconds)},{place_y(rate)}" for seconds, rate in _list_points(plan)),
+        counted_x=start,
+        counted_width=round(end - start, 2),
+        names=tuple((place_x(float(place.start + place.end) / 2), place.step.name) for place in plan.placed),
+        highest=f"{figures.number(round(highest, 3))}/s",
     )
 
 

@@ -20,7 +20,7 @@ SINCE_0_2_0 = {
     "observations",
     "kind",
     *("rules", "contract", "attempt", "command_line", "hold"),
-    *("deliveries", "duplicates", "driver", "dependency_refs", "multiplier_interval", "drills"),
+    *("deliveries", "duplicates", "driver", "dependency_refs", "multiplier_interval", "drills", "rate_steps"),
 }
 """The fields that burst 0.1.0 did not write."""
 INLINE = {"admits": 50100, "seconds": 7180, "source": "M10.E"}

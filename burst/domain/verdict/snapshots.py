@@ -35,11 +35,12 @@ from burst.domain.verdict import (
     phase_sections,
     rules,
     snapshot_sections,
+    step_sections,
 )
 
 _SINCE_0_2_0 = (
     *("kind", "rules", "contract", "attempt", "command_line", "hold", "deliveries", "duplicates", "driver"),
-    *("dependency_refs", "observations", "multiplier_interval", "drills"),
+    *("dependency_refs", "observations", "multiplier_interval", "drills", "rate_steps"),
 )
 """The fields of a snapshot that one judged by the rules of 0.1.0 does not have."""
 
@@ -97,6 +98,8 @@ class Snapshot(phase_sections.PhaseSections):
     """Where the multiplier would lie were burst and reference run repeated; None where the buckets do not tell."""
     drills: list[drill_checks.DrillCheck] | None = None
     """Each fault that the run caused, with its recovery; None where the plan has no drill."""
+    rate_steps: list[step_sections.RateStepEntry] | None = None
+    """Each step of the load with its figures; None where the load has one rate, or declares none."""
     verifier: snapshot_sections.Verifier
 
     @property
@@ -226,6 +229,7 @@ def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
             snapshot_sections.MultiplierInterval.from_case(case, baseline) if contract is not None else None
         ),
         drills=drill_checks.DrillCheck.list_case(case),
+        rate_steps=step_sections.RateStepEntry.list_case(case),
         verifier=dict(case.verifier),
         **phase_sections.fill_sections(case, answers),
     )

@@ -99,6 +99,13 @@ def _sum_buckets(metrics: window_metrics.Metrics | None, window: windows.Window)
     return sum((each.counts for each in touching), receipts.Counts())
 
 
+def count_step(case: cases.Case, step: str) -> receipts.Counts | None:
+    """The receipts of a step; None where nobody can tell them."""
+    window = _place_step(case, step)
+    counts = window if isinstance(window, str) else _sum_buckets(case.metrics.value, window)
+    return None if isinstance(counts, str) else counts
+
+
 def _answer_from_load(case: cases.Case, name: str, step: str, required: float) -> gates.Gate:
     load = case.load.value
     answers = None if load is None else load_answers.Answers.of_steps(load, [step])
