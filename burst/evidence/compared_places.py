@@ -105,9 +105,9 @@ def open_cited(
     Raises `errors.EvidenceIncomplete` where none lies in any place, `errors.EvidenceCorrupt` where only another one
     does.
     """
-    places_there = _find_places(source, search)
+    candidates = _find_places(source, search)
     problems = []
-    for place in places_there:
+    for place in candidates:
         try:
             run = open_place(place, opener, priors=priors)
         except errors.BurstError as exc:
@@ -117,6 +117,6 @@ def open_cited(
             return dataclasses.replace(run, source=source)
     if problems:
         raise problems[0]
-    if places_there:
+    if candidates:
         raise errors.EvidenceCorrupt(f"{source} is not the evidence that is cited by digest {sha256[:12]}")
     raise errors.EvidenceIncomplete(f"{source}, which is cited, is not here; put it beside the closure")

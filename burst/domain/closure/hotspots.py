@@ -56,17 +56,17 @@ def list_figures(run: compared_runs.ComparedRun) -> list[Figure]:
     if run.plan is None:
         raise errors.UsageError(f"{run.source} is no run: hotspots are read from the evidence of a run")
     slug = run.plan.slug
-    found: list[Figure] = []
+    figures: list[Figure] = []
     metrics = run.documents.get(document_names.metrics_name(slug))
     if metrics is not None:
-        found += _list_buckets(models.read(window_metrics.Metrics, metrics))
+        figures += _list_buckets(models.read(window_metrics.Metrics, metrics))
     load = run.documents.get(document_names.load_name(slug))
     if load is not None:
         account = models.read(load_documents.Load, load)
-        found += [*_list_tasks(account), *_list_endpoints(account)]
-    if not found:
+        figures += [*_list_tasks(account), *_list_endpoints(account)]
+    if not figures:
         raise errors.EvidenceIncomplete(f"{run.run_id} has neither counts by bucket nor a load account")
-    return found
+    return figures
 
 
 def _list_buckets(metrics: window_metrics.Metrics) -> Iterable[Figure]:
