@@ -133,12 +133,12 @@ def _undo_drills(
     if run_control is None:
         return []
     try:
-        left, unreadable = kept_drills.find_left(clock, run_control, execution_id, busy)
+        drills, unreadable = kept_drills.find_left(clock, run_control, execution_id, busy)
     except errors.BurstError as exc:
         why = f"cannot list the faults that are to be taken back: {exc}"
         return [{"drill": execution_id or "run control", "back": False, "outcome": why}]
     undone: list[dict[str, Any]] = [{"drill": name, "back": False, "outcome": why} for name, why in unreadable.items()]
-    for drill in left:
+    for drill in drills:
         problem = "" if dry_run else drill.take_back()
         outcome = "would be taken back" if dry_run else problem or "was taken back"
         undone.append({"drill": drill.name, "back": dry_run or not problem, "outcome": outcome})

@@ -67,7 +67,7 @@ class Drilling:
         """Performs a decision about a drill."""
         match decision:
             case lifecycle.GiveUpDrill(name=name):
-                why = "the run came to it too late: what is left of the window could not show its recovery"
+                why = "the run came to it too late: the rest of the window could not show a recovery"
                 self._record.note(drill_events.DrillRefused(name=name, why=why))
             case lifecycle.StrikeDrill(drill=drill, in_time=in_time):
                 if drill.command is not None:
@@ -88,16 +88,16 @@ class Drilling:
                     self._note_progress(drill, strike, self._services.look_at_rollout(drill.service))
 
     def _note_progress(self, drill: drills.Drill, strike: drills.Strike, rollout: rollouts.Rollout) -> None:
-        seen = rollouts.judge_restart(strike.tasks_before, strike.deployment, rollout)
-        if (seen.replaced, seen.running, seen.over, rollout.detail) != (
+        replacement = rollouts.judge_restart(strike.tasks_before, strike.deployment, rollout)
+        if (replacement.replaced, replacement.running, replacement.over, rollout.detail) != (
             *(strike.replaced, strike.running, strike.over_at is not None, strike.detail),
         ):
             self._record.note(
                 drill_events.DrillSeen(
                     name=drill.name,
-                    replaced=seen.replaced,
-                    running=seen.running,
-                    over=seen.over,
+                    replaced=replacement.replaced,
+                    running=replacement.running,
+                    over=replacement.over,
                     detail=rollout.detail,
                 )
             )
@@ -114,7 +114,7 @@ class Drilling:
 
     def abandon(self) -> list[str]:
         """Starts at once the command of each fault that has to be taken back; the names of those that could not."""
-        run, left = self._record.run, list[str]()
+        run, commands = self._record.run, list[str]()
         for drill in self._terms.planned_drills:
             if drill.undo is None or drills.is_back(drill, run.strikes.get(drill.name), run.shots):
                 continue
@@ -123,8 +123,8 @@ class Drilling:
                     raise errors.Refused("nothing on this target runs one-shots")
                 self._one_shots.start(drill.undo, instants.later(self._clock.now(), drill.undo.timeout_seconds))
             except (errors.BurstError, OSError) as exc:
-                left.append(f"{' '.join(drill.undo.command)}  # drill {drill.name} is not undone: {exc}")
-        return left
+                commands.append(f"{' '.join(drill.undo.command)}  # drill {drill.name} is not undone: {exc}")
+        return commands
 
     # The fault
 
@@ -160,9 +160,9 @@ class Drilling:
     def _intend(self, drill: drills.Drill, rollout: rollouts.Rollout | None) -> bool:
         """Journals the fault, and keeps it under run control; whether it may be caused now."""
         run = self._record.run
-        deployment, standing = (rollout.deployment, rollout.tasks) if rollout else (None, ())
+        deployment, running_tasks = (rollout.deployment, rollout.tasks) if rollout else (None, ())
         entry = self._record.note(
-            drill_events.DrillIntended(name=drill.name, deployment=deployment, tasks=tuple(standing))
+            drill_events.DrillIntended(name=drill.name, deployment=deployment, tasks=tuple(running_tasks))
         )
         if self._place is None:
             return True
@@ -173,7 +173,7 @@ class Drilling:
             deadline_utc=run.deadline or entry.at,
             service=drill.service,
             deployment=deployment,
-            tasks=list(standing),
+            tasks=list(running_tasks),
             undo=drill.undo.name if drill.undo else None,
         )
         try:

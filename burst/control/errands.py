@@ -144,11 +144,11 @@ class Errands:
         self, port: ports.Services, present: Sequence[services.Service]
     ) -> tuple[services.ServiceRoll, ...]:
         """The task definitions that services are rolled to, made where the plan gives them variables."""
-        standing, rolls = {service.name: service for service in present}, list[services.ServiceRoll]()
+        by_name, rolls = {service.name: service for service in present}, list[services.ServiceRoll]()
         for section in self._plan.services:
             if not section.rolls:
                 continue
-            before = standing[section.name].definition
+            before = by_name[section.name].definition
             base, variables = section.task_definition or before, section.variables(self._plan.scope)
             if variables:
                 self._record.note(errand_events.DefinitionIntended(service=section.name, base=base))

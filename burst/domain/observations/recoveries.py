@@ -53,10 +53,10 @@ def find_recovery(
     if problem:
         return _unknown(problem)
     ordered = sorted(series.samples, key=lambda sample: (sample.instant, sample.number))
-    seen = [sample for sample in ordered if over_at <= sample.instant <= ended_at]
-    if not any(_is_usable(series, sample) for sample in seen):
+    candidates = [sample for sample in ordered if over_at <= sample.instant <= ended_at]
+    if not any(_is_usable(series, sample) for sample in candidates):
         return _unknown(f"no usable sample of {series.name} between the fault and the end of the burst")
-    return _search(series, seen, terms)
+    return _search(series, candidates, terms)
 
 
 def _find_problem(series: samples.Series) -> str:
@@ -79,10 +79,10 @@ def _is_usable(series: samples.Series, sample: samples.Sample) -> bool:
     return age <= most and instants.seconds_between(sample.answered_at, sample.of) <= series.max_skew_seconds
 
 
-def _search(series: samples.Series, seen: list[samples.Sample], terms: RecoveryTerms) -> Recovery:
+def _search(series: samples.Series, candidates: list[samples.Sample], terms: RecoveryTerms) -> Recovery:
     """The first stretch that lasts long enough. A sample that cannot be used ends a stretch, as a bad one does."""
     longest, stretch = 0.0, None
-    for sample in seen:
+    for sample in candidates:
         kept = limits.meets(sample.value, terms.limit.comparison, terms.limit.required)
         if not (kept and _is_usable(series, sample)):
             stretch = None
@@ -93,17 +93,17 @@ def _search(series: samples.Series, seen: list[samples.Sample], terms: RecoveryT
         stretch = _Stretch(start=stretch.start if stretch and joined else sample.instant, end=sample.instant)
         longest = max(longest, stretch.seconds)
         if stretch.seconds >= terms.sustained_seconds:
-            return Recovery(recovered_at=stretch.start, held_to=stretch.end, why=_tell(stretch, seen, terms))
+            return Recovery(recovered_at=stretch.start, held_to=stretch.end, why=_tell(stretch, candidates, terms))
     needed, seconds = instants.exact(terms.sustained_seconds), instants.exact(longest)
-    last = "nothing" if seen[-1].value is None else seen[-1].value
+    last = "nothing" if candidates[-1].value is None else candidates[-1].value
     return _unknown(
         f"{series.name} was never good for {needed} s without a break: for {seconds} s at the longest, in "
-        f"{wording.format_count(len(seen), 'sample')}; the last one says {last}"
+        f"{wording.format_count(len(candidates), 'sample')}; the last one says {last}"
     )
 
 
-def _tell(stretch: _Stretch, seen: list[samples.Sample], terms: RecoveryTerms) -> str:
-    count = sum(stretch.start <= sample.instant <= stretch.end for sample in seen)
+def _tell(stretch: _Stretch, candidates: list[samples.Sample], terms: RecoveryTerms) -> str:
+    count = sum(stretch.start <= sample.instant <= stretch.end for sample in candidates)
     kept = f"{terms.limit.comparison} {terms.limit.required} from {instants.text(stretch.start)} on"
     return f"{kept}, in {wording.format_count(count, 'sample')} over {instants.exact(stretch.seconds)} s"
 

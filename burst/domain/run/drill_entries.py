@@ -56,6 +56,6 @@ def _find_problem(
     if not strike.tasks_before:
         return "nobody saw the tasks that the service had before"
     if strike.over_at is None:
-        left = f"{strike.replaced} of {len(strike.tasks_before)} tasks replaced, {strike.running} new ones run"
-        return f"the restart did not come to its end: {left}" + (f" ({strike.detail})" if strike.detail else "")
+        progress = f"{strike.replaced} of {len(strike.tasks_before)} tasks replaced, {strike.running} new ones run"
+        return f"the restart did not come to its end: {progress}" + (f" ({strike.detail})" if strike.detail else "")
     return None

@@ -283,7 +283,7 @@ class StrikeDrill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveUpDrill:
-    """Cause the fault of a drill no more: what is left of the window could not show its recovery."""
+    """Cause the fault of a drill no more: the rest of the window is too short to show a recovery."""
 
     name: str
 

@@ -27,9 +27,9 @@ def add_variables(
     if container is None:
         names = [each["name"] for each in containers if each.get("essential", True)]
     if len(names) != 1:
-        known = ", ".join(str(each["name"]) for each in containers)
-        seen = "several essential containers" if container is None else f"no container {container}"
-        raise errors.Refused(f"{arn} has {seen}; services[].container names one of {known}")
+        container_names = ", ".join(str(each["name"]) for each in containers)
+        problem = "several essential containers" if container is None else f"no container {container}"
+        raise errors.Refused(f"{arn} has {problem}; services[].container names one of {container_names}")
     changed = [_change_container(each, environment, arn) if each["name"] == names[0] else each for each in containers]
     kept = {key: value for key, value in described.items() if key not in _ANSWERED_ONLY}
     return {**kept, "containerDefinitions": changed}

@@ -32,8 +32,8 @@ class DrillCheck(models.Model):
     @classmethod
     def list_case(cls, case: cases.Case) -> list[Self] | None:
         """Every drill of the plan; None where it has none."""
-        found = drill_gates.find_recoveries(case)
-        return [cls._from_case(case, drill, found[drill.name]) for drill in case.plan.drills] or None
+        recovered = drill_gates.find_recoveries(case)
+        return [cls._from_case(case, drill, recovered[drill.name]) for drill in case.plan.drills] or None
 
     @classmethod
     def _from_case(cls, case: cases.Case, drill: drill_sections.DrillSection, recovery: recoveries.Recovery) -> Self:

@@ -35,9 +35,9 @@ def ask_restart(case: cases.Case) -> Iterator[gates.Gate]:
 
 def ask_rto(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked of each drill of the plan: whether the system recovered within the time that the plan allows."""
-    entries, found = list_entries(case), find_recoveries(case)
+    entries, recovered = list_entries(case), find_recoveries(case)
     for drill in case.plan.drills:
-        yield rto_gate(drill, entries.get(drill.name), found[drill.name])
+        yield rto_gate(drill, entries.get(drill.name), recovered[drill.name])
 
 
 def ask_undone(case: cases.Case) -> Iterator[gates.Gate]:
@@ -49,9 +49,11 @@ def ask_undone(case: cases.Case) -> Iterator[gates.Gate]:
 
 def ask_windows(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked of each drill of the plan: whether the receipts before, during and after it add up to the whole."""
-    entries, found = list_entries(case), find_recoveries(case)
+    entries, recovered = list_entries(case), find_recoveries(case)
     for drill in case.plan.drills:
-        yield windows_gate(drill, entries.get(drill.name), found[drill.name], case.metrics.value, case.metrics_problem)
+        yield windows_gate(
+            drill, entries.get(drill.name), recovered[drill.name], case.metrics.value, case.metrics_problem
+        )
 
 
 def list_entries(case: cases.Case) -> dict[str, task_results.DrillEntry]:

@@ -1,6 +1,6 @@
 """Faults of drills on ECS that a run caused and did not take back: the sweeper, or anybody, takes them back.
 
-What was caused lies under run control, one document a fault, and beside it the plan of its run, whose command takes it
+Each fault is a document under run control; beside it lies the plan of its run, whose command takes it
 back as a one-shot of that run: however often it is started, there is one task of it.
 """
 
@@ -68,7 +68,7 @@ def find_left(
     A `busy` run has tasks in time, and takes its faults back itself. Raises what the store raises where faults cannot
     be listed.
     """
-    left, unreadable = list[DrillLeft](), dict[str, str]()
+    drills, unreadable = list[DrillLeft](), dict[str, str]()
     place = ecs_places.drills_place(run_control)
     for run_id, drill in document_names.drills_left(place.names()):
         if run_id in busy or execution_id not in (None, run_id):
@@ -79,8 +79,8 @@ def find_left(
             unreadable[f"{run_id}.{drill}"] = f"cannot read which fault it caused: {exc}"
             continue
         if clock.now() >= kept.deadline_utc:
-            left.append(DrillLeft(kept=kept, run_control=run_control, clock=clock))
-    return left, unreadable
+            drills.append(DrillLeft(kept=kept, run_control=run_control, clock=clock))
+    return drills, unreadable
 
 
 def _find_undo(plan: plans.Plan, drill: str) -> tasks.OneShot:
