@@ -30,6 +30,7 @@ PATIENCE_SECONDS = 0.25
 SHORTEST_TERMINAL_SECONDS = 5.0
 LONGEST_TERMINAL_SECONDS = 60.0
 """Terminal samples are asked for during two periods, once they are due, within these bounds."""
+NEVER_ANSWERED = "no answer until the samples were no longer waited for"
 MUST_NOT_BE_SHOWN = "the series answered text that must not be shown"
 
 
@@ -127,6 +128,13 @@ class _Sampler:
             asked_at=begun_at, answered_at=self._clock.now(), answer=None, problem=str(outcome.failure or "no answer")
         )
 
+    def give_up(self) -> _Taken | None:
+        """The question that is under way, as one without an answer; None where there is none."""
+        begun_at, self._begun_at = self._begun_at, None
+        if begun_at is None:
+            return None
+        return _Taken(asked_at=begun_at, answered_at=self._clock.now(), answer=None, problem=NEVER_ANSWERED)
+
 
 class Observing:
     """The samples of one run. Without probes it takes none."""
@@ -191,9 +199,13 @@ class Observing:
         give_up_at = instants.later(max(due_at, self._clock.now()), self._terminal_seconds)
         while not all(self._has_terminal(sampler.name, ended_at) for sampler in self._samplers):
             if self._clock.now() >= give_up_at or not attend():
-                return
+                break
             self._ask_due(self._clock.now())
             pausing.until_next_look(self._clock, None)
+        for sampler in self._samplers:
+            given_up = sampler.give_up()
+            if given_up is not None:
+                self._note(sampler.name, given_up)
 
     def _find_end(self) -> datetime | None:
         """When the last task has stopped; None while one may run, and where the burst has no window."""
@@ -224,13 +236,15 @@ class Observing:
 
     def _note_taken(self, sampler: _Sampler, seconds: float) -> None:
         taken = sampler.take(seconds)
-        if taken is None:
-            return
+        if taken is not None:
+            self._note(sampler.name, taken)
+
+    def _note(self, name: str, taken: _Taken) -> None:
         answer = self._show(taken.answer)
         problem = taken.problem if taken.answer is None else MUST_NOT_BE_SHOWN
         self._record.note(
             watch_events.SampleTaken(
-                series=sampler.name,
+                series=name,
                 asked_at=taken.asked_at,
                 answered_at=taken.answered_at,
                 of=answer.of if answer else None,

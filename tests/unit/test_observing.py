@@ -3,10 +3,12 @@
 import dataclasses
 import itertools
 import json
+import threading
 from typing import Any
 
 import pytest
 
+from burst.control import observing
 from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names
 from burst.domain.observations import samples
@@ -28,12 +30,12 @@ def observing_world(*rules: cases.Value, **changes: Any) -> simulation.World:
     return simulation.World(simulation.plan(observe=observe))
 
 
-def answer_by_time(world: simulation.World, find: Any) -> None:
+def answer_by_time(world: simulation.World, find: Any, question: str = "select 3") -> None:
     """Answers the series by the simulated seconds since the run began."""
     ask = world.source.ask
 
     def answer(sql: str, *, scope: str, give_up_at: Any) -> object:
-        if sql != "select 3":
+        if sql != question:
             return ask(sql, scope=scope, give_up_at=give_up_at)
         value = find(world.elapsed_seconds)
         if isinstance(value, errors.BurstError):
@@ -130,6 +132,32 @@ def test_a_series_that_goes_silent_holds() -> None:
     assert told["status"] == "INVALID"
     assert "no sample at or after" in told["why"]
     assert "the replica is gone" in told["why"]
+
+
+def test_a_question_that_never_answers_holds_up_neither_a_beat_nor_the_stop() -> None:
+    world, answered = observing_world(RULES[0], sql="select lag"), threading.Event()
+
+    def hang(now: float) -> object:
+        if now >= 3:
+            answered.wait(60)
+        return 3
+
+    answer_by_time(world, hang, "select lag")
+    try:
+        world.run()
+    finally:
+        answered.set()
+
+    usual = observing_world(RULES[0]).run()
+    ends = [other.outcome.attempt_window.seconds for other in (world, usual) if other.outcome.attempt_window]
+    assert world.reason == usual.reason == "window-complete"
+    assert abs(ends[0] - ends[1]) < 0.5
+    assert world.lease.standing is not None
+    assert usual.lease.standing is not None
+    assert world.lease.standing.beat >= usual.lease.standing.beat
+    told = gate(world, "observed:lag.max.last-5s")
+    assert (told["status"], "too few samples" in told["why"]) == ("INVALID", True)
+    assert taken(world)[-1].detail == observing.NEVER_ANSWERED
 
 
 def test_a_text_that_holds_a_secret_is_no_answer() -> None:
