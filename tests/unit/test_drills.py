@@ -8,11 +8,11 @@ import pytest
 
 from burst.control import controller
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import document_names, models, task_results, window_metrics
+from burst.domain.documents import document_names, halts, models, task_results, window_metrics
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs
 from burst.domain.run.events import drill_events, ending_events, errand_events, launch_events
-from tests import cases, fakes, fakes_journal, simulation
+from tests import cases, fakes, fakes_journal, fakes_stop_signs, simulation
 from tests.simulation import World, sound
 
 AT_SECONDS = 3.0
@@ -322,6 +322,41 @@ def test_an_interrupt_in_the_drill_undoes_it(times: int) -> None:
 
     assert undone(played) == 1
     assert drill(played).undone
+
+
+def test_a_halt_in_the_drill_undoes_it() -> None:
+    played = command_world()
+    switch = played.halt = fakes_stop_signs.MemoryHaltSwitch()
+
+    def halt(number: int, driver: controller.Controller) -> None:
+        if "cut" in played.outcome.shots:
+            switch.set_halt(halts.Halt(reason="a drill too many", by="ada@laptop", at_utc=cases.moment(0)))
+
+    played.on_decision = halt
+    played.run()
+
+    assert played.reason == task_results.HALTED
+    assert (undone(played), drill(played).undone) == (1, True)
+
+
+def test_an_early_stop_in_the_drill_undoes_it() -> None:
+    played = command_world()
+    played.source.decide = lambda number: "ADMIT" if number < 8 else "DUPLICATE"
+
+    played.run()
+
+    assert played.reason == "early-stop"
+    assert (undone(played), drill(played).undone) == (1, True)
+
+
+def test_the_deadline_in_the_drill_undoes_it() -> None:
+    played = command_world(timeout="60s")
+    played.journal.crash_after = UNDISTURBED_COMMAND.journal.kinds.index(drill_events.DrillIntended) + 3
+
+    played.finish(after_seconds=simulation.CAP_SECONDS)
+
+    assert played.crashes == 1
+    assert (struck(played), undone(played), drill(played).undone) == (1, 1, True)
 
 
 def test_a_stop_without_a_count_undoes_the_drill() -> None:
