@@ -109,7 +109,7 @@ def begin(
         until=request.until,
     )
     reporter.say(f"campaign {campaign_id} in {store.folder}")
-    with _locked(store.folder, clock):
+    with _hold_lock(store.folder, clock):
         course_journal_file.CourseJournalFile.create(
             store.folder / campaign_journals.NAME, clock.now, campaign_journals.FORM
         ).close()
@@ -133,7 +133,7 @@ def resume(
         if reopen is not None:
             raise errors.Refused(f"campaign {view.course.campaign_id} has ended; begin a new one")
         return view
-    with _locked(folder, system_clock.SystemClock()):
+    with _hold_lock(folder, system_clock.SystemClock()):
         view = look(folder)
         if reopen is not None:
             reopen = _expand_reopening(view, reopen, reporter)
@@ -232,7 +232,7 @@ def find_campaign(content: str, source: str, runs_dir: str | None) -> Path:
 
 
 def _read_plans(file: campaign_files.CampaignFile) -> dict[str, bytes]:
-    """The plan of each step, as it stands now: what is changed later is no part of this campaign."""
+    """The plan of each step, as it stands now: a later change is no part of this campaign."""
     return {
         campaign_plans.make_plan_name(step.name): files.read_named(
             runbook_pages.find_plan(Path(step.plan)), f"step {step.name}: plan"
@@ -250,7 +250,7 @@ def _spread(documents: dict[str, bytes], *stores: ports.EvidenceStore | None) ->
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, clock: ports.Clock) -> Iterator[None]:
+def _hold_lock(folder: Path, clock: ports.Clock) -> Iterator[None]:
     lock = run_lock.RunLock(folder, ownership.make_owner(clock))
     try:
         yield
