@@ -354,6 +354,7 @@ class Controller:
                 shards=decision.shards,
                 capacity=decision.capacity,
                 replaces=decision.replaces,
+                values=self._list_shard_values(decision.shards),
             )
         )
         try:
@@ -363,6 +364,14 @@ class Controller:
             return
         failures = tuple(self._target.launcher.last_failures)
         self._record.note(launch_events.LaunchAnswered(tasks=tuple(launched), failures=failures))
+
+    def _list_shard_values(self, shards: Sequence[int]) -> tuple[launch_events.ShardValue, ...]:
+        """The per-shard values of these shards."""
+        return tuple(
+            launch_events.ShardValue(shard_index=shard, name=name, value=value)
+            for shard in shards
+            for name, value in self._plan.load.find_shard_values(shard).items()
+        )
 
     def _note_failed_launch(self, request: tasks.LaunchRequest, failure: errors.BurstError) -> None:
         """Journals a launch that was refused, or not answered. A later launch that is refused ends no run: the tasks

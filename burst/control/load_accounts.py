@@ -1,7 +1,7 @@
 """Load accounts: those of all tasks, merged exactly to the one document of the run."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,9 +20,14 @@ def parse(read: Mapping[int, bytes]) -> dict[int, load_account.LoadAccount]:
 
 
 def build_document(
-    accounts: Mapping[int, load_account.LoadAccount], *, execution_id: str, scope: str
+    accounts: Mapping[int, load_account.LoadAccount],
+    *,
+    execution_id: str,
+    scope: str,
+    find_values: Callable[[int], dict[str, str]] = lambda _: {},
 ) -> load_documents.Load | None:
-    """The document of a run from the accounts of its shards; None where no task wrote one."""
+    """The document of a run from the accounts of its shards, with the per-shard values of each; None where no task
+    wrote one."""
     told = {shard: account for shard, account in sorted(accounts.items()) if account.last_at is not None}
     if not told:
         return None
@@ -33,7 +38,7 @@ def build_document(
         execution_id=execution_id,
         platform_run_id=scope,
         resolution=histograms.RESOLUTION,
-        tasks=[_build_task(shard, account) for shard, account in told.items()],
+        tasks=[_build_task(shard, account, find_values(shard)) for shard, account in told.items()],
         seconds=[
             load_documents.SecondLoad(
                 start_utc=datetime.fromtimestamp(second, UTC),
@@ -81,7 +86,7 @@ def summarize(document: load_documents.Load) -> watch_events.LoadCounted:
     )
 
 
-def _build_task(shard: int, account: load_account.LoadAccount) -> load_documents.TaskAccount:
+def _build_task(shard: int, account: load_account.LoadAccount, values: dict[str, str]) -> load_documents.TaskAccount:
     first_at, last_at = account.first_at or 0.0, account.last_at or 0.0
     totals = Counter[str]()
     undecided = 0
@@ -104,6 +109,7 @@ def _build_task(shard: int, account: load_account.LoadAccount) -> load_documents
         refused=dict(sorted(account.refused.items())),
         failed=dict(sorted(account.failed.items())),
         bad_lines=account.bad_lines,
+        values=values,
     )
 
 

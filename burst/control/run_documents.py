@@ -144,7 +144,10 @@ class RunDocuments:
         except errors.Unavailable:
             return  # the gate then rests on the receipts, or fails
         document = load_accounts.build_document(
-            load_accounts.parse(read), execution_id=self._record.run.execution_id, scope=self._plan.scope
+            load_accounts.parse(read),
+            execution_id=self._record.run.execution_id,
+            scope=self._plan.scope,
+            find_values=self._plan.load.find_shard_values,
         )
         if document is not None:
             self._record.note(load_accounts.summarize(document))

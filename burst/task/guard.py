@@ -34,7 +34,7 @@ from burst.adapters.local import account_files, file_leases
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import task_records, tasks
 from burst.kit import files, process_tree
-from burst.load import load_account
+from burst.load import load_account, shard_values
 from burst.task import arguments, guarded_program, lease_watch, signal_pipe
 
 if TYPE_CHECKING:
@@ -231,6 +231,7 @@ class _Guard:
         environment = {**os.environ, process_tree.GUARD_MARK: guard}
         if self._options.claim is not None:
             environment["BURST_SHARD_INDEX"] = str(self._record.shard_index)
+        environment |= shard_values.read_variables(os.environ, self._record.shard_index)
         if self._account_file is not None:
             environment[load_account.ACCOUNT_FILE] = str(self._account_file)
         if self._barrier_folder is not None:

@@ -67,3 +67,23 @@ def test_a_step_that_misses_its_limit_holds_the_run(play: stage.Stage) -> None:
     assert answer.code == stage.OVER
     assert stage.open_blockers(answer.document) == {"B1"}
     assert play.verify(ran) == stage.OVER
+
+
+def test_each_task_gets_its_own_values_and_the_evidence_names_them(play: stage.Stage) -> None:
+    outputs = [str(play.folder / name) for name in ("first.txt", "second.txt")]
+    program = ["sh", "-c", 'echo "$BURST_SHARD_INDEX $BURST_HOST" > "$OUTPUT"; exec "$@"', "sh", *stage.SENDER]
+    values = {"HOST": [play.host] * 2, "OUTPUT": outputs}
+    plan = play.plan({"load": {"command": program, "per_shard": values}, **stage.UNHURRIED})
+    command, ran = play.begin(plan)
+    answer = command.wait()
+
+    assert answer.code == 0, answer.err
+    assert [(play.folder / name).read_text().split() for name in ("first.txt", "second.txt")] == [
+        ["0", play.host],
+        ["1", play.host],
+    ]
+    tasks = {task["shard_index"]: task["values"] for task in read(ran, "m10_f_load.json")["tasks"]}
+    assert tasks == {shard: {"HOST": play.host, "OUTPUT": output} for shard, output in enumerate(outputs)}
+    intended = ran.event("launch-intended")
+    assert intended is not None
+    assert {"shard_index": 1, "name": "OUTPUT", "value": outputs[1]} in intended["values"]

@@ -60,6 +60,9 @@ load:
   spawn_rate: 2.5
   arguments: [--own, x]
   tags: [fast, paid]
+  per_shard:
+    HOST: http://lane-{index}.internal:8080
+    OUTPUT: lane-{index}
   canary: false
 layers:
   require: [guard, sidecar, lease, schedule]
@@ -422,6 +425,16 @@ BAD = [
     ("  rate: auto", "  rate: 0/s", "load.rate", "1500/s"),
     ("  rate: auto", "  rate: 1500/h", "load.rate", "1500/s or 1500/min"),
     ("  rate: auto", "  rate: []", "load.rate", "at least 1 item"),
+    ("    HOST: http://lane-{index}.internal:8080", "    HOST: http://a", "load.per_shard.HOST", "a text with {index}"),
+    ("    HOST: http://lane-{index}.internal:8080", "    HOST: lane-{index}", "load.per_shard.HOST", "http://HOST"),
+    ("    OUTPUT: lane-{index}", "    OUTPUT: [s1]", "load.per_shard.OUTPUT", "8 values, one for"),
+    ("    OUTPUT: lane-{index}", "    API_KEY: [s1]", "load.per_shard.API_KEY", "no secret"),
+    (
+        "    OUTPUT: lane-{index}",
+        "    BURST_X: [s1]",
+        "load.per_shard.BURST_X",
+        "without BURST_ and LOCUST_",
+    ),
     ("  warmup: 5s", "  warmup: 60", "load.warmup", "a duration"),
     ("  warmup: 5s", "  warmup: 5m", "load.warmup", "ends before the cap (1200s) does, not after 1260s"),
     ("  rate: auto", "  rate: .nan", "load.rate", "above 0"),

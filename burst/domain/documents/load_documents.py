@@ -66,6 +66,8 @@ class TaskAccount(models.Model):
     refused: dict[str, models.Count]
     failed: dict[str, models.Count]
     bad_lines: models.Count = 0
+    values: dict[str, str] = {}
+    """The per-shard values that the plan gave this task."""
 
     @property
     def unsent(self) -> int:

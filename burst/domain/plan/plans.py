@@ -32,7 +32,7 @@ from burst.domain.plan import (
 from burst.domain.plan.questions import QuestionSection as QuestionSection
 from burst.domain.receipts import count_costs, receipt_table, receipts
 from burst.domain.tasks import launch_rates
-from burst.load import rate_plans
+from burst.load import rate_plans, shard_values
 
 SCHEMA = "burst.plan/v1"
 PlanError = yaml_lines.PlanError
@@ -42,6 +42,8 @@ MOST_STOP_SIGNS = 20
 """Each is asked every few seconds, on a thread of its own."""
 
 MOST_DRILLS = 20
+MOST_SHARD_VALUES = 4000
+"""ECS takes overrides of 8,192 characters, and other variables need some of them."""
 
 OWN_PROFILE = "locustfiles/ingest.py"
 """The path, or the end of it, under which plans name burst's own locustfile. It reads rate, profile and source."""
@@ -246,6 +248,14 @@ class LoadSection(Section):
     spawn_rate: Annotated[float, pydantic.Field(gt=0, le=1e6)] | None = None
     arguments: list[str] | None = None
     tags: Annotated[list[field_types.Name], pydantic.Field(min_length=1)] | None = None
+    per_shard: Annotated[
+        dict[str, Annotated[str, pydantic.Field(min_length=1)] | list[Annotated[str, pydantic.Field(min_length=1)]]]
+        | None,
+        pydantic.Field(
+            min_length=1,
+            description="Variables, with a value for each task, or a text with {index}. HOST is a task's own host.",
+        ),
+    ] = None
     canary: bool = True
 
     @pydantic.field_validator("host")
@@ -268,6 +278,35 @@ class LoadSection(Section):
             if _SECRET_NAME.search(name) and not field_types.SECRET_REFERENCE.fullmatch(value[name]):
                 raise field_types.Misfit((name,), field_types.REFERENCE_ALLOWED)
         return value
+
+    @pydantic.field_validator("per_shard")
+    @classmethod
+    def _own_variables(cls, value: dict[str, str | list[str]] | None) -> dict[str, str | list[str]] | None:
+        for name, values in (value or {}).items():
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.startswith(("BURST_", "LOCUST_")):
+                why = "a name of letters, digits and _, without BURST_ and LOCUST_ before it"
+                raise field_types.Misfit((name,), why)
+            if _SECRET_NAME.search(name):
+                raise field_types.Misfit((name,), "no secret: each task would hold those of all")
+            if isinstance(values, str) and shard_values.INDEX not in values:
+                raise field_types.Misfit(
+                    (name,), f"a list with a value for each task, or a text with {shard_values.INDEX}"
+                )
+        hosts = (value or {}).get(shard_values.HOST, [])
+        for index, host in enumerate([hosts] if isinstance(hosts, str) else hosts):
+            try:
+                cls._plain_host(host.replace(shard_values.INDEX, "0"))
+            except ValueError as exc:
+                key = (shard_values.HOST,) if isinstance(hosts, str) else (shard_values.HOST, index)
+                raise field_types.Misfit(key, str(exc).removeprefix("expected ")) from None
+        return value
+
+    def find_shard_values(self, shard_index: int) -> dict[str, str]:
+        """The per-shard values of one task, by name; none where there are none, or not for it."""
+        try:
+            return shard_values.choose_values(self.per_shard or {}, shard_index)
+        except IndexError:
+            return {}
 
     @pydantic.model_validator(mode="after")
     def _one_program(self) -> Self:
@@ -995,6 +1034,7 @@ class Plan(Section):
         if self.load.rate == "auto" and (self.gates.multiplier is None or self.baseline is None):
             raise field_types.Misfit(("load", "rate"), "events per minute; auto needs gates.multiplier and a baseline")
         self._refuse_unfit_rates()
+        self._refuse_unfit_shard_values()
         self._refuse_unfit_services()
         self._refuse_unfit_one_shots()
         drill_sections.refuse_unfit(
@@ -1050,6 +1090,23 @@ class Plan(Section):
                 f"a load that ends before the cap ({cap}) does, not after {ends}",
             )
         self._refuse_unfit_step_limits()
+
+    def _refuse_unfit_shard_values(self) -> None:
+        """Raises where a list has not exactly one value for each task, or all are too long for ECS."""
+        for name, values in (self.load.per_shard or {}).items():
+            if isinstance(values, list) and len(values) != self.target.tasks:
+                raise field_types.Misfit(
+                    ("load", "per_shard", name), f"{self.target.tasks} values, one for each of target.tasks"
+                )
+            if name in self.load.environment:
+                raise field_types.Misfit(("load", "per_shard", name), "another name: load.environment has it for all")
+        length = len(shard_values.write_values(self.load.per_shard or {}))
+        if self.target.kind == "ecs" and length > MOST_SHARD_VALUES:
+            raise field_types.Misfit(
+                ("load", "per_shard"),
+                f"at most {MOST_SHARD_VALUES} characters on ECS, which gives each task all of them; a text with "
+                f"{shard_values.INDEX} is short",
+            )
 
     def _refuse_unfit_step_limits(self) -> None:
         """Raises where a limit names a step that is not counted, or whose receipts no bucket could tell apart."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import ecs_definitions, ecs_marks, ecs_truths, launch_rates, tasks
+from burst.load import shard_values
 
 LONGEST_OVERRIDES = 8192
 
@@ -82,6 +83,8 @@ def batch_request(
 ) -> dict[str, Any]:
     """The parameters of RunTask for one batch of shards. Raises `errors.UsageError` for overrides that are too long."""
     environment = dict(request.environment) | _shard_variables(request, batch[0], definition, run)
+    if not definition.guarded:  # a guard gives the program the values of the shard that it claimed
+        environment |= shard_values.read_variables(environment, batch[0])
     sidecar_seconds = request.budget_seconds + request.grace_seconds
     provider = request.capacity
     capacity = {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]} if provider else {}

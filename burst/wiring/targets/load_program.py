@@ -5,7 +5,7 @@ from pathlib import Path
 
 from burst.domain.plan import drill_sections, plans
 from burst.domain.tasks import drills, tasks
-from burst.load import rate_plans
+from burst.load import rate_plans, shard_values
 
 LOCUST = "burst.load.locust_start"
 USERS_PER_TASK = 32
@@ -25,7 +25,9 @@ def command(plan: plans.Plan, *, python: str, locustfile: Path | None = None) ->
         return tuple(load.command)
     start = (python, "-m", LOCUST, "-f", str(locustfile or load.locustfile), "--headless", "--only-summary")
     end = ("--stop-timeout", "1", "--exit-code-on-error", "0")
-    return (*start, *_list_users(load), "--host", str(load.host), *end, *(load.arguments or ()), *_list_tags(load))
+    has_own_hosts = shard_values.HOST in (load.per_shard or {})  # by a variable, which an option would outdo
+    host = () if has_own_hosts else ("--host", str(load.host))
+    return (*start, *_list_users(load), *host, *end, *(load.arguments or ()), *_list_tags(load))
 
 
 def _list_users(load: plans.LoadSection) -> Iterator[str]:
@@ -60,6 +62,8 @@ def variables(plan: plans.Plan) -> dict[str, str]:
         values["BURST_SOURCE_EVENTS"] = str(load.source_events)
     if load.arrivals is not None:
         values["BURST_ARRIVALS"] = load.arrivals
+    if load.per_shard is not None:
+        values[shard_values.PER_SHARD] = shard_values.write_values(load.per_shard)
     if load.users is not None:
         values["BURST_MOST_SENDERS"] = str(load.users)
     return values

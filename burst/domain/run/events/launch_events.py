@@ -132,17 +132,28 @@ class LayerFailed(base.Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShardValue:
+    """One per-shard value of the plan, and the shard that it is for."""
+
+    shard_index: models.Count
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchIntended(base.Event):
     """A batch of shards is about to be launched. The same token asked again starts nothing twice."""
 
     wire_name: ClassVar[str] = "launch-intended"
-    added: ClassVar[Mapping[str, Any]] = {"replaces": []}
+    added: ClassVar[Mapping[str, Any]] = {"replaces": [], "values": []}
 
     token: str
     shards: tuple[int, ...]
     capacity: str | None
     replaces: tuple[str, ...] = ()
     """Ids of the failed tasks in whose places these are launched."""
+    values: tuple[ShardValue, ...] = ()
+    """The per-shard values of these shards; none where the plan has none."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """One more attempt; until it is answered, nobody knows which tasks it started.
