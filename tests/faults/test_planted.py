@@ -414,6 +414,10 @@ LOCAL: dict[str, Row] = {
         ),
         "gate-modes",
     ),
+    "the run that this one repeats is not there": (
+        planned(kind="reproducibility", reproduces={"snapshot": "{folder}/none", "keyset": {"sql": "select 1"}}),
+        "reference",
+    ),
     "the prior cannot be read": (prior_file(b"not json"), "prior"),
     "the rate is too low": (planned(load={"rate": 100}), "rate"),
     "the source is too small": (planned(load={"source_events": 5}), "source"),
