@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from burst.domain.closure import checks, closures, timings
+from burst.domain.closure import closures, score_checks, timings
 from burst.domain.documents import models
 from burst.report import figures, terminal
 
@@ -32,7 +32,7 @@ def _describe_active(closure: closures.Closure) -> str:
     return f" (active, record {active.number})" if active else ""
 
 
-def _row(entry: checks.CheckEntry) -> tuple[str, ...]:
+def _row(entry: score_checks.CheckEntry) -> tuple[str, ...]:
     gain = "-" if entry.improvement_fraction is None else f"{entry.improvement_fraction * 100:+.2f} %"
     unit = f" {entry.unit}" if entry.unit else ""
     return entry.name, entry.status, _figure(entry.baseline, unit), _figure(entry.candidate, unit), gain, entry.why

@@ -14,12 +14,12 @@ import pydantic
 import burst
 from burst.domain.basics import wording
 from burst.domain.closure import (
-    checks,
     compared_runs,
     exact_numbers,
     pairs,
     rails,
     reproductions,
+    score_checks,
     score_files,
     score_measures,
     terms_checks,
@@ -115,7 +115,7 @@ class CandidateScore(models.Model):
     runtime: dict[str, RuntimeEntry]
     veto: dict[str, bool]
     gates: RuntimeGates
-    checks: list[checks.CheckEntry]
+    checks: list[score_checks.CheckEntry]
     failures: list[str]
     """The checks that do not pass, in words."""
     baseline_vector: vectors.Vector | None
@@ -223,7 +223,7 @@ def _score_candidate(scoring: Scoring, candidate: compared_runs.ComparedRun) -> 
             ),
             runtime_gate_pass=all(check.passed for check in answers if check.group in _RUNTIME),
         ),
-        checks=[checks.CheckEntry.from_check(check) for check in answers],
+        checks=[score_checks.CheckEntry.from_check(check) for check in answers],
         failures=[f"{check.name} {check.status.value}: {check.why}" for check in answers if not check.passed],
         baseline_vector=reproduced.baseline if reproduced else None,
         candidate_vector=reproduced.candidate if reproduced else None,
@@ -236,7 +236,7 @@ _RUNTIME = ("measure", "pair")
 """The groups of checks that ask for a gain; every other one is a veto."""
 
 
-def _ask_score_terms(scoring: Scoring) -> list[checks.Check]:
+def _ask_score_terms(scoring: Scoring) -> list[score_checks.Check]:
     """Asked where there is an active baseline: its score asked for no more than this one, but for what is named."""
     if scoring.active is None:
         return []
@@ -247,12 +247,12 @@ def _ask_score_terms(scoring: Scoring) -> list[checks.Check]:
     parts += [f"weakened names what is not so: {', '.join(idle)}"] if idle else []
     if parts:
         why = f"the score {'; '.join(parts)}: name each in weakened, with its why"
-        return [checks.make_invalid("terms", "same_score", why)]
+        return [score_checks.make_invalid("terms", "same_score", why)]
     why = f"judged by a weaker score: {', '.join(scoring.weaker)}" if scoring.weaker else "no check was dropped"
-    return [checks.Check(group="terms", name="same_score", status=gates.GateStatus.PASS, why=why)]
+    return [score_checks.Check(group="terms", name="same_score", status=gates.GateStatus.PASS, why=why)]
 
 
-def _decide(words: score_files.DecisionSection, answers: Sequence[checks.Check]) -> Decision:
+def _decide(words: score_files.DecisionSection, answers: Sequence[score_checks.Check]) -> Decision:
     vetoes = [check for check in answers if check.group not in _RUNTIME]
     gains = [check for check in answers if check.group in _RUNTIME]
     clear, gained = all(check.passed for check in vetoes), all(check.passed for check in gains)
@@ -269,7 +269,7 @@ def _decide(words: score_files.DecisionSection, answers: Sequence[checks.Check])
     )
 
 
-def _list_runtime(answers: Sequence[checks.Check]) -> dict[str, RuntimeEntry]:
+def _list_runtime(answers: Sequence[score_checks.Check]) -> dict[str, RuntimeEntry]:
     return {
         check.name: RuntimeEntry(
             baseline_s=float(check.baseline), candidate_s=float(check.candidate), improvement_fraction=check.improvement

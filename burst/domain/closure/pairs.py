@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from fractions import Fraction
 
-from burst.domain.closure import checks, compared_runs, exact_numbers, score_files, score_measures
+from burst.domain.closure import compared_runs, exact_numbers, score_checks, score_files, score_measures
 from burst.domain.verdict import gates
 
-GROUP: checks.Group = "pair"
+GROUP: score_checks.Group = "pair"
 
 
 def ask_pair(
     pair: score_files.PairSection, cold: compared_runs.ComparedRun, warm: compared_runs.ComparedRun
-) -> Iterator[checks.Check]:
+) -> Iterator[score_checks.Check]:
     """The answers for a pair: improvement, hits with their bound, both percentiles, members and rows."""
     yield _ask_improvement(pair, cold, warm)
     yield from _ask_hits(pair.hits, warm)
@@ -23,18 +23,18 @@ def ask_pair(
 
 def _ask_improvement(
     pair: score_files.PairSection, cold: compared_runs.ComparedRun, warm: compared_runs.ComparedRun
-) -> checks.Check:
+) -> score_checks.Check:
     before, after = (compared_runs.read_number(run, pair.measure) for run in (cold, warm))
     if not before.known or not after.known:
-        return checks.make_invalid(GROUP, "improvement", before.problem, after.problem, required=pair.improvement)
+        return score_checks.make_invalid(GROUP, "improvement", before.problem, after.problem, required=pair.improvement)
     if before.value <= 0 or after.value <= 0:
         why = f"cold {before.value}, warm {after.value}: nothing was measured"
-        return checks.make_invalid(GROUP, "improvement", why, required=pair.improvement)
+        return score_checks.make_invalid(GROUP, "improvement", why, required=pair.improvement)
     gain = exact_numbers.find_improvement(exact_numbers.read_exact(before.value), exact_numbers.read_exact(after.value))
-    return checks.Check(
+    return score_checks.Check(
         group=GROUP,
         name="improvement",
-        status=checks.choose_status(gain >= exact_numbers.read_exact(pair.improvement)),
+        status=score_checks.choose_status(gain >= exact_numbers.read_exact(pair.improvement)),
         baseline=before.value,
         candidate=after.value,
         required=pair.improvement,
@@ -43,7 +43,7 @@ def _ask_improvement(
     )
 
 
-def _ask_hits(section: score_files.HitsSection, warm: compared_runs.ComparedRun) -> Iterator[checks.Check]:
+def _ask_hits(section: score_files.HitsSection, warm: compared_runs.ComparedRun) -> Iterator[score_checks.Check]:
     hits, lookups = (compared_runs.read_count(warm, place) for place in (section.hits, section.lookups))
     problems = [hits.problem, lookups.problem]
     if hits.known and lookups.known:
@@ -52,28 +52,28 @@ def _ask_hits(section: score_files.HitsSection, warm: compared_runs.ComparedRun)
         elif hits.value > lookups.value:
             problems.append(f"{hits.value} hits of {lookups.value} lookups: more than there can be")
     if any(problems):
-        yield checks.make_invalid(GROUP, "hit_ratio", *problems, required=section.at_least)
+        yield score_checks.make_invalid(GROUP, "hit_ratio", *problems, required=section.at_least)
         if section.bound == "decides":
-            yield checks.make_invalid(GROUP, "hit_ratio_lower_bound", *problems, required=section.at_least)
+            yield score_checks.make_invalid(GROUP, "hit_ratio_lower_bound", *problems, required=section.at_least)
         return
     ratio = Fraction(int(hits.value), int(lookups.value))
     bound = exact_numbers.find_lower_bound(int(hits.value), int(lookups.value), section.confidence)
     least = exact_numbers.read_exact(section.at_least)
     words = f"{hits.value} of {lookups.value}"
     confidence = f"{section.confidence:.0%} lower bound {bound:.6f}"
-    yield checks.Check(
+    yield score_checks.Check(
         group=GROUP,
         name="hit_ratio",
-        status=checks.choose_status(ratio >= least),
+        status=score_checks.choose_status(ratio >= least),
         candidate=float(ratio),
         required=section.at_least,
         why=f"{words}, {confidence}",
     )
     if section.bound == "decides":
-        yield checks.Check(
+        yield score_checks.Check(
             group=GROUP,
             name="hit_ratio_lower_bound",
-            status=checks.choose_status(exact_numbers.read_exact(bound) >= least),
+            status=score_checks.choose_status(exact_numbers.read_exact(bound) >= least),
             candidate=bound,
             required=section.at_least,
             why=f"{confidence} of {words}",
@@ -86,18 +86,18 @@ def _ask_percentile(
     run: compared_runs.ComparedRun,
     below: int | float,
     alert_over: int | float | None,
-) -> checks.Check:
+) -> score_checks.Check:
     reading = compared_runs.read_number(run, section)
     if not reading.known or reading.value <= 0:
         problem = reading.problem or f"{run.run_id}: {section.words} is {reading.value}: nothing was measured"
-        return checks.make_invalid(GROUP, name, problem, required=below)
+        return score_checks.make_invalid(GROUP, name, problem, required=below)
     alert = alert_over is not None and reading.value > alert_over
-    status = checks.choose_status(reading.value < below)
+    status = score_checks.choose_status(reading.value < below)
     words = f"{reading.value}, has to be below {below}"
     if alert:
         words += f"; ALERT: above {alert_over}"
     is_cold = name.endswith("cold")
-    return checks.Check(
+    return score_checks.Check(
         group=GROUP,
         name=name,
         status=status,
@@ -111,21 +111,21 @@ def _ask_percentile(
 
 def _ask_members(
     pair: score_files.PairSection, cold: compared_runs.ComparedRun, warm: compared_runs.ComparedRun
-) -> checks.Check:
+) -> score_checks.Check:
     name = "members_covered"
     readings = [compared_runs.read_keys(run, pair.members) for run in (cold, warm)]
     if any(not reading.known for reading in readings):
-        return checks.make_invalid(GROUP, name, *(reading.problem for reading in readings))
+        return score_checks.make_invalid(GROUP, name, *(reading.problem for reading in readings))
     every = frozenset(pair.declared).union(*(reading.value for reading in readings))
     if not every:
-        return checks.make_invalid(GROUP, name, "neither run names a member")
+        return score_checks.make_invalid(GROUP, name, "neither run names a member")
     lacking = [every - reading.value for reading in readings]
     parts = [
-        f"{word} run lacks {checks.list_keys(keys)}"
+        f"{word} run lacks {score_checks.list_keys(keys)}"
         for word, keys in zip(("the cold", "the warm"), lacking, strict=True)
         if keys
     ]
-    return checks.Check(
+    return score_checks.Check(
         group=GROUP,
         name=name,
         status=gates.GateStatus.FAIL if parts else gates.GateStatus.PASS,
@@ -138,18 +138,18 @@ def _ask_members(
 
 def _ask_rows(
     rows: score_files.RowsSection, cold: compared_runs.ComparedRun, warm: compared_runs.ComparedRun
-) -> checks.Check:
+) -> score_checks.Check:
     before, after = (compared_runs.read_count(run, rows) for run in (cold, warm))
     if not before.known or not after.known:
-        return checks.make_invalid(GROUP, "rows_within", before.problem, after.problem, required=rows.within)
+        return score_checks.make_invalid(GROUP, "rows_within", before.problem, after.problem, required=rows.within)
     if before.value == 0 or after.value == 0:
         why = f"cold {before.value} rows, warm {after.value}: a run read nothing"
-        return checks.make_invalid(GROUP, "rows_within", why, required=rows.within)
+        return score_checks.make_invalid(GROUP, "rows_within", why, required=rows.within)
     delta = Fraction(abs(int(after.value) - int(before.value)), int(before.value))
-    return checks.Check(
+    return score_checks.Check(
         group=GROUP,
         name="rows_within",
-        status=checks.choose_status(delta <= exact_numbers.read_exact(rows.within)),
+        status=score_checks.choose_status(delta <= exact_numbers.read_exact(rows.within)),
         baseline=before.value,
         candidate=after.value,
         required=rows.within,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from burst.domain.closure import checks, compared_runs, exact_numbers, score_files
+from burst.domain.closure import compared_runs, exact_numbers, score_checks, score_files
 
 _PASSES = (True, "PASS", "pass")
 _MOST_DIFFERENCES = 5
@@ -10,7 +10,7 @@ _MOST_DIFFERENCES = 5
 
 def ask_rail(
     rail: score_files.RailSection, baseline: compared_runs.ComparedRun, candidate: compared_runs.ComparedRun
-) -> checks.Check:
+) -> score_checks.Check:
     """The answer of one veto rail."""
     if rail.rail in ("pass", "present"):
         return _ask_candidate(rail, candidate)
@@ -21,22 +21,22 @@ def ask_rail(
     return _ask_same(rail, baseline, candidate)
 
 
-def _ask_candidate(rail: score_files.RailSection, candidate: compared_runs.ComparedRun) -> checks.Check:
+def _ask_candidate(rail: score_files.RailSection, candidate: compared_runs.ComparedRun) -> score_checks.Check:
     """`pass`: true, or PASS; `present`: anything but null and what is empty."""
     reading = compared_runs.read_figure(candidate, rail)
     required = "true or PASS" if rail.rail == "pass" else "present"
     if not reading.known:
-        return checks.make_invalid("veto", rail.name, reading.problem, required=required)
+        return score_checks.make_invalid("veto", rail.name, reading.problem, required=required)
     value = reading.value
     if rail.rail == "pass":
         passed = any(type(value) is type(word) and value == word for word in _PASSES)
     else:
         passed = value is not None and value not in ("", [], {})
     shown = _shorten(value)
-    return checks.Check(
+    return score_checks.Check(
         group="veto",
         name=rail.name,
-        status=checks.choose_status(passed),
+        status=score_checks.choose_status(passed),
         candidate=shown,
         required=required,
         why=f"{rail.words} is {shown}",
@@ -45,20 +45,20 @@ def _ask_candidate(rail: score_files.RailSection, candidate: compared_runs.Compa
 
 def _ask_keys(
     rail: score_files.RailSection, baseline: compared_runs.ComparedRun, candidate: compared_runs.ComparedRun
-) -> checks.Check:
+) -> score_checks.Check:
     """`same`: equal sets; `not_worse`: no key that the baseline does not have."""
     before, after = (compared_runs.read_keys(run, rail) for run in (baseline, candidate))
     required = "equal sets" if rail.rail == "same" else "no new key"
     if not before.known or not after.known:
-        return checks.make_invalid("veto", rail.name, before.problem, after.problem, required=required)
+        return score_checks.make_invalid("veto", rail.name, before.problem, after.problem, required=required)
     gone, new = before.value - after.value, after.value - before.value
     passed = not new and (rail.rail == "not_worse" or not gone)
     parts = [f"{len(before.value)} -> {len(after.value)} keys"]
-    parts += [f"{word}: {checks.list_keys(keys)}" for word, keys in (("gone", gone), ("new", new)) if keys]
-    return checks.Check(
+    parts += [f"{word}: {score_checks.list_keys(keys)}" for word, keys in (("gone", gone), ("new", new)) if keys]
+    return score_checks.Check(
         group="veto",
         name=rail.name,
-        status=checks.choose_status(passed),
+        status=score_checks.choose_status(passed),
         baseline=len(before.value),
         candidate=len(after.value),
         required=required,
@@ -68,18 +68,18 @@ def _ask_keys(
 
 def _ask_not_worse(
     rail: score_files.RailSection, baseline: compared_runs.ComparedRun, candidate: compared_runs.ComparedRun
-) -> checks.Check:
+) -> score_checks.Check:
     before, after = (compared_runs.read_number(run, rail) for run in (baseline, candidate))
     required = f"not worse ({rail.better} is better), tolerance {rail.tolerance}"
     if not before.known or not after.known:
-        return checks.make_invalid("veto", rail.name, before.problem, after.problem, required=required)
+        return score_checks.make_invalid("veto", rail.name, before.problem, after.problem, required=required)
     was, now = exact_numbers.read_exact(before.value), exact_numbers.read_exact(after.value)
     loss = now - was if rail.better == "lower" else was - now
     passed = loss <= exact_numbers.read_tolerance(rail.tolerance, was)
-    return checks.Check(
+    return score_checks.Check(
         group="veto",
         name=rail.name,
-        status=checks.choose_status(passed),
+        status=score_checks.choose_status(passed),
         baseline=before.value,
         candidate=after.value,
         required=required,
@@ -89,21 +89,21 @@ def _ask_not_worse(
 
 def _ask_same(
     rail: score_files.RailSection, baseline: compared_runs.ComparedRun, candidate: compared_runs.ComparedRun
-) -> checks.Check:
+) -> score_checks.Check:
     """Equal values; numbers, at any depth, within the tolerance."""
     before, after = (compared_runs.read_figure(run, rail) for run in (baseline, candidate))
     required = f"same, tolerance {rail.tolerance}"
     if not before.known or not after.known:
-        return checks.make_invalid("veto", rail.name, before.problem, after.problem, required=required)
+        return score_checks.make_invalid("veto", rail.name, before.problem, after.problem, required=required)
     if before.value is None:
-        return checks.make_invalid("veto", rail.name, f"the baseline's {rail.words} is null", required=required)
+        return score_checks.make_invalid("veto", rail.name, f"the baseline's {rail.words} is null", required=required)
     differences = list(_list_differences(before.value, after.value, rail.tolerance, ""))
     shown = "; ".join(differences[:_MOST_DIFFERENCES])
     more = f"; and {len(differences) - _MOST_DIFFERENCES} more" if len(differences) > _MOST_DIFFERENCES else ""
-    return checks.Check(
+    return score_checks.Check(
         group="veto",
         name=rail.name,
-        status=checks.choose_status(not differences),
+        status=score_checks.choose_status(not differences),
         baseline=_shorten(before.value),
         candidate=_shorten(after.value),
         required=required,

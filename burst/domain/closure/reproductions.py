@@ -6,10 +6,10 @@ from typing import Any
 
 import pydantic
 
-from burst.domain.closure import checks, compared_runs, exact_numbers, score_files, terms_checks
+from burst.domain.closure import compared_runs, exact_numbers, score_checks, score_files, terms_checks
 from burst.domain.documents import models, reproductions, window_metrics
 
-GROUP: checks.Group = "reproducibility"
+GROUP: score_checks.Group = "reproducibility"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class Reproduction:
     baseline: reproductions.Vector
     candidate: reproductions.Vector
     comparisons: reproductions.Comparisons
-    answers: tuple[checks.Check, ...]
+    answers: tuple[score_checks.Check, ...]
 
 
 def compare(
@@ -84,20 +84,22 @@ def _ask_keyset(
     after: reproductions.Vector,
     baseline: compared_runs.ComparedRun,
     candidate: compared_runs.ComparedRun,
-) -> checks.Check:
+) -> score_checks.Check:
     name, required = "anchor_keyset_match", "equal sets"
     match = reproductions.compare_keysets(before, after)
     if match is None:
         problems = [compared_runs.read_keys(run, section.keyset).problem for run in (baseline, candidate)]
         why = "; ".join(filter(None, problems)) or "a run has no key at all"
-        return checks.make_invalid(GROUP, name, why, required=required)
+        return score_checks.make_invalid(GROUP, name, why, required=required)
     was, now = frozenset(before.anchor_keyset or ()), frozenset(after.anchor_keyset or ())
     parts = [f"{len(now)} = {len(was)} keys" if match else f"{len(was)} -> {len(now)} keys"]
-    parts += [f"{word}: {checks.list_keys(keys)}" for word, keys in (("gone", was - now), ("new", now - was)) if keys]
-    return checks.Check(
+    parts += [
+        f"{word}: {score_checks.list_keys(keys)}" for word, keys in (("gone", was - now), ("new", now - was)) if keys
+    ]
+    return score_checks.Check(
         group=GROUP,
         name=name,
-        status=checks.choose_status(match),
+        status=score_checks.choose_status(match),
         baseline=len(was),
         candidate=len(now),
         required=required,
@@ -107,17 +109,17 @@ def _ask_keyset(
 
 def _ask_share(
     section: score_files.ReproducibilitySection, word: str, before: reproductions.Vector, after: reproductions.Vector
-) -> checks.Check:
+) -> score_checks.Check:
     name = f"{word.lower()}_share_delta"
     delta = reproductions.find_share_delta(word, before, after)
     if delta is None:
         why = "a run has no counts of its receipts"
-        return checks.make_invalid(GROUP, name, why, required=section.shares_within)
+        return score_checks.make_invalid(GROUP, name, why, required=section.shares_within)
     shares = [(vector.decision_shares or {}).get(word) for vector in (before, after)]
-    return checks.Check(
+    return score_checks.Check(
         group=GROUP,
         name=name,
-        status=checks.choose_status(delta <= exact_numbers.read_exact(section.shares_within)),
+        status=score_checks.choose_status(delta <= exact_numbers.read_exact(section.shares_within)),
         baseline=shares[0],
         candidate=shares[1],
         required=section.shares_within,
@@ -129,16 +131,16 @@ def _ask_invariant(
     entry: score_files.InvariantSection,
     baseline: compared_runs.ComparedRun,
     candidate: compared_runs.ComparedRun,
-) -> checks.Check:
+) -> score_checks.Check:
     before, after = (compared_runs.read_figure(run, entry) for run in (baseline, candidate))
     if not before.known or not after.known:
-        return checks.make_invalid(GROUP, entry.name, before.problem, after.problem, required=entry.equals)
+        return score_checks.make_invalid(GROUP, entry.name, before.problem, after.problem, required=entry.equals)
     values = [_keep_scalar(reading.value) for reading in (before, after)]
     held = all(compared_runs.equal_scalars(value, entry.equals) for value in values)
-    return checks.Check(
+    return score_checks.Check(
         group=GROUP,
         name=entry.name,
-        status=checks.choose_status(held),
+        status=score_checks.choose_status(held),
         baseline=values[0],
         candidate=values[1],
         required=entry.equals,
@@ -150,7 +152,7 @@ def _ask_lags(
     section: score_files.ReproducibilitySection,
     baseline: compared_runs.ComparedRun,
     candidate: compared_runs.ComparedRun,
-) -> Iterator[checks.Check]:
+) -> Iterator[score_checks.Check]:
     """The lag of each run by itself: a lag of nobody is no lag of 0."""
     if section.lag is None:
         return
@@ -159,13 +161,13 @@ def _ask_lags(
         reading = compared_runs.read_number(run, section.lag)
         if not reading.known or reading.value < 0:
             problem = reading.problem or f"{run.run_id}: a lag of {reading.value}"
-            yield checks.make_invalid(GROUP, name, problem, required=section.lag.at_most)
+            yield score_checks.make_invalid(GROUP, name, problem, required=section.lag.at_most)
             continue
         is_baseline = run is baseline
-        yield checks.Check(
+        yield score_checks.Check(
             group=GROUP,
             name=name,
-            status=checks.choose_status(reading.value <= section.lag.at_most),
+            status=score_checks.choose_status(reading.value <= section.lag.at_most),
             baseline=reading.value if is_baseline else None,
             candidate=None if is_baseline else reading.value,
             required=section.lag.at_most,

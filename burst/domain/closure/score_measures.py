@@ -2,32 +2,32 @@
 
 from fractions import Fraction
 
-from burst.domain.closure import checks, compared_runs, exact_numbers, score_files
+from burst.domain.closure import compared_runs, exact_numbers, score_checks, score_files
 
 
 def ask_measure(
     measure: score_files.MeasureSection, baseline: compared_runs.ComparedRun, candidate: compared_runs.ComparedRun
-) -> checks.Check:
+) -> score_checks.Check:
     """The answer for one measure. Either of its two bounds is enough; the boundary itself passes."""
     before, after = (compared_runs.read_number(run, measure) for run in (baseline, candidate))
     rule = describe_rule(measure)
     if not before.known or not after.known:
-        return checks.make_invalid("measure", measure.name, before.problem, after.problem, required=rule)
+        return score_checks.make_invalid("measure", measure.name, before.problem, after.problem, required=rule)
     was, now = exact_numbers.read_exact(before.value), exact_numbers.read_exact(after.value)
     if was <= 0:
         why = f"the baseline's figure is {before.value}: nothing can be a part of it"
-        return checks.make_invalid("measure", measure.name, why, required=rule)
+        return score_checks.make_invalid("measure", measure.name, why, required=rule)
     if now < 0 or (now == 0 and measure.is_seconds):
         why = f"the candidate's figure is {after.value}: nothing was measured"
-        return checks.make_invalid("measure", measure.name, why, required=rule)
+        return score_checks.make_invalid("measure", measure.name, why, required=rule)
     gain = exact_numbers.find_improvement(was, now, lower_is_better=measure.lower_is_better)
     bounds = _list_bounds(measure, was)
     reached = any((now <= bound) if measure.lower_is_better else (now >= bound) for bound in bounds)
     loosest = (max if measure.lower_is_better else min)(bounds)
-    return checks.Check(
+    return score_checks.Check(
         group="measure",
         name=measure.name,
-        status=checks.choose_status(reached),
+        status=score_checks.choose_status(reached),
         baseline=before.value,
         candidate=after.value,
         required=float(loosest),
