@@ -9,7 +9,7 @@ from burst.cli import common
 VERIFIERS = {
     "burst.promotion/v1": "burst.cli.promotion:verify",
     "burst.demotion/v1": "burst.cli.promotion:verify_demotion",
-    "burst.closure/v1": "burst.cli.closures:verify",
+    "burst.closure/v1": "burst.cli.verifying_closures:verify",
 }
 """Schema to the function that derives its document again; it takes output, file, places, key and whether required."""
 

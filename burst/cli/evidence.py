@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from burst.cli import cited, closures, common, hotspots, keys, risk_writing
+from burst.cli import cited, common, hotspots, keys, risk_writing, verifying_closures
 from burst.domain.basics import wording
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def verify(
     place = common.find_place(run, runs_dir)
     if cited.is_document(run) or evidence.is_closure(place):
         output.json = output.json or form == "json"
-        show = cited.verify if cited.is_document(run) else closures.verify
+        show = cited.verify if cited.is_document(run) else verifying_closures.verify
         return show(output, Path(run), search or (str(runs_dir),), key=demands.key, required=demands.require_signature)
     verified = evidence.verify(place, **dataclasses.asdict(demands))
     return _show(output, form, verified)
