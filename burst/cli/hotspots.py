@@ -37,7 +37,7 @@ def hotspots(
     BASE it is held against the median of its kind. `slower_by` is the part of the speed that was lost. Both runs are
     verified first. Exits 0, 2 where FILE exists, or 7, 8 or 9 where evidence is not sound.
     """
-    from burst.domain.closure import hotspots as spots
+    from burst.domain.closure import hotspot_ranking
     from burst.evidence import compared_places, places
     from burst.report import terminal
 
@@ -47,11 +47,13 @@ def hotspots(
         compared_places.open_place(common.find_place(name, runs_dir), opener, priors=not ignore_priors)
         for name in names
     ]
-    figures = [spots.list_figures(opened) for opened in runs]
-    ranked = spots.rank(figures[0], figures[1] if base else None)[:top]
+    figures = [hotspot_ranking.list_figures(opened) for opened in runs]
+    ranked = hotspot_ranking.rank(figures[0], figures[1] if base else None)[:top]
     if csv_file is not None:
-        common.write_new(csv_file, spots.write_csv(ranked))
+        common.write_new(csv_file, hotspot_ranking.write_csv(ranked))
         output.say(f"wrote {csv_file}")
-    rows = [{name: getattr(spot, name) for name in spots.HEAD} for spot in ranked]
+    rows = [{name: getattr(spot, name) for name in hotspot_ranking.HEAD} for spot in ranked]
     value = {"run": runs[0].run_id, "base": runs[1].run_id if base else None, "hotspots": rows}
-    output.result(value, terminal.table([tuple(word.upper() for word in spots.HEAD), *(spot.row() for spot in ranked)]))
+    output.result(
+        value, terminal.table([tuple(word.upper() for word in hotspot_ranking.HEAD), *(spot.row() for spot in ranked)])
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from burst.domain.basics import errors
-from burst.domain.closure import compared_runs, hotspots
+from burst.domain.closure import compared_runs, hotspot_ranking
 from burst.domain.documents import document_names, models, window_metrics
 from burst.domain.plan import plans
 from tests import cases, closing
@@ -40,8 +40,10 @@ def _make_run(
     return compared_runs.ComparedRun(source="run", name="s.json", sha256="0" * 64, documents=documents, plan=plan)
 
 
-def _rank(run: compared_runs.ComparedRun, base: compared_runs.ComparedRun | None = None) -> list[hotspots.Hotspot]:
-    return hotspots.rank(hotspots.list_figures(run), hotspots.list_figures(base) if base else None)
+def _rank(
+    run: compared_runs.ComparedRun, base: compared_runs.ComparedRun | None = None
+) -> list[hotspot_ranking.Hotspot]:
+    return hotspot_ranking.rank(hotspot_ranking.list_figures(run), hotspot_ranking.list_figures(base) if base else None)
 
 
 def test_what_got_slower_comes_first() -> None:
@@ -79,16 +81,16 @@ def test_tasks_are_told_by_their_answers() -> None:
 def test_a_csv_holds_no_formula() -> None:
     spots = _rank(_make_run(endpoints={"=cmd()": 300, "push": 100}))
 
-    rows = list(csv.reader(io.StringIO(hotspots.write_csv(spots).decode())))
-    assert tuple(rows[0]) == hotspots.HEAD
+    rows = list(csv.reader(io.StringIO(hotspot_ranking.write_csv(spots).decode())))
+    assert tuple(rows[0]) == hotspot_ranking.HEAD
     assert {row[1] for row in rows if row[0] == "endpoint"} == {"'=cmd()", "push"}
 
 
 def test_a_run_without_figures_has_no_hotspots() -> None:
     with pytest.raises(errors.EvidenceIncomplete, match="neither counts by bucket nor a load account"):
-        hotspots.list_figures(_make_run())
+        hotspot_ranking.list_figures(_make_run())
 
 
 def test_a_file_is_no_run() -> None:
     with pytest.raises(errors.UsageError, match="is no run"):
-        hotspots.list_figures(closing.make_file(closing.GOOD))
+        hotspot_ranking.list_figures(closing.make_file(closing.GOOD))
