@@ -10,7 +10,7 @@ from typing import Annotated, Self
 import pydantic
 
 from burst.domain.basics import naming
-from burst.domain.plan import catalogues, field_types, questions
+from burst.domain.plan import catalogues, field_types, question_sections
 
 LONGEST_WAIT_SECONDS = 6 * 3600.0
 ANY_SCOPE = "any"
@@ -80,7 +80,7 @@ class RequiredDocumentSection(EntrySection):
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> Self:
-        if "://" in self.document and not questions.S3_OBJECT.fullmatch(self.document):
+        if "://" in self.document and not question_sections.S3_OBJECT.fullmatch(self.document):
             raise field_types.Misfit(("document",), f"s3://BUCKET/KEY ({naming.BUCKET_ALLOWED}), or a file")
         expectations = sum(value is not None for value in (self.equals, self.at_most, self.at_least))
         if expectations != (0 if self.path is None else 1):
@@ -92,7 +92,7 @@ class RequiredDocumentSection(EntrySection):
         return self.document.replace("{scope}", scope)
 
 
-class RequiredFactSection(questions.QuestionSection):
+class RequiredFactSection(question_sections.QuestionSection):
     """A fact that has to be as expected before the run begins."""
 
     name: field_types.Name

@@ -7,7 +7,7 @@ import pydantic
 
 from burst.domain.basics import canonical, instants, naming
 from burst.domain.observations import limits, periods, rules, samples
-from burst.domain.plan import field_types, questions
+from burst.domain.plan import field_types, question_sections
 
 MOST_SERIES = 20
 MOST_SAMPLES = 20_000
@@ -33,7 +33,7 @@ def _nearness(value: str) -> str:
 class ObservedRuleSection(pydantic.BaseModel):
     """One rule of a series, and the blocker that it opens."""
 
-    model_config = questions.STRICT
+    model_config = question_sections.STRICT
 
     blocker: str
     aggregate: Annotated[
@@ -99,7 +99,7 @@ class ObservedRuleSection(pydantic.BaseModel):
 class CloudWatchSection(pydantic.BaseModel):
     """A metric of CloudWatch, of which the newest whole period is read."""
 
-    model_config = questions.STRICT
+    model_config = question_sections.STRICT
 
     namespace: Annotated[str, pydantic.Field(min_length=1, max_length=255)]
     metric: Annotated[str, pydantic.Field(min_length=1, max_length=255)]
@@ -120,7 +120,7 @@ class CloudWatchSection(pydantic.BaseModel):
 class PrometheusSection(pydantic.BaseModel):
     """An instant query to a Prometheus server, which has to give one value."""
 
-    model_config = questions.STRICT
+    model_config = question_sections.STRICT
 
     url: Annotated[str, pydantic.Field(pattern=r"^https?://[^/\s@?#:][^/\s@?#]*(/[^\s@?#]*)?$")]
     query: Annotated[str, pydantic.Field(min_length=1)]
@@ -129,7 +129,7 @@ class PrometheusSection(pydantic.BaseModel):
 class SeriesSection(pydantic.BaseModel):
     """One series: its question, where value, instant and scope stand in the answer, and its rules."""
 
-    model_config = questions.STRICT
+    model_config = question_sections.STRICT
 
     name: field_types.Name
     sql: str | None = None
@@ -169,7 +169,7 @@ class SeriesSection(pydantic.BaseModel):
             raise field_types.Misfit(("path",), f"a JSON pointer: where the value stands in the answer of {source}")
         if self.document is None:
             return
-        if not questions.S3_OBJECT.fullmatch(self.document):
+        if not question_sections.S3_OBJECT.fullmatch(self.document):
             where = f"s3://BUCKET/KEY ({naming.BUCKET_ALLOWED}); {{scope}} in it is the run's scope"
             raise field_types.Misfit(("document",), where)
         if self.at is None:
@@ -215,7 +215,7 @@ class SeriesSection(pydantic.BaseModel):
 class ObserveSection(pydantic.BaseModel):
     """The series that are asked from before GO until after the last task has stopped."""
 
-    model_config = questions.STRICT
+    model_config = question_sections.STRICT
 
     every: Annotated[
         field_types.PositiveDuration,

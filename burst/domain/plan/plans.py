@@ -29,7 +29,7 @@ from burst.domain.plan import (
     reproduction_sections,
     yaml_lines,
 )
-from burst.domain.plan.questions import QuestionSection as QuestionSection
+from burst.domain.plan.question_sections import QuestionSection as QuestionSection
 from burst.domain.receipts import count_costs, receipt_table, receipts
 from burst.domain.tasks import launch_rates
 from burst.load import rate_plans, shard_values

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 import pydantic
 
 from burst.domain.basics import naming
-from burst.domain.plan import field_types, questions
+from burst.domain.plan import field_types, question_sections
 
 SHARES_WITHIN = 0.05
 """How far the share of a decision may be from the first run's, where the plan says nothing."""
@@ -37,7 +37,7 @@ class KeysetSection(pydantic.BaseModel):
             raise field_types.Misfit(("sql",), "either sql, or document with path")
         if (self.document is None) != (self.path is None):
             raise field_types.Misfit(("path",), "document and path together")
-        if self.document is not None and not questions.S3_OBJECT.fullmatch(self.document):
+        if self.document is not None and not question_sections.S3_OBJECT.fullmatch(self.document):
             raise field_types.Misfit(
                 ("document",), f"s3://BUCKET/KEY ({naming.BUCKET_ALLOWED}); {{scope}} in it is the scope asked about"
             )
