@@ -5,7 +5,7 @@ from datetime import datetime
 from burst import ports
 from burst.control import facts
 from burst.domain.basics import canonical, errors, redaction
-from burst.domain.documents import reproductions
+from burst.domain.documents import reproduction_vectors
 from burst.domain.plan import plans, reproduction_sections
 from burst.domain.plan.reproduction_sections import ReproducesSection
 
@@ -21,14 +21,14 @@ def ask_reproduction(
     read_document: facts.ReadDocument,
     clock: ports.Clock,
     give_up_at: datetime,
-) -> reproductions.Reproduction:
+) -> reproduction_vectors.Reproduction:
     """The key sets of both scopes, by the reference's snapshot; one that cannot be had says why."""
     snapshot = canonical.decode(reference)
     scope = str(snapshot.get("platform_run_id")) if isinstance(snapshot, dict) else ""
 
-    def ask(of_scope: str) -> reproductions.KeysetAnswer:
+    def ask(of_scope: str) -> reproduction_vectors.KeysetAnswer:
         keys, detail = _ask_keys(section.keyset, of_scope, source, read_document, give_up_at)
-        return reproductions.KeysetAnswer(
+        return reproduction_vectors.KeysetAnswer(
             platform_run_id=of_scope,
             keys=keys,
             source=section.keyset.describe_source(of_scope),
@@ -36,7 +36,7 @@ def ask_reproduction(
             detail=detail,
         )
 
-    return reproductions.Reproduction(
+    return reproduction_vectors.Reproduction(
         execution_id=str(plan.execution_id),
         platform_run_id=plan.scope,
         reference_sha256=canonical.digest(reference),

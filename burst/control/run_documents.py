@@ -17,7 +17,7 @@ from burst.domain.documents import (
     holding,
     load_documents,
     models,
-    reproductions,
+    reproduction_vectors,
     run_records,
     task_results,
     window_metrics,
@@ -127,7 +127,7 @@ class RunDocuments:
             )
             self.freeze(name, redact_document(document, self._record.redactor))
 
-    def freeze_reproduction(self, ask: Callable[[bytes], reproductions.Reproduction]) -> None:
+    def freeze_reproduction(self, ask: Callable[[bytes], reproduction_vectors.Reproduction]) -> None:
         """Freezes the key sets, which `ask` answers from the reference's snapshot; nothing where there is none."""
         name = document_names.reproduction_name(self._plan.slug)
         if not self.has(name) and self.has(document_names.REFERENCE):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import document_names, reproductions, window_metrics
+from burst.domain.documents import document_names, reproduction_vectors, window_metrics
 from burst.domain.plan import catalogues, plans
 from tests import cases, reproducing
 
@@ -207,7 +207,7 @@ def test_each_gate_stands_behind_the_id_of_the_catalogue() -> None:
 
 def test_shares_are_exact() -> None:
     counts = [window_metrics.CountsEntry.model_validate(value) for value in (COUNTS, SECOND_COUNTS)]
-    before, after = (reproductions.make_vector(counts=entry, keyset=["a"]) for entry in counts)
+    before, after = (reproduction_vectors.make_vector(counts=entry, keyset=["a"]) for entry in counts)
 
-    assert str(reproductions.find_share_delta("DUPLICATE", before, after)) == "7481/12500000"
+    assert str(reproduction_vectors.find_share_delta("DUPLICATE", before, after)) == "7481/12500000"
     assert document_names.reproduction_name("m10_i") == "m10_i_reproduction.json"

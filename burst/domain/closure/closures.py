@@ -24,8 +24,7 @@ from burst.domain.closure import (
     score_measures,
     terms_checks,
 )
-from burst.domain.documents import models
-from burst.domain.documents import reproductions as vectors
+from burst.domain.documents import models, reproduction_vectors
 from burst.domain.verdict import gates, snapshot_sections
 
 SCHEMA: Literal["burst.closure/v1"] = "burst.closure/v1"
@@ -118,9 +117,9 @@ class CandidateScore(models.Model):
     checks: list[score_checks.CheckEntry]
     failures: list[str]
     """The checks that do not pass, in words."""
-    baseline_vector: vectors.Vector | None
-    candidate_vector: vectors.Vector | None
-    comparisons: vectors.Comparisons | None
+    baseline_vector: reproduction_vectors.Vector | None
+    candidate_vector: reproduction_vectors.Vector | None
+    comparisons: reproduction_vectors.Comparisons | None
     decision: Decision
 
 
@@ -136,8 +135,8 @@ class Closure(CandidateScore):
     """The run id of the best valid candidate; None where none is valid."""
     candidates: list[CandidateScore]
     """Every candidate in the order in which they were named."""
-    baseline_refs: list[vectors.RunRef]
-    candidate_refs: list[vectors.RunRef]
+    baseline_refs: list[reproduction_vectors.RunRef]
+    candidate_refs: list[reproduction_vectors.RunRef]
     verifier: snapshot_sections.Verifier
 
     @property
@@ -322,9 +321,9 @@ def _describe_run(run: compared_runs.ComparedRun) -> dict[str, Any]:
     }
 
 
-def _refer(run: compared_runs.ComparedRun) -> vectors.RunRef:
+def _refer(run: compared_runs.ComparedRun) -> reproduction_vectors.RunRef:
     snapshot = run.verdict.snapshot if run.verdict else None
-    return vectors.RunRef(
+    return reproduction_vectors.RunRef(
         execution_id=snapshot.execution_id if snapshot else None,
         platform_run_id=snapshot.platform_run_id if snapshot else None,
         snapshot_sha256=run.sha256 if snapshot else None,

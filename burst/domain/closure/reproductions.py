@@ -7,7 +7,7 @@ from typing import Any
 import pydantic
 
 from burst.domain.closure import compared_runs, exact_numbers, score_checks, score_files, terms_checks
-from burst.domain.documents import models, reproductions, window_metrics
+from burst.domain.documents import models, reproduction_vectors, window_metrics
 
 GROUP: score_checks.Group = "reproducibility"
 
@@ -16,9 +16,9 @@ GROUP: score_checks.Group = "reproducibility"
 class Reproduction:
     """Both vectors, their comparison, and the answers behind it."""
 
-    baseline: reproductions.Vector
-    candidate: reproductions.Vector
-    comparisons: reproductions.Comparisons
+    baseline: reproduction_vectors.Vector
+    candidate: reproduction_vectors.Vector
+    comparisons: reproduction_vectors.Comparisons
     answers: tuple[score_checks.Check, ...]
 
 
@@ -34,26 +34,28 @@ def compare(
     shares = [_ask_share(section, name, before, after) for name in ("DUPLICATE", "QUARANTINE")]
     invariants = [_ask_invariant(entry, baseline, candidate) for entry in section.invariants]
     lags = list(_ask_lags(section, baseline, candidate))
-    deltas = [reproductions.find_share_delta(name, before, after) for name in ("DUPLICATE", "QUARANTINE")]
-    comparisons = reproductions.Comparisons(
-        anchor_keyset_match=reproductions.compare_keysets(before, after),
+    deltas = [reproduction_vectors.find_share_delta(name, before, after) for name in ("DUPLICATE", "QUARANTINE")]
+    comparisons = reproduction_vectors.Comparisons(
+        anchor_keyset_match=reproduction_vectors.compare_keysets(before, after),
         duplicate_share_delta=None if deltas[0] is None else float(deltas[0]),
         quarantine_share_delta=None if deltas[1] is None else float(deltas[1]),
         semantic_invariant_pass=all(check.passed for check in invariants) if invariants else None,
         lag_pass=all(check.passed for check in lags) if lags else None,
         profile_match=same[0].passed,
         contract_match=same[1].passed,
-        missing_required_surfaces=reproductions.find_missing(before, after),
+        missing_required_surfaces=reproduction_vectors.find_missing(before, after),
     )
     answers = (*same, keyset, *shares, *invariants, *lags)
     return Reproduction(baseline=before, candidate=after, comparisons=comparisons, answers=answers)
 
 
-def _make_vector(section: score_files.ReproducibilitySection, run: compared_runs.ComparedRun) -> reproductions.Vector:
+def _make_vector(
+    section: score_files.ReproducibilitySection, run: compared_runs.ComparedRun
+) -> reproduction_vectors.Vector:
     keys = compared_runs.read_keys(run, section.keyset)
     lag = compared_runs.read_number(run, section.lag) if section.lag else None
     flags = {entry.name: compared_runs.read_figure(run, entry) for entry in section.invariants}
-    return reproductions.make_vector(
+    return reproduction_vectors.make_vector(
         counts=_read_counts(section, run),
         keyset=sorted(keys.value) if keys.known else None,
         lag=float(lag.value) if lag is not None and lag.known else None,
@@ -80,13 +82,13 @@ def _read_counts(
 
 def _ask_keyset(
     section: score_files.ReproducibilitySection,
-    before: reproductions.Vector,
-    after: reproductions.Vector,
+    before: reproduction_vectors.Vector,
+    after: reproduction_vectors.Vector,
     baseline: compared_runs.ComparedRun,
     candidate: compared_runs.ComparedRun,
 ) -> score_checks.Check:
     name, required = "anchor_keyset_match", "equal sets"
-    match = reproductions.compare_keysets(before, after)
+    match = reproduction_vectors.compare_keysets(before, after)
     if match is None:
         problems = [compared_runs.read_keys(run, section.keyset).problem for run in (baseline, candidate)]
         why = "; ".join(filter(None, problems)) or "a run has no key at all"
@@ -108,10 +110,13 @@ def _ask_keyset(
 
 
 def _ask_share(
-    section: score_files.ReproducibilitySection, word: str, before: reproductions.Vector, after: reproductions.Vector
+    section: score_files.ReproducibilitySection,
+    word: str,
+    before: reproduction_vectors.Vector,
+    after: reproduction_vectors.Vector,
 ) -> score_checks.Check:
     name = f"{word.lower()}_share_delta"
-    delta = reproductions.find_share_delta(word, before, after)
+    delta = reproduction_vectors.find_share_delta(word, before, after)
     if delta is None:
         why = "a run has no counts of its receipts"
         return score_checks.make_invalid(GROUP, name, why, required=section.shares_within)

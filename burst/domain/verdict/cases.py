@@ -19,7 +19,7 @@ from burst.domain.documents import (
     models,
     observation_series,
     preflight_results,
-    reproductions,
+    reproduction_vectors,
     task_records_document,
     task_results,
     window_metrics,
@@ -85,7 +85,7 @@ class Case:
     reference: CaseDocument[dict[str, Any]]
     """The snapshot of the run that this one reproduces."""
     reference_plan: CaseDocument[dict[str, Any]]
-    reproduction: CaseDocument[reproductions.Reproduction]
+    reproduction: CaseDocument[reproduction_vectors.Reproduction]
     verifier: Mapping[str, str] = field(default_factory=lambda: VERIFIER)
 
     @property
@@ -165,7 +165,7 @@ def from_documents(
         reference_plan=read_document(
             document_names.REFERENCE_PLAN, contents.get(document_names.REFERENCE_PLAN), _read_object
         ),
-        reproduction=read(document_names.reproduction_name(slug), reproductions.Reproduction),
+        reproduction=read(document_names.reproduction_name(slug), reproduction_vectors.Reproduction),
         verifier=verifier,
     )
 

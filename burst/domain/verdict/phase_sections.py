@@ -8,7 +8,7 @@ in the table, and its field in `PhaseSections`.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from burst.domain.documents import document_names, models, reproductions, window_metrics
+from burst.domain.documents import document_names, models, reproduction_vectors, window_metrics
 from burst.domain.plan import catalogues
 from burst.domain.receipts import gaps
 from burst.domain.verdict import cases, gates, reproduction_gates, snapshot_sections
@@ -95,11 +95,11 @@ class PhaseSections(models.Model):
     max_fail_open: models.Value = None
     drill_target: DrillTarget | None = None
     drill_outcome_checks: snapshot_sections.Checks | None = None
-    baseline_refs: list[reproductions.RunRef] | None = None
-    candidate_refs: list[reproductions.RunRef] | None = None
-    baseline_vector: reproductions.Vector | None = None
-    candidate_vector: reproductions.Vector | None = None
-    comparisons: reproductions.Comparisons | None = None
+    baseline_refs: list[reproduction_vectors.RunRef] | None = None
+    candidate_refs: list[reproduction_vectors.RunRef] | None = None
+    baseline_vector: reproduction_vectors.Vector | None = None
+    candidate_vector: reproduction_vectors.Vector | None = None
+    comparisons: reproduction_vectors.Comparisons | None = None
 
 
 Fill = Callable[[cases.Case, Answers], Any]
@@ -245,25 +245,25 @@ def _fill_drill_checks(case: cases.Case, answers: Answers) -> snapshot_sections.
     return snapshot_sections.Checks.from_gates(case.plan, answers, Role.OUTCOME)
 
 
-def _fill_baseline_refs(case: cases.Case, _: Answers) -> list[reproductions.RunRef]:
+def _fill_baseline_refs(case: cases.Case, _: Answers) -> list[reproduction_vectors.RunRef]:
     reference, _own = reproduction_gates.refer_runs(case)
     return [reference] if reference is not None else []
 
 
-def _fill_candidate_refs(case: cases.Case, _: Answers) -> list[reproductions.RunRef]:
+def _fill_candidate_refs(case: cases.Case, _: Answers) -> list[reproduction_vectors.RunRef]:
     _reference, own = reproduction_gates.refer_runs(case)
     return [own]
 
 
-def _fill_baseline_vector(case: cases.Case, answers: Answers) -> reproductions.Vector:
+def _fill_baseline_vector(case: cases.Case, answers: Answers) -> reproduction_vectors.Vector:
     return reproduction_gates.make_vectors(case, answers)[0]
 
 
-def _fill_candidate_vector(case: cases.Case, answers: Answers) -> reproductions.Vector:
+def _fill_candidate_vector(case: cases.Case, answers: Answers) -> reproduction_vectors.Vector:
     return reproduction_gates.make_vectors(case, answers)[1]
 
 
-def _fill_comparisons(case: cases.Case, answers: Answers) -> reproductions.Comparisons:
+def _fill_comparisons(case: cases.Case, answers: Answers) -> reproduction_vectors.Comparisons:
     return reproduction_gates.compare_vectors(case, answers)
 
 

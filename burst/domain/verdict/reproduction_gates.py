@@ -10,7 +10,7 @@ from typing import Any
 import pydantic
 
 from burst.domain.basics import canonical
-from burst.domain.documents import document_names, models, reproductions, window_metrics
+from burst.domain.documents import document_names, models, reproduction_vectors, window_metrics
 from burst.domain.plan import plans
 from burst.domain.plan.catalogues import Role
 from burst.domain.verdict import baselines, cases, contract_terms, gates
@@ -206,7 +206,7 @@ def ask_share(name: str) -> Callable[[cases.Case], Iterator[gates.Gate]]:
         if section is None:
             return
         before, after = make_vectors(case, ())
-        delta = reproductions.find_share_delta(gates.SHARE_DELTAS[name], before, after)
+        delta = reproduction_vectors.find_share_delta(gates.SHARE_DELTAS[name], before, after)
         required, comparison = section.shares_within, gates.Comparison.AT_MOST
         if delta is None:
             _, problem = find_reference(case)
@@ -287,20 +287,22 @@ def _is_fact(snapshot: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     return any(key.startswith("facts.") and key.endswith(f".{entry.get('name')}") for key in terms)
 
 
-def make_vectors(case: cases.Case, answers: Sequence[gates.Gate]) -> tuple[reproductions.Vector, reproductions.Vector]:
+def make_vectors(
+    case: cases.Case, answers: Sequence[gates.Gate]
+) -> tuple[reproduction_vectors.Vector, reproduction_vectors.Vector]:
     """The vectors of the reference and of this run, as far as the documents and the answers tell."""
     snapshot = find_reference(case)[0] or {}
     before, after, problem = _read_keysets(case)
     metrics, lags = case.metrics.value, _read_flags(snapshot, _LAG)
     own = {gate.name: gate.measured for gate in _list_own_invariants(case, answers)}
     return (
-        reproductions.make_vector(
+        reproduction_vectors.make_vector(
             counts=_read_counts(snapshot),
             keyset=None if problem else sorted(before),
             lag=_find_largest(lags),
             flags=_read_flags(snapshot, _DRIFT) | _read_flags(snapshot, _SCOPE),
         ),
-        reproductions.make_vector(
+        reproduction_vectors.make_vector(
             counts=metrics.counts if metrics else None,
             keyset=None if problem else sorted(after),
             lag=_find_largest({name: value for name, value in own.items() if name in lags}),
@@ -341,19 +343,21 @@ def _find_largest(flags: Mapping[str, models.Value]) -> float | None:
     return max(numbers, default=None)
 
 
-def compare_vectors(case: cases.Case, answers: Sequence[gates.Gate]) -> reproductions.Comparisons:
+def compare_vectors(case: cases.Case, answers: Sequence[gates.Gate]) -> reproduction_vectors.Comparisons:
     """How the two runs stand to each other, by the answers of the gates."""
     before, after = make_vectors(case, answers)
     lags = _read_flags(find_reference(case)[0] or {}, _LAG)
     own = {gate.name: gate for gate in _list_own_invariants(case, answers)}
     invariants = [gate.passed for name, gate in own.items() if name not in lags]
-    deltas = {name: reproductions.find_share_delta(word, before, after) for name, word in gates.SHARE_DELTAS.items()}
+    deltas = {
+        name: reproduction_vectors.find_share_delta(word, before, after) for name, word in gates.SHARE_DELTAS.items()
+    }
 
     def passed(name: str) -> bool | None:
         gate = next((gate for gate in answers if gate.name == name), None)
         return None if gate is None or gate.status is gates.GateStatus.INVALID else gate.passed
 
-    return reproductions.Comparisons(
+    return reproduction_vectors.Comparisons(
         anchor_keyset_match=passed(gates.ANCHOR_KEYSET),
         duplicate_share_delta=_to_float(deltas["duplicate_share_delta"]),
         quarantine_share_delta=_to_float(deltas["quarantine_share_delta"]),
@@ -361,7 +365,7 @@ def compare_vectors(case: cases.Case, answers: Sequence[gates.Gate]) -> reproduc
         lag_pass=all(name in own and own[name].passed for name in lags) if lags else None,
         profile_match=passed(gates.PROFILE_MATCH),
         contract_match=passed(gates.CONTRACT_MATCH),
-        missing_required_surfaces=reproductions.find_missing(before, after),
+        missing_required_surfaces=reproduction_vectors.find_missing(before, after),
     )
 
 
@@ -369,14 +373,14 @@ def _to_float(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def refer_runs(case: cases.Case) -> tuple[reproductions.RunRef | None, reproductions.RunRef]:
+def refer_runs(case: cases.Case) -> tuple[reproduction_vectors.RunRef | None, reproduction_vectors.RunRef]:
     """The reference run by the digest of its snapshot, None without a usable one; and this run, which has none yet."""
     snapshot, _ = find_reference(case)
-    own = reproductions.RunRef(execution_id=case.execution_id, platform_run_id=case.scope, snapshot_sha256=None)
+    own = reproduction_vectors.RunRef(execution_id=case.execution_id, platform_run_id=case.scope, snapshot_sha256=None)
     if snapshot is None or case.reference.content is None:
         return None, own
     scope = snapshot.get("platform_run_id")
-    reference = reproductions.RunRef(
+    reference = reproduction_vectors.RunRef(
         execution_id=str(snapshot.get("execution_id")),
         platform_run_id=scope if isinstance(scope, str) else None,
         snapshot_sha256=canonical.digest(case.reference.content),
