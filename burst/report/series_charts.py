@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from burst.domain.basics import wording
-from burst.domain.observations import limits, rules
+from burst.domain.observations import limits, series_rules
 from burst.domain.verdict import gates, observed_sections, snapshot_sections, snapshots
 from burst.report import figures
 
@@ -12,7 +12,12 @@ _WIDTH, _HEIGHT = 720.0, 140.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 12.0, 12.0, 24.0
 _BOUNDED = tuple(
     aggregate.value
-    for aggregate in (rules.Aggregate.MAX, rules.Aggregate.MIN, rules.Aggregate.LAST, rules.Aggregate.P95)
+    for aggregate in (
+        series_rules.Aggregate.MAX,
+        series_rules.Aggregate.MIN,
+        series_rules.Aggregate.LAST,
+        series_rules.Aggregate.P95,
+    )
 )
 """The aggregates whose bound is one of the values themselves."""
 

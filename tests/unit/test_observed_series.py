@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from burst.domain.basics import instants
-from burst.domain.observations import judgement, limits, periods, rules, samples
+from burst.domain.observations import judgement, limits, periods, samples, series_rules
 
 GO = datetime(2026, 2, 21, 23, 47, 38, tzinfo=UTC)
 EVERY_SECONDS = 300.0
 SOAK_SECONDS = 5400.0
 SPAN = periods.BurstSpan(go_at=GO, ended_at=instants.later(GO, SOAK_SECONDS))
-MAX_LAG = rules.Rule(
-    aggregate=rules.Aggregate.MAX,
+MAX_LAG = series_rules.Rule(
+    aggregate=series_rules.Aggregate.MAX,
     period=periods.parse("last 30m"),
     limit=limits.Limit(comparison=limits.Comparison.AT_MOST, required=10),
 )
@@ -49,7 +49,7 @@ def steady(value: float, count: int = 19) -> list[limits.Value]:
     return [value] * count
 
 
-def judge(rule: rules.Rule, observed: samples.Series, span: periods.BurstSpan = SPAN) -> judgement.Judgement:
+def judge(rule: series_rules.Rule, observed: samples.Series, span: periods.BurstSpan = SPAN) -> judgement.Judgement:
     return judgement.judge(rule, observed, span, {observed.name: observed})
 
 
@@ -139,13 +139,15 @@ def test_stale_and_future_instants_prove_nothing() -> None:
     assert judge(MAX_LAG, soak(steady(1), dated=True)).status is INVALID
 
 
-MONOTONIC = rules.Rule(
-    aggregate=rules.Aggregate.MONOTONIC, limit=limits.Limit(comparison=limits.Comparison.EQUALS, required=True)
+MONOTONIC = series_rules.Rule(
+    aggregate=series_rules.Aggregate.MONOTONIC, limit=limits.Limit(comparison=limits.Comparison.EQUALS, required=True)
 )
-STALL = rules.Rule(
-    aggregate=rules.Aggregate.MAX_STALL, limit=limits.Limit(comparison=limits.Comparison.AT_MOST, required=600.0)
+STALL = series_rules.Rule(
+    aggregate=series_rules.Aggregate.MAX_STALL, limit=limits.Limit(comparison=limits.Comparison.AT_MOST, required=600.0)
 )
-DELTA = rules.Rule(aggregate=rules.Aggregate.DELTA, limit=limits.Limit(comparison=limits.Comparison.EQUALS, required=0))
+DELTA = series_rules.Rule(
+    aggregate=series_rules.Aggregate.DELTA, limit=limits.Limit(comparison=limits.Comparison.EQUALS, required=0)
+)
 
 
 def test_a_checkpoint_that_goes_back_is_not_monotonic() -> None:
@@ -180,13 +182,13 @@ def test_a_delta_is_from_before_go_to_after_the_stop() -> None:
 
 def test_a_tail_figure_is_the_nearest_rank() -> None:
     values: list[limits.Value] = [float(number) for number in range(1, 20)]
-    rule = dataclasses.replace(MAX_LAG, aggregate=rules.Aggregate.P95, period=periods.WHOLE)
+    rule = dataclasses.replace(MAX_LAG, aggregate=series_rules.Aggregate.P95, period=periods.WHOLE)
 
     assert judge(rule, soak(values)).value == 19.0  # of the 18 samples from GO on the 18th is the nearest rank
 
 
 def test_a_figure_near_that_of_another_series() -> None:
-    rule = rules.Rule(aggregate=rules.Aggregate.LAST, near=rules.parse_nearness("1% of expected"))
+    rule = series_rules.Rule(aggregate=series_rules.Aggregate.LAST, near=series_rules.parse_nearness("1% of expected"))
     expected = dataclasses.replace(soak(steady(1000)), name="expected")
     for value, status in ((990, PASS), (1010, PASS), (989, FAIL), (1011, FAIL)):
         observed = soak(steady(value))
@@ -227,8 +229,9 @@ def test_a_stability_window_longer_than_the_burst_is_no_proof() -> None:
 
 def test_what_is_no_number_has_no_maximum_and_may_be_equal() -> None:
     words: list[limits.Value] = ["STABLE"] * 19
-    stable = rules.Rule(
-        aggregate=rules.Aggregate.LAST, limit=limits.Limit(comparison=limits.Comparison.EQUALS, required="STABLE")
+    stable = series_rules.Rule(
+        aggregate=series_rules.Aggregate.LAST,
+        limit=limits.Limit(comparison=limits.Comparison.EQUALS, required="STABLE"),
     )
 
     assert judge(stable, soak(words)).status is PASS
@@ -242,8 +245,8 @@ LIMITS = st.sampled_from(
     + [limits.Limit(comparison=limits.Comparison.EQUALS, required=True)]
 )
 RULES = st.builds(
-    rules.Rule,
-    aggregate=st.sampled_from(rules.Aggregate),
+    series_rules.Rule,
+    aggregate=st.sampled_from(series_rules.Aggregate),
     period=st.sampled_from([periods.parse(words) for words in ("whole", "last 30m", "before", "during", "after")]),
     limit=LIMITS,
 )
@@ -267,7 +270,9 @@ def any_series(draw: st.DrawFn) -> samples.Series:
 
 
 @given(any_series(), RULES, st.data())
-def test_removing_any_sample_never_passes(observed: samples.Series, rule: rules.Rule, data: st.DataObject) -> None:
+def test_removing_any_sample_never_passes(
+    observed: samples.Series, rule: series_rules.Rule, data: st.DataObject
+) -> None:
     gone = data.draw(st.sets(st.sampled_from(observed.samples), min_size=1))
     rest = tuple(taken for taken in observed.samples if taken not in gone)
 
@@ -275,7 +280,9 @@ def test_removing_any_sample_never_passes(observed: samples.Series, rule: rules.
 
 
 @given(any_series(), RULES, st.randoms(use_true_random=False))
-def test_the_order_of_arrival_does_not_matter(observed: samples.Series, rule: rules.Rule, order: random.Random) -> None:
+def test_the_order_of_arrival_does_not_matter(
+    observed: samples.Series, rule: series_rules.Rule, order: random.Random
+) -> None:
     mixed = list(observed.samples)
     order.shuffle(mixed)
 
@@ -284,7 +291,7 @@ def test_the_order_of_arrival_does_not_matter(observed: samples.Series, rule: ru
 
 @given(any_series(), RULES, st.data())
 def test_what_makes_a_sample_worse_never_passes(
-    observed: samples.Series, rule: rules.Rule, data: st.DataObject
+    observed: samples.Series, rule: series_rules.Rule, data: st.DataObject
 ) -> None:
     whole = dataclasses.replace(rule, period=periods.WHOLE)
     index = data.draw(st.integers(1, len(observed.samples) - 1))
@@ -300,7 +307,7 @@ def test_what_makes_a_sample_worse_never_passes(
 
 
 @given(any_series(), RULES)
-def test_a_pass_was_seen_from_start_to_end(observed: samples.Series, rule: rules.Rule) -> None:
+def test_a_pass_was_seen_from_start_to_end(observed: samples.Series, rule: series_rules.Rule) -> None:
     answer = judge(rule, observed, FAULTED)
     placed = periods.place(rule.period, FAULTED)
 
@@ -329,4 +336,4 @@ def test_other_periods_are_refused(words: str) -> None:
 @pytest.mark.parametrize("words", ["1%", "1 % of x", "1% of ", "-1% of x", "1000% of x y"])
 def test_other_shares_are_refused(words: str) -> None:
     with pytest.raises(ValueError, match="a share of another series"):
-        rules.parse_nearness(words)
+        series_rules.parse_nearness(words)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from burst.domain.basics import instants, wording
-from burst.domain.observations import limits, periods, rules, samples
+from burst.domain.observations import limits, periods, samples, series_rules
 
 GAP_PERIODS = 2
 """Neighbours that lie this many periods apart, or more, have a sample missing between them."""
@@ -47,7 +47,7 @@ class _Sighting:
 
 
 def judge(
-    rule: rules.Rule, series: samples.Series, span: periods.BurstSpan, others: Mapping[str, samples.Series]
+    rule: series_rules.Rule, series: samples.Series, span: periods.BurstSpan, others: Mapping[str, samples.Series]
 ) -> Judgement:
     """The judgement of one rule over one run; `others` are the series of the run by name."""
     placed = periods.place(rule.period, span)
@@ -60,7 +60,7 @@ def judge(
     value = _find_figure(rule.aggregate, sighting)
     if isinstance(value, _Unusable):
         return _invalid(value.why)
-    count = len(sighting.chain if rule.aggregate in rules.FROM_EDGES else sighting.within)
+    count = len(sighting.chain if rule.aggregate in series_rules.FROM_EDGES else sighting.within)
     answer = _judge_figure(rule, value, span, others)
     words = f"{answer.why} ({rule.aggregate} of {wording.format_count(count, 'sample')} over {rule.period.text})"
     return Judgement(status=answer.status, value=value, why=words, samples=count)
@@ -136,7 +136,7 @@ def _find_strange_instants(series: samples.Series, recent: Sequence[samples.Samp
         yield f"a sample speaks of an instant {instants.exact(max(early))} s after its answer"
 
 
-def _find_sight_problems(rule: rules.Rule, series: samples.Series, sighting: _Sighting) -> Iterator[str]:
+def _find_sight_problems(rule: series_rules.Rule, series: samples.Series, sighting: _Sighting) -> Iterator[str]:
     """Whether the period was looked at all the time."""
     interval, chain = sighting.interval, sighting.chain
     silent = _tell_silence(series)
@@ -181,25 +181,25 @@ class _Unusable:
     why: str
 
 
-def _find_figure(aggregate: rules.Aggregate, sighting: _Sighting) -> limits.Value | _Unusable:
+def _find_figure(aggregate: series_rules.Aggregate, sighting: _Sighting) -> limits.Value | _Unusable:
     """The figure of the samples of a period."""
-    if aggregate is rules.Aggregate.LAST:
+    if aggregate is series_rules.Aggregate.LAST:
         return sighting.within[-1].value
-    chosen = sighting.chain if aggregate in rules.FROM_EDGES else sighting.within
+    chosen = sighting.chain if aggregate in series_rules.FROM_EDGES else sighting.within
     numbers = [number for sample in chosen if (number := limits.finite(sample.value)) is not None]
     if len(numbers) < len(chosen):
         words = next(sample for sample in chosen if limits.finite(sample.value) is None)
         return _Unusable(why=f"sample {words.number} is no number: {words.value!r}")
     match aggregate:
-        case rules.Aggregate.MAX:
+        case series_rules.Aggregate.MAX:
             return max(numbers)
-        case rules.Aggregate.MIN:
+        case series_rules.Aggregate.MIN:
             return min(numbers)
-        case rules.Aggregate.P95:
+        case series_rules.Aggregate.P95:
             return sorted(numbers)[math.ceil(0.95 * len(numbers)) - 1]
-        case rules.Aggregate.DELTA:
+        case series_rules.Aggregate.DELTA:
             return numbers[-1] - numbers[0]
-        case rules.Aggregate.MONOTONIC:
+        case series_rules.Aggregate.MONOTONIC:
             return all(first <= second for first, second in itertools.pairwise(numbers))
         case _:
             return _measure_stall(chosen, numbers)
@@ -216,7 +216,7 @@ def _measure_stall(chosen: Sequence[samples.Sample], numbers: Sequence[float]) -
 
 
 def _judge_figure(
-    rule: rules.Rule, value: limits.Value, span: periods.BurstSpan, others: Mapping[str, samples.Series]
+    rule: series_rules.Rule, value: limits.Value, span: periods.BurstSpan, others: Mapping[str, samples.Series]
 ) -> limits.LimitAnswer:
     if rule.limit is not None:
         return rule.limit.judge(value)
@@ -228,9 +228,9 @@ def _judge_figure(
     return _judge_nearness(rule, rule.near, value, _judge_other(rule, other, span))
 
 
-def _judge_other(rule: rules.Rule, other: samples.Series, span: periods.BurstSpan) -> Judgement:
+def _judge_other(rule: series_rules.Rule, other: samples.Series, span: periods.BurstSpan) -> Judgement:
     """The figure of the other series over the same period, and whether it is to be trusted."""
-    anything = rules.Rule(
+    anything = series_rules.Rule(
         aggregate=rule.aggregate,
         period=rule.period,
         limit=limits.Limit(comparison=limits.Comparison.AT_LEAST, required=0),
@@ -239,7 +239,7 @@ def _judge_other(rule: rules.Rule, other: samples.Series, span: periods.BurstSpa
 
 
 def _judge_nearness(
-    rule: rules.Rule, near: rules.Nearness, value: limits.Value, other: Judgement
+    rule: series_rules.Rule, near: series_rules.Nearness, value: limits.Value, other: Judgement
 ) -> limits.LimitAnswer:
     number, reference = limits.finite(value), limits.finite(other.value)
     if other.status is limits.AnswerStatus.INVALID or number is None or reference is None:

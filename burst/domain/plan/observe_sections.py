@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 import pydantic
 
 from burst.domain.basics import canonical, instants, naming
-from burst.domain.observations import limits, periods, rules, samples
+from burst.domain.observations import limits, periods, samples, series_rules
 from burst.domain.plan import field_types, question_sections
 
 MOST_SERIES = 20
@@ -27,7 +27,7 @@ def _period(value: str) -> str:
 
 
 def _nearness(value: str) -> str:
-    return rules.parse_nearness(value).text
+    return series_rules.parse_nearness(value).text
 
 
 class ObservedRuleSection(pydantic.BaseModel):
@@ -73,20 +73,20 @@ class ObservedRuleSection(pydantic.BaseModel):
         return self
 
     @property
-    def rule(self) -> rules.Rule:
+    def rule(self) -> series_rules.Rule:
         """The rule as it is judged."""
         period = periods.parse(self.over)
         if self.monotonic:
             rising = limits.Limit(comparison=limits.Comparison.EQUALS, required=True)
-            return rules.Rule(aggregate=rules.Aggregate.MONOTONIC, period=period, limit=rising)
+            return series_rules.Rule(aggregate=series_rules.Aggregate.MONOTONIC, period=period, limit=rising)
         if self.max_stall is not None:
             longest = limits.Limit(comparison=limits.Comparison.AT_MOST, required=self.max_stall)
-            return rules.Rule(aggregate=rules.Aggregate.MAX_STALL, period=period, limit=longest)
-        aggregate = rules.Aggregate(str(self.aggregate))
+            return series_rules.Rule(aggregate=series_rules.Aggregate.MAX_STALL, period=period, limit=longest)
+        aggregate = series_rules.Aggregate(str(self.aggregate))
         if self.within is not None:
-            return rules.Rule(aggregate=aggregate, period=period, near=rules.parse_nearness(self.within))
+            return series_rules.Rule(aggregate=aggregate, period=period, near=series_rules.parse_nearness(self.within))
         limit = limits.choose(self.equals, self.at_most, self.at_least)
-        return rules.Rule(aggregate=aggregate, period=period, limit=limit)
+        return series_rules.Rule(aggregate=aggregate, period=period, limit=limit)
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from burst.domain.observations import judgement, limits, rules, samples
+from burst.domain.observations import judgement, limits, samples, series_rules
 from burst.domain.plan import observe_sections, plans
 from burst.domain.preflight import findings
 
@@ -32,7 +32,7 @@ def _find_problems(
         section.name, [sample], count=1, scope=plan.scope, max_skew_seconds=plan.receipts.max_skew
     )
     problems = list(judgement.list_sample_problems(series, series.samples))
-    needs_number = [rule for rule in section.rules if rule.rule.aggregate is not rules.Aggregate.LAST]
+    needs_number = [rule for rule in section.rules if rule.rule.aggregate is not series_rules.Aggregate.LAST]
     if needs_number and limits.finite(sample.value) is None:
         problems.append(f"{sample.value!r} is no number, and {needs_number[0].name} needs one")
     return problems

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from burst.domain.observations import judgement, limits, rules
+from burst.domain.observations import judgement, limits, series_rules
 from burst.domain.plan import observe_sections, plans
 from burst.domain.verdict import cases, gates, observed_cases
 
@@ -36,6 +36,6 @@ def _build_gate(
         measured=answer.value,
         required=rule.near.text if rule.near else rule.limit.required if rule.limit else None,
         comparison=rule.limit.comparison if rule.limit else None,
-        unit=gates.SECONDS if rule.aggregate is rules.Aggregate.MAX_STALL else None,
+        unit=gates.SECONDS if rule.aggregate is series_rules.Aggregate.MAX_STALL else None,
         why=answer.why,
     )
