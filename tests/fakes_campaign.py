@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from burst.control import campaigns
+from burst.control import campaigning
 from burst.domain.basics import canonical, errors
 from burst.domain.course import campaign_files, course_events, courses
 from burst.domain.documents import document_names
@@ -14,7 +14,7 @@ _CUT = "resumed-before-go"
 
 @dataclass(kw_only=True)
 class FakeSteps:
-    """`campaigns.StepDriver`: a world for each run, settings that are set or not, and commands that count themselves.
+    """`campaigning.StepDriver`: a world for each run, settings that are set or not, and commands that count themselves.
 
     `held` names the steps whose first run with a load holds; `refused` the steps that preflight refuses. `dies_at` is
     the step, and the line of its run's journal, at which the process dies.
@@ -49,12 +49,12 @@ class FakeSteps:
 
     def take(
         self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
-    ) -> campaigns.StepEnd | campaigns.StepCut:
+    ) -> campaigning.StepEnd | campaigning.StepCut:
         if step.name in self.refused:
-            return campaigns.StepEnd(end="FAILED", exit_code=4, reason="preflight refuses")
+            return campaigning.StepEnd(end="FAILED", exit_code=4, reason="preflight refuses")
         if step.plan is None:
             self.commands[attempt.run_id] = self.commands.get(attempt.run_id, 0) + 1
-            return campaigns.StepEnd(end="PASS", exit_code=0, reason="it ended with 0")
+            return campaigning.StepEnd(end="PASS", exit_code=0, reason="it ended with 0")
         world = simulation.World()
         self._share_clock(world)
         self.worlds[attempt.run_id] = world
@@ -84,14 +84,14 @@ class FakeSteps:
 
     def go_on(
         self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
-    ) -> campaigns.StepAnswer:
+    ) -> campaigning.StepAnswer:
         if step.plan is None:
             if attempt.run_id not in self.commands:
-                return campaigns.NeverBegan(reason="it was never started")
-            return campaigns.StepEnd(end="PASS", exit_code=0, reason="it ended with 0")
+                return campaigning.NeverBegan(reason="it was never started")
+            return campaigning.StepEnd(end="PASS", exit_code=0, reason="it ended with 0")
         world = self.worlds.get(attempt.run_id)
         if world is None or not world.journal.recorded:
-            return campaigns.NeverBegan(reason="its journal is empty")
+            return campaigning.NeverBegan(reason="its journal is empty")
         world.journal.revive()
         if world.outcome.exit_code is None:
             world.drive(resumed=True)
@@ -99,17 +99,17 @@ class FakeSteps:
 
     def stop(
         self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
-    ) -> campaigns.StepAnswer:
+    ) -> campaigning.StepAnswer:
         world = self.worlds.get(attempt.run_id)
         if world is not None and world.journal.recorded and world.outcome.exit_code is None:
             world.journal.revive()
             world.drive(resumed=True, until_stopped=True)
         return self.go_on(step, attempt, course)
 
-    def _describe(self, world: simulation.World) -> campaigns.StepEnd:
+    def _describe(self, world: simulation.World) -> campaigning.StepEnd:
         name = document_names.snapshot_name(world.plan.slug, world.plan.kind)
         document, content = world.document, world.store.documents[name]
-        return campaigns.StepEnd(
+        return campaigning.StepEnd(
             end="PASS" if document["overall_pass"] else "HOLD",
             exit_code=document["exit_code"],
             reason=document["exit_reason"],

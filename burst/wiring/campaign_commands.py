@@ -9,7 +9,7 @@ from pathlib import Path
 
 from burst import ports
 from burst.adapters.local import processes
-from burst.control import campaigns
+from burst.control import campaigning
 from burst.domain.basics import errors, instants
 from burst.domain.course import campaign_files, courses
 from burst.domain.tasks import tasks
@@ -71,25 +71,25 @@ class CommandSteps:
         named = {f"{name}": state.snapshot.place for name, state in course.steps.items() if state.snapshot is not None}
         return tuple(named.get(word, campaign_plans.fill_words(word, course)) for word in words)
 
-    def take(self, order: Order) -> campaigns.StepEnd:
+    def take(self, order: Order) -> campaigning.StepEnd:
         """Starts the command and waits for its end."""
         deadline = instants.later(self._clock.now(), order.timeout_seconds)
         shot = tasks.OneShot(name=order.name, command=order.command, timeout_seconds=order.timeout_seconds)
         try:
             task = self._shots.start(shot, deadline)
         except (errors.UsageError, errors.Refused, errors.Unavailable) as exc:
-            return campaigns.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
+            return campaigning.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
         return self._wait(order, task)
 
-    def go_on(self, order: Order) -> campaigns.StepAnswer:
+    def go_on(self, order: Order) -> campaigning.StepAnswer:
         """Waits for the end of a command that an earlier process started, or says that none did."""
         launcher = self._shots.find(tasks.one_shot_id(self._campaign_id, order.name))
         task = launcher[0] if launcher else self._read_started(order.name)
         if task is None:
-            return campaigns.NeverBegan(reason=f"command {order.name} was never started")
+            return campaigning.NeverBegan(reason=f"command {order.name} was never started")
         return self._wait(order, task)
 
-    def stop(self, order: Order) -> campaigns.StepAnswer:
+    def stop(self, order: Order) -> campaigning.StepAnswer:
         """Ends a command, and says how it ended."""
         for task in self._shots.find(tasks.one_shot_id(self._campaign_id, order.name)):
             self._shots.stop(task, by=tasks.Layer.CONTROLLER)
@@ -103,7 +103,7 @@ class CommandSteps:
         own_id = tasks.one_shot_id(self._campaign_id, name)
         return processes.LocalLauncher(folder, execution_id=own_id, control_uri=None).read_launched_task(0)
 
-    def _wait(self, order: Order, task: tasks.Task) -> campaigns.StepEnd:
+    def _wait(self, order: Order, task: tasks.Task) -> campaigning.StepEnd:
         """The end of a command. Its guard ends it at its deadline, whoever waits."""
         while True:
             truth = self._shots.inspect([task])[0]
@@ -111,11 +111,11 @@ class CommandSteps:
                 return self._judge(order, truth)
             self._clock.sleep(POLL_SECONDS)
 
-    def _judge(self, order: Order, truth: tasks.TaskTruth) -> campaigns.StepEnd:
+    def _judge(self, order: Order, truth: tasks.TaskTruth) -> campaigning.StepEnd:
         code, log = truth.exit_code, self._folder / "one_shots" / order.name / "tasks" / "0000.log"
         if code == order.passes:
-            return campaigns.StepEnd(end="PASS", exit_code=0, reason=f"{order.name} ended with {code}")
+            return campaigning.StepEnd(end="PASS", exit_code=0, reason=f"{order.name} ended with {code}")
         words = f"{order.name} ended with {'no exit code' if code is None else code}; its output: {log}"
         if code is not None and code == order.holds:
-            return campaigns.StepEnd(end="HOLD", exit_code=_HOLD, reason=words)
-        return campaigns.StepEnd(end="FAILED", exit_code=errors.Refused.exit_code, reason=words)
+            return campaigning.StepEnd(end="HOLD", exit_code=_HOLD, reason=words)
+        return campaigning.StepEnd(end="FAILED", exit_code=errors.Refused.exit_code, reason=words)

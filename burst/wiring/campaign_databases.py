@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from burst.control import campaigns
+from burst.control import campaigning
 from burst.domain.basics import errors
 from burst.domain.course import campaign_files, courses
 from burst.domain.staging import stage_results
@@ -27,7 +27,7 @@ class DatabaseSteps:
     folder: Path
     operator: str
     said_yes: bool
-    say: campaigns.Say
+    say: campaigning.Say
 
     def _request(self, dsn: str, *, rolls_back: bool = False) -> staged_changes.StagingRequest:
         return staged_changes.StagingRequest(
@@ -36,7 +36,7 @@ class DatabaseSteps:
 
     # A step
 
-    def take(self, step: campaign_files.StageStep, run_id: str) -> campaigns.StepEnd | campaigns.StepCut:
+    def take(self, step: campaign_files.StageStep, run_id: str) -> campaigning.StepEnd | campaigning.StepCut:
         """Begins the staged changes of a step."""
         try:
             content = files.read_named_text(Path(step.file), "stage.file")
@@ -45,7 +45,7 @@ class DatabaseSteps:
             return self._describe_failure(run_id, exc)
         return _describe_end(view)
 
-    def go_on(self, step: campaign_files.StageStep, run_id: str, *, rolls_back: bool = False) -> campaigns.StepAnswer:
+    def go_on(self, step: campaign_files.StageStep, run_id: str, *, rolls_back: bool = False) -> campaigning.StepAnswer:
         """Goes on with staged changes that were cut. At a pause it is for a person to go on, and not for the campaign.
 
         With `rolls_back` they are taken back.
@@ -53,7 +53,7 @@ class DatabaseSteps:
         try:
             view = staged_changes.look(self.folder / run_id)
         except errors.EvidenceIncomplete as exc:
-            return campaigns.NeverBegan(reason=str(exc))
+            return campaigning.NeverBegan(reason=str(exc))
         if view.staging.ended or (view.staging.pause is not None and not rolls_back):
             return _describe_end(view)
         try:
@@ -62,13 +62,13 @@ class DatabaseSteps:
         except (errors.UsageError, errors.Refused, errors.Unavailable) as exc:
             return self._describe_failure(run_id, exc)
 
-    def _describe_failure(self, run_id: str, exc: errors.BurstError) -> campaigns.StepEnd | campaigns.StepCut:
+    def _describe_failure(self, run_id: str, exc: errors.BurstError) -> campaigning.StepEnd | campaigning.StepCut:
         """A refusal before anything was applied is an end; later it leaves the staged changes as they are."""
         try:
             staged_changes.look(self.folder / run_id)
         except errors.EvidenceIncomplete:
-            return campaigns.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
-        return campaigns.StepCut(exit_code=exc.exit_code, reason=str(exc))
+            return campaigning.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
+        return campaigning.StepCut(exit_code=exc.exit_code, reason=str(exc))
 
     # What a step overrides
 
@@ -135,17 +135,17 @@ class DatabaseSteps:
             )
 
 
-def _describe_end(view: staged_changes.StagingView) -> campaigns.StepEnd | campaigns.StepCut:
+def _describe_end(view: staged_changes.StagingView) -> campaigning.StepEnd | campaigning.StepCut:
     staging = view.staging
     if staging.outcome is None:
         pause = staging.pause
         reason = "they were cut" if pause is None else f"pause in stage {pause.stage}: {pause.reason}"
-        return campaigns.StepCut(
+        return campaigning.StepCut(
             exit_code=stage_results.PAUSED, reason=f"{reason}; go on: burst db resume {view.folder}"
         )
     code = stage_results.EXIT_CODES[staging.outcome]
     words = staging.roll_back.reason if staging.roll_back is not None else f"every stage of {view.folder.name} stays"
-    return campaigns.StepEnd(end="PASS" if code == 0 else "HOLD", exit_code=code, reason=words)
+    return campaigning.StepEnd(end="PASS" if code == 0 else "HOLD", exit_code=code, reason=words)
 
 
 def name_override(state: courses.StepState) -> int:

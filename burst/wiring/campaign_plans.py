@@ -11,7 +11,7 @@ import pydantic
 
 from burst import evidence
 from burst.adapters.local import system_clock
-from burst.control import campaigns
+from burst.control import campaigning
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.course import campaign_files, courses
 from burst.domain.plan import plans
@@ -59,7 +59,7 @@ class PlanSteps:
 
     def take(
         self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
-    ) -> campaigns.StepEnd | campaigns.StepCut:
+    ) -> campaigning.StepEnd | campaigning.StepCut:
         """Runs the plan to its verdict."""
         try:
             settings = fill_settings(attempt.settings, course)
@@ -74,12 +74,12 @@ class PlanSteps:
                 command=self.command,
             )
         except errors.BurstError as exc:
-            return campaigns.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
+            return campaigning.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
         return self._answer(step, plan, attempt, lambda: driving.run(request, self.reporter))
 
     def go_on(
         self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
-    ) -> campaigns.StepAnswer:
+    ) -> campaigning.StepAnswer:
         """Continues the run, or says that it never began."""
         plan = self.read_plan(step, fill_settings(attempt.settings, course))
         address = self._address(plan, attempt)
@@ -89,7 +89,7 @@ class PlanSteps:
 
     def stop(
         self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course, reason: str
-    ) -> campaigns.StepAnswer:
+    ) -> campaigning.StepAnswer:
         """Stops the run, and settles it."""
         plan = self.read_plan(step, fill_settings(attempt.settings, course))
         address = self._address(plan, attempt)
@@ -124,7 +124,7 @@ class PlanSteps:
             return True  # something is there that cannot be read: resuming it says why
         return True
 
-    def _describe_lost(self, plan: plans.Plan, attempt: courses.Attempt) -> campaigns.StepAnswer:
+    def _describe_lost(self, plan: plans.Plan, attempt: courses.Attempt) -> campaigning.StepAnswer:
         """A run without a journal has launched nothing, but for tasks that are seen to live all the same."""
         own = plans.parse(
             canonical.encode(plan.document() | {"execution_id": attempt.run_id}).decode(), source=attempt.run_id
@@ -132,11 +132,11 @@ class PlanSteps:
         living = targets.choose(own, system_clock.SystemClock()).living_tasks()
         if living:
             names = ", ".join(task.task.task_id for task in living)
-            return campaigns.StepCut(
+            return campaigning.StepCut(
                 exit_code=6, reason=f"run {attempt.run_id} has no journal, and tasks of it run: {names}; "
                 f"end them: burst stop {attempt.run_id}"
             )  # fmt: skip
-        return campaigns.NeverBegan(reason=f"run {attempt.run_id} was never begun")
+        return campaigning.NeverBegan(reason=f"run {attempt.run_id} was never begun")
 
     def _answer(
         self,
@@ -144,18 +144,18 @@ class PlanSteps:
         plan: plans.Plan,
         attempt: courses.Attempt,
         act: Callable[[], driving.Outcome],
-    ) -> campaigns.StepEnd | campaigns.StepCut:
+    ) -> campaigning.StepEnd | campaigning.StepCut:
         """The answer of an act on the run. An error is the end where nothing began, and a cut where something did."""
         try:
             outcome = act()
         except errors.ControllerAtWork:
             raise
         except (errors.PublicationFailed, errors.StillRunning) as exc:
-            return campaigns.StepCut(exit_code=exc.exit_code, reason=str(exc))
+            return campaigning.StepCut(exit_code=exc.exit_code, reason=str(exc))
         except errors.BurstError as exc:
             if self._has_begun(self._address(plan, attempt)):
-                return campaigns.StepCut(exit_code=exc.exit_code, reason=str(exc))
-            return campaigns.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
+                return campaigning.StepCut(exit_code=exc.exit_code, reason=str(exc))
+            return campaigning.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
         return _describe_end(step, plan, attempt, outcome)
 
 
@@ -206,10 +206,10 @@ def _require_prior(prior: courses.Snapshot | None) -> None:
 
 def _describe_end(
     step: campaign_files.StepSection, plan: plans.Plan, attempt: courses.Attempt, outcome: driving.Outcome
-) -> campaigns.StepEnd:
+) -> campaigning.StepEnd:
     snapshot, authority = outcome.verdict.snapshot, plan.evidence.authority
     place = str(outcome.folder) if authority is None else f"{authority}/{attempt.run_id}"
-    return campaigns.StepEnd(
+    return campaigning.StepEnd(
         end="PASS" if snapshot.overall_pass and outcome.exit_code == 0 else "HOLD",
         exit_code=outcome.exit_code,
         reason=outcome.urgent or snapshot.exit_reason,

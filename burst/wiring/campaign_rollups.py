@@ -11,7 +11,7 @@ from pathlib import Path
 from burst import evidence, ports
 from burst.adapters.aws import s3_store
 from burst.adapters.local import folder_store, system_clock
-from burst.control import campaigns, publication
+from burst.control import campaigning, publication
 from burst.domain.basics import canonical, errors
 from burst.domain.course import campaign_files, courses
 from burst.domain.documents import campaign_records, document_names, models, rollup_documents
@@ -38,7 +38,7 @@ class RollupSteps:
 
     def take(
         self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
-    ) -> campaigns.StepEnd | campaigns.StepCut:
+    ) -> campaigning.StepEnd | campaigning.StepCut:
         """Rolls up, or goes on with it."""
         order = self.build_order(step, attempt, course)
         lanes = {lane.name: course.step(lane.name).snapshot for lane in order.lanes}
@@ -50,12 +50,12 @@ class RollupSteps:
             opener = ecs_places.PlaceOpener(kept, attempt.intended_at, system_clock.SystemClock().now())
             verdict = roll_up(order, sources, folder, own_file, opener.open)
         except errors.PublicationFailed as exc:
-            return campaigns.StepCut(exit_code=exc.exit_code, reason=str(exc))
+            return campaigning.StepCut(exit_code=exc.exit_code, reason=str(exc))
         except errors.BurstError as exc:
-            return campaigns.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
+            return campaigning.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
         snapshot = verdict.snapshot
         place = order.folders[0] if order.folders else str(folder)
-        return campaigns.StepEnd(
+        return campaigning.StepEnd(
             end="PASS" if snapshot.overall_pass else "HOLD",
             exit_code=snapshot.exit_code,
             reason=snapshot.exit_reason,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from burst import evidence
-from burst.control import campaigns
+from burst.control import campaigning
 from burst.domain.basics import errors
 from burst.domain.course import campaign_files, course_events, courses
 from burst.wiring import campaign_commands, campaign_databases, campaign_plans, campaign_rollups
@@ -11,7 +11,7 @@ from burst.wiring import campaign_commands, campaign_databases, campaign_plans, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignSteps:
-    """`campaigns.StepDriver` on this machine."""
+    """`campaigning.StepDriver` on this machine."""
 
     plan_steps: campaign_plans.PlanSteps
     command_steps: campaign_commands.CommandSteps
@@ -40,7 +40,7 @@ class CampaignSteps:
 
     def take(
         self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
-    ) -> campaigns.StepEnd | campaigns.StepCut:
+    ) -> campaigning.StepEnd | campaigning.StepCut:
         """Takes an attempt to its end."""
         if step.plan is not None:
             return self.plan_steps.take(step, attempt, course)
@@ -51,12 +51,12 @@ class CampaignSteps:
         try:
             order = self.command_steps.make_order(step, attempt, course)
         except errors.BurstError as exc:
-            return campaigns.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
+            return campaigning.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
         return self.command_steps.take(order)
 
     def go_on(
         self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
-    ) -> campaigns.StepAnswer:
+    ) -> campaigning.StepAnswer:
         """Continues an attempt by its id."""
         if step.plan is not None:
             return self.plan_steps.go_on(step, attempt, course)
@@ -68,7 +68,7 @@ class CampaignSteps:
 
     def stop(
         self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
-    ) -> campaigns.StepAnswer:
+    ) -> campaigning.StepAnswer:
         """Ends what an attempt has running; staged changes are taken back."""
         if step.plan is not None:
             reason = course.stop.reason if course.stop is not None else "the campaign is stopped"
@@ -103,9 +103,9 @@ class CampaignSteps:
             return ""
         order = self.command_steps.make_shot_order(f"undo_{step.name}", step.undo, course)
         answer = self.command_steps.go_on(order)
-        if isinstance(answer, campaigns.NeverBegan):
+        if isinstance(answer, campaigning.NeverBegan):
             answer = self.command_steps.take(order)
-        return "" if isinstance(answer, campaigns.StepEnd) and answer.end == "PASS" else answer.reason
+        return "" if isinstance(answer, campaigning.StepEnd) and answer.end == "PASS" else answer.reason
 
 
 def _require_snapshot(name: str, course: courses.Course) -> courses.Snapshot:

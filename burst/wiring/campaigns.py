@@ -14,7 +14,7 @@ from burst import ports
 from burst.adapters import secrets
 from burst.adapters.aws import s3_store
 from burst.adapters.local import course_journal_file, folder_store, run_lock, system_clock
-from burst.control import campaigns, course_mirror, ownership
+from burst.control import campaigning, course_mirror, ownership
 from burst.domain.basics import canonical, errors, instants, redaction
 from burst.domain.course import (
     campaign_files,
@@ -265,7 +265,7 @@ def _open_runner(
     request: CampaignRequest,
     reporter: driving.Reporter,
     campaign_id: str,
-) -> Iterator[campaigns.CampaignRunner]:
+) -> Iterator[campaigning.CampaignRunner]:
     clock, store = system_clock.SystemClock(), folder_store.FolderStore(folder)
     place = _open_place(file, campaign_id)
     journal_file = course_journal_file.CourseJournalFile.open(
@@ -276,9 +276,9 @@ def _open_runner(
         if place is not None:
             journal = course_mirror.MirroredJournal(journal_file, campaign_journals.FORM, place)
         steps = _make_steps(file, folder, request, reporter, campaign_id)
-        yield campaigns.CampaignRunner(
+        yield campaigning.CampaignRunner(
             campaign_bounds.make_terms(file, folder, reporter),
-            campaigns.CampaignParts(
+            campaigning.CampaignParts(
                 driver=steps,
                 journal=journal,
                 documents=store,

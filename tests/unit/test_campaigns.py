@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from burst.adapters.local import folder_store
-from burst.control import campaigns
+from burst.control import campaigning
 from burst.domain.basics import redaction
 from burst.domain.course import (
     campaign_files,
@@ -58,13 +58,13 @@ class Site:
 
     def work(self, *, reopen: str | None = None, only: tuple[str, ...] = (), until: str | None = None) -> None:
         """One process: it notes who it is, and drives."""
-        runner = campaigns.CampaignRunner(
+        runner = campaigning.CampaignRunner(
             course_decisions.CourseTerms(
                 file=self.file,
                 longest_seconds={step.name: 120.0 for step in self.file.steps},
                 most_usd={step.name: 1.0 for step in self.file.steps},
             ),
-            campaigns.CampaignParts(
+            campaigning.CampaignParts(
                 driver=self.steps,
                 journal=self.journal,
                 documents=self.store,
