@@ -116,6 +116,9 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
             "multiplier": written.gates.multiplier,
             "admits_per_minute": None if required is None else required * 60,
             "admit_ratio": written.gates.admit_ratio,
+            "step_limits": [
+                {"name": name, "step": step, "limit": limit} for name, step, limit in written.gates.step_limits
+            ],
             **_volume_fields(written),
             "multiplier_lower": written.gates.multiplier_lower,
             "informational": [name for name in written.gates.modes or () if written.gates.is_informational(name)],
@@ -396,6 +399,7 @@ def _required_text(required: dict[str, Any]) -> str:
         parts.append(f"the lower bound of the multiplier at least {required['multiplier_lower']:g}")
     if required["informational"]:
         parts.append(f"informational, opening nothing: {', '.join(required['informational'])}")
+    parts += [f"{limit['name']}@{limit['step']} {limit['limit']:g}" for limit in required["step_limits"]]
     if required["multiplier"] is None:
         words = "; ".join(parts) or "no figure of the counts"
         return f"{words} (a reference run: no multiplier)" if required["admit_ratio"] is not None else words

@@ -28,6 +28,7 @@ SITUATIONS = (
     "rotate-baseline",
     "promote-a-gate",
     "observations",
+    "rate-plan",
     "entry-gates",
     "risk-register",
     "schedule",

@@ -100,8 +100,8 @@ def test_a_step_is_judged_by_its_own_figures(name: str, limit: float, status: st
     ("name", "changes", "why"),
     [
         ("multiplier@burst", {"buckets": make_buckets(90.0)}, "lies across an edge of the step"),
-        ("multiplier@burst", {"buckets": make_buckets(until=900.0)}, "hold 240 s of the step's 300 s"),
-        ("multiplier@burst", {"buckets": []}, "hold 0 s of the step's 300 s"),
+        ("multiplier@burst", {"buckets": make_buckets(until=900.0)}, "hold 240 s, and the step lasts 300 s"),
+        ("multiplier@burst", {"buckets": []}, "hold 0 s, and the step lasts 300 s"),
         ("latency_p95_ms@burst", {"steps": make_steps()[:2]}, "no account says how the requests of burst"),
         ("error_ratio", {"steps": make_steps()[:2]}, "which answers are those of the counted steps"),
     ],

@@ -288,3 +288,24 @@ def test_the_rerun_of_the_runbook_asks_what_the_plan_asks_that_it_repeats() -> N
     terms, repeated = (contract_terms.from_plan(plan, "0.2.0", None) for plan in (first, again))
 
     assert contract_terms.compare(repeated, terms, ()).unnamed == ()
+
+
+def test_a_lower_limit_of_a_step_is_weaker_and_so_is_another_place_of_it() -> None:
+    def state(seconds: int, limit: float, warmup: str = "60s") -> contract_terms.Terms:
+        steps = [{"for": "600s", "rate": "20/s"}, {"for": f"{seconds}s", "rate": "40/s", "name": "burst"}]
+        plan = cases.plan(
+            load={"command": ["push-events"], "rate": steps, "warmup": warmup},
+            budget={"max": "90m", "operator_cap": "30m", "min_window": "10m"},
+            gates={"multiplier": 2.5, "admit_ratio": 0.995, "multiplier@burst": limit},
+        )
+        return contract_terms.from_plan(plan, "0.2.0", None)
+
+    before = state(300, 5.0)
+
+    def list_weaker(terms: contract_terms.Terms) -> list[str]:
+        return [change.key for change in contract_terms.list_weaker(terms, before)]
+
+    assert list_weaker(state(300, 6.0)) == []
+    assert list_weaker(state(300, 4.0)) == ["gates.multiplier@burst"]
+    assert list_weaker(state(60, 5.0)) == ["budget.window", "load.step.burst"]
+    assert list_weaker(state(300, 5.0, "90s")) == ["load.step.burst", "load.warmup"]

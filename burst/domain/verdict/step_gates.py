@@ -95,7 +95,7 @@ def _sum_buckets(metrics: window_metrics.Metrics | None, window: windows.Window)
         return f"the bucket {split.window} lies across an edge of the step, {window}"
     counted = sum(each.window.seconds for each in touching)
     if abs(counted - window.seconds) > _MICROSECOND:
-        return f"the buckets hold {instants.exact(counted)} s of the step's {instants.exact(window.seconds)} s"
+        return f"the buckets hold {instants.exact(counted)} s, and the step lasts {instants.exact(window.seconds)} s"
     return sum((each.counts for each in touching), receipts.Counts())
 
 
