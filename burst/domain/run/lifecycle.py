@@ -360,11 +360,11 @@ def _decide_drills(run: runs.Run, go_at: datetime, now: datetime, terms: RunTerm
     for drill in terms.planned_drills:
         act = drills.decide_strike(drill, run.strikes.get(drill.name), go_at, ends_at, now)
         match act:
-            case drills.Act(next=drills.Next.STRIKE, in_time=in_time):
+            case drills.DrillAct(next=drills.DrillActKind.STRIKE, in_time=in_time):
                 return StrikeDrill(drill=drill, in_time=in_time)
-            case drills.Act(next=drills.Next.GIVE_UP):
+            case drills.DrillAct(next=drills.DrillActKind.GIVE_UP):
                 return GiveUpDrill(name=drill.name)
-            case drills.Act(until=datetime() as due_at) if wait.until is None or due_at < wait.until:
+            case drills.DrillAct(until=datetime() as due_at) if wait.until is None or due_at < wait.until:
                 wait = Wait(until=due_at, due=f"drill {drill.name}")
         shot_act = _decide_drill_command(run, drill, now, terms)
         if shot_act is not None and not isinstance(shot_act, Wait):

@@ -52,7 +52,7 @@ class Strike:
     detail: str = ""
 
 
-class Next(StrEnum):
+class DrillActKind(StrEnum):
     """The kinds of acts on a drill."""
 
     STRIKE = "strike"
@@ -61,10 +61,10 @@ class Next(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class DrillAct:
     """The act on a drill that is due now; a wait ends at `until`."""
 
-    next: Next
+    next: DrillActKind
     until: datetime | None = None
     in_time: bool = True
     """Whether what is left of the window can still show a recovery from a fault that is caused now."""
@@ -72,7 +72,7 @@ class Act:
 
 def decide_strike(
     drill: Drill, strike: Strike | None, go_at: datetime, window_ends_at: datetime, now: datetime
-) -> Act | None:
+) -> DrillAct | None:
     """The next act that causes the fault; None once it is caused, or surely will not be.
 
     Of a command the one-shot says what became of it: here it only has its first start.
@@ -81,9 +81,11 @@ def decide_strike(
         return None
     due_at = instants.later(go_at, drill.at_seconds)
     if now < due_at:
-        return Act(next=Next.WAIT, until=due_at)
+        return DrillAct(next=DrillActKind.WAIT, until=due_at)
     in_time = now < instants.later(window_ends_at, -drill.sustained_seconds)
-    return Act(next=Next.STRIKE if in_time or strike is not None else Next.GIVE_UP, in_time=in_time)
+    return DrillAct(
+        next=DrillActKind.STRIKE if in_time or strike is not None else DrillActKind.GIVE_UP, in_time=in_time
+    )
 
 
 def was_caused(strike: Strike | None) -> bool:
