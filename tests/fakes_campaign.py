@@ -48,7 +48,7 @@ class FakeSteps:
         return tuple(refs)
 
     def take(
-        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
     ) -> campaigning.StepEnd | campaigning.StepCut:
         if step.name in self.refused:
             return campaigning.StepEnd(end="FAILED", exit_code=4, reason="preflight refuses")
@@ -83,7 +83,7 @@ class FakeSteps:
         world.away_seconds = world.elapsed_seconds
 
     def go_on(
-        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
     ) -> campaigning.StepAnswer:
         if step.plan is None:
             if attempt.run_id not in self.commands:
@@ -98,7 +98,7 @@ class FakeSteps:
         return self._describe(world)
 
     def stop(
-        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
     ) -> campaigning.StepAnswer:
         world = self.worlds.get(attempt.run_id)
         if world is not None and world.journal.recorded and world.outcome.exit_code is None:

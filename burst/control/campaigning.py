@@ -68,17 +68,21 @@ class StepDriver(Protocol):
         ...
 
     def take(
-        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
     ) -> StepEnd | StepCut:
         """Takes an attempt that nobody began, to its end. Raises `errors.ControllerAtWork`."""
         ...
 
-    def go_on(self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course) -> StepAnswer:
+    def go_on(
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
+    ) -> StepAnswer:
         """Continues an attempt that was intended, by its id. Raises `errors.ControllerAtWork` while another controller
         drives it."""
         ...
 
-    def stop(self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course) -> StepAnswer:
+    def stop(
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
+    ) -> StepAnswer:
         """Ends what an attempt has running, and settles it. Raises `errors.StillRunning` where a task may run on."""
         ...
 
@@ -229,7 +233,7 @@ class CampaignRunner:
         attempt = self.course.require_attempt(act.step)
         self._note_answer(act.step, attempt, self._driver.take(section, attempt, self.course))
 
-    def _note_answer(self, step: str, attempt: courses.Attempt, answer: StepAnswer) -> None:
+    def _note_answer(self, step: str, attempt: courses.StepAttempt, answer: StepAnswer) -> None:
         match answer:
             case NeverBegan():
                 self.note(course_events.StepLost(step=step, number=attempt.number, reason=self._clean(answer.reason)))

@@ -41,7 +41,9 @@ class CommandSteps:
         self._clock = clock
         self._shots = processes.LocalOneShots(folder, execution_id=campaign_id, grace_seconds=GRACE_SECONDS)
 
-    def make_order(self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course) -> Order:
+    def make_order(
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
+    ) -> Order:
         """The command of an attempt. Raises `errors.Refused` where it names a step that has no snapshot."""
         name, words = attempt.run_id.rpartition("/")[2], BURST_WORDS
         if step.compare is not None:

@@ -58,7 +58,7 @@ class PlanSteps:
         return make_stamped_id(self.read_plan(step, ()).group)
 
     def take(
-        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
     ) -> campaigning.StepEnd | campaigning.StepCut:
         """Runs the plan to its verdict."""
         try:
@@ -78,7 +78,7 @@ class PlanSteps:
         return self._answer(step, plan, attempt, lambda: driving.run(request, self.reporter))
 
     def go_on(
-        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
     ) -> campaigning.StepAnswer:
         """Continues the run, or says that it never began."""
         plan = self.read_plan(step, fill_settings(attempt.settings, course))
@@ -88,7 +88,7 @@ class PlanSteps:
         return self._answer(step, plan, attempt, lambda: driving.resume(address, self.reporter))
 
     def stop(
-        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course, reason: str
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course, reason: str
     ) -> campaigning.StepAnswer:
         """Stops the run, and settles it."""
         plan = self.read_plan(step, fill_settings(attempt.settings, course))
@@ -98,14 +98,16 @@ class PlanSteps:
         driving.stop(address, reason, self.reporter)
         return self._answer(step, plan, attempt, lambda: driving.resume(address, self.reporter))
 
-    def stop_tasks(self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course) -> None:
+    def stop_tasks(
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
+    ) -> None:
         """Stops the tasks of a run whose controller goes on to the verdict."""
         plan = self.read_plan(step, fill_settings(attempt.settings, course))
         address = self._address(plan, attempt)
         if self._has_begun(address):
             driving.stop(address, "the campaign is stopped", self.reporter)
 
-    def _address(self, plan: plans.Plan, attempt: courses.Attempt) -> driving.RunAddress:
+    def _address(self, plan: plans.Plan, attempt: courses.StepAttempt) -> driving.RunAddress:
         folder = Path(plan.evidence.local) / attempt.run_id
         return driving.RunAddress(name=str(folder), folder=folder, run_control=plan.evidence.authority)
 
@@ -124,7 +126,7 @@ class PlanSteps:
             return True  # something is there that cannot be read: resuming it says why
         return True
 
-    def _describe_lost(self, plan: plans.Plan, attempt: courses.Attempt) -> campaigning.StepAnswer:
+    def _describe_lost(self, plan: plans.Plan, attempt: courses.StepAttempt) -> campaigning.StepAnswer:
         """A run without a journal has launched nothing, but for tasks that are seen to live all the same."""
         own = plans.parse(
             canonical.encode(plan.document() | {"execution_id": attempt.run_id}).decode(), source=attempt.run_id
@@ -142,7 +144,7 @@ class PlanSteps:
         self,
         step: campaign_files.StepSection,
         plan: plans.Plan,
-        attempt: courses.Attempt,
+        attempt: courses.StepAttempt,
         act: Callable[[], driving.Outcome],
     ) -> campaigning.StepEnd | campaigning.StepCut:
         """The answer of an act on the run. An error is the end where nothing began, and a cut where something did."""
@@ -205,7 +207,7 @@ def _require_prior(prior: courses.Snapshot | None) -> None:
 
 
 def _describe_end(
-    step: campaign_files.StepSection, plan: plans.Plan, attempt: courses.Attempt, outcome: driving.Outcome
+    step: campaign_files.StepSection, plan: plans.Plan, attempt: courses.StepAttempt, outcome: driving.Outcome
 ) -> campaigning.StepEnd:
     snapshot, authority = outcome.verdict.snapshot, plan.evidence.authority
     place = str(outcome.folder) if authority is None else f"{authority}/{attempt.run_id}"

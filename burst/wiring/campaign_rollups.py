@@ -37,7 +37,7 @@ class RollupSteps:
     folder: Path
 
     def take(
-        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
     ) -> campaigning.StepEnd | campaigning.StepCut:
         """Rolls up, or goes on with it."""
         order = self.build_order(step, attempt, course)
@@ -64,7 +64,7 @@ class RollupSteps:
         )
 
     def build_order(
-        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
     ) -> rollup_documents.RollupOrder:
         """The order of a roll-up, from file and journal alone: built again, it is the same."""
         rollup = step.rollup
@@ -92,7 +92,7 @@ class RollupSteps:
             verifier=rollups.VERIFIER,
         )
 
-    def _build_budget(self, attempt: courses.Attempt, course: courses.Course) -> rollup_documents.RollupBudget:
+    def _build_budget(self, attempt: courses.StepAttempt, course: courses.Course) -> rollup_documents.RollupBudget:
         """The time until the roll-up was intended, without pauses, and the most that every attempt can have cost."""
         cap = self.file.budget.cost_cap_usd
         return rollup_documents.RollupBudget(

@@ -39,7 +39,7 @@ class CampaignSteps:
         return tuple(refs)
 
     def take(
-        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
     ) -> campaigning.StepEnd | campaigning.StepCut:
         """Takes an attempt to its end."""
         if step.plan is not None:
@@ -55,7 +55,7 @@ class CampaignSteps:
         return self.command_steps.take(order)
 
     def go_on(
-        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
     ) -> campaigning.StepAnswer:
         """Continues an attempt by its id."""
         if step.plan is not None:
@@ -67,7 +67,7 @@ class CampaignSteps:
         return self.command_steps.go_on(self.command_steps.make_order(step, attempt, course))
 
     def stop(
-        self, step: campaign_files.StepSection, attempt: courses.Attempt, course: courses.Course
+        self, step: campaign_files.StepSection, attempt: courses.StepAttempt, course: courses.Course
     ) -> campaigning.StepAnswer:
         """Ends what an attempt has running; staged changes are taken back."""
         if step.plan is not None:

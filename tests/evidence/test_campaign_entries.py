@@ -37,7 +37,7 @@ def make_steps(file: campaign_files.CampaignFile, folder: Path) -> campaign_step
 def make_ended(folder: Path, *, end: courses.EndWord = "PASS") -> courses.StepState:
     """A step that ended with the snapshot in a folder."""
     sha256 = canonical.digest((folder / evidencing.SNAPSHOT).read_bytes())
-    attempt = courses.Attempt(
+    attempt = courses.StepAttempt(
         number=1, index=0, run_id=folder.name, intended_at=cases.moment(0), end=end, exit_code=0,
         snapshot=courses.Snapshot(place=str(folder), sha256=sha256),
     )  # fmt: skip
@@ -139,7 +139,7 @@ def test_the_time_lost_to_a_hold_goes_from_its_end_to_that_of_the_pass(seconds: 
     ends: list[courses.EndWord] = ["HOLD", "HOLD", "PASS"]
     at = [cases.moment(0), cases.moment(60), cases.moment(0) + timedelta(seconds=seconds)]
     attempts = tuple(
-        courses.Attempt(
+        courses.StepAttempt(
             number=number, index=0, run_id=str(number), intended_at=cases.moment(0), end=end, ended_at=ended_at
         )
         for number, (end, ended_at) in enumerate(zip(ends, at, strict=True), start=1)

@@ -63,7 +63,7 @@ class ContinueStep:
     """Continue an attempt whose end is not known. Its first launch, if there was one, is the only one."""
 
     step: str
-    attempt: courses.Attempt
+    attempt: courses.StepAttempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class StopStep:
     """End what an attempt has running, and settle it."""
 
     step: str
-    attempt: courses.Attempt
+    attempt: courses.StepAttempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,7 +301,7 @@ def make_attempt(state: courses.StepState, step: campaign_files.StepSection, ter
     )
 
 
-def _hold(step: str, last: courses.Attempt | None) -> PauseCampaign:
+def _hold(step: str, last: courses.StepAttempt | None) -> PauseCampaign:
     """The pause of a step whose last attempt did not pass."""
     if last is None:
         raise ValueError(f"step {step} has no attempt to hold")

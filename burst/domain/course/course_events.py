@@ -207,7 +207,7 @@ class StepIntended(CampaignEvent):
         prior = None
         if self.prior_place is not None and self.prior_sha256 is not None:
             prior = courses.Snapshot(place=self.prior_place, sha256=self.prior_sha256)
-        attempt = courses.Attempt(
+        attempt = courses.StepAttempt(
             number=self.number,
             index=self.index,
             run_id=self.run_id,

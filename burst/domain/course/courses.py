@@ -36,7 +36,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class StepAttempt:
     """One run of a step. It is open until the journal has its end; `lost` where it never began."""
 
     number: int
@@ -77,7 +77,7 @@ class Reopening:
 class StepState:
     """One step so far."""
 
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[StepAttempt, ...] = ()
     entry_checked: bool = False
     overridden: bool = False
     """Whether settings of a database are, or may be, otherwise than before."""
@@ -96,7 +96,7 @@ class StepState:
     undone: bool = False
 
     @property
-    def last(self) -> Attempt | None:
+    def last(self) -> StepAttempt | None:
         """The last attempt that was not lost."""
         kept = [attempt for attempt in self.attempts if not attempt.lost]
         return kept[-1] if kept else None
@@ -188,7 +188,7 @@ class Course:
         """The most that every attempt so far can have cost."""
         return sum(attempt.cost_usd for state in self.steps.values() for attempt in state.attempts if not attempt.lost)
 
-    def require_attempt(self, step: str) -> Attempt:
+    def require_attempt(self, step: str) -> StepAttempt:
         """The last attempt of a step. Raises ValueError where it has none."""
         state = self.step(step)
         if not state.attempts:
