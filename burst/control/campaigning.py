@@ -149,7 +149,7 @@ class CampaignRunner:
 
     def _perform(self, act: course_decisions.CourseAct) -> None:
         match act:
-            case course_decisions.CheckEntry():
+            case course_decisions.AskEntryGates():
                 self._check_entry(act.step)
             case course_decisions.SetOverride():
                 self._set_override(act.step)

@@ -32,7 +32,7 @@ def _describe_active(closure: closures.Closure) -> str:
     return f" (active, record {active.number})" if active else ""
 
 
-def _row(entry: score_checks.CheckEntry) -> tuple[str, ...]:
+def _row(entry: score_checks.ScoreCheckEntry) -> tuple[str, ...]:
     gain = "-" if entry.improvement_fraction is None else f"{entry.improvement_fraction * 100:+.2f} %"
     unit = f" {entry.unit}" if entry.unit else ""
     return entry.name, entry.status, _figure(entry.baseline, unit), _figure(entry.candidate, unit), gain, entry.why

@@ -114,7 +114,7 @@ class CandidateScore(models.Model):
     runtime: dict[str, RuntimeEntry]
     veto: dict[str, bool]
     gates: RuntimeGates
-    checks: list[score_checks.CheckEntry]
+    checks: list[score_checks.ScoreCheckEntry]
     failures: list[str]
     """The checks that do not pass, in words."""
     baseline_vector: reproduction_vectors.Vector | None
@@ -222,7 +222,7 @@ def _score_candidate(scoring: Scoring, candidate: compared_runs.ComparedRun) -> 
             ),
             runtime_gate_pass=all(check.passed for check in answers if check.group in _RUNTIME),
         ),
-        checks=[score_checks.CheckEntry.from_check(check) for check in answers],
+        checks=[score_checks.ScoreCheckEntry.from_check(check) for check in answers],
         failures=[f"{check.name} {check.status.value}: {check.why}" for check in answers if not check.passed],
         baseline_vector=reproduced.baseline if reproduced else None,
         candidate_vector=reproduced.candidate if reproduced else None,

@@ -36,7 +36,7 @@ class Check:
         return self.status is gates.GateStatus.PASS
 
 
-class CheckEntry(models.Model):
+class ScoreCheckEntry(models.Model):
     """One check and its answer; `improvement_fraction` is the part of the baseline's figure that was gained."""
 
     group: Group
@@ -52,7 +52,7 @@ class CheckEntry(models.Model):
     why: models.Words
 
     @classmethod
-    def from_check(cls, check: Check) -> "CheckEntry":
+    def from_check(cls, check: Check) -> "ScoreCheckEntry":
         """The entry of one check."""
         return cls(
             group=check.group,

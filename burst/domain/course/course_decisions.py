@@ -25,7 +25,7 @@ class CourseTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckEntry:
+class AskEntryGates:
     """Ask the entry gates of a step."""
 
     step: str
@@ -139,7 +139,7 @@ class NothingLeft:
 
 
 CourseAct: TypeAlias = (
-    CheckEntry
+    AskEntryGates
     | SetOverride
     | PutBack
     | BeginStep
@@ -235,7 +235,7 @@ def _list_acts_before(
     if not state.entry_checked:
         if state.overridden:  # the pause of an entry gate that does not hold may last for days
             yield PutBack(step=step.name)
-        yield CheckEntry(step=step.name)
+        yield AskEntryGates(step=step.name)
     if step.pause == "before" and "before" not in state.allowed:
         yield _pause(step.name, "before", courses.PAUSE_WORDS["before"], 3)
     shortage = find_shortage(course, step.name, now, terms)
