@@ -32,7 +32,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ScoredClosure:
     """A closure with the score files that it was made by, and the chain that it moves, if any."""
 
     closure: closures.Closure
@@ -107,7 +107,7 @@ def open_store(place: str, opener: places.Opener) -> ports.EvidenceStore:
     return folder_store.FolderStore(Path(place))
 
 
-def compare(request: Request, opener: places.Opener, *, now: datetime) -> Comparison:
+def compare(request: Request, opener: places.Opener, *, now: datetime) -> ScoredClosure:
     """The closure of a comparison. A chain without a record begins with its baseline.
 
     Raises `errors.UsageError` for a bad score file, the error of evidence that is not sound, and `errors.Refused` where
@@ -128,13 +128,13 @@ def compare(request: Request, opener: places.Opener, *, now: datetime) -> Compar
     _refuse_twice(scoring)
     scores = {closures.name_score(file.name, scoring.sha256): request.score}
     if chain is None:
-        return Comparison(closure=closures.score(scoring), score=request.score, scores=scores)
+        return ScoredClosure(closure=closures.score(scoring), score=request.score, scores=scores)
     return _compare_in_chain(chain, scoring, request.score, scores, now)
 
 
 def _compare_in_chain(
     chain: Chain, scoring: closures.Scoring, score: bytes, scores: dict[str, bytes], now: datetime
-) -> Comparison:
+) -> ScoredClosure:
     if chain.head is None:
         chain.begin(scoring, score, now)
     head = chain.head
@@ -148,7 +148,7 @@ def _compare_in_chain(
     active_score = score_files.parse(_decode(earlier, head.record.score.name), source=head.record.score.name)
     scoring = dataclasses.replace(scoring, active=head.ref, active_score=active_score)
     scores = {**scores, head.record.score.name: earlier}
-    return Comparison(closure=closures.score(scoring), score=score, scores=scores, chain=chain)
+    return ScoredClosure(closure=closures.score(scoring), score=score, scores=scores, chain=chain)
 
 
 def _open_baseline(request: Request, chain: Chain | None, opener: places.Opener) -> compared_runs.ComparedRun:
@@ -175,7 +175,7 @@ def _decode(content: bytes, source: str) -> str:
         raise errors.UsageError(f"{source} is not UTF-8 text") from exc
 
 
-def write(comparison: Comparison, store: ports.EvidenceStore, signer: ports.Signer | None) -> str:
+def write(comparison: ScoredClosure, store: ports.EvidenceStore, signer: ports.Signer | None) -> str:
     """Writes the score files, the signature where there is a signer, and the closure last; returns its name."""
     closure = comparison.closure
     for name, content in comparison.scores.items():
@@ -187,7 +187,7 @@ def write(comparison: Comparison, store: ports.EvidenceStore, signer: ports.Sign
     return name
 
 
-def move_baseline(comparison: Comparison, *, now: datetime) -> active_baselines.ActiveBaseline | None:
+def move_baseline(comparison: ScoredClosure, *, now: datetime) -> active_baselines.ActiveBaseline | None:
     """Records the best candidate as the active baseline; None where nothing unlocks, or there is no chain.
 
     It comes after `write`, so that a command that was cut can be given again. Raises `errors.Conflict` where another
