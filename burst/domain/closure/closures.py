@@ -95,7 +95,7 @@ class RuntimeGates(models.Model):
     runtime_gate_pass: bool
 
 
-class Decision(models.Model):
+class ClosureDecision(models.Model):
     """`decision`: the word of the score file, and why."""
 
     all_veto_clear: bool
@@ -120,7 +120,7 @@ class CandidateScore(models.Model):
     baseline_vector: reproduction_vectors.Vector | None
     candidate_vector: reproduction_vectors.Vector | None
     comparisons: reproduction_vectors.Comparisons | None
-    decision: Decision
+    decision: ClosureDecision
 
 
 class Closure(CandidateScore):
@@ -251,7 +251,7 @@ def _ask_score_terms(scoring: Scoring) -> list[score_checks.Check]:
     return [score_checks.Check(group="terms", name="same_score", status=gates.GateStatus.PASS, why=why)]
 
 
-def _decide(words: score_files.DecisionSection, answers: Sequence[score_checks.Check]) -> Decision:
+def _decide(words: score_files.DecisionSection, answers: Sequence[score_checks.Check]) -> ClosureDecision:
     vetoes = [check for check in answers if check.group not in _RUNTIME]
     gains = [check for check in answers if check.group in _RUNTIME]
     clear, gained = all(check.passed for check in vetoes), all(check.passed for check in gains)
@@ -259,7 +259,7 @@ def _decide(words: score_files.DecisionSection, answers: Sequence[score_checks.C
     unlocked = bool(answers) and clear and gained
     failures = f"{wording.format_count(len(failing), 'check')} not passed: {', '.join(failing)}"
     reason = f"all {wording.format_count(len(answers), 'check')} pass" if unlocked else failures
-    return Decision(
+    return ClosureDecision(
         all_veto_clear=clear,
         all_runtime_clear=gained,
         result=words.unlock if unlocked else words.hold,
