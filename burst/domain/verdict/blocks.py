@@ -129,7 +129,7 @@ def judge(runs: Iterable[BlockRun], terms: BlockTerms, place_runs: Sequence[Plac
         setting=dict(newest.setting),
         history=find_history(block, place_runs),
         runs=[_enter(run) for run in block],
-        figures=promotions.FiguresEntry.from_values(values) if len(values) == len(block) else None,
+        figures=promotions.BlockFiguresEntry.from_values(values) if len(values) == len(block) else None,
         reasons=[],
         statement="",
         verifier=dict(cases.VERIFIER),

@@ -85,7 +85,7 @@ class LimitsEntry(models.Model):
         )
 
 
-class FiguresEntry(models.Model):
+class BlockFiguresEntry(models.Model):
     """The figures of the block."""
 
     mean: float
@@ -154,7 +154,7 @@ class Promotion(models.Model):
     """Program, load and environment of the newest run."""
     history: HistoryEntry
     runs: list[PromotedRun]
-    figures: FiguresEntry | None
+    figures: BlockFiguresEntry | None
     """None where a run has no figure."""
     reasons: list[ReasonEntry]
     statement: models.Words
