@@ -312,7 +312,7 @@ def test_a_pass_was_seen_from_start_to_end(observed: samples.Series, rule: serie
     placed = periods.place(rule.period, FAULTED)
 
     if answer.status is PASS:
-        assert isinstance(placed, periods.Interval)
+        assert isinstance(placed, periods.PeriodSpan)
         valued = [taken.instant for taken in observed.samples if taken.value is not None]
         assert min(valued) <= placed.start
         assert max(valued) >= placed.end

@@ -32,7 +32,7 @@ class Judgement:
 class _Sighting:
     """The samples of one series around a period."""
 
-    interval: periods.Interval
+    interval: periods.PeriodSpan
     before: samples.Sample | None
     within: tuple[samples.Sample, ...]
     """Those of the period; where it ends with the burst, those after the end too."""
@@ -70,7 +70,7 @@ def _invalid(why: str) -> Judgement:
     return Judgement(status=limits.AnswerStatus.INVALID, value=None, why=why)
 
 
-def _look(series: samples.Series, interval: periods.Interval) -> _Sighting:
+def _look(series: samples.Series, interval: periods.PeriodSpan) -> _Sighting:
     ordered = series.in_order
     before = [sample for sample in ordered if sample.instant <= interval.start]
     after = [sample for sample in ordered if sample.instant >= interval.end]
@@ -84,7 +84,7 @@ def _look(series: samples.Series, interval: periods.Interval) -> _Sighting:
     return _Sighting(interval=interval, before=start, within=tuple(within), after=after[0] if after else None)
 
 
-def find_record_problems(series: samples.Series, interval: periods.Interval) -> Iterator[str]:
+def find_record_problems(series: samples.Series, interval: periods.PeriodSpan) -> Iterator[str]:
     """Problems of single samples, and of the record as a whole."""
     numbers = sorted(sample.number for sample in series.samples)
     if numbers != list(range(1, series.taken + 1)):

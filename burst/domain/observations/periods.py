@@ -77,7 +77,7 @@ class BurstSpan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class PeriodSpan:
     """The instants from `start` to `end`, both of which belong to it.
 
     `closes`: it ends where the burst does, so that the samples after its end belong to it.
@@ -93,7 +93,7 @@ class Interval:
         return instants.seconds_between(self.start, self.end)
 
 
-def place(period: Period, span: BurstSpan) -> Interval | str:
+def place(period: Period, span: BurstSpan) -> PeriodSpan | str:
     """Where a period lies in a run, or why nobody can tell."""
     if span.go_at is None or span.ended_at is None or span.ended_at <= span.go_at:
         return "the burst has no window from GO to the last stop"
@@ -102,13 +102,13 @@ def place(period: Period, span: BurstSpan) -> Interval | str:
         if start < span.go_at:
             lasted = instants.exact(instants.seconds_between(span.go_at, span.ended_at))
             return f"the burst lasted {lasted} s, which is shorter than {period.text}"
-        return Interval(start=start, end=span.ended_at)
+        return PeriodSpan(start=start, end=span.ended_at)
     if period.kind is PeriodKind.WHOLE:
-        return Interval(start=span.go_at, end=span.ended_at)
+        return PeriodSpan(start=span.go_at, end=span.ended_at)
     return _place_by_fault(period, span, span.go_at, span.ended_at)
 
 
-def _place_by_fault(period: Period, span: BurstSpan, go_at: datetime, ended_at: datetime) -> Interval | str:
+def _place_by_fault(period: Period, span: BurstSpan, go_at: datetime, ended_at: datetime) -> PeriodSpan | str:
     if span.faulted_at is None or not go_at <= span.faulted_at <= ended_at:
         return "no fault of a drill lies in the burst"
     if period.kind is PeriodKind.BEFORE:
@@ -123,5 +123,5 @@ def _place_by_fault(period: Period, span: BurstSpan, go_at: datetime, ended_at: 
     return _interval(recovered_at, ended_at, closes=True)
 
 
-def _interval(start: datetime, end: datetime, *, closes: bool) -> Interval | str:
-    return Interval(start=start, end=end, closes=closes) if start < end else "the period has no length"
+def _interval(start: datetime, end: datetime, *, closes: bool) -> PeriodSpan | str:
+    return PeriodSpan(start=start, end=end, closes=closes) if start < end else "the period has no length"
