@@ -22,7 +22,7 @@ from burst.wiring.targets import ecs_places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class KeptRollup:
     """A roll-up, whose documents are kept as the evidence of its campaign says."""
 
     evidence: plans.EvidenceSection
@@ -46,7 +46,7 @@ class RollupSteps:
         folder = Path(self.file.evidence.local) / order.execution_id
         try:
             own_file = folder_store.FolderStore(self.folder).read(campaign_records.FILE)
-            kept = Kept(evidence=self.file.evidence, execution_id=order.execution_id)
+            kept = KeptRollup(evidence=self.file.evidence, execution_id=order.execution_id)
             opener = ecs_places.PlaceOpener(kept, attempt.intended_at, system_clock.SystemClock().now())
             verdict = roll_up(order, sources, folder, own_file, opener.open)
         except errors.PublicationFailed as exc:
