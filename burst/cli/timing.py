@@ -46,5 +46,5 @@ def timing(output: common.Output, run: str, runs_dir: Path) -> None:
     output.result(value, closure_text.render_lanes(timed.table, timed.execution_id, timed.markers, timed.marked))
 
 
-def _describe_lane(lane: "timings.Lane") -> dict[str, Any]:
+def _describe_lane(lane: "timings.TimeLane") -> dict[str, Any]:
     return {"lane": lane.name, "seconds": lane.seconds, "share": lane.share, "percent": lane.percent}

@@ -18,7 +18,7 @@ class TimedRun:
     execution_id: str
     table: timings.LaneTable
     markers: dict[str, int]
-    marked: tuple[timings.Lane, ...] = ()
+    marked: tuple[timings.TimeLane, ...] = ()
     """The markers as lanes, where the account says when they were reached."""
 
 

@@ -44,12 +44,12 @@ def _figure(value: models.Value, unit: str) -> str:
     return str(value)[:40] if isinstance(value, str) else f"{figures.number(value)}{unit}"
 
 
-def _marker_row(lane: timings.Lane, markers: dict[str, int]) -> tuple[str, ...]:
+def _marker_row(lane: timings.TimeLane, markers: dict[str, int]) -> tuple[str, ...]:
     return lane.name, f"{lane.seconds:.3f}", f"{lane.percent:.2f} %", str(markers.get(lane.name, 0))
 
 
 def render_lanes(
-    table: timings.LaneTable, execution_id: str, markers: dict[str, int], marked: Sequence[timings.Lane] = ()
+    table: timings.LaneTable, execution_id: str, markers: dict[str, int], marked: Sequence[timings.TimeLane] = ()
 ) -> str:
     """The table of lanes, the dominant one named."""
     rows = [("LANE", "SECONDS", "SHARE")]

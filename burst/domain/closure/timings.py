@@ -43,7 +43,7 @@ _BEGINNINGS: tuple[tuple[type[object], str], ...] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
+class TimeLane:
     """One lane: its seconds, and their share of the whole from 0 to 1."""
 
     name: str
@@ -60,11 +60,11 @@ class Lane:
 class LaneTable:
     """Every lane of a run, in order of time, and the whole."""
 
-    lanes: tuple[Lane, ...]
+    lanes: tuple[TimeLane, ...]
     seconds: float
 
     @property
-    def dominant(self) -> Lane | None:
+    def dominant(self) -> TimeLane | None:
         """The lane with the most seconds; None where the whole took no time."""
         longest = max(self.lanes, key=lambda lane: lane.seconds, default=None)
         return longest if longest is not None and longest.seconds > 0 else None
@@ -79,13 +79,13 @@ def make_table(seconds: Mapping[str, float]) -> LaneTable:
     exact = {name: Fraction(str(value)) for name, value in seconds.items()}
     whole = sum(exact.values(), Fraction())
     lanes = [
-        Lane(name=name, seconds=float(value), share=float(value / whole) if whole else 0.0)
+        TimeLane(name=name, seconds=float(value), share=float(value / whole) if whole else 0.0)
         for name, value in exact.items()
     ]
     return LaneTable(lanes=tuple(lanes), seconds=float(whole))
 
 
-def list_marker_lanes(load: load_documents.Load, whole_seconds: float) -> tuple[Lane, ...]:
+def list_marker_lanes(load: load_documents.Load, whole_seconds: float) -> tuple[TimeLane, ...]:
     """The markers of the load account as lanes, by the clocks of the tasks: each from when it was first reached to the
     next one, the last to the end of the accounts. Their shares are of the whole run; they lie within its lanes."""
     ends = [task.last_utc for task in load.tasks]
@@ -96,7 +96,7 @@ def list_marker_lanes(load: load_documents.Load, whole_seconds: float) -> tuple[
     lanes = []
     for (begun, name), end in zip(marks, bounds, strict=True):
         seconds = _count_microseconds(instants.seconds_between(begun, end)) / 1e6
-        lanes.append(Lane(name=name, seconds=seconds, share=seconds / whole_seconds if whole_seconds else 0.0))
+        lanes.append(TimeLane(name=name, seconds=seconds, share=seconds / whole_seconds if whole_seconds else 0.0))
     return tuple(lanes)
 
 
