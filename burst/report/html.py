@@ -40,7 +40,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class DrillMark:
     """An instant of a drill in the chart: its fault, or the recovery from it."""
 
     x: str
@@ -56,7 +56,7 @@ class Chart:
     top: str
     required_y: str | None
     required: str
-    marks: Sequence[Mark]
+    marks: Sequence[DrillMark]
 
 
 def render(verdict: snapshots.Verdict, metrics: window_metrics.Metrics | None) -> bytes:
@@ -183,7 +183,7 @@ def _chart(snapshot: snapshots.Snapshot, buckets: Sequence[window_metrics.Bucket
         required_y=None if required is None else _length(floor - required * down),
         required=figures.number(required if required is None else round(required, 3)),
         marks=[
-            Mark(x=_length(_LEFT + (at - first).total_seconds() * across), words=words, recovered=recovered)
+            DrillMark(x=_length(_LEFT + (at - first).total_seconds() * across), words=words, recovered=recovered)
             for at, words, recovered in _list_marks(snapshot)
             if first <= at <= last
         ],
