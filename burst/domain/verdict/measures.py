@@ -21,7 +21,7 @@ ALLOWED = f"{', '.join(NAMED)}, or DOCUMENT:/POINTER with a document of {', '.jo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class MeasuredFigure:
     """A figure, and the number of answers it rests on where it rests on answers; else the problem."""
 
     value: float | None
@@ -59,13 +59,13 @@ def find_document(measure: str, slug: str) -> str:
     return names.get(kind, kind)
 
 
-def read_measure(measure: str, content: bytes | None, name: str, go_tasks: int | None) -> Measured:
+def read_measure(measure: str, content: bytes | None, name: str, go_tasks: int | None) -> MeasuredFigure:
     """The figure of a run from the document that holds it.
 
     `go_tasks`: how many tasks have to have left an account; a figure that rests on a part of the answers is none.
     """
     if content is None:
-        return Measured(value=None, problem=f"it has no {name}")
+        return MeasuredFigure(value=None, problem=f"it has no {name}")
     try:
         if measure == RATE:
             return _read_rate(models.read(window_metrics.Metrics, content))
@@ -73,29 +73,29 @@ def read_measure(measure: str, content: bytes | None, name: str, go_tasks: int |
             return _read_percentile(models.read(load_documents.Load, content), _PERCENT[measure], go_tasks)
         return _read_pointer(content, measure.partition(":")[2])
     except (errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
-        return Measured(value=None, problem=f"{name}: {exc}")
+        return MeasuredFigure(value=None, problem=f"{name}: {exc}")
 
 
-def _read_rate(metrics: window_metrics.Metrics) -> Measured:
+def _read_rate(metrics: window_metrics.Metrics) -> MeasuredFigure:
     rate = receipts.rate_per_second(metrics.counts.admit, metrics.window.window.seconds)
     if not rate:
-        return Measured(value=None, problem="nothing was admitted")
-    return Measured(value=rate * 60)
+        return MeasuredFigure(value=None, problem="nothing was admitted")
+    return MeasuredFigure(value=rate * 60)
 
 
-def _read_percentile(load: load_documents.Load, percent: float, go_tasks: int | None) -> Measured:
+def _read_percentile(load: load_documents.Load, percent: float, go_tasks: int | None) -> MeasuredFigure:
     if go_tasks is None or len(load.tasks) < go_tasks:
-        return Measured(value=None, problem="not every task left an account, so not every answer is known")
+        return MeasuredFigure(value=None, problem="not every task left an account, so not every answer is known")
     if sum(task.bad_lines for task in load.tasks):
-        return Measured(value=None, problem="lines of the accounts make no sense, so not every answer is known")
+        return MeasuredFigure(value=None, problem="lines of the accounts make no sense, so not every answer is known")
     value = load_documents.find_percentile_ms(load.latency, percent, answered=load.answered)
     if not value:
-        return Measured(value=None, problem="too few durations are known")
-    return Measured(value=value, samples=load.answered)
+        return MeasuredFigure(value=None, problem="too few durations are known")
+    return MeasuredFigure(value=value, samples=load.answered)
 
 
-def _read_pointer(content: bytes, pointer: str) -> Measured:
+def _read_pointer(content: bytes, pointer: str) -> MeasuredFigure:
     value = canonical.scalar_at(canonical.decode(content), pointer)
     if isinstance(value, bool | str) or not math.isfinite(value) or value <= 0:
-        return Measured(value=None, problem=f"{value!r} at {pointer} is no number above 0")
-    return Measured(value=float(value))
+        return MeasuredFigure(value=None, problem=f"{value!r} at {pointer} is no number above 0")
+    return MeasuredFigure(value=float(value))
