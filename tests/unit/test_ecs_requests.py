@@ -22,7 +22,7 @@ LIMITS = ecs_requests.Limits(deadline=RUN.deadline, budget_seconds=30.0, grace_s
 
 @pytest.mark.parametrize(("public", "word"), [(True, "ENABLED"), (False, "DISABLED")])
 def test_tasks_and_one_shots_get_a_public_address_where_the_plan_says_so(public: bool, word: str) -> None:
-    network = ecs_requests.Network(
+    network = ecs_requests.TaskNetwork(
         cluster="burst", subnets=["subnet-a"], security_groups=["sg-a"], public_addresses=public
     )
     launch = tasks.LaunchRequest(

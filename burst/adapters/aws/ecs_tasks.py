@@ -617,8 +617,8 @@ def _says_more(description: Mapping[str, Any], newest: Mapping[str, Any]) -> boo
     return bool(version > newest_version or (version == newest_version and description != newest))
 
 
-def _network(cluster: str, target: plans.TargetSection) -> ecs_requests.Network:
-    return ecs_requests.Network(
+def _network(cluster: str, target: plans.TargetSection) -> ecs_requests.TaskNetwork:
+    return ecs_requests.TaskNetwork(
         cluster=cluster,
         subnets=target.subnets or (),
         security_groups=target.security_groups or (),

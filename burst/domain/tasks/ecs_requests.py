@@ -35,7 +35,7 @@ class RunContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
+class TaskNetwork:
     """The cluster that tasks run in, and their network."""
 
     cluster: str
@@ -79,7 +79,7 @@ def batch_request(
     *,
     definition: ecs_definitions.Definition,
     run: RunContext,
-    network: Network,
+    network: TaskNetwork,
 ) -> dict[str, Any]:
     """The parameters of RunTask for one batch of shards. Raises `errors.UsageError` for overrides that are too long."""
     environment = dict(request.environment) | _shard_variables(request, batch[0], definition, run)
@@ -107,7 +107,7 @@ def one_shot_request(
     definition: ecs_definitions.Definition,
     limits: Limits,
     run: RunContext,
-    network: Network,
+    network: TaskNetwork,
 ) -> dict[str, Any]:
     """The parameters of RunTask for one attempt at a one-shot. Raises `errors.UsageError` for overrides too long."""
     environment = dict(shot.environment)
@@ -198,7 +198,7 @@ def require_fitting(overrides: Mapping[str, Any], environment: Mapping[str, str]
     )
 
 
-def _network_and_tags(network: Network, run: RunContext, deadline: datetime) -> dict[str, Any]:
+def _network_and_tags(network: TaskNetwork, run: RunContext, deadline: datetime) -> dict[str, Any]:
     """Network and tags of a task; `burst reap` reads the deadline there."""
     return {
         "networkConfiguration": {
