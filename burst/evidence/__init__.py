@@ -242,7 +242,7 @@ def bundle(
     sound, and `EvidenceIncomplete` where no run in it stands for one of the `families`.
     """
     opener = places.Opener(client=client)
-    order = bundling.Order(citations=tuple(citations), families=tuple(families))
+    order = bundling.BundleOrder(citations=tuple(citations), families=tuple(families))
     return bundling.bundle(opener.run(run), opener, priors=priors, order=order)
 
 

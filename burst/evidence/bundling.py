@@ -36,7 +36,7 @@ To compare with another run: burst evidence diff OTHER FILE.zip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class BundleOrder:
     """The words and the families that a bundle has to hold beside its evidence."""
 
     citations: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Order:
     """The families of evidence that it has to hold."""
 
 
-def bundle(run: places.RunPlace, opener: places.Opener, *, priors: bool, order: Order) -> bytes:
+def bundle(run: places.RunPlace, opener: places.Opener, *, priors: bool, order: BundleOrder) -> bytes:
     """The bytes of a bundle: the same evidence gives the same bytes.
 
     Raises the error of the evidence's state (exit 7, 8 or 9) unless it is sound; `errors.EvidenceIncomplete` where a
