@@ -1,6 +1,6 @@
 """Asks an entry gate until its answer is as expected, or until its time is over.
 
-The decision is `entry_gates.Patience`; here the question is asked, the pause is made, and whoever watches is told.
+The decision is `entry_gates.EntryPatience`; here the question is asked, the pause is made, and whoever watches is told.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ def ask_until(
 ) -> entry_answers.EntryAnswer:
     """The last answer of an entry gate. A question that is wrong in itself is asked once."""
     wait_seconds = entry_gates.find_wait_seconds(plan.entry_questions[gate])
-    patience = entry_gates.Patience(begun_at=clock.now(), wait_seconds=wait_seconds)
+    patience = entry_gates.EntryPatience(begun_at=clock.now(), wait_seconds=wait_seconds)
     times_asked = 0
     while True:
         times_asked += 1

@@ -36,7 +36,7 @@ class NextStep(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class EntryPatience:
     """How long one entry gate is asked: from its first question until its time is over."""
 
     begun_at: datetime
@@ -232,7 +232,7 @@ def to_finding(plan: plans.Plan, answer: entry_answers.EntryAnswer) -> findings.
     )
 
 
-def describe_waiting(plan: plans.Plan, gate: str, problem: str, patience: Patience, now: datetime) -> str:
+def describe_waiting(plan: plans.Plan, gate: str, problem: str, patience: EntryPatience, now: datetime) -> str:
     """How far an entry gate is that is still asked: its last answer, its requirement, and the time that is left."""
     seconds_left = max(0.0, instants.seconds_between(now, patience.over_at))
     words = f"{problem or 'asking'}; allowed: {describe_wanted(plan, gate)}"
