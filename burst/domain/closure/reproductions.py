@@ -13,7 +13,7 @@ GROUP: score_checks.Group = "reproducibility"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reproduction:
+class ScoredReproduction:
     """Both vectors, their comparison, and the answers behind it."""
 
     baseline: reproduction_vectors.Vector
@@ -26,7 +26,7 @@ def compare(
     section: score_files.ReproducibilitySection,
     baseline: compared_runs.ComparedRun,
     candidate: compared_runs.ComparedRun,
-) -> Reproduction:
+) -> ScoredReproduction:
     """The comparison of a candidate with the run that it reproduces."""
     before, after = (_make_vector(section, run) for run in (baseline, candidate))
     same = [terms_checks.ask_same(word, baseline, candidate, group=GROUP) for word in ("profile", "contract")]
@@ -46,7 +46,7 @@ def compare(
         missing_required_surfaces=reproduction_vectors.find_missing(before, after),
     )
     answers = (*same, keyset, *shares, *invariants, *lags)
-    return Reproduction(baseline=before, candidate=after, comparisons=comparisons, answers=answers)
+    return ScoredReproduction(baseline=before, candidate=after, comparisons=comparisons, answers=answers)
 
 
 def _make_vector(
