@@ -8,7 +8,7 @@ from burst.domain.documents import models
 from burst.domain.observations import samples
 
 
-class SampleEntry(models.Model):
+class SeriesSampleEntry(models.Model):
     """One sample. `value` None: there was no answer, and `detail` says why."""
 
     number: Annotated[int, pydantic.Field(ge=1)]
@@ -57,7 +57,7 @@ class SeriesEntry(models.Model):
     """The digest of the plan's question."""
     every_seconds: Annotated[float, pydantic.Field(gt=0)]
     taken: models.Count
-    samples: list[SampleEntry]
+    samples: list[SeriesSampleEntry]
 
 
 class Observations(models.Model):

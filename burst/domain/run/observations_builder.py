@@ -22,7 +22,7 @@ def build_observations(plan: plans.Plan, run: runs.Run) -> observation_series.Ob
                 question_sha256=series.question_sha256,
                 every_seconds=plan.observe.every,
                 taken=len(taken),
-                samples=[observation_series.SampleEntry.from_sample(sample) for sample in taken],
+                samples=[observation_series.SeriesSampleEntry.from_sample(sample) for sample in taken],
             )
         )
     return observation_series.Observations(
