@@ -113,7 +113,7 @@ class FakeSteps:
             end="PASS" if document["overall_pass"] else "HOLD",
             exit_code=document["exit_code"],
             reason=document["exit_reason"],
-            snapshot=courses.Snapshot(place=str(world.plan.execution_id), sha256=canonical.digest(content)),
+            snapshot=courses.CitedSnapshot(place=str(world.plan.execution_id), sha256=canonical.digest(content)),
             blockers=tuple(document["blockers"]),
             measures={"/exit_code": document["exit_code"]},
             cut_before_load=world.reason == _CUT,

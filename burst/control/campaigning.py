@@ -29,7 +29,7 @@ class StepEnd:
     end: courses.EndWord
     exit_code: int
     reason: str
-    snapshot: courses.Snapshot | None = None
+    snapshot: courses.CitedSnapshot | None = None
     blockers: tuple[str, ...] = ()
     measures: Mapping[str, Any] = field(default_factory=dict)
     cut_before_load: bool = False

@@ -197,7 +197,7 @@ def _list_services(step: campaign_files.StepSection, plan: plans.Plan) -> tuple[
     return (f"services={json.dumps([{'name': name, 'desired': count} for name, count in counts.items()])}",)
 
 
-def _require_prior(prior: courses.Snapshot | None) -> None:
+def _require_prior(prior: courses.CitedSnapshot | None) -> None:
     """Refuses a bounded rerun whose prior is not the snapshot that the journal names."""
     if prior is None:
         return
@@ -215,7 +215,7 @@ def _describe_end(
         end="PASS" if snapshot.overall_pass and outcome.exit_code == 0 else "HOLD",
         exit_code=outcome.exit_code,
         reason=outcome.urgent or snapshot.exit_reason,
-        snapshot=courses.Snapshot(place=place, sha256=outcome.verdict.sha256),
+        snapshot=courses.CitedSnapshot(place=place, sha256=outcome.verdict.sha256),
         blockers=tuple(snapshot.blockers),
         measures=read_measures(snapshot.document(), step.measured),
         cut_before_load=snapshot.decision.stop_reason == _CUT_BEFORE_LOAD,

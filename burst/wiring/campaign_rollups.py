@@ -59,7 +59,7 @@ class RollupSteps:
             end="PASS" if snapshot.overall_pass else "HOLD",
             exit_code=snapshot.exit_code,
             reason=snapshot.exit_reason,
-            snapshot=courses.Snapshot(place=place, sha256=verdict.sha256),
+            snapshot=courses.CitedSnapshot(place=place, sha256=verdict.sha256),
             blockers=tuple(snapshot.blockers),
         )
 

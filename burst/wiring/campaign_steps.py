@@ -108,7 +108,7 @@ class CampaignSteps:
         return "" if isinstance(answer, campaigning.StepEnd) and answer.end == "PASS" else answer.reason
 
 
-def _require_snapshot(name: str, course: courses.Course) -> courses.Snapshot:
+def _require_snapshot(name: str, course: courses.Course) -> courses.CitedSnapshot:
     snapshot = course.step(name).snapshot
     if snapshot is None:
         raise errors.Refused(f"step {name} has no snapshot to compare with")
@@ -131,10 +131,10 @@ def _check_step(gate: campaign_files.EntryGate, course: courses.Course) -> cours
 
 def _check_place(gate: campaign_files.EntryGate) -> course_events.EntryRef:
     place = str(gate.snapshot)
-    return _verify(place, courses.Snapshot(place=place, sha256=str(gate.sha256)), gate.verdict, place)
+    return _verify(place, courses.CitedSnapshot(place=place, sha256=str(gate.sha256)), gate.verdict, place)
 
 
-def _verify(words: str, snapshot: courses.Snapshot, verdict: str, name: str) -> course_events.EntryRef:
+def _verify(words: str, snapshot: courses.CitedSnapshot, verdict: str, name: str) -> course_events.EntryRef:
     """Whether a place holds exactly this snapshot, sound, with this verdict. Raises `errors.Refused`."""
     verified = evidence.verify(snapshot.place)
     finding = verified.finding

@@ -39,7 +39,7 @@ def make_ended(folder: Path, *, end: courses.EndWord = "PASS") -> courses.StepSt
     sha256 = canonical.digest((folder / evidencing.SNAPSHOT).read_bytes())
     attempt = courses.StepAttempt(
         number=1, index=0, run_id=folder.name, intended_at=cases.moment(0), end=end, exit_code=0,
-        snapshot=courses.Snapshot(place=str(folder), sha256=sha256),
+        snapshot=courses.CitedSnapshot(place=str(folder), sha256=sha256),
     )  # fmt: skip
     return courses.StepState(attempts=(attempt,), passed=end == "PASS")
 

@@ -54,7 +54,7 @@ class BeginStep:
     index: int
     settings: tuple[str, ...]
     only: tuple[str, ...]
-    prior: courses.Snapshot | None
+    prior: courses.CitedSnapshot | None
     cost_usd: float
 
 

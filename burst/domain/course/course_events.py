@@ -206,7 +206,7 @@ class StepIntended(CampaignEvent):
             raise ValueError(f"attempt {state.attempts[-1].number} of {self.step} is still open")
         prior = None
         if self.prior_place is not None and self.prior_sha256 is not None:
-            prior = courses.Snapshot(place=self.prior_place, sha256=self.prior_sha256)
+            prior = courses.CitedSnapshot(place=self.prior_place, sha256=self.prior_sha256)
         attempt = courses.StepAttempt(
             number=self.number,
             index=self.index,
@@ -258,7 +258,7 @@ class StepEnded(CampaignEvent):
         _require_number(course, self.step, self.number)
         snapshot = None
         if self.place is not None and self.sha256 is not None:
-            snapshot = courses.Snapshot(place=self.place, sha256=self.sha256)
+            snapshot = courses.CitedSnapshot(place=self.place, sha256=self.sha256)
         state = course.step(self.step).with_last(
             end=self.end,
             exit_code=self.exit_code,

@@ -28,7 +28,7 @@ Outcome: TypeAlias = Literal["done", "stopped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class CitedSnapshot:
     """A snapshot by its place and digest."""
 
     place: str
@@ -46,13 +46,13 @@ class StepAttempt:
     intended_at: datetime
     settings: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
-    prior: Snapshot | None = None
+    prior: CitedSnapshot | None = None
     cost_usd: float = 0.0
     """The most that it can cost."""
     end: EndWord | None = None
     lost: bool = False
     exit_code: int | None = None
-    snapshot: Snapshot | None = None
+    snapshot: CitedSnapshot | None = None
     blockers: tuple[str, ...] = ()
     reason: str = ""
     measures: Mapping[str, Any] = field(default_factory=dict)
@@ -102,13 +102,13 @@ class StepState:
         return kept[-1] if kept else None
 
     @property
-    def prior(self) -> Snapshot | None:
+    def prior(self) -> CitedSnapshot | None:
         """The snapshot that a bounded rerun rests on: of the last attempt that came to its load."""
         snapshots = [attempt.snapshot for attempt in self.attempts if attempt.snapshot and not attempt.cut_before_load]
         return snapshots[-1] if snapshots else None
 
     @property
-    def snapshot(self) -> Snapshot | None:
+    def snapshot(self) -> CitedSnapshot | None:
         """The snapshot of the last attempt."""
         return self.last.snapshot if self.last is not None else None
 
