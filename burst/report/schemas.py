@@ -139,7 +139,7 @@ KINDS: dict[str, DocumentKind] = {
     "promotion": _kind(promotions.Promotion, "a file of `burst baseline promote`"),
     "demotion": _kind(promotions.Demotion, "a file of `burst baseline demote`"),
     "promotion-statement": DocumentKind(
-        model=promotion_statements.Statement,
+        model=promotion_statements.PromotionStatement,
         name="the payload of a promotion's signature",
         schema="in-toto Statement/v1",
     ),

@@ -26,7 +26,7 @@ class SignedPromotion(models.Model):
     decision: promotions.Decision
 
 
-class Statement(models.Model):
+class PromotionStatement(models.Model):
     """The payload of a promotion's signature, as an in-toto statement."""
 
     type_: Annotated[Literal["https://in-toto.io/Statement/v1"], pydantic.Field(alias="_type")]
@@ -38,7 +38,7 @@ class Statement(models.Model):
 def make_statement(promotion: promotions.Promotion, content: bytes) -> bytes:
     """The canonical bytes of the statement over a promotion and each snapshot that it cites."""
     subjects = list_subjects(promotion, content)
-    return Statement(
+    return PromotionStatement(
         type_="https://in-toto.io/Statement/v1",
         predicate_type="urn:burst:predicate:promotion:v1",
         subject=[
