@@ -211,7 +211,7 @@ def stop(
     """
     from burst.cli import running
 
-    running.stop_anywhere(output, running.StopOrder(run_name, runs_dir, run_control, cluster, reason))
+    running.stop_anywhere(output, running.StopRequest(run_name, runs_dir, run_control, cluster, reason))
 
 
 @click.command(

@@ -138,7 +138,7 @@ def reconcile(output: common.Output, address: driving.RunAddress) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class StopOrder:
+class StopRequest:
     """What the operator wants stopped, and where it may be."""
 
     run_name: str
@@ -148,23 +148,23 @@ class StopOrder:
     reason: str
 
 
-def stop_anywhere(output: common.Output, order: StopOrder) -> None:
+def stop_anywhere(output: common.Output, request: StopRequest) -> None:
     """Stops every task of a run by its folder or its run control; else by the marks of its tasks.
 
     Raises `errors.EvidenceIncomplete` where there is no such run, and no task of it runs.
     """
     try:
-        stop(output, find_run(order.run_name, order.runs_dir, order.run_control), order.reason)
+        stop(output, find_run(request.run_name, request.runs_dir, request.run_control), request.reason)
         return
     except errors.EvidenceIncomplete as exc:
-        run_id = Path(order.run_name).name
+        run_id = Path(request.run_name).name
         if not run_ids.is_plain(run_id):
             raise
-        with driving.unseen_tasks_may_run(f"burst stop {order.run_name}"):
-            stopped = marked_runs.stop(run_id, order.cluster, order.reason, output.say)
+        with driving.unseen_tasks_may_run(f"burst stop {request.run_name}"):
+            stopped = marked_runs.stop(run_id, request.cluster, request.reason, output.say)
         if stopped is None:
-            places = f"on this machine or in {order.cluster}" if order.cluster else "on this machine"
-            hint = "" if order.cluster else " (for tasks on ECS: --cluster or --run-control)"
+            places = f"on this machine or in {request.cluster}" if request.cluster else "on this machine"
+            hint = "" if request.cluster else " (for tasks on ECS: --cluster or --run-control)"
             raise errors.EvidenceIncomplete(f"{exc}; no task of {run_id} is running {places}{hint}") from exc
     advice = f"; for the verdict: burst resume {stopped.folder}" if stopped.folder else ""
     output.result({"execution_id": run_id, "stopped": True}, f"every task of {run_id} is stopped{advice}")
