@@ -132,7 +132,7 @@ def _count(output: common.Output, place: "counting.Place", times: _Times) -> Non
     if times.bucket <= 0 or times.give_up <= 0:
         raise errors.UsageError("--bucket and --give-up: allowed: durations above 0")
     answer = counting.count_window(
-        counting.Options(
+        counting.CountOptions(
             place=place,
             window=window,
             scope=times.scope,

@@ -53,7 +53,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class CountOptions:
     """A window to count, and the patience for it. A `scope` of None counts every scope."""
 
     place: Place
@@ -90,7 +90,7 @@ class Following:
         )
 
 
-def count_window(options: Options) -> dict[str, object]:
+def count_window(options: CountOptions) -> dict[str, object]:
     """Counts until two counts agree, and returns the answer as JSON values. Raises a `BurstError`."""
     clock = system_clock.SystemClock()
     source = options.place.source(clock)

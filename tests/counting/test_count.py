@@ -27,7 +27,9 @@ def test_a_count_answers_with_everything_needed_to_make_it_again(database_dsn: s
         fill(database_dsn, decision, times)
     fill(database_dsn, "ADMIT", 5, scope="b")
 
-    answer = counting.count_window(counting.Options(place=counting.Place(dsn=database_dsn), window=WINDOW, scope="a"))
+    answer = counting.count_window(
+        counting.CountOptions(place=counting.Place(dsn=database_dsn), window=WINDOW, scope="a")
+    )
 
     assert json.loads(json.dumps(answer, allow_nan=False)) == answer
     counts = {"ADMIT": 30, "DUPLICATE": 10, "QUARANTINE": 2, "other": 1}
@@ -54,13 +56,17 @@ def test_a_baseline_counts_to_its_golden_rate(database_dsn: str) -> None:
     fill(database_dsn, "ADMIT", 50100)
 
     window = windows.Window(START, START + timedelta(seconds=7180))
-    answer = counting.count_window(counting.Options(place=counting.Place(dsn=database_dsn), window=window, scope="a"))
+    answer = counting.count_window(
+        counting.CountOptions(place=counting.Place(dsn=database_dsn), window=window, scope="a")
+    )
 
     assert answer["admits_per_minute"] == 418.66295264623955
 
 
 def test_no_receipts_make_no_ratio_and_no_rate(database_dsn: str) -> None:
-    answer = counting.count_window(counting.Options(place=counting.Place(dsn=database_dsn), window=WINDOW, scope="a"))
+    answer = counting.count_window(
+        counting.CountOptions(place=counting.Place(dsn=database_dsn), window=WINDOW, scope="a")
+    )
 
     assert (answer["admit_ratio"], answer["admits_per_minute"]) == (None, None)
 
@@ -68,7 +74,9 @@ def test_no_receipts_make_no_ratio_and_no_rate(database_dsn: str) -> None:
 def test_only_duplicates_make_a_rate_of_zero(database_dsn: str) -> None:
     fill(database_dsn, "DUPLICATE", 3)
 
-    answer = counting.count_window(counting.Options(place=counting.Place(dsn=database_dsn), window=WINDOW, scope="a"))
+    answer = counting.count_window(
+        counting.CountOptions(place=counting.Place(dsn=database_dsn), window=WINDOW, scope="a")
+    )
 
     assert (answer["admit_ratio"], answer["admits_per_minute"]) == (0.0, 0.0)
 
@@ -77,7 +85,7 @@ def test_the_dsn_may_be_a_reference(database_dsn: str, monkeypatch: pytest.Monke
     monkeypatch.setenv("A_DSN", database_dsn)
     fill(database_dsn, "ADMIT", 1)
 
-    options = counting.Options(place=counting.Place(dsn="env:A_DSN"), window=WINDOW, scope=None)
+    options = counting.CountOptions(place=counting.Place(dsn="env:A_DSN"), window=WINDOW, scope=None)
 
     assert counting.count_window(options)["counts"] == {"ADMIT": 1, "DUPLICATE": 0, "QUARANTINE": 0, "other": 0}
 
@@ -89,11 +97,11 @@ def test_a_dsn_that_is_none_is_refused(dsn: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("NOT_SET_ANYWHERE", raising=False)
 
     with pytest.raises(errors.UsageError):
-        counting.count_window(counting.Options(place=counting.Place(dsn=dsn), window=WINDOW, scope="a"))
+        counting.count_window(counting.CountOptions(place=counting.Place(dsn=dsn), window=WINDOW, scope="a"))
 
 
 def test_the_answer_and_the_options_as_printed_hold_no_dsn(database_dsn: str) -> None:
-    options = counting.Options(place=counting.Place(dsn=database_dsn), window=WINDOW, scope="a")
+    options = counting.CountOptions(place=counting.Place(dsn=database_dsn), window=WINDOW, scope="a")
     password = psycopg.conninfo.conninfo_to_dict(database_dsn)["password"]
 
     printed = json.dumps(counting.count_window(options)) + repr(options)

@@ -42,7 +42,7 @@ def counting_commands(play: stage.Stage, ran: faults_stage.Ran, eye: stage.Eye) 
 def counted_directly(play: stage.Stage, metrics: dict[str, Any]) -> dict[str, Any]:
     """The same window, counted without any task."""
     window = windows.Window(*(instants.parse(metrics["window"][edge]) for edge in ("start_utc", "end_utc")))
-    options = counting.Options(
+    options = counting.CountOptions(
         place=counting.Place(dsn=play.dsn), window=window, scope=metrics["platform_run_id"], bucket_seconds=1
     )
     return counting.count_window(options)
