@@ -7,7 +7,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from burst.domain.basics import errors, windows
+from burst.domain.basics import canonical, errors, windows
 from burst.domain.documents import attempts
 from burst.domain.verdict import blocks, promotions
 from tests import cases
@@ -223,3 +223,12 @@ def test_a_promotion_whose_decision_its_figures_do_not_give_is_not_read() -> Non
     for value, words in ((forged, "range, trend"), (slid, "block"), (loose, "limits")):
         with pytest.raises(errors.EvidenceCorrupt, match=words):
             promotions.read(value.content())
+
+
+@pytest.mark.parametrize("value", [1e300, 1e-300])
+def test_a_promotion_with_a_figure_that_nothing_measures_is_not_read(value: float) -> None:
+    promotion = blocks.judge(numbered(), TERMS, None).document()
+    promotion["runs"][0]["value"] = value
+
+    with pytest.raises(errors.EvidenceCorrupt, match="value"):
+        promotions.read(canonical.encode(promotion))

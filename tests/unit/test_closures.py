@@ -122,6 +122,34 @@ def test_no_part_of_a_baseline_without_time_is_a_gain(baseline: float) -> None:
     assert not closure.unlocked
 
 
+@pytest.mark.parametrize(
+    ("baseline", "candidate"), [(1e-300, 1e300), (1e300, 1e-300), (5e-324, 1.0), (456.687, 1e308), (1e308, 54.875)]
+)
+def test_figures_that_nothing_measures_hold_and_end_nothing(baseline: float, candidate: float) -> None:
+    measure = {"name": "s4", "path": "/runtime/s4", "at_least": 1, "raised_by": 1e6}
+    file = closing.parse_score(measures=[measure])
+    runs = [closing.vary(runtime={"s4": figure}) for figure in (baseline, candidate)]
+
+    check = closing.find_check(closing.score(file, *runs), "s4")
+
+    assert check.status == "INVALID"
+    assert "which nothing measures; allowed: 0, or from 1e-100 to 1e+100 either way" in check.why
+
+
+def test_no_rounding_makes_a_loss_of_a_gain() -> None:
+    """A fifth less than 0.9 is 0.72, which is 1 without decimals: more than the baseline has."""
+    measure = {"name": "s4", "path": "/runtime/s4", "reduced_by": "20%", "decimals": 0}
+    file = closing.parse_score(measures=[measure])
+
+    slower, faster = (
+        closing.score(file, closing.vary(runtime={"s4": 0.9}), closing.vary(runtime={"s4": figure}))
+        for figure in (1.0, 0.72)
+    )
+
+    assert not slower.unlocked
+    assert faster.unlocked
+
+
 def test_a_document_with_nan_is_no_document() -> None:
     scoring = closing.make_scoring(closing.parse_score(), closing.GOOD, closing.GOOD)
     spoiled = closing.make_file(closing.GOOD)

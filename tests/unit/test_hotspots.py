@@ -79,11 +79,11 @@ def test_tasks_are_told_by_their_answers() -> None:
 
 
 def test_a_csv_holds_no_formula() -> None:
-    spots = _rank(_make_run(endpoints={"=cmd()": 300, "push": 100}))
+    spots = _rank(_make_run(endpoints={"=cmd()": 300, "+cmd()": 200, "-cmd()": 150, "push": 100}))
 
     rows = list(csv.reader(io.StringIO(hotspot_ranking.write_csv(spots).decode())))
     assert tuple(rows[0]) == hotspot_ranking.HEAD
-    assert {row[1] for row in rows if row[0] == "endpoint"} == {"'=cmd()", "push"}
+    assert {row[1] for row in rows if row[0] == "endpoint"} == {"'=cmd()", "'+cmd()", "'-cmd()", "push"}
 
 
 def test_a_run_without_figures_has_no_hotspots() -> None:

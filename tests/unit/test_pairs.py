@@ -59,6 +59,7 @@ def test_60_percent_is_enough(ms: float | None, status: str) -> None:
     "cache",
     [
         *({"hits": 0, "lookups": 299}, {"lookups": 299}, {"hits": 299}, {}, {"hits": 0, "lookups": 0}),
+        *({"hits": 1e20, "lookups": 1e20}, {"hits": 299, "lookups": 1e300}),
         *({"hits": 300, "lookups": 299}, {"hits": -1, "lookups": 299}, {"hits": 298.5, "lookups": 299}),
     ],
 )

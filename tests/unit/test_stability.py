@@ -72,3 +72,33 @@ def test_figures_without_any_spread_were_hardly_measured() -> None:
 
     assert [rule for rule, _ in same.list_broken()] == ["spread"]
     assert same.cv_upper is None
+
+
+@pytest.mark.parametrize(
+    ("values", "rules"),
+    [
+        pytest.param((199.64, 249.55, 210.0, 230.0, 220.0), [], id="1.25 times the least, whatever a double says"),
+        pytest.param((199.64, 249.56, 210.0, 230.0, 220.0), ["range"], id="just above"),
+        pytest.param((1.0, 1.25, 1.1, 1.0, 1.2), [], id="1.25 in doubles too"),
+    ],
+)
+def test_the_limit_of_the_range_is_met_exactly(values: tuple[float, ...], rules: list[str]) -> None:
+    assert [rule for rule, _ in stability.Stability(values=values).list_broken()] == rules
+
+
+@pytest.mark.parametrize("step", [1.0, 0.1, 0.7, 1e-9, 1e90])
+def test_the_limit_of_the_spread_is_met_exactly(step: float) -> None:
+    """Figures 17, 20 and 23 of a kind have a coefficient of 3 / 20, which doubles miss for some units."""
+    written = [float(Fraction(repr(step)) * factor) for factor in (17, 20, 23)]
+    block = stability.Stability(values=tuple(written))
+    above = stability.Stability(values=(written[0] * 0.999, *written[1:]))
+
+    assert block.keeps_cv(0.15)
+    assert not above.keeps_cv(0.15)
+
+
+@hypothesis.given(st.floats(1e-90, 1e90), st.integers(5, 20))
+def test_figures_that_are_all_the_same_are_never_spread(value: float, runs: int) -> None:
+    same = stability.Stability(values=(value,) * runs)
+
+    assert [rule for rule, _ in same.list_broken()] == ["spread"]

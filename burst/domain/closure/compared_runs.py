@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from burst.domain.basics import canonical, errors, redaction
+from burst.domain.basics import canonical, errors, magnitudes, redaction
 from burst.domain.closure import score_files, timings
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
@@ -76,24 +76,28 @@ def read_figure(run: ComparedRun, place: score_files.FigureSection) -> Reading:
 
 
 def read_number(run: ComparedRun, place: score_files.FigureSection) -> Reading:
-    """The finite number at a figure's place; anything else is a problem."""
+    """The number at a figure's place, of a magnitude that can be measured; anything else is a problem."""
     reading = read_figure(run, place)
     if reading.known and not is_number(reading.value):
         words = f"{run.run_id}: {place.words} is {describe_kind(reading.value)}, and no number"
         return Reading(problem=words)
+    if reading.known and not magnitudes.is_measurable(reading.value):
+        words = f"{run.run_id}: {place.words} is {reading.value}, which nothing measures"
+        return Reading(problem=f"{words}; allowed: {magnitudes.ALLOWED}")
     return reading
 
 
 def read_count(run: ComparedRun, place: score_files.FigureSection) -> Reading:
-    """The whole number from 0 at a figure's place."""
+    """The whole number from 0 to 2^53 - 1 at a figure's place."""
     reading = read_number(run, place)
-    if reading.known and (reading.value != int(reading.value) or reading.value < 0):
-        return Reading(problem=f"{run.run_id}: {place.words} is {reading.value}, and no count")
+    if reading.known and not (0 <= reading.value <= canonical.LARGEST_INTEGER and reading.value == int(reading.value)):
+        words = f"{run.run_id}: {place.words} is {reading.value}, and no count"
+        return Reading(problem=f"{words}; allowed: a whole number from 0 to 2^53 - 1")
     return reading
 
 
 def read_keys(run: ComparedRun, place: score_files.FigureSection) -> Reading:
-    """The set of an object's keys, or of a list's texts and whole numbers, as a frozenset of texts."""
+    """The set of an object's keys, or of a list's texts, as a frozenset."""
     reading = read_figure(run, place)
     if not reading.known:
         return reading

@@ -17,6 +17,7 @@ from burst.domain.documents import document_names, load_documents, models, windo
 
 Kind: TypeAlias = Literal["bucket", "task", "endpoint"]
 _PERCENT = 95.0
+_FORMULA_SIGNS = ("=", "@", "+", "-", "\t", "\r", "\n")
 HEAD = ("kind", "key", "measure", "unit", "base", "value", "slower_by", "state")
 
 
@@ -164,9 +165,11 @@ def write_csv(spots: Sequence[Hotspot]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEAD)
-    writer.writerows([_quote_formula(cell) for cell in spot.row()] for spot in spots)
+    for spot in spots:
+        kind, key, *rest = spot.row()
+        writer.writerow([kind, key if spot.kind == "bucket" else _quote_formula(key), *rest])
     return text.getvalue().encode()
 
 
 def _quote_formula(cell: str) -> str:
-    return f"'{cell}" if cell[:1] in ("=", "@") else cell
+    return f"'{cell}" if cell.startswith(_FORMULA_SIGNS) else cell

@@ -79,9 +79,10 @@ class MeasureSection(FigureSection):
     at_most: field_types.Number | None = None
     reduced_by: Share | None = None
     at_least: field_types.Number | None = None
-    raised_by: Annotated[Fraction, pydantic.Field(gt=0)] | None = None
+    raised_by: Annotated[Fraction, pydantic.Field(gt=0, le=1e6)] | None = None
     decimals: Annotated[int, pydantic.Field(ge=0, le=9)] | None = None
-    """The decimals of the figures; the bound of a reduction is rounded to them. Without it the bound is exact."""
+    """The decimals of the figures; the bound of a reduction is rounded to them, where what is left is still a gain.
+    Without it the bound is exact."""
 
     @pydantic.model_validator(mode="after")
     def _one_direction(self) -> Self:

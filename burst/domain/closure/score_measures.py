@@ -47,7 +47,9 @@ def _list_bounds(measure: score_files.MeasureSection, baseline: Fraction) -> lis
     if measure.raised_by is not None:
         part = baseline * (1 + exact_numbers.read_exact(measure.raised_by))
     if part is not None:
-        bounds.append(part if measure.decimals is None else round(part, measure.decimals))
+        rounded = part if measure.decimals is None else round(part, measure.decimals)
+        is_gain = rounded < baseline if measure.lower_is_better else rounded > baseline
+        bounds.append(rounded if is_gain else part)
     return bounds
 
 

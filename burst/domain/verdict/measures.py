@@ -1,10 +1,9 @@
 """Measures: one figure of a run, by name or by a pointer into one of its documents."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from burst.domain.basics import canonical, errors
+from burst.domain.basics import canonical, errors, magnitudes
 from burst.domain.documents import document_names, load_documents, models, window_metrics
 from burst.domain.receipts import receipts
 
@@ -96,6 +95,7 @@ def _read_percentile(load: load_documents.Load, percent: float, go_tasks: int | 
 
 def _read_pointer(content: bytes, pointer: str) -> MeasuredFigure:
     value = canonical.scalar_at(canonical.decode(content), pointer)
-    if isinstance(value, bool | str) or not math.isfinite(value) or value <= 0:
-        return MeasuredFigure(value=None, problem=f"{value!r} at {pointer} is no number above 0")
+    if isinstance(value, bool | str) or not magnitudes.is_measurable(value) or value <= 0:
+        allowed = f"no number above 0, from {magnitudes.SMALLEST:g} to {magnitudes.LARGEST:g}"
+        return MeasuredFigure(value=None, problem=f"{value!r} at {pointer} is {allowed}")
     return MeasuredFigure(value=float(value))

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 
 import pydantic
 
-from burst.domain.basics import canonical, errors, wording
+from burst.domain.basics import canonical, errors, magnitudes, wording
 from burst.domain.documents import models, window_metrics
 from burst.domain.verdict import cases, snapshot_sections, stability
 
@@ -55,7 +55,7 @@ class PromotedRun(models.Model):
     contract: models.Digest
     setting_sha256: models.Digest
     window: window_metrics.WindowEntry
-    value: Annotated[float, pydantic.Field(gt=0)] | None
+    value: Annotated[float, pydantic.Field(ge=magnitudes.SMALLEST, le=magnitudes.LARGEST)] | None
     """None where it has no such figure."""
     samples: models.Count | None
     """How many answers the figure rests on; None where it does not rest on answers."""

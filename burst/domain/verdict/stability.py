@@ -64,6 +64,22 @@ class Stability:
         return max(self.values) / min(self.values)
 
     @property
+    def is_flat(self) -> bool:
+        """Whether every figure is the same."""
+        return len(set(self.values)) == 1
+
+    def keeps_cv(self, limit: float) -> bool:
+        """Whether the coefficient of variation is at most a limit, exactly, the figures as they were written."""
+        values = [_read_written(value) for value in self.values]
+        total, runs = sum(values), len(values)
+        squares = runs * sum(value * value for value in values) - total * total
+        return squares * runs <= (runs - 1) * (_read_written(limit) * total) ** 2
+
+    def keeps_range(self, limit: float) -> bool:
+        """Whether the greatest figure is at most so many times the least: the figures as they were written."""
+        return _read_written(max(self.values)) <= _read_written(limit) * _read_written(min(self.values))
+
+    @property
     def order(self) -> int:
         """Kendall's S: pairs of runs in which the later figure is greater, less those in which it is smaller."""
         pairs = itertools.combinations(self.values, 2)
@@ -86,21 +102,26 @@ class Stability:
 
     def list_broken(self, limits: StabilityLimits = LIMITS) -> Iterator[tuple[str, str]]:
         """Each limit that the block breaks: `cv`, `range`, `trend` or `spread`, and how, in words."""
-        if not self.cv:
+        if self.is_flat:
             runs = len(self.values)
             yield "spread", f"all {runs} figures are the same: they were hardly measured {runs} times"
-        if not self.cv <= limits.cv_at_most:
-            yield "cv", f"the coefficient of variation is {self.cv:.4g}, at most {limits.cv_at_most:g} is allowed"
-        if not self.max_over_min <= limits.max_over_min_at_most:
+        if not self.keeps_cv(limits.cv_at_most):
+            yield "cv", f"the coefficient of variation is {self.cv:.6g}, at most {limits.cv_at_most:g} is allowed"
+        if not self.keeps_range(limits.max_over_min_at_most):
             allowed = f"at most {limits.max_over_min_at_most:g} is allowed"
-            yield "range", f"the greatest figure is {self.max_over_min:.4g} times the least, {allowed}"
-        if self.cv and not self.trend_p > limits.trend_p_above:
+            yield "range", f"the greatest figure is {self.max_over_min:.6g} times the least, {allowed}"
+        if not self.is_flat and not self.trend_p > limits.trend_p_above:
             grows = "grow" if self.order > 0 else "fall"
             chance = f"an order so plain comes by chance with probability {self.trend_p:.4g}"
             yield (
                 "trend",
                 f"the figures {grows} from run to run: {chance}, more than {limits.trend_p_above:g} is allowed",
             )
+
+
+def _read_written(value: float) -> Fraction:
+    """The decimal number that a figure was written as, so that a limit is met exactly."""
+    return Fraction(repr(value))
 
 
 @functools.lru_cache(maxsize=256)
