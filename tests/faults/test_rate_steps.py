@@ -87,3 +87,20 @@ def test_each_task_gets_its_own_values_and_the_evidence_names_them(play: stage.S
     intended = ran.event("launch-intended")
     assert intended is not None
     assert {"shard_index": 1, "name": "OUTPUT", "value": outputs[1]} in intended["values"]
+
+
+def test_locust_sends_the_steps_of_a_plan_to_the_host_of_each_task(play: stage.Stage) -> None:
+    profile = {"locustfile": str(stage.ROOT / "locustfiles" / "ingest.py"), "command": None, "waits_for_go": None}
+    load = {**profile, "rate": STEPS, "warmup": "1s", "per_shard": {"HOST": [play.host, f"{play.host}/"]}}
+    gates = {**stage.UNHURRIED["gates"], "multiplier@burst": 0.5, "error_ratio@steady": 0.0}
+    plan = play.plan({"load": load, "gates": gates, "budget": {"start_timeout": "60s"}}, window=4, cap=120)
+    command, ran = play.begin(plan)
+    answer = command.wait()
+
+    assert answer.code == 0, answer.err
+    assert {gate["name"]: gate["status"] for gate in answer.document["gates"] if "@" in gate["name"]} == {
+        "multiplier@burst": "PASS",
+        "error_ratio@steady": "PASS",
+    }
+    due = {step["name"]: step["due"] for step in read(ran, "m10_f_load.json")["steps"]}
+    assert due == {"warmup": 20, "steady": 40, "burst": 80, "after": 20}
