@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import click
 
 import burst
-from burst.domain.basics import errors, instants, runbooks
+from burst.domain.basics import errors, instants, rates, runbooks
 
 RUNS_DIR_VARIABLE = "BURST_RUNS_DIR"
 
@@ -158,7 +158,7 @@ def with_ending(words: str, exit_code: int, *, driven: bool = False) -> str:
 
 
 class _Parsed(click.ParamType[Any]):
-    """A value that a function of `burst.domain.basics.instants` parses; its ValueError names the allowed forms."""
+    """A value that a function of `burst.domain.basics` parses; its ValueError names the allowed forms."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         self.name = name
@@ -177,6 +177,7 @@ class _Parsed(click.ParamType[Any]):
 DURATION = _Parsed("duration", instants.parse_duration)
 AGE = _Parsed("age", instants.parse_age)
 INSTANT = _Parsed("instant", instants.parse)
+RATE = _Parsed("rate", rates.parse_text)
 
 
 class _PlanFile(click.Path):

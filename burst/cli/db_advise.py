@@ -55,7 +55,7 @@ Examples:
 @click.option("--dsn", help="env:NAME or file:PATH, or the DSN itself; left out, it is the plan's.")
 @click.option("--plan", "plan_file", type=common.PLAN_FILE, help="The plan whose receipts are counted.")
 @_table_options
-@click.option("--rate", type=click.FloatRange(min=0), metavar="PER_MINUTE", help="Events a minute of the window.")
+@click.option("--rate", type=common.RATE, metavar="RATE", help="Events a minute, or such as 1500/s, of the window.")
 @common.options
 def advise(
     output: common.Output, dsn: str | None, plan_file: Path | None, table: _NamedTable, rate: float | None

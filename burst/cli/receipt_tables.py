@@ -64,7 +64,9 @@ Examples:
 @click.option("--columns", metavar="decision=NAME,at=NAME,scope=NAME", help="Columns that you know.")
 @click.option("--window", type=common.DURATION, default="20m", show_default=True, help="Length of the window to count.")
 @click.option("--scope", help="The run scope to count; without it one of the sample.")
-@click.option("--rate", type=click.FloatRange(min=0), metavar="PER_MINUTE", help="Events a minute that the burst adds.")
+@click.option(
+    "--rate", type=common.RATE, metavar="RATE", help="Events a minute, or such as 1500/s, that the burst adds."
+)
 @common.options
 def inspect(
     output: common.Output,

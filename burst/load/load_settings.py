@@ -23,7 +23,7 @@ SETTINGS: Mapping[str, tuple[str | None, str]] = {
     SCOPE: ("fresh", "the platform run whose receipts count; fresh makes a new one"),
     SHARD_INDEX: ("0", "which task of the burst this is, from 0"),
     SHARD_COUNT: ("1", "how many tasks the burst has"),
-    RATE_PER_MINUTE: ("600", "events per minute of the whole burst; this task sends its share"),
+    RATE_PER_MINUTE: ("600", "events per minute of the whole burst, or such as 1500/s; this task sends its share"),
     RATE_PLAN: (None, "steps of rates from GO on, as JSON; in place of one rate, for the whole burst"),
     PROFILE: ("steady", "steady: new events; replay: the scope's events from the first, once each"),
     SOURCE_EVENTS: (None, "the most events the whole burst can send; needed by replay"),
@@ -68,6 +68,15 @@ def parse_positive(values: Mapping[str, str | None], name: str) -> float:
     if not (math.isfinite(number) and number > 0):
         raise SettingError(f"{name} is {text!r}; it must be a number over 0")
     return number
+
+
+def parse_rate(values: Mapping[str, str | None], name: str) -> float:
+    """A setting as events a minute: a number, or one with its unit, such as 1500/s or 1500/min."""
+    text = values[name] or ""
+    number, slash, unit = text.partition("/")
+    if slash and unit not in ("s", "min"):
+        raise SettingError(f"{name} is {text!r}; it must be events a minute, or with a unit such as 1500/s or 1500/min")
+    return parse_positive({name: number}, name) * (60 if unit == "s" else 1)
 
 
 def parse_whole(values: Mapping[str, str | None], name: str, *, least: int) -> int:

@@ -58,7 +58,7 @@ def read_share(settings: Mapping[str, str]) -> LoadShare:
         )
     _check_profile(values)
     go_file, ready_file = values[load_settings.GO_FILE], values[load_settings.READY_FILE]
-    rate_per_minute = load_settings.parse_positive(values, load_settings.RATE_PER_MINUTE)
+    rate_per_minute = load_settings.parse_rate(values, load_settings.RATE_PER_MINUTE)
     rate_plan = _read_rate_plan(values)
     if rate_plan is not None:
         rate_per_minute = float(rate_plan.events / rate_plan.seconds * 60)

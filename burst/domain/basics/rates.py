@@ -34,6 +34,19 @@ def parse(value: object) -> float:
     return rate
 
 
+def parse_text(text: str) -> float:
+    """Events a minute from words of a command line, where a bare number may be 0. Raises ValueError."""
+    if "/" in text:
+        return parse(text)
+    try:
+        rate = float(text)
+    except ValueError:
+        raise ValueError(f"expected {ALLOWED}") from None
+    if not 0 <= rate <= MOST_PER_MINUTE:
+        raise ValueError(f"expected {ALLOWED}")
+    return rate
+
+
 def write(rate: float) -> float | str:
     """A rate as a plan holds it: with its unit where it was written so."""
     return rate.text if isinstance(rate, WrittenRate) else rate
