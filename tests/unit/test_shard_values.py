@@ -42,7 +42,7 @@ def test_a_task_on_ecs_without_a_guard_is_launched_with_its_values(guarded: bool
         environment=((shard_values.PER_SHARD, shard_values.write_values(VALUES)),),
         budget_seconds=60.0, grace_seconds=5.0, child_waits=True, lease_ttl_seconds=30.0,
     )  # fmt: skip
-    network = ecs_requests.Network(cluster="burst", subnets=["a"], security_groups=["b"], public_addresses=False)
+    network = ecs_requests.TaskNetwork(cluster="burst", subnets=["a"], security_groups=["b"], public_addresses=False)
     definition = dataclasses.replace(DEFINITION, guarded=guarded)
     request = ecs_requests.batch_request(launch, (1,), definition=definition, run=RUN, network=network)
 
