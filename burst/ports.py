@@ -537,7 +537,7 @@ class StagedDatabase(Protocol):
         """The database and its server, as they are now."""
         ...
 
-    def find_obstacles(self, wanted: Sequence[changes.Change]) -> Sequence[str]:
+    def find_obstacles(self, planned_changes: Sequence[changes.Change]) -> Sequence[str]:
         """Why changes could not be applied here, in words: a standby, a missing right or table, a name that is taken.
         Nothing is changed; empty where nothing is known to be in the way."""
         ...

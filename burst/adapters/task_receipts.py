@@ -135,9 +135,9 @@ class TaskReceipts:
 
     def read_figures(self) -> driver_figures.DriverFigures | None:
         """What the drivers of all tasks did, by the latest answer of each."""
-        told = [session.figures for session in self._sessions]
-        known = [figures for figures in told if figures is not None]
-        return sum(known, driver_figures.NOTHING_YET) if len(known) == len(told) else None
+        figures_by_session = [session.figures for session in self._sessions]
+        counted = [figures for figures in figures_by_session if figures is not None]
+        return sum(counted, driver_figures.NOTHING_YET) if len(counted) == len(figures_by_session) else None
 
     # Questions
 
@@ -460,8 +460,8 @@ class TaskReceipts:
         """How long the database may work for a task that follows, after what it did for those before it."""
         if self._live_database_seconds is None:
             return None
-        others = [each.figures for each in self._sessions if each is not session and each.figures is not None]
-        return max(0.0, self._live_database_seconds - sum(figures.database_seconds for figures in others))
+        spent = [each.figures for each in self._sessions if each is not session and each.figures is not None]
+        return max(0.0, self._live_database_seconds - sum(figures.database_seconds for figures in spent))
 
     def refuse_silence(self, followed: "_Followed", now: datetime, patience_seconds: float) -> None:
         """Raises the failure that the task answered in place of a slice, or `errors.Unavailable` where it stopped."""
@@ -587,6 +587,6 @@ def _read_answer(session: _Session, content: bytes, number: int, sha256: str) ->
         raise errors.Refused(f"{session.words} gave an answer that cannot be read: {exc}") from exc
     if (document.session, document.number, document.question_sha256) != (session.name, number, sha256):
         raise errors.Refused(f"{session.words} gave the answer to another question; it is not believed")
-    known = session.figures
-    session.figures = known.take_later(document.driver.figures) if known and document.driver else None
+    earlier = session.figures
+    session.figures = earlier.take_later(document.driver.figures) if earlier and document.driver else None
     return document.told

@@ -55,9 +55,13 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
         if replay:
             scope, events = _read_admitted(store)
             output.say(f"\n2. A burst that replays {events} events already admitted in scope {scope}.")
-            made = baselines.read(content)
+            reference_baseline = baselines.read(content)
             plan = demo_plans.render_replay_plan(
-                stage, (made.admits, made.seconds), scope=scope, events=events, window_seconds=REPLAY_SECONDS
+                stage,
+                (reference_baseline.admits, reference_baseline.seconds),
+                scope=scope,
+                events=events,
+                window_seconds=REPLAY_SECONDS,
             )
         else:
             output.say(f"\n2. A burst of {BURST_SECONDS} s at three times the baseline, with headroom.")

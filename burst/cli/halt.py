@@ -56,9 +56,13 @@ def halt(
     elif reason is not None:
         _set(output, switch, reason)
     else:
-        standing = switch.read()
-        words = f"not halted: {switch.address} is not there" if standing is None else _words(standing, switch.address)
-        output.result(_fields(switch, standing), words)
+        current_halt = switch.read()
+        words = (
+            f"not halted: {switch.address} is not there"
+            if current_halt is None
+            else _words(current_halt, switch.address)
+        )
+        output.result(_fields(switch, current_halt), words)
 
 
 def _open_switch(run_control: str | None, plan_file: Path | None, runs_dir: Path) -> "ports.HaltSwitch":
@@ -88,21 +92,22 @@ def _set(output: common.Output, switch: "ports.HaltSwitch", reason: str) -> None
     from burst.wiring import halting
     from burst.wiring.preflight import halt_checks
 
-    made = halting.make_halt(reason, datetime.now(UTC))
+    wanted_halt = halting.make_halt(reason, datetime.now(UTC))
     try:
-        standing = switch.set_halt(made)
+        current_halt = switch.set_halt(wanted_halt)
     except errors.EvidenceUnknown as exc:
         lift = halt_checks.lift_command(switch.address)
         raise errors.EvidenceUnknown(
             f"nothing was written: {exc}. No run begins while it stands there, and running ones go on: {lift}, "
             "then halt again"
         ) from exc
-    if standing != made:
+    if current_halt != wanted_halt:
         output.result(
-            {**_fields(switch, standing), "set": False}, f"{_words(standing, switch.address)}; nothing was changed"
+            {**_fields(switch, current_halt), "set": False},
+            f"{_words(current_halt, switch.address)}; nothing was changed",
         )
         return
-    output.result({**_fields(switch, standing), "set": True}, _words(standing, switch.address))
+    output.result({**_fields(switch, current_halt), "set": True}, _words(current_halt, switch.address))
     output.say(
         "every run there stops within two heartbeats, at most 4 s and its grace, and none begins; "
         f"see each stopped: {halt_checks.status_command(switch.address)}; "
@@ -127,15 +132,15 @@ def _lift(output: common.Output, switch: "ports.HaltSwitch") -> None:
     output.result({**_fields(switch, None), "lifted": lifted, "was": _document(before)}, words)
 
 
-def _words(standing: "halts.Halt", address: str) -> str:
+def _words(current_halt: "halts.Halt", address: str) -> str:
     from burst.domain.basics import instants
 
-    return f"halted by {standing.by} since {instants.text(standing.at_utc)} ({address}): {standing.reason}"
+    return f"halted by {current_halt.by} since {instants.text(current_halt.at_utc)} ({address}): {current_halt.reason}"
 
 
-def _fields(switch: "ports.HaltSwitch", standing: "halts.Halt | None") -> dict[str, Any]:
-    return {"place": switch.address, "halted": standing is not None, "halt": _document(standing)}
+def _fields(switch: "ports.HaltSwitch", current_halt: "halts.Halt | None") -> dict[str, Any]:
+    return {"place": switch.address, "halted": current_halt is not None, "halt": _document(current_halt)}
 
 
-def _document(standing: "halts.Halt | None") -> dict[str, Any] | None:
-    return None if standing is None else standing.document()
+def _document(current_halt: "halts.Halt | None") -> dict[str, Any] | None:
+    return None if current_halt is None else current_halt.document()

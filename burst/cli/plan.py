@@ -143,14 +143,14 @@ def _step_fields(prepared: "preparing.Prepared") -> list[dict[str, Any]]:
 
 
 def _volume_fields(written: "plans.Plan") -> dict[str, Any]:
-    asked = written.gates
+    limits = written.gates
     return {
-        "min_admits": asked.min_admits,
-        "expect_duplicates": asked.expect_duplicates,
-        "every_bucket": asked.contiguity is not None and asked.contiguity.max_gap is None,
-        "max_gap_seconds": asked.contiguity.max_gap if asked.contiguity else None,
+        "min_admits": limits.min_admits,
+        "expect_duplicates": limits.expect_duplicates,
+        "every_bucket": limits.contiguity is not None and limits.contiguity.max_gap is None,
+        "max_gap_seconds": limits.contiguity.max_gap if limits.contiguity else None,
         "decision_shares": [
-            {"decision": decision, "limit": limit, "share": share} for decision, limit, share in asked.share_limits
+            {"decision": decision, "limit": limit, "share": share} for decision, limit, share in limits.share_limits
         ],
     }
 

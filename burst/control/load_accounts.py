@@ -28,21 +28,21 @@ def build_document(
 ) -> load_documents.Load | None:
     """The document of a run from the accounts of its shards, with the per-shard values of each; None where no task
     wrote one."""
-    told = {shard: account for shard, account in sorted(accounts.items()) if account.last_at is not None}
-    if not told:
+    counted = {shard: account for shard, account in sorted(accounts.items()) if account.last_at is not None}
+    if not counted:
         return None
     whole = load_account.LoadAccount()
-    for account in told.values():
+    for account in counted.values():
         whole.add_value(account.to_value())
     return load_documents.Load(
         execution_id=execution_id,
         platform_run_id=scope,
         resolution=histograms.RESOLUTION,
-        tasks=[_build_task(shard, account, find_values(shard)) for shard, account in told.items()],
+        tasks=[_build_task(shard, account, find_values(shard)) for shard, account in counted.items()],
         seconds=[
             load_documents.SecondLoad(
                 start_utc=datetime.fromtimestamp(second, UTC),
-                **{what: counts[what] for what in load_account.BY_SECOND},
+                **{figure: counts[figure] for figure in load_account.BY_SECOND},
             )
             for second, counts in sorted(whole.seconds.items())
         ],

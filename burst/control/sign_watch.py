@@ -163,8 +163,8 @@ def _sign_questions(
 
 def ask_alarms(port: ports.Alarms, arns: Sequence[str]) -> Sequence[stop_signs.SignAnswer]:
     """The answers of alarms, all in one look."""
-    standing: Mapping[str, stop_signs.Alarm | errors.BurstError] = port.look(arns)
-    return [stop_signs.answer_of_alarm(arn, standing[arn]) for arn in arns]
+    answers: Mapping[str, stop_signs.Alarm | errors.BurstError] = port.look(arns)
+    return [stop_signs.answer_of_alarm(arn, answers[arn]) for arn in arns]
 
 
 def ask_fact(

@@ -42,11 +42,11 @@ class Starting:
             self._record.note(launch_events.TaskWithdrawn(task_id=task_id, why=why))
             task = self._record.run.truths[task_id].task
             try:
-                asked = self._launcher.stop(task, by=tasks.Layer.CONTROLLER)
+                was_sent = self._launcher.stop(task, by=tasks.Layer.CONTROLLER)
             except errors.BurstError as exc:
                 self._record.note(ending_events.StopUnsent(task_id=task_id, why=str(exc)))
             else:
-                if asked:
+                if was_sent:
                     self._record.note(ending_events.StopSent(task_id=task_id, force=False))
 
     def _read_claims(self, *, close: bool) -> None:

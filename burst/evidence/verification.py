@@ -527,8 +527,8 @@ def _compare_records(plan: plans.Plan, run: runs.Run, contents: Mapping[str, byt
             raise NotSoundError(surely, f"{document_names.JOURNAL} has the records of {guards}, {name} is missing")
         return
     document = models.read(task_records_document.TaskRecords, contents[name])
-    told = {entry.task_id: entry.judged_value() for entry in document.records}
-    for task_id, was, now in _differing(read, told):
+    documented = {entry.task_id: entry.judged_value() for entry in document.records}
+    for task_id, was, now in _differing(read, documented):
         how = "leaves out" if now is None else "makes up" if was is None else "tells otherwise of"
         state = EvidenceState.UNKNOWN if _may_be_later(run, task_id, now) else surely
         raise NotSoundError(state, f"{name} {how} {task_id}, by what {document_names.JOURNAL} says")
@@ -544,11 +544,11 @@ def _compare_samples(plan: plans.Plan, run: runs.Run, contents: Mapping[str, byt
             raise NotSoundError(surely, f"{document_names.JOURNAL} has samples, {name} is missing")
         return
     document = models.read(observation_series.Observations, contents[name])
-    taken, told = (
+    taken, documented = (
         {entry.name: (entry.taken, [sample.judged_value() for sample in entry.samples]) for entry in observed.series}
         for observed in (again, document)
     )
-    for series, _, _ in _differing(taken, told):
+    for series, _, _ in _differing(taken, documented):
         raise NotSoundError(surely, f"{name} tells otherwise of {series} than {document_names.JOURNAL}")
 
 

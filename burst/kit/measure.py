@@ -125,7 +125,9 @@ class _WritersOfTheEnd:
     def read(self, present: receipts.OpenWriters) -> None:
         """Takes the next reading. One before the window's end, by the database's clock, tells nothing."""
         if self._last is not None:
-            late = tuple(one for one in present.writers if one.id in self._begun and one not in self.still_open)
+            late = tuple(
+                writer for writer in present.writers if writer.id in self._begun and writer not in self.still_open
+            )
             self.still_open = receipts.keep_open((*self.still_open, *late), self._last, present)
         elif present.at >= self._end:
             self.still_open, self._begun = present.writers, present.transactions

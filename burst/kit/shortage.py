@@ -21,13 +21,13 @@ def is_shortage(failure: OSError) -> bool:
 
 
 @contextlib.contextmanager
-def told_as_unavailable(thing: str) -> Iterator[None]:
+def told_as_unavailable(subject: str) -> Iterator[None]:
     """Raises `errors.Unavailable`, which names the thing that could not be seen, where the system is short."""
     try:
         yield
     except OSError as exc:
         if is_shortage(exc):
-            raise errors.Unavailable(f"{thing} cannot be seen: {exc.strerror}") from exc
+            raise errors.Unavailable(f"{subject} cannot be seen: {exc.strerror}") from exc
         raise
 
 

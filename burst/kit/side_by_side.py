@@ -45,8 +45,8 @@ def call_each(
 
     executor = concurrent.futures.ThreadPoolExecutor(max_workers=threads, thread_name_prefix="burst-call")
     try:
-        left = len([executor.submit(work, item) for item in items])
-        while left:
+        unfinished = len([executor.submit(work, item) for item in items])
+        while unfinished:
             try:
                 outcome = outcomes.get(timeout=every_seconds)
             except queue.Empty:
@@ -54,7 +54,7 @@ def call_each(
                 continue
             if isinstance(outcome, BaseException):
                 raise outcome
-            left -= 1
+            unfinished -= 1
             yield outcome
     finally:
         executor.shutdown(wait=True, cancel_futures=True)

@@ -31,12 +31,12 @@ def name_failure(exception: BaseException) -> str:
 
 def _list_causes(exception: BaseException | None) -> Iterator[BaseException]:
     """The exception, and what it was made of, the innermost of which tells most."""
-    waiting, known = [exception], set[int]()
-    while waiting and len(known) < 10:
+    waiting, looked_at = [exception], set[int]()
+    while waiting and len(looked_at) < 10:
         cause = waiting.pop(0)
-        if cause is None or id(cause) in known:
+        if cause is None or id(cause) in looked_at:
             continue
-        known.add(id(cause))
+        looked_at.add(id(cause))
         yield cause
         inner = [part for part in cause.args if isinstance(part, BaseException)]
         reason = getattr(cause, "reason", None)

@@ -74,13 +74,13 @@ class LoadAccount:
         self.first_at = at if self.first_at is None else min(self.first_at, at)
         self.last_at = at if self.last_at is None else max(self.last_at, at)
 
-    def count(self, at: float, what: str, number: int = 1) -> None:
+    def count(self, at: float, figure: str, number: int = 1) -> None:
         """Count events of a second."""
         second = int(at)
         counts = self.seconds.get(second)
         if counts is None:  # a counter that is made for each event, and thrown away, costs more than the event
             counts = self.seconds[second] = Counter()
-        counts[what] += number
+        counts[figure] += number
 
     def note_due(self, at: float, number: int) -> None:
         """So many events were due in the second of this instant."""
@@ -139,22 +139,22 @@ class LoadAccount:
 
     def note_marker(self, name: str, number: int = 1, *, at: float | None = None) -> None:
         """The program reached a point of its own, at an instant where that is known."""
-        known = name if name in self.markers or len(self.markers) < MOST_NAMES else MORE_NAMES
-        self.markers[known] += number
+        marker = name if name in self.markers or len(self.markers) < MOST_NAMES else MORE_NAMES
+        self.markers[marker] += number
         if at is not None:
-            self.marked_at[known] = min(at, self.marked_at.get(known, at))
+            self.marked_at[marker] = min(at, self.marked_at.get(marker, at))
 
     def _find_name(self, name: str) -> dict[str, Counter[Any]]:
-        known = name if name in self.names or len(self.names) < MOST_NAMES else MORE_NAMES
-        if known not in self.names:
-            self.names[known] = {part: Counter() for part in _PARTS}
-        return self.names[known]
+        key = name if name in self.names or len(self.names) < MOST_NAMES else MORE_NAMES
+        if key not in self.names:
+            self.names[key] = {part: Counter() for part in _PARTS}
+        return self.names[key]
 
     def _find_step(self, name: str) -> dict[str, Counter[Any]]:
-        known = name if name in self.steps or len(self.steps) < MOST_NAMES else MORE_NAMES
-        if known not in self.steps:
-            self.steps[known] = {part: Counter() for part in ("sending", *_PARTS)}
-        return self.steps[known]
+        key = name if name in self.steps or len(self.steps) < MOST_NAMES else MORE_NAMES
+        if key not in self.steps:
+            self.steps[key] = {part: Counter() for part in ("sending", *_PARTS)}
+        return self.steps[key]
 
     # As a value of JSON
 
@@ -168,7 +168,7 @@ class LoadAccount:
             "late": self.late,
             "latest_seconds": round(self.latest_seconds, 6),
             "seconds": {
-                str(second): [counts[what] for what in BY_SECOND] for second, counts in sorted(self.seconds.items())
+                str(second): [counts[figure] for figure in BY_SECOND] for second, counts in sorted(self.seconds.items())
             },
             "refused": dict(self.refused),
             "failed": dict(self.failed),
@@ -181,28 +181,28 @@ class LoadAccount:
 
     def add_value(self, value: Mapping[str, Any]) -> None:
         """Add a tally. Raises KeyError, TypeError, ValueError or AttributeError for one that makes no sense."""
-        other = _read_tally(value)
-        for at in (other.first_at, other.last_at):
+        tally = _read_tally(value)
+        for at in (tally.first_at, tally.last_at):
             if at is not None:
                 self.note_beat(at)
-        self.knows_due = self.knows_due or other.knows_due
-        self.late += other.late
-        self.latest_seconds = max(self.latest_seconds, other.latest_seconds)
-        self.bad_lines += other.bad_lines
-        for second, counts in other.seconds.items():
+        self.knows_due = self.knows_due or tally.knows_due
+        self.late += tally.late
+        self.latest_seconds = max(self.latest_seconds, tally.latest_seconds)
+        self.bad_lines += tally.bad_lines
+        for second, counts in tally.seconds.items():
             self.seconds.setdefault(second, Counter()).update(counts)
-        for own, added in ((self.refused, other.refused), (self.failed, other.failed)):
+        for own, added in ((self.refused, tally.refused), (self.failed, tally.failed)):
             own.update(added)
-        for name, parts in other.names.items():
+        for name, parts in tally.names.items():
             entry = self._find_name(name)
             for part, part_counts in parts.items():
                 entry[part].update(part_counts)
-        for name, parts in other.steps.items():
+        for name, parts in tally.steps.items():
             entry = self._find_step(name)
             for part, part_counts in parts.items():
                 entry[part].update(part_counts)
-        for name, number in other.markers.items():
-            self.note_marker(name, number, at=other.marked_at.get(name))
+        for name, number in tally.markers.items():
+            self.note_marker(name, number, at=tally.marked_at.get(name))
 
     def add_line(self, line: bytes) -> None:
         """Add one line of an account file; one that makes no sense is counted, and changes nothing else."""

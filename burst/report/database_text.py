@@ -139,8 +139,8 @@ def _figure(number: int | None) -> str:
 
 
 def _latest(*moments: datetime | None) -> str:
-    known = [moment for moment in moments if moment is not None]
-    return instants.text(max(known)) if known else "never"
+    instants_known = [moment for moment in moments if moment is not None]
+    return instants.text(max(instants_known)) if instants_known else "never"
 
 
 def _cut(text: str) -> str:

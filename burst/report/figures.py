@@ -212,8 +212,8 @@ def span(window: snapshot_sections.ExecutionWindow | window_metrics.WindowEntry 
 def attempt(section: snapshot_sections.AttemptEntry) -> str:
     """The number of an attempt, and how those before it ended."""
     verdicts = attempts.count_verdicts(section.earlier)
-    others = sum(entry.contract != section.contract for entry in section.earlier)
-    by_others = f", {others} of them by other terms" if others else ""
+    other_terms = sum(entry.contract != section.contract for entry in section.earlier)
+    by_others = f", {other_terms} of them by other terms" if other_terms else ""
     return number(section.number) + (f" (before it: {verdicts}{by_others})" if verdicts else "")
 
 
@@ -258,8 +258,8 @@ def asked_by(task: task_results.TaskEntry) -> str:
 
 def list_ends(window: snapshot_sections.ExecutionWindow) -> str:
     """How the tasks ended and who had asked, with how many ended alike; empty where the documents do not say."""
-    told = [task for task in window.tasks if task.ended_by is not None]
-    groups = collections.Counter((task.ended_by, task.asked_by) for task in told)
+    ended_tasks = [task for task in window.tasks if task.ended_by is not None]
+    groups = collections.Counter((task.ended_by, task.asked_by) for task in ended_tasks)
     return ", ".join(
         f"{count} by {ended}" + ("" if ended == tasks.EndCause.PROGRAM_ENDED else f", asked by {asker or 'nobody'}")
         for (ended, asker), count in sorted(groups.items(), key=lambda group: (-group[1], str(group[0])))

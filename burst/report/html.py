@@ -108,8 +108,8 @@ def _describe_live(live: window_metrics.LiveEntry | None) -> str:
     """Whether the live counts were those of a last count of the same time."""
     if live is None:
         return ""
-    found = live.difference or "a last count found the same"
-    return f"; live counts to {figures.instant(live.counted_to_utc)}: {figures.decisions(live.slices)}, {found}"
+    difference = live.difference or "a last count found the same"
+    return f"; live counts to {figures.instant(live.counted_to_utc)}: {figures.decisions(live.slices)}, {difference}"
 
 
 def _list_decisions(counts: receipts.Counts) -> str:

@@ -42,8 +42,8 @@ def _snapshot_cases(
 ) -> Iterator[ElementTree.Element]:
     for gate in snapshot.gates:
         problem = _PROBLEMS[gate.status]
-        shown = "skipped" if problem and gate.mode == "informational" else problem
-        yield _case(gate.blocker, gate.name, shown, gate.status, figures.answer(gate))
+        outcome = "skipped" if problem and gate.mode == "informational" else problem
+        yield _case(gate.blocker, gate.name, outcome, gate.status, figures.answer(gate))
     for entry in snapshot.open_entries:
         yield _case(entry.blocker, f"blocker: {entry.title}", "failure", entry.state, entry.why)
 

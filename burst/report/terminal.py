@@ -65,11 +65,11 @@ def _of_the_run(snapshot: snapshots.Snapshot) -> tuple[_Line, ...]:
 
 def _of_the_window(snapshot: snapshots.Snapshot) -> tuple[_Line, ...]:
     window, counts = snapshot.burst_execution_window, snapshot.burst_load_checks.counts
-    asked, ended = window.stop_asked_utc, window.load_ended_utc
+    asked_at, ended = window.stop_asked_utc, window.load_ended_utc
     return (
         ("tasks ran", f"{figures.span(window)}, {figures.number(window.elapsed_seconds)} s"),
         ("counted window", figures.span(window.counted_window)),
-        ("stop asked", f"{figures.instant(asked)} ({snapshot.decision.stop_reason})" if asked else None),
+        ("stop asked", f"{figures.instant(asked_at)} ({snapshot.decision.stop_reason})" if asked_at else None),
         ("tasks ended", figures.list_ends(window)),
         ("load ended", f"{figures.instant(ended)} at the earliest" if ended else None),
         ("receipts", figures.decisions(counts) if counts else None),

@@ -76,14 +76,14 @@ def check_database(
     Raises `errors.UsageError` where the DSN to check does not resolve or is none, or the table's name is none. A
     database that cannot be read is a finding.
     """
-    checked, *others = _list_dsns(request)
+    checked, *further = _list_dsns(request)
     now, demands = clock.now(), request.demands
-    answers = _ask_all([checked, *others], demands.table, instants.later(now, request.give_up_seconds), make)
+    answers = _ask_all([checked, *further], demands.table, instants.later(now, request.give_up_seconds), make)
     answer = answers[_require(checked.secret).reveal()]
     reading = answer if isinstance(answer, database_checks.DatabaseReading) else None
     rows = [
         _describe_checked(checked, reading),
-        *(_describe_other(named, reading, answers, checked) for named in others),
+        *(_describe_other(named, reading, answers, checked) for named in further),
     ]
     if isinstance(answer, errors.UsageError):
         raise answer
@@ -208,11 +208,11 @@ def _describe_other(
     answers: Mapping[str, Answer],
     checked: _NamedDsn,
 ) -> database_checks.DsnRow:
-    shown = "unresolved" if named.secret is None else dsn_places.describe_reference(named.secret)
+    reference = "unresolved" if named.secret is None else dsn_places.describe_reference(named.secret)
     row = database_checks.DsnRow(
         origin=named.origin,
         name=named.name,
-        shown=shown,
+        shown=reference,
         should_be_same=named.should_be_same,
         same="unknown",
         why=named.why,

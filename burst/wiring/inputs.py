@@ -71,17 +71,17 @@ def prior(plan: plans.Plan) -> PriorInput | None:
     reference, place = plan.rerun.prior, run_behind(plan)
     try:
         if place:
-            found = _read_evidenced(plan, place)
+            prior_input = _read_evidenced(plan, place)
         else:
-            found = PriorInput(snapshot=files.read_named(Path(reference), "rerun.prior"), plan=None)
-        cases.check_prior(plan, found.snapshot)
+            prior_input = PriorInput(snapshot=files.read_named(Path(reference), "rerun.prior"), plan=None)
+        cases.check_prior(plan, prior_input.snapshot)
     except errors.UsageError:
         raise
     except errors.BurstError as exc:
         raise errors.Refused(
             f"{plan.blocker(catalogues.Role.DEPENDENCY)}: rerun.prior {reference}: {exc}; nothing was launched"
         ) from exc
-    return found
+    return prior_input
 
 
 def read_gate_records(plan: plans.Plan) -> bytes | None:

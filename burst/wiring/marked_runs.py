@@ -64,17 +64,17 @@ def require_none_left(plan: plans.Plan, last_lease: leases.Lease | None, clock: 
     target, execution_id = targets.choose(plan, clock), str(plan.execution_id)
     launcher = target.launcher(clock.now())
     signs = appearances.Signs(claims=target.lease_store().claims())
-    known = appearances.list_unknown(runs.Run(), launcher.find(execution_id), signs)
-    truths = launcher.inspect(known)
+    unknown_tasks = appearances.list_unknown(runs.Run(), launcher.find(execution_id), signs)
+    truths = launcher.inspect(unknown_tasks)
     last_beat_at = last_lease.heartbeat_at if last_lease is not None and last_lease.go_at is None else None
-    left = appearances.explain_left(
+    words = appearances.explain_left(
         truths,
         planned_tasks=plan.target.tasks,
         may_appear_until=instants.later(last_beat_at, ecs_truths.APPEARS_SECONDS) if last_beat_at else None,
         now=clock.now(),
     )
-    if left is not None:
-        raise errors.StillRunning(f"{left}.\nAct now: {run_commands.stop(execution_id, plan)}")
+    if words is not None:
+        raise errors.StillRunning(f"{words}.\nAct now: {run_commands.stop(execution_id, plan)}")
 
 
 def _find(execution_id: str, cluster: str | None, clock: ports.Clock) -> list[reaping.LivingTask]:
@@ -99,8 +99,8 @@ def _write_stop(store: ports.LeaseStore, clock: ports.Clock, reason: str) -> Non
         store.write(dataclasses.replace(lease, state=leases.LeaseState.STOP, heartbeat_at=clock.now(), reason=reason))
 
 
-def _require_gone(execution_id: str, cluster: str | None, left: Iterable[reaping.LivingTask]) -> None:
-    words = [living.words() for living in left]
+def _require_gone(execution_id: str, cluster: str | None, survivors: Iterable[reaping.LivingTask]) -> None:
+    words = [living.words() for living in survivors]
     if words:
         where = f" --cluster {cluster}" if cluster else ""
         sweep = run_commands.sweep(execution_id, cluster=cluster, run_control=None)

@@ -60,12 +60,12 @@ class Prepared:
         in `rerun.changes`, and where there is no prior."""
         if self.prior is None:
             return ""
-        given = {
+        inputs = {
             document_names.BASELINE: self.baseline_content,
             document_names.PRIOR: self.prior.snapshot,
             document_names.PRIOR_PLAN: self.prior.plan,
         }
-        contents = {name: content for name, content in given.items() if content is not None}
+        contents = {name: content for name, content in inputs.items() if content is not None}
         case = cases.from_documents(self.plan, b"", contents)
         gate = contracts.same_contract_gate(contracts.from_case(case, rules.CURRENT.version))
         return "" if gate.passed else gate.why
@@ -171,8 +171,8 @@ def _refuse_unlike_baseline(prepared: Prepared) -> None:
     named in `rerun.changes`: the multiple of another rate proves nothing."""
     unlike = "; ".join(difference.text for difference in prepared.baseline_differences if difference.decisive)
     rerun, reference = prepared.plan.rerun, prepared.plan.baseline
-    said = rerun is not None and any(change.key == contract_terms.BASELINE for change in rerun.term_changes)
-    if unlike and not said and reference is not None:
+    is_declared = rerun is not None and any(change.key == contract_terms.BASELINE for change in rerun.term_changes)
+    if unlike and not is_declared and reference is not None:
         evidence = prepared.plan.blocker(catalogues.Role.EVIDENCE)
         raise errors.Refused(
             f"{evidence}: baseline {reference.file}: the burst is not like its reference run: {unlike}; nothing was "

@@ -99,14 +99,14 @@ def inspect_remote(execution_id: str, run_control: str) -> RemoteStatus:
         lease_problem = f"its lease cannot be read: {exc}"
     launcher = target.launcher(announcement.deadline_utc)
     signs = appearances.Signs(claims=target.lease_store().claims())
-    known = appearances.list_unknown(runs.Run(), launcher.find(execution_id), signs)
+    unknown_tasks = appearances.list_unknown(runs.Run(), launcher.find(execution_id), signs)
     published = document_names.snapshot_name(plan.slug, plan.kind) in place.names()
     return RemoteStatus(
         plan=plan,
         announcement=announcement,
         lease=lease,
         lease_problem=lease_problem,
-        truths=tuple(launcher.inspect(known)),
+        truths=tuple(launcher.inspect(unknown_tasks)),
         verdict=verification.verify(place) if published else None,
     )
 

@@ -207,9 +207,9 @@ def _require_stopped(
     if unstopped:
         raise errors.StillRunning(describe_unstopped(folder, status.plan, unstopped))
     undone = drill_entries.list_drills(status.plan, status.run)
-    left = [f"{' '.join(drill.undo_command)} ({drill.undo_problem})" for drill in undone if not drill.undone]
-    if left and not left_to_controller:
-        raise errors.StillRunning(f"every task is stopped, but drills were not undone; act now: {'; '.join(left)}")
+    faults = [f"{' '.join(drill.undo_command)} ({drill.undo_problem})" for drill in undone if not drill.undone]
+    if faults and not left_to_controller:
+        raise errors.StillRunning(f"every task is stopped, but drills were not undone; act now: {'; '.join(faults)}")
     scaling = status.run.scaling
     if scaling is None or scaling.settled or left_to_controller:
         return

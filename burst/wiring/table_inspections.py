@@ -125,8 +125,8 @@ def _find_candidates(
     candidate = table_proposals.propose(table, request.columns)
     if candidate is not None:
         return [candidate]
-    found = table_proposals.choose_columns(table, request.columns)
-    missing = ", ".join(role for role in table_proposals.ROLES if role not in found)
+    chosen = table_proposals.choose_columns(table, request.columns)
+    missing = ", ".join(role for role in table_proposals.ROLES if role not in chosen)
     names = ", ".join(f"{column.name} ({column.declared})" for column in table.columns)
     raise errors.Refused(
         f"{request.table} has no column that looks like: {missing}; its columns are {names}; name those with "

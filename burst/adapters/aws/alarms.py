@@ -38,14 +38,14 @@ class CloudWatchAlarms:
                 answers[arn] = errors.UsageError(f"{arn} is no ARN of a CloudWatch alarm")
             else:
                 by_region.setdefault(match["region"], []).append(arn)
-        for region, asked in by_region.items():
+        for region, region_arns in by_region.items():
             try:
-                standing = self._describe(region, asked)
+                alarms = self._describe(region, region_arns)
             except errors.BurstError as exc:
-                answers |= dict.fromkeys(asked, exc)
+                answers |= dict.fromkeys(region_arns, exc)
             else:
-                absent = {arn: errors.Refused(f"there is no alarm {arn} in this account") for arn in asked}
-                answers |= {**absent, **{arn: alarm for arn, alarm in standing.items() if arn in absent}}
+                absent = {arn: errors.Refused(f"there is no alarm {arn} in this account") for arn in region_arns}
+                answers |= {**absent, **{arn: alarm for arn, alarm in alarms.items() if arn in absent}}
         return {arn: answers[arn] for arn in arns}
 
     def _describe(self, region: str, arns: Sequence[str]) -> dict[str, stop_signs.Alarm]:
@@ -71,9 +71,9 @@ class CloudWatchAlarms:
 def _read_alarm(entry: Mapping[str, Any]) -> stop_signs.Alarm:
     """One alarm. A state that this version does not know says nothing, as one without data."""
     state = str(entry.get("StateValue"))
-    known = state in frozenset(stop_signs.AlarmState)
+    is_known = state in frozenset(stop_signs.AlarmState)
     return stop_signs.Alarm(
         arn=str(entry["AlarmArn"]),
-        state=stop_signs.AlarmState(state) if known else stop_signs.AlarmState.INSUFFICIENT_DATA,
-        reason=str(entry.get("StateReason") or "") if known else f"its state is {state}",
+        state=stop_signs.AlarmState(state) if is_known else stop_signs.AlarmState.INSUFFICIENT_DATA,
+        reason=str(entry.get("StateReason") or "") if is_known else f"its state is {state}",
     )

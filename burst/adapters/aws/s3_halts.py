@@ -38,13 +38,13 @@ class S3HaltSwitch:
     def read(self) -> halts.Halt | None:
         """The halt in the object, None where there is no object."""
         try:
-            found = self._get()
+            content_and_etag = self._get()
         except errors.BurstError as exc:
             raise errors.EvidenceUnknown(f"{self.address} cannot be read: {exc}") from exc
-        if found is None:
+        if content_and_etag is None:
             return None
         try:
-            return models.read(halts.Halt, found[0])
+            return models.read(halts.Halt, content_and_etag[0])
         except (errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
             raise errors.EvidenceUnknown(f"{self.address} is no halt that this version knows: {exc}") from exc
 
@@ -76,10 +76,10 @@ class S3HaltSwitch:
             if unclear is not None:
                 aws.pause(attempt - 1)
             try:
-                found = self._get()
-                if found is None:
+                content_and_etag = self._get()
+                if content_and_etag is None:
                     return unclear is not None  # removed by a call whose answer was lost
-                aws.call("s3:DeleteObject", self._s3().delete_object, **self._object, IfMatch=found[1])
+                aws.call("s3:DeleteObject", self._s3().delete_object, **self._object, IfMatch=content_and_etag[1])
                 return True
             except errors.Unavailable as exc:
                 unclear = exc

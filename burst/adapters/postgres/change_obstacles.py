@@ -32,13 +32,13 @@ LEFT JOIN pg_class AS kept ON kept.oid = index.indrelid
 WHERE relation.oid = to_regclass(%(name)s)"""
 
 
-def find_obstacles(connection: Connection, wanted: Sequence[changes.Change]) -> list[str]:
+def find_obstacles(connection: Connection, planned_changes: Sequence[changes.Change]) -> list[str]:
     """Every obstacle in words, each once."""
     server = _ask(connection, _SERVER)
     if server is None:
         return ["the role of the DSN is no role that the catalog shows"]
     words = list(_find_server_obstacles(server))
-    for change in wanted:
+    for change in planned_changes:
         words += [f"{change.words}: {obstacle}" for obstacle in _list_obstacles(connection, server, change)]
     return list(dict.fromkeys(words))
 

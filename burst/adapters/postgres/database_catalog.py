@@ -84,7 +84,7 @@ def read_snapshot(connection: Connection, tables: Sequence[changes.TableName]) -
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         quoted = [change_statements.quote_table(table).as_string(connection) for table in tables]
-        found = _read_rows(connection, _TABLES, tables=quoted)
+        table_rows = _read_rows(connection, _TABLES, tables=quoted)
         identity = _read_rows(connection, _IDENTITY)[0]
         connection.execute("SET LOCAL search_path TO pg_catalog")  # so that every definition names its schema
         return database_snapshots.DatabaseSnapshot(
@@ -100,9 +100,9 @@ def read_snapshot(connection: Connection, tables: Sequence[changes.TableName]) -
             extensions=[database_snapshots.InstalledExtension(**row) for row in _read_rows(connection, _EXTENSIONS)],
             indexes=[
                 database_snapshots.TableIndex(**row)
-                for row in _read_rows(connection, _INDEXES, tables=[row["id"] for row in found])
+                for row in _read_rows(connection, _INDEXES, tables=[row["id"] for row in table_rows])
             ],
-            tables=[changes.TableName(schema=row["schema_name"], name=row["name"]).words for row in found],
+            tables=[changes.TableName(schema=row["schema_name"], name=row["name"]).words for row in table_rows],
         )
 
 

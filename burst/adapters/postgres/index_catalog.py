@@ -122,14 +122,14 @@ def _trace_columns(connection: sqlalchemy.Connection, table: statements.ReceiptT
     node = count_plans.explain(connection, chosen.select_from(table.clause), {})["Plan"]
     while "Relation Name" not in node and node.get("Plans"):
         node = node["Plans"][0]
-    found = [_OUTPUT.fullmatch(str(output)) for output in node.get("Output", ())]
-    if len(found) != len(statements.ROLES) or None in found:
-        shown = ", ".join(map(str, node.get("Output", ())))
+    matches = [_OUTPUT.fullmatch(str(output)) for output in node.get("Output", ())]
+    if len(matches) != len(statements.ROLES) or None in matches:
+        outputs = ", ".join(map(str, node.get("Output", ())))
         raise errors.Refused(
-            f"the view {table.name} computes a column of its own ({shown}), so no plain index of the table below "
+            f"the view {table.name} computes a column of its own ({outputs}), so no plain index of the table below "
             "serves it; let receipts.table name that table, or a view of its columns"
         )
-    names = [match[1] for match in found if match is not None]
+    names = [match[1] for match in matches if match is not None]
     plain = [name[1:-1].replace('""', '"') if name.startswith('"') else name for name in names]
     return dict(zip(statements.ROLES, plain, strict=True))
 
@@ -142,8 +142,8 @@ def _read_facts(
     estimate: count_costs.CountEstimate,
 ) -> index_advice.TableFacts:
     values = {"schema_name": base.schema_name, "name": base.name, "columns": list(columns.values())}
-    known = {row.name: row for row in connection.execute(_STATISTICS, values)}
-    at = known.get(columns["at"])
+    statistics = {row.name: row for row in connection.execute(_STATISTICS, values)}
+    at = statistics.get(columns["at"])
     sort_seconds, form_seconds = _time_sample(connection, table, estimate)
     return index_advice.TableFacts(
         relation=_quote_name(base.schema_name, base.name),
@@ -152,7 +152,7 @@ def _read_facts(
         pages=estimate.table_pages,
         columns=columns,
         types={role: table.type_of(role).name for role in statements.ROLES},
-        widths={role: known[name].width for role, name in columns.items() if name in known},
+        widths={role: statistics[name].width for role, name in columns.items() if name in statistics},
         time_required=table.type_of("at").required,
         time_correlation=at.correlation if at is not None else 0.0,
         indexes=[_build_index(row) for row in connection.execute(_INDEXES, {"relation": base.id})],

@@ -151,7 +151,7 @@ def count_hidden_statements(place: str) -> sqlalchemy.Select[int]:
 
 
 def _is_here(view: sqlalchemy.TableClause) -> sqlalchemy.ColumnElement[bool]:
-    here: sqlalchemy.ColumnClause[int] = sqlalchemy.literal_column(
+    database_id: sqlalchemy.ColumnClause[int] = sqlalchemy.literal_column(
         "(SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"
     )
-    return view.c.dbid == here
+    return view.c.dbid == database_id

@@ -84,11 +84,11 @@ class PostgresStages:
         while True:
             row = connection.execute(statement, _KEYS).fetchone()
             taken = row is not None and bool(row["taken"])
-            other = connection.execute(_HELD_ELSEWHERE, _KEYS).fetchone()
-            if taken and other is None:
+            holder = connection.execute(_HELD_ELSEWHERE, _KEYS).fetchone()
+            if taken and holder is None:
                 return
             if time.monotonic() > give_up_at:
-                raise errors.Conflict(f"staged changes are at work on this server already{_describe_holder(other)}")
+                raise errors.Conflict(f"staged changes are at work on this server already{_describe_holder(holder)}")
             if taken:
                 connection.execute("SELECT pg_advisory_unlock(%(first)s::integer, %(second)s::integer)", _KEYS)
             time.sleep(_POLL_SECONDS)
@@ -129,10 +129,10 @@ class PostgresStages:
                 server_started_at=instants.utc(row["started_at"]),
             )
 
-    def find_obstacles(self, wanted: Sequence[changes.Change]) -> Sequence[str]:
+    def find_obstacles(self, planned_changes: Sequence[changes.Change]) -> Sequence[str]:
         """Why changes could not be applied here, in words."""
         with self._session("asking for rights and names") as connection:
-            return change_obstacles.find_obstacles(connection, wanted)
+            return change_obstacles.find_obstacles(connection, planned_changes)
 
     def read_snapshot(self, tables: Sequence[changes.TableName]) -> database_snapshots.DatabaseSnapshot:
         """The database as a new session sees it."""
@@ -142,8 +142,8 @@ class PostgresStages:
     def list_pending(self) -> Sequence[str]:
         """The settings that are configured and wait for a restart."""
         with self._session("reading what waits for a restart") as connection:
-            found = connection.execute("SELECT name FROM pg_settings WHERE pending_restart ORDER BY name").fetchall()
-            return [row["name"] for row in found]
+            rows = connection.execute("SELECT name FROM pg_settings WHERE pending_restart ORDER BY name").fetchall()
+            return [row["name"] for row in rows]
 
     def apply(self, statement: changes.Statement) -> None:
         """Applies a change, also one that was cut before."""
@@ -318,8 +318,8 @@ def _require_row(row: dict[str, Any] | None) -> dict[str, Any]:
     return row
 
 
-def _describe_holder(other: dict[str, Any] | None) -> str:
-    if other is None or other["since"] is None:
+def _describe_holder(holder: dict[str, Any] | None) -> str:
+    if holder is None or holder["since"] is None:
         return ""
-    since = instants.text(other["since"])
-    return f": by role {other['role']} in database {other['database']} since {since}, process {other['pid']}"
+    since = instants.text(holder["since"])
+    return f": by role {holder['role']} in database {holder['database']} since {since}, process {holder['pid']}"

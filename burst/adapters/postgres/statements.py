@@ -163,8 +163,8 @@ class ReceiptTable:
         if not self.unusual_times_indexed:
             return (column_types.may_lie_within(at),)
         sorted_in = column_types.sorts_within(at)
-        others = sqlalchemy.or_(at.is_(None), sqlalchemy.not_(sorted_in))
-        return sorted_in, sqlalchemy.and_(column_types.is_unusual(at), others)
+        unsorted_in = sqlalchemy.or_(at.is_(None), sqlalchemy.not_(sorted_in))
+        return sorted_in, sqlalchemy.and_(column_types.is_unusual(at), unsorted_in)
 
     def is_decision(self, decision: str, column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
         """Whether a decision's text, compared by bytes, is a word for a decision."""
@@ -181,7 +181,7 @@ class ReceiptTable:
             {} if unit is None else {f"{name}_units": column_types.count_units(at, unit) for name, at in edges.items()}
         )
         texts = column_types.bind_texts(window.start, window.end)
-        by_word = {_name_words(decision): list(given) for decision, given in words.items()}
+        by_word = {_name_words(decision): list(spellings) for decision, spellings in words.items()}
         return {**edges, **units, **texts, **by_word}
 
 

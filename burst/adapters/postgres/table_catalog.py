@@ -70,8 +70,8 @@ class TableCatalog:
         quoted_name = statements.describe_table(receipt_table.TableForm(name=name), _ANY_COLUMNS).quoted_name
 
         def work(connection: sqlalchemy.Connection) -> table_proposals.CatalogTable:
-            found = connection.execute(_FIND, {"table_name": quoted_name}).scalar_one()
-            tables = _read_tables(connection, found) if found is not None else []
+            table_id = connection.execute(_FIND, {"table_name": quoted_name}).scalar_one()
+            tables = _read_tables(connection, table_id) if table_id is not None else []
             if not tables:
                 raise errors.UsageError(
                     f"table {name!r}: there is none that this role sees and may read; use name or schema.name, exactly "

@@ -211,9 +211,9 @@ class TailCounter:
     def _close_slice(self, edge: datetime, count: tail_reader.TailCount, ledger: _Ledger) -> receipts.LiveCount:
         """The slice up to the edge, with what appeared late of the slices before it."""
         in_tail = (counts for start, counts in count.tail.items() if start < edge)
-        found = sum(in_tail, ledger.sum_before(edge))
+        total = sum(in_tail, ledger.sum_before(edge))
         window = windows.Window(self._live.counted_to, edge)
-        gained = receipts.count_gains(self._live.total, found)
+        gained = receipts.count_gains(self._live.total, total)
         closed = receipts.WindowCount(
             window=window,
             scope=self.followed.scope,

@@ -71,9 +71,9 @@ def find_problem(connection: sqlalchemy.Connection, table: statements.ReceiptTab
 
 def _judge_sources(connection: sqlalchemy.Connection, sources: Sequence[sqlalchemy.Row[*tuple[Any, ...]]]) -> str:
     """Why no tail can be read; empty where one can."""
-    others = [source.name for source in sources if source.kind not in _OWN_KINDS]
-    if others:
-        return f"the receipts come from {others[0]}, which is no table"
+    foreign = [source.name for source in sources if source.kind not in _OWN_KINDS]
+    if foreign:
+        return f"the receipts come from {foreign[0]}, which is no table"
     if connection.execute(statements.STANDBY).scalar_one():
         return "this server is a standby, which shows no writers"
     return ""
@@ -105,5 +105,5 @@ def bind(table: statements.ReceiptTable, followed: Followed) -> dict[str, object
 
 def _list_relations(node: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Schema and name of every relation in a plan."""
-    found = {(str(node["Schema"]), str(node["Relation Name"]))} if "Relation Name" in node else set()
-    return found.union(*(_list_relations(below) for below in node.get("Plans", ())))
+    relations = {(str(node["Schema"]), str(node["Relation Name"]))} if "Relation Name" in node else set()
+    return relations.union(*(_list_relations(below) for below in node.get("Plans", ())))

@@ -208,9 +208,9 @@ class TailReader:
     def _read_sizes(
         self, connection: sqlalchemy.Connection, leaves: tail_leaves.Leaves
     ) -> tuple[receipts.DatabaseClock, tails.TailReading]:
-        asked = {"leaves": [leaf.id for leaf in leaves.leaves], "parents": list(leaves.relations)}
+        ids = {"leaves": [leaf.id for leaf in leaves.leaves], "parents": list(leaves.relations)}
         before = self._now()
-        sizes = connection.execute(tail_statements.SIZES, asked).all()
+        sizes = connection.execute(tail_statements.SIZES, ids).all()
         round_trip_seconds = instants.seconds_between(before, self._now())
         if not sizes:
             raise errors.Refused("the tables of the receipts are gone")

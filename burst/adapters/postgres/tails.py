@@ -94,7 +94,7 @@ class Tails:
         """The marks after one more reading."""
         number = max(self.readings, default=-1) + 1
         present = {writer.id for writer in reading.writers}
-        gone = [n for one, n in self.since.items() if one not in present and one in self.with_process]
+        gone = [n for writer_id, n in self.since.items() if writer_id not in present and writer_id in self.with_process]
         since = {
             # A prepared transaction was a writer with a process, under another name.
             writer.id: self.since.get(writer.id, min(gone, default=number) if writer.pid is None else number)

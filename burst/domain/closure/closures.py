@@ -177,9 +177,9 @@ def score(scoring: Scoring) -> Closure:
         gained = _find_gain(entry)
         if entry.decision.unlocked and (gain is None or gained > gain):
             best, gain = entry, gained
-    shown = best or max(scored, key=_find_gain)
+    leading = best or max(scored, key=_find_gain)
     return Closure(
-        **{name: getattr(shown, name) for name in CandidateScore.model_fields},
+        **{name: getattr(leading, name) for name in CandidateScore.model_fields},
         name=scoring.file.name,
         score=ScoreRef(name=name_score(scoring.file.name, scoring.sha256), sha256=scoring.sha256),
         baseline=BaselineRef(**_describe_run(scoring.baseline), source=scoring.baseline.source),

@@ -32,14 +32,14 @@ def _ask_candidate(rail: score_files.RailSection, candidate: compared_runs.Compa
         passed = any(type(value) is type(word) and value == word for word in _PASSES)
     else:
         passed = value is not None and value not in ("", [], {})
-    shown = _shorten(value)
+    text = _shorten(value)
     return score_checks.Check(
         group="veto",
         name=rail.name,
         status=score_checks.choose_status(passed),
-        candidate=shown,
+        candidate=text,
         required=required,
-        why=f"{rail.words} is {shown}",
+        why=f"{rail.words} is {text}",
     )
 
 
@@ -98,7 +98,7 @@ def _ask_same(
     if before.value is None:
         return score_checks.make_invalid("veto", rail.name, f"the baseline's {rail.words} is null", required=required)
     differences = list(_list_differences(before.value, after.value, rail.tolerance, ""))
-    shown = "; ".join(differences[:_MOST_DIFFERENCES])
+    words = "; ".join(differences[:_MOST_DIFFERENCES])
     more = f"; and {len(differences) - _MOST_DIFFERENCES} more" if len(differences) > _MOST_DIFFERENCES else ""
     return score_checks.Check(
         group="veto",
@@ -107,7 +107,7 @@ def _ask_same(
         baseline=_shorten(before.value),
         candidate=_shorten(after.value),
         required=required,
-        why=f"{shown}{more}" if differences else "unchanged",
+        why=f"{words}{more}" if differences else "unchanged",
     )
 
 

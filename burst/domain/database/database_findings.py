@@ -81,12 +81,12 @@ def judge_unreached(failure: errors.BurstError) -> database_checks.DatabaseFindi
 
 def judge_dsns(rows: Sequence[database_checks.DsnRow], demands: CheckDemands) -> database_checks.DatabaseFinding:
     """Whether every DSN that should reach the checked database does."""
-    others, unknown = identities.list_strays(rows, "other"), identities.list_strays(rows, "unknown")
+    strays, unknown = identities.list_strays(rows, "other"), identities.list_strays(rows, "unknown")
     mend = "let each name the same database, or leave it out where another is meant"
-    if others:
+    if strays:
         status = "refused" if demands.one_database else "warning"
         return database_checks.DatabaseFinding.model_validate(
-            {"check": "one-database", "status": status, "seen": _name(others), "mend": mend}
+            {"check": "one-database", "status": status, "seen": _name(strays), "mend": mend}
         )
     if unknown:
         status = "unknown" if demands.one_database else "warning"
@@ -112,7 +112,7 @@ def judge_role(role: database_checks.RoleEntry | None) -> database_checks.Databa
             check="role-settings", status="note", seen="the settings of the role are not visible"
         )
     missing = list_missing_safeguards(role)
-    words = [f"{name} is {seen}" for name, seen in missing.items()]
+    words = [f"{name} is {state}" for name, state in missing.items()]
     if role.superuser:
         words.append("it is a superuser, whom no limit of connections holds")
     if not words:
@@ -200,8 +200,8 @@ def _judge_settings(reading: database_checks.DatabaseReading) -> Iterator[databa
     words = f"{wording.format_count(len(reading.settings), 'setting')} differ from their default"
     if pending:
         mend = "restart the server, or take the change back"
-        seen = f"{words}; of them wait for a restart: {', '.join(pending)}"
-        yield database_checks.DatabaseFinding(check="settings", status="warning", seen=seen, mend=mend)
+        sentence = f"{words}; of them wait for a restart: {', '.join(pending)}"
+        yield database_checks.DatabaseFinding(check="settings", status="warning", seen=sentence, mend=mend)
         return
     yield database_checks.DatabaseFinding(check="settings", status="passed", seen=words)
 
@@ -220,8 +220,8 @@ def _judge_connections(entry: database_checks.ConnectionsEntry | None) -> databa
         words += f"; the database {entry.database_in_use} of {entry.database_limit}"
     if entry.left < LEAST_CONNECTIONS:
         mend = "end idle sessions, or raise max_connections, or the CONNECTION LIMIT of role or database"
-        seen = f"{entry.left} left, a burst needs {LEAST_CONNECTIONS}: {words}"
-        return database_checks.DatabaseFinding(check="connections", status="refused", seen=seen, mend=mend)
+        sentence = f"{entry.left} left, a burst needs {LEAST_CONNECTIONS}: {words}"
+        return database_checks.DatabaseFinding(check="connections", status="refused", seen=sentence, mend=mend)
     return database_checks.DatabaseFinding(check="connections", status="passed", seen=f"{entry.left} left: {words}")
 
 

@@ -27,19 +27,19 @@ class DsnComparison:
     why: str
 
 
-def compare(one: database_checks.DatabaseIdentity, another: database_checks.DatabaseIdentity) -> DsnComparison:
+def compare(first: database_checks.DatabaseIdentity, second: database_checks.DatabaseIdentity) -> DsnComparison:
     """Whether two identities are of one database."""
-    systems = one.system_identifier, another.system_identifier
-    if (one.database_oid, one.database) != (another.database_oid, another.database):
-        return DsnComparison(same="other", why=f"database {another.database}, not {one.database}")
+    systems = first.system_identifier, second.system_identifier
+    if (first.database_oid, first.database) != (second.database_oid, second.database):
+        return DsnComparison(same="other", why=f"database {second.database}, not {first.database}")
     if None not in systems and systems[0] != systems[1]:
         return DsnComparison(same="other", why="another system identifier")
-    if one.started_utc != another.started_utc:
+    if first.started_utc != second.started_utc:
         kin = "a standby or a copy of it" if None not in systems else "by the start of its server"
         return DsnComparison(same="other", why=f"another server: {kin}")
     if None not in systems:
-        return DsnComparison(same="same", why=f"system identifier {one.system_identifier}")
-    if None not in (one.address, another.address) and (one.address, one.port) == (another.address, another.port):
+        return DsnComparison(same="same", why=f"system identifier {first.system_identifier}")
+    if None not in (first.address, second.address) and (first.address, first.port) == (second.address, second.port):
         return DsnComparison(same="same", why="address, port, database and start of the server")
     return DsnComparison(
         same="unknown", why="the system identifier is not visible to both roles, and the addresses do not tell"

@@ -49,8 +49,8 @@ def sum_tables(name: str, rows: Sequence[database_checks.TableRow]) -> database_
 
 
 def _add(figures: Iterable[int | None]) -> int | None:
-    known = list(figures)
-    return sum(figure for figure in known if figure is not None) if None not in known else None
+    values = list(figures)
+    return sum(figure for figure in values if figure is not None) if None not in values else None
 
 
 def _oldest(

@@ -76,8 +76,8 @@ def read_verdict(entry: EarlierAttempt, snapshot: bytes) -> EarlierAttempt:
     passed = value.get("overall_pass") if isinstance(value, dict) else None
     if not isinstance(passed, bool) or value.get("execution_id") != entry.execution_id:
         return entry
-    known = {"verdict": "PASS" if passed else "HOLD", "sha256": canonical.digest(snapshot)}
-    return entry.model_copy(update=known)
+    fields = {"verdict": "PASS" if passed else "HOLD", "sha256": canonical.digest(snapshot)}
+    return entry.model_copy(update=fields)
 
 
 def count_verdicts(earlier: Sequence[EarlierAttempt]) -> str:
@@ -98,6 +98,6 @@ def describe(number: int, earlier: Sequence[EarlierAttempt], contract: str) -> s
     """An attempt in words, such as `attempt 4, after 3 HOLDs, 2 of them by other terms`; empty where none before it
     held."""
     held = sum(entry.verdict == "HOLD" for entry in earlier)
-    others = count_other_terms(earlier, contract)
+    other_terms = count_other_terms(earlier, contract)
     words = f"attempt {number}, after {wording.format_count(held, 'HOLD')}" if held else ""
-    return f"{words}, {others} of them by other terms" if others else words
+    return f"{words}, {other_terms} of them by other terms" if other_terms else words

@@ -64,14 +64,14 @@ class BurstCourse:
     @classmethod
     def from_result(cls, result: task_results.TaskResult) -> Self:
         """The course as a task result states it."""
-        asked = [
+        requests = [
             result.stop_asked_utc,
             result.early_stop.at_utc if result.early_stop else None,
             result.interruption.at_utc if result.interruption else None,
         ]
         return cls(
             began_at=result.attempt.start if result.attempt else None,
-            asked_at=min((moment for moment in asked if moment is not None), default=None),
+            asked_at=min((moment for moment in requests if moment is not None), default=None),
             ended_by_tasks=result.ended_by_its_tasks,
             deadline=result.deadline_utc,
         )
@@ -206,8 +206,8 @@ def _own_due(entries: Sequence[task_results.TaskEntry], course: BurstCourse, ter
 def _find_last_end(entries: Iterable[task_results.TaskEntry]) -> datetime | None:
     """When the last task ended; None while one was not seen to end."""
     ends = [task.stopped_utc for task in entries]
-    known = [moment for moment in ends if moment is not None]
-    return max(known) if known and len(known) == len(ends) else None
+    moments = [moment for moment in ends if moment is not None]
+    return max(moments) if moments and len(moments) == len(ends) else None
 
 
 def _explain_end(
@@ -342,8 +342,8 @@ def _ran_until(holding: TaskHolding, window_end: datetime) -> datetime:
     """Until when a task surely ran, as far as the window goes."""
     if holding.task.stopped_utc is None or (holding.held and holding.task.load_ended_utc is None):
         return window_end  # nobody saw it end, or nobody says when its load did
-    known = [moment for moment in (holding.ended_at, holding.due_at if holding.held else None) if moment is not None]
-    return min(window_end, max(known, default=datetime.min.replace(tzinfo=UTC)))
+    moments = [moment for moment in (holding.ended_at, holding.due_at if holding.held else None) if moment is not None]
+    return min(window_end, max(moments, default=datetime.min.replace(tzinfo=UTC)))
 
 
 def _find_silence(metrics: window_metrics.Metrics, offered: OfferedLoad) -> datetime | None:

@@ -333,7 +333,7 @@ class Metrics(models.Model):
     def lost(self) -> receipts.Counts:
         """Receipts that were counted in one round and gone in the next, by the rounds where the document has them."""
         if self.settle_rounds:
-            return receipts.count_losses([one.counts.counts for one in self.settle_rounds])
+            return receipts.count_losses([settle_round.counts.counts for settle_round in self.settle_rounds])
         return self.vanished.counts if self.vanished else receipts.Counts()
 
 

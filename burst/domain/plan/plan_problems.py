@@ -33,11 +33,11 @@ def find_unfilled(source: yaml_lines.Source) -> Iterator[yaml_lines.Problem]:
         free_text = path[-1] == "sql"
         placeholder = _PLACEHOLDER.search(text)
         if not text.strip() or (placeholder and not (free_text and placeholder.group().startswith("<"))):
-            seen = f"the placeholder {placeholder.group()}" if placeholder and text.strip() else "an empty value"
+            sentence = f"the placeholder {placeholder.group()}" if placeholder and text.strip() else "an empty value"
             yield yaml_lines.Problem(
                 line=source.line(path),
                 key=yaml_lines.format_path(path),
-                seen=seen,
+                seen=sentence,
                 allowed="the real value",
             )
         elif control := _LINE_BREAKING.search(text):

@@ -105,12 +105,12 @@ class CountEstimate:
         """
         if self.sample is None:
             return None
-        found, further = self.receipts, max(0, expected_receipts - self.receipts)
+        present, further = self.receipts, max(0, expected_receipts - self.receipts)
         by_index = sum(scan.rows for scan in self.scans if scan.index)
         reading = self.pages_read * self.sample.page_seconds
         reading += (self.rows_read - by_index) * self.sample.row_seconds + by_index * self.sample.receipt_seconds
         # Each further receipt is read and counted; the last ones written lie close together.
-        return reading + (found + further) * self.sample.receipt_seconds
+        return reading + (present + further) * self.sample.receipt_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +138,12 @@ def describe_reading(estimate: CountEstimate) -> str:
     """What a count reads, in words."""
     if not estimate.scans:
         return "one count reads nothing: no partition can hold the window"
-    shown = [_describe_scan(scan) for scan in estimate.scans[:3]]
-    more = len(estimate.scans) - len(shown)
+    scans = [_describe_scan(scan) for scan in estimate.scans[:3]]
+    more = len(estimate.scans) - len(scans)
     parts = f", {len(estimate.scans)} of {estimate.relations} tables" if estimate.relations > 1 else ""
     return (
         f"one count reads about {estimate.rows_read:,} of {estimate.table_rows:,} rows and {estimate.pages_read:,} of "
-        f"{estimate.table_pages:,} pages{parts}: {'; '.join(shown)}{f'; and {more} more' if more else ''}"
+        f"{estimate.table_pages:,} pages{parts}: {'; '.join(scans)}{f'; and {more} more' if more else ''}"
     )
 
 

@@ -57,10 +57,10 @@ class DriverFigures:
             largest_wait_seconds=max(self.largest_wait_seconds, more.largest_wait_seconds),
         )
 
-    def take_later(self, other: "DriverFigures") -> "DriverFigures":
+    def take_later(self, later_figures: "DriverFigures") -> "DriverFigures":
         """The later of two states of the same driver, whose figures only grow."""
         names = [field.name for field in fields(self)]
-        return DriverFigures(**{name: max(getattr(self, name), getattr(other, name)) for name in names})
+        return DriverFigures(**{name: max(getattr(self, name), getattr(later_figures, name)) for name in names})
 
 
 NOTHING_YET = DriverFigures()

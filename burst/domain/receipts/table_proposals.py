@@ -155,12 +155,12 @@ class DecisionWords:
     guessed: bool = False
 
 
-def choose_columns(table: CatalogTable, given: Mapping[str, str]) -> dict[str, RoleChoice]:
-    """The best column of each role, no column twice; a role without any is left out. `given` names columns by hand."""
+def choose_columns(table: CatalogTable, chosen_names: Mapping[str, str]) -> dict[str, RoleChoice]:
+    """The best column of each role, no column twice; a role without any is left out. `chosen_names`: columns by hand."""
     offers: dict[str, list[RoleChoice]] = {}
     for role in ROLES:
-        if role in given:
-            named = [column for column in table.columns if column.name == given[role]]
+        if role in chosen_names:
+            named = [column for column in table.columns if column.name == chosen_names[role]]
             offers[role] = [RoleChoice(column=column, score=100, why="named by --columns") for column in named]
             continue
         scored = [_score(role, column) for column in table.columns]
@@ -177,14 +177,14 @@ def choose_columns(table: CatalogTable, given: Mapping[str, str]) -> dict[str, R
 
 def rank_candidates(tables: Sequence[CatalogTable]) -> tuple[Candidate, ...]:
     """The tables that have a column for each role and can be named in a plan, the likeliest first."""
-    found = [propose(table, {}) for table in tables if table.nameable]
-    ranked = [candidate for candidate in found if candidate is not None]
+    candidates = [propose(table, {}) for table in tables if table.nameable]
+    ranked = [candidate for candidate in candidates if candidate is not None]
     return tuple(sorted(ranked, key=lambda each: (-each.score, -each.table.row_count, each.table.full_name)))
 
 
-def propose(table: CatalogTable, given: Mapping[str, str]) -> Candidate | None:
+def propose(table: CatalogTable, chosen_names: Mapping[str, str]) -> Candidate | None:
     """The table with its columns; None where a role has no column."""
-    choices = choose_columns(table, given)
+    choices = choose_columns(table, chosen_names)
     if set(choices) != set(ROLES):
         return None
     score = sum(choice.score for choice in choices.values()) + _score_name(table.name, _TABLES)
@@ -269,13 +269,13 @@ def map_decisions(column: CatalogColumn, words: Sequence[str]) -> DecisionWords:
     """The words of a decision column, as the plan's `decisions`; empty where they are burst's own."""
     if column.type_name == "bool":
         return _map_boolean(column)
-    seen = list(dict.fromkeys([*column.labels, *words]))
+    decision_words = list(dict.fromkeys([*column.labels, *words]))
     by_decision: dict[str, list[str]] = {}
-    for word in seen:
+    for word in decision_words:
         decision = word if word in receipts.DECISIONS else _stands_for(word)
         if decision is not None:
             by_decision.setdefault(decision, []).append(word)
-    unknown = tuple(word for word in seen if word not in receipts.DECISIONS and _stands_for(word) is None)
+    unknown = tuple(word for word in decision_words if word not in receipts.DECISIONS and _stands_for(word) is None)
     own = {decision: texts for decision, texts in by_decision.items() if texts != [decision]}
     chosen = {name: tuple(own[name]) for name in receipts.DECISIONS if name in own}
     return DecisionWords(words=chosen, unknown=unknown, guessed=bool(chosen))
@@ -334,19 +334,22 @@ def _check_offset(column: CatalogColumn, rows: Sequence[SampledRow], unit: str |
 
 def _check_nulls(candidate: Candidate, rows: Sequence[SampledRow]) -> SampleCheck:
     empty = {role: sum(getattr(row, role) is None for row in rows) for role in ROLES}
-    found = [f"{number} of {len(rows):,} in {candidate.columns[role]}" for role, number in empty.items() if number]
-    if not found:
+    columns = [f"{number} of {len(rows):,} in {candidate.columns[role]}" for role, number in empty.items() if number]
+    if not columns:
         return SampleCheck(subject="no NULL", sound=True, words=f"none in {len(rows):,} rows")
     consequence = "; a receipt without a time refuses the whole count" if empty["at"] else ""
-    return SampleCheck(subject="no NULL", sound=False, words=", ".join(found) + consequence)
+    return SampleCheck(subject="no NULL", sound=False, words=", ".join(columns) + consequence)
 
 
 def _check_words(column: CatalogColumn, rows: Sequence[SampledRow], mapping: DecisionWords) -> SampleCheck:
-    subject, seen = "decision words are known", sorted({row.decision for row in rows if row.decision is not None})
+    subject, decision_words = (
+        "decision words are known",
+        sorted({row.decision for row in rows if row.decision is not None}),
+    )
     if mapping.unknown:
-        shown = ", ".join(repr(word) for word in mapping.unknown[:8])
-        return SampleCheck(subject=subject, sound=False, words=f"{shown} in {column.name} would count as other")
-    words = f"{', '.join(map(repr, seen[:8])) or 'none'} in {column.name}"
+        unknown = ", ".join(repr(word) for word in mapping.unknown[:8])
+        return SampleCheck(subject=subject, sound=False, words=f"{unknown} in {column.name} would count as other")
+    words = f"{', '.join(map(repr, decision_words[:8])) or 'none'} in {column.name}"
     if mapping.guessed:
         words += "; what they stand for is a guess by their names: look at decisions below"
     return SampleCheck(subject=subject, sound=True, words=words)

@@ -78,10 +78,10 @@ def judge_search(
     overdue = run.unaccounted and now >= appear_by(run, terms.appears_seconds)
     if signs is not None and overdue and len(run.truths) + len(unknown) < signs.least_tasks:
         unknown = (*unknown, *list_nameless(run, signs))
-    known = len(run.truths) + len(unknown)
+    known_tasks = len(run.truths) + len(unknown)
     accounted = listed is not None and run.unaccounted
     return Search(
-        unknown=unknown, accounted=accounted and is_accounted(run, known=known, signs=signs, now=now, terms=terms)
+        unknown=unknown, accounted=accounted and is_accounted(run, known=known_tasks, signs=signs, now=now, terms=terms)
     )
 
 

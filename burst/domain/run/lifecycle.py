@@ -583,8 +583,10 @@ def _early_stop(run: runs.Run, now: datetime, terms: RunTerms) -> task_results.E
     hopeless = _find_withheld(run, terms) or early_stops.find_reason_to_stop(run.polls, elapsed, terms.sequential)
     holdable = _count_holdable(run, now, terms)
     if hopeless is None and holdable < terms.least_tasks:
-        left = wording.format_count(holdable, "task")
-        hopeless = early_stops.Hopeless(rule=task_results.TASK_LOST, detail=f"{left} left, {terms.least_tasks} needed")
+        tasks_left = wording.format_count(holdable, "task")
+        hopeless = early_stops.Hopeless(
+            rule=task_results.TASK_LOST, detail=f"{tasks_left} left, {terms.least_tasks} needed"
+        )
     if hopeless is None:
         return None
     return task_results.EarlyStop(
@@ -614,7 +616,7 @@ def _count_holdable(run: runs.Run, now: datetime, terms: RunTerms) -> int:
     entries = [task_result_builder.task_entry(run, truth) for truth in run.truths.values()]
     judged = holding.judge_tasks([task for task in entries if not task.dropped], course, terms.holding)
     alive = {truth.task.task_id for truth in run.carriers}
-    return sum(one.task.id in alive or (one.held and one.task.stopped_utc is not None) for one in judged)
+    return sum(ending.task.id in alive or (ending.held and ending.task.stopped_utc is not None) for ending in judged)
 
 
 def _ended_before_due(run: runs.Run, terms: RunTerms) -> bool:

@@ -197,8 +197,8 @@ class Run:
     @property
     def stop_asked_at(self) -> datetime | None:
         """When this run first asked for the end of its tasks; None while it has not."""
-        asked = [self.operator_stop_at, self.stopping.at if self.stopping else None]
-        return min((moment for moment in asked if moment is not None), default=None)
+        requests = [self.operator_stop_at, self.stopping.at if self.stopping else None]
+        return min((moment for moment in requests if moment is not None), default=None)
 
     @property
     def asked_tasks(self) -> int:

@@ -71,33 +71,33 @@ class _Reader:
         if self.token.kind != "end":
             raise self.refuse("the end of the statement")
 
-    def name(self, thing: str) -> str:
+    def name(self, subject: str) -> str:
         if self.token.kind not in ("word", "name"):
-            raise self.refuse(f"the name of {thing}")
+            raise self.refuse(f"the name of {subject}")
         return self.take().text
 
-    def qualified(self, thing: str) -> tuple[str, ...]:
-        first = self.name(thing)
-        return (first, self.name(thing)) if self.accepts(".") else (first,)
+    def qualified(self, subject: str) -> tuple[str, ...]:
+        first = self.name(subject)
+        return (first, self.name(subject)) if self.accepts(".") else (first,)
 
-    def table(self, thing: str) -> changes.TableName:
-        parts = self.qualified(thing)
+    def table(self, subject: str) -> changes.TableName:
+        parts = self.qualified(subject)
         return changes.TableName(schema=parts[0] if len(parts) == 2 else None, name=parts[-1])
 
-    def listed(self, thing: str) -> tuple[str, ...]:
+    def listed(self, subject: str) -> tuple[str, ...]:
         """Names in parentheses."""
         self.require("(")
-        names = [self.name(thing)]
+        names = [self.name(subject)]
         while self.accepts(","):
-            names.append(self.name(thing))
+            names.append(self.name(subject))
         self.require(")")
         return tuple(names)
 
-    def scalar(self, thing: str) -> str:
+    def scalar(self, subject: str) -> str:
         """A text, a number or a word."""
         sign = "-" if self.accepts("-") else ""
         if self.token.kind not in (("number",) if sign else ("text", "number", "word")):
-            raise self.refuse(f"{thing}: a quoted text, a number or a word")
+            raise self.refuse(f"{subject}: a quoted text, a number or a word")
         return sign + self.take().text
 
 

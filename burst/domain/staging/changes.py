@@ -114,8 +114,8 @@ class IndexCondition:
         """The condition as people read it."""
         if self.operand is None:
             return f"{quote_name(self.column)} {self.operator}"
-        shown = self.operand if self.is_number else quote_text(self.operand)
-        return f"{quote_name(self.column)} {self.operator} {shown}{'::' if self.type_words else ''}{self.type_words}"
+        operand = self.operand if self.is_number else quote_text(self.operand)
+        return f"{quote_name(self.column)} {self.operator} {operand}{'::' if self.type_words else ''}{self.type_words}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,13 +214,13 @@ Statement: TypeAlias = SetParameter | CreateIndex | DropIndex | CreateExtension 
 Change: TypeAlias = Statement | RunProgram
 
 
-def leave_out_dependent(wanted: Iterable[Change]) -> tuple[Change, ...]:
+def leave_out_dependent(proposed: Iterable[Change]) -> tuple[Change, ...]:
     """The changes without those of indexes that an earlier one makes: only then can they be looked for."""
-    made: set[str] = set()
+    created: set[str] = set()
     independent = []
-    for change in wanted:
-        made |= {change.name} if isinstance(change, CreateIndex) else set()
-        if not isinstance(change, DropIndex) or change.index.name not in made:
+    for change in proposed:
+        created |= {change.name} if isinstance(change, CreateIndex) else set()
+        if not isinstance(change, DropIndex) or change.index.name not in created:
             independent.append(change)
     return tuple(independent)
 

@@ -24,8 +24,8 @@ class StatementRefused(ValueError):
     """A statement that is not one of the allowed kinds; the message gives the place, the text seen and the allowed."""
 
     def __init__(self, at: int, seen: str, allowed: str) -> None:
-        shown = seen if len(seen) <= 40 else f"{seen[:37]}..."
-        super().__init__(f"{allowed} (character {at + 1}: saw {shown})")
+        words = seen if len(seen) <= 40 else f"{seen[:37]}..."
+        super().__init__(f"{allowed} (character {at + 1}: saw {words})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +47,11 @@ class SqlToken:
 def split_statement(statement: str) -> tuple[SqlToken, ...]:
     """The tokens of a statement, an `end` the last. Raises `StatementRefused`."""
     if len(statement) > LONGEST_STATEMENT:
-        at, seen = LONGEST_STATEMENT, f"{len(statement)} characters"
-        raise StatementRefused(at, seen, f"expected a statement of at most {LONGEST_STATEMENT} characters")
+        at, sight = LONGEST_STATEMENT, f"{len(statement)} characters"
+        raise StatementRefused(at, sight, f"expected a statement of at most {LONGEST_STATEMENT} characters")
     if control := _NUL_OR_CONTROL.search(statement):
-        seen = f"U+{ord(control.group()):04X}"
-        raise StatementRefused(control.start(), seen, "expected a statement without control characters")
+        sight = f"U+{ord(control.group()):04X}"
+        raise StatementRefused(control.start(), sight, "expected a statement without control characters")
     tokens, at = [], 0
     while at < len(statement):
         if space := _SPACE.match(statement, at):
@@ -75,8 +75,8 @@ def _read_token(statement: str, at: int) -> tuple[SqlToken, int]:
         return SqlToken(kind="word", text=word.group().lower(), at=at), word.end()
     if number := _NUMBER.match(statement, at):
         if _WORD.match(statement, number.end()):
-            seen = repr(statement[at : number.end() + 1])
-            raise StatementRefused(at, seen, "expected a number, or a number with its unit in quotes such as '64MB'")
+            token = repr(statement[at : number.end() + 1])
+            raise StatementRefused(at, token, "expected a number, or a number with its unit in quotes such as '64MB'")
         return SqlToken(kind="number", text=number.group(), at=at), number.end()
     if symbol := _SYMBOL.match(statement, at):
         return SqlToken(kind="symbol", text=symbol.group(), at=at), symbol.end()

@@ -181,8 +181,8 @@ class StageSection(plans.Section):
         if self.is_observing and not self.red_line and self.check.main_figure is None:
             raise field_types.Misfit(("check",), "a red_line that names the figure of the overhead")
         for index, line in enumerate(self.red_line):
-            known = line.better or self.check.direction(line.figure)
-            if line.not_worse_than is not None and known is None:
+            direction = line.better or self.check.direction(line.figure)
+            if line.not_worse_than is not None and direction is None:
                 raise field_types.Misfit(("red_line", index), "better: lower or better: higher beside not_worse_than")
         return self
 

@@ -29,12 +29,12 @@ class StagedIdentity:
     standby: bool
     server_started_at: datetime
 
-    def is_same(self, other: "StagedIdentity") -> bool:
+    def is_same(self, identity: "StagedIdentity") -> bool:
         """Whether both are one database, seen by one role."""
         return (self.system_identifier, self.database, self.role) == (
-            other.system_identifier,
-            other.database,
-            other.role,
+            identity.system_identifier,
+            identity.database,
+            identity.role,
         )
 
 

@@ -30,9 +30,9 @@ def _undo(target: Snapshot, present: Snapshot, change: changes.Change) -> Iterat
             values = None if before is None else split_values(change.name, before)
             yield changes.SetParameter(place=change.place, name=change.name, values=values)
     elif isinstance(change, changes.CreateIndex):
-        made = _find_made(target, present, change)
-        if made is not None:
-            yield changes.DropIndex(index=changes.TableName(schema=made.schema_name, name=made.name))
+        index = _find_made(target, present, change)
+        if index is not None:
+            yield changes.DropIndex(index=changes.TableName(schema=index.schema_name, name=index.name))
     elif isinstance(change, changes.DropIndex):
         gone = find_index(target, change.index)
         if gone is not None and gone not in present.indexes:
@@ -54,9 +54,9 @@ def read_setting(snapshot: Snapshot, change: changes.SetParameter) -> str | None
     return None
 
 
-def find_unreadable(present: Snapshot, wanted: Iterable[changes.Change]) -> tuple[str, ...]:
+def find_unreadable(present: Snapshot, proposed: Iterable[changes.Change]) -> tuple[str, ...]:
     """The changes of settings whose present value is masked, so that it could not be put back, in words."""
-    named = [change for change in wanted if isinstance(change, changes.SetParameter)]
+    named = [change for change in proposed if isinstance(change, changes.SetParameter)]
     return tuple(
         f"{change.words}: the present value may hold a secret and is not kept, so it could not be put back"
         for change in named

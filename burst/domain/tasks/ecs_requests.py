@@ -150,10 +150,10 @@ def _shard_variables(
     request: tasks.LaunchRequest, first_shard: int, definition: ecs_definitions.Definition, run: RunContext
 ) -> dict[str, str]:
     # With both, the guard takes the shard without a claim, and its hint still tells that there is a guard.
-    by_hint, given = definition.guarded, not definition.guarded or first_shard in request.claimed
+    by_hint, by_variable = definition.guarded, not definition.guarded or first_shard in request.claimed
     return {
         **({ecs_marks.HINT: str(first_shard)} if by_hint else {}),
-        **({ecs_marks.SHARD: str(first_shard)} if given else {}),
+        **({ecs_marks.SHARD: str(first_shard)} if by_variable else {}),
         ecs_marks.RUN: request.execution_id,
         "BURST_SHARD_COUNT": str(request.shard_count),
         ecs_marks.BUDGET: f"{request.budget_seconds:.3f}",

@@ -216,11 +216,11 @@ class LaunchFailure:
     reason: str
 
 
-def explain_missing(asked: int, started: int, failures: tuple[LaunchFailure, ...]) -> tuple[LaunchFailure, ...]:
+def explain_missing(requested: int, started: int, failures: tuple[LaunchFailure, ...]) -> tuple[LaunchFailure, ...]:
     """The failures of an answered launch, with one more for each task that was neither started nor refused."""
-    words = f"the launch started {started} of {asked} tasks and gave no reason"
+    words = f"the launch started {started} of {requested} tasks and gave no reason"
     unexplained = LaunchFailure(shortage=Shortage.PASSING, reason=words)
-    return (*failures, *(unexplained,) * (asked - started - len(failures)))
+    return (*failures, *(unexplained,) * (requested - started - len(failures)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

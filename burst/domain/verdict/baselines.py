@@ -220,8 +220,11 @@ def list_differences(
     """
     load = describe_load(plan)
     pairs = [(f"load.{name}", document.profile[name], load[name]) for name in _PROGRAM if name in document.profile]
-    known = {**(machine or {}), **describe_environment(plan)}
-    pairs += [(name, document.environment[name], known[name]) for name in known.keys() & document.environment.keys()]
+    environment = {**(machine or {}), **describe_environment(plan)}
+    pairs += [
+        (name, document.environment[name], environment[name])
+        for name in environment.keys() & document.environment.keys()
+    ]
     for name, before, now in sorted(pairs, key=lambda pair: pair[0]):
         if name_program(before) != name_program(now):
             yield LoadDifference(name=name, before=before, now=now)

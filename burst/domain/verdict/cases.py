@@ -93,8 +93,8 @@ class Case:
         """Every document but the plan, which is always there."""
         own = self.task_result, self.task_records, self.metrics, self.load, self.facts, self.observations
         compared = self.reference, self.reference_plan, self.reproduction
-        given = self.baseline, self.prior, self.prior_plan, self.preflight, self.attempt, self.gate_records
-        return (*own, *given, *compared)
+        inputs = self.baseline, self.prior, self.prior_plan, self.preflight, self.attempt, self.gate_records
+        return (*own, *inputs, *compared)
 
     @property
     def contents(self) -> dict[str, bytes]:

@@ -88,8 +88,8 @@ class Offer:
     @property
     def go_tasks(self) -> int:
         """How many tasks have to have an account."""
-        known = None if self.result is None else self.result.go_tasks
-        return self.plan.target.tasks if known is None else known
+        by_result = None if self.result is None else self.result.go_tasks
+        return self.plan.target.tasks if by_result is None else by_result
 
 
 def declares_rate(plan: plans.Plan) -> bool:
@@ -114,10 +114,10 @@ def offered_load_gate(
     )
     if metrics is None:
         return question.answer(gates.GateStatus.INVALID, None, f"unknown: {problem}")
-    left = (result.load_accounts or 0) if result is not None else 0
-    if left > (len(load.tasks) if load is not None else 0):
+    accounts_left = (result.load_accounts or 0) if result is not None else 0
+    if accounts_left > (len(load.tasks) if load is not None else 0):
         why = load_problem if load is None else f"{len(load.tasks)} are in its document"
-        accounts = wording.format_count(left, "task")
+        accounts = wording.format_count(accounts_left, "task")
         return question.answer(gates.GateStatus.INVALID, None, f"{accounts} left a load account, and {why}")
     offer = Offer(plan=plan, result=result, metrics=metrics, load=load)
     if load is not None and len(load.shards_with_due) >= offer.go_tasks:

@@ -49,12 +49,12 @@ def find_span(case: cases.Case, observed: ObservedCase) -> periods.BurstSpan:
     faults = [entry.intended_utc for entry in result.drills if entry.intended_utc is not None and entry.caused]
     recoveries = drill_recoveries.find_recoveries(case.plan, result.drills, observed.series, span.ended_at)
     ends = [recovery.recovered_at for recovery in recoveries.values()]
-    known = [end for end in ends if end is not None]
+    recovery_ends = [end for end in ends if end is not None]
     return periods.BurstSpan(
         go_at=span.go_at,
         ended_at=span.ended_at,
         faulted_at=min(faults, default=None),
-        recovered_at=max(known) if len(known) == len(ends) and known else None,
+        recovered_at=max(recovery_ends) if len(recovery_ends) == len(ends) and recovery_ends else None,
     )
 
 

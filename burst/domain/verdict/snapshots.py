@@ -284,8 +284,8 @@ def _note_terms(
     attempts held by others; None by the rules of 0.1.0."""
     if contract is None:
         return None
-    others = attempts.count_other_terms(attempt.earlier, contract.terms.sha256) if attempt else 0
-    held = f"{wording.format_count(others, 'earlier attempt')} held by other terms" if others else ""
+    other_terms = attempts.count_other_terms(attempt.earlier, contract.terms.sha256) if attempt else 0
+    held = f"{wording.format_count(other_terms, 'earlier attempt')} held by other terms" if other_terms else ""
     if contract.comparison is None and contract.problem and prior is None:
         words = "; ".join(filter(None, ["its terms were compared with no prior's", held]))
         return blockers.TermsNote(words=words, unstated=tuple(sorted(contract.terms.values)))

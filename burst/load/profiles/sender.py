@@ -66,10 +66,10 @@ def _send(share: load_shares.LoadShare, sender: Sender) -> None:
 
     def pause_until(due: float) -> None:
         """Wait, and write the account every second."""
-        while (left := due - time.monotonic()) > 0:
+        while (seconds := due - time.monotonic()) > 0:
             account.count_due(time.monotonic())
             tally.write_if_due(time.time())
-            time.sleep(min(left, load_account.BEAT_SECONDS))
+            time.sleep(min(seconds, load_account.BEAT_SECONDS))
 
     try:
         while (slot := schedule.take_slot()) is not None:

@@ -210,8 +210,8 @@ def _check_stop_signs(
     arns = [entry.alarm for entry in plan.stop_signs if entry.alarm is not None]
     answers = list(sign_watch.ask_alarms(alarms.CloudWatchAlarms(), arns)) if arns else []
     give_up_at = instants.later(clock.now(), preflight.patience_seconds(plan))
-    asked = [entry for entry in plan.stop_signs if entry.alarm is None]
-    answers += [sign_watch.ask_fact(entry, plan.scope, source(), inputs.document, give_up_at) for entry in asked]
+    fact_signs = [entry for entry in plan.stop_signs if entry.alarm is None]
+    answers += [sign_watch.ask_fact(entry, plan.scope, source(), inputs.document, give_up_at) for entry in fact_signs]
     return judgements.judge_stop_signs(answers)
 
 

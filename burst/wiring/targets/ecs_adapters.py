@@ -91,8 +91,8 @@ def describe_program(plan: plans.Plan, definition: ecs_definitions.Definition) -
             f"container {definition.container} of {definition.arn} has no secret {load_program.API_KEY_VARIABLE}"
         )
     by_plan = task_environment(plan)
-    given = definition.variables | definition.secrets
-    foreign = sorted(name for name in given if _changes_load(name) and name not in by_plan)
+    variables = definition.variables | definition.secrets
+    foreign = sorted(name for name in variables if _changes_load(name) and name not in by_plan)
     if foreign:
         raise errors.Refused(
             f"{definition.arn} sets {', '.join(foreign)}, which would change the load beside the plan; "
