@@ -2,7 +2,7 @@
 
 Each series is asked on a thread of its own, so that no slow answer holds up a beat or the stop. Only the loop
 journals: a sample stands in the journal as soon as the loop takes it, so that a controller that continues the run has
-every earlier one and goes on. What is not answered is journalled as a sample without a value.
+every earlier one and goes on. A question without an answer is journalled as a sample without a value.
 """
 
 import time

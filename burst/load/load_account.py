@@ -1,4 +1,4 @@
-"""The load account of one task: what was due, sent, late, acknowledged, refused and failed, by second, with latencies.
+"""The load account of one task: events due, sent, late, acknowledged, refused and failed, by second, with latencies.
 
 A program writes it as lines of JSON at the end of a file (`BURST_ACCOUNT_FILE`), every second and on every way out, so
 that a killed program leaves its account up to its last line. A line is either a tally, as burst's own programs write,
@@ -22,7 +22,7 @@ LATE_SECONDS = 1.0
 BEAT_SECONDS = 1.0
 MOST_NAMES = 100
 _PARTS = ("outcomes", "refused", "failed", "latency")
-"""What is counted of each request name."""
+"""The counts of each request name."""
 MORE_NAMES = "(more)"
 """Stands for every request name and marker after the first hundred."""
 LONGEST_LINE = 4 << 20
@@ -37,7 +37,7 @@ LONGEST_SECONDS = 1e6
 _MOST_EVENTS = 10**12
 
 BY_SECOND = ("due", "in_time", "sent", "acknowledged", "refused", "failed")
-"""What is counted of each second: due and in time by the second in which it was due, sent by that of the sending, and
+"""The counts of each second: due and in time by the second in which it was due, sent by that of the sending, and
 the answers by that of the answer."""
 
 

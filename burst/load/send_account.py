@@ -1,4 +1,4 @@
-"""The account of a program that has a schedule: what was due and what was sent, for its log line and its account file.
+"""The account of a program that has a schedule: events due and events sent, for its log line and its account file.
 
 Times of the schedule are monotonic, and those of the account are UTC: `clock_offset` is the difference at GO.
 """

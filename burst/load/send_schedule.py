@@ -31,7 +31,7 @@ class SendSchedule:
     def __init__(self, share: load_shares.LoadShare, started: float) -> None:
         self._slots = _list_slots(share, started)
         self._next_slot = next(self._slots, None)
-        # A second reading of the same slots: what is due is counted also where no sender took it.
+        # A second reading of the same slots: a slot is due also where no sender took it.
         self._due_slots = _list_slots(share, started)
         self._next_due = next(self._due_slots, None)
         self.due_count = 0

@@ -91,7 +91,7 @@ class Prepared:
 
     @property
     def warnings(self) -> dict[str, str]:
-        """What is to be said of its inputs though they can be used, by preflight check; empty texts say nothing."""
+        """The warnings about inputs that can be used, by preflight check; empty texts say nothing."""
         return {"prior": self.contract_problem, "baseline": self.baseline_problem}
 
     @property

@@ -1,1 +1,1 @@
-"""The state of a database: what may be shown of it, what is wrong with it, and how two checks of it differ."""
+"""The state of a database: the settings that may be shown, the findings, and the differences of two checks."""

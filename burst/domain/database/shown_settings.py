@@ -2,7 +2,7 @@
 
 A value is shown only where nobody would put a secret: numbers, switches and choices, and texts of Postgres' own whose
 name says nothing of commands, connections or keys. Texts of extensions and of applications (names with a dot) stay
-hidden, but for the extensions that ship with Postgres. What is hidden is still known to be set.
+hidden, but for the extensions that ship with Postgres. A hidden one is still known to be set.
 """
 
 import re

@@ -254,7 +254,7 @@ class DsnRow(models.Model):
 
 
 class DatabaseCheck(models.Model):
-    """`burst db check`: the findings about a database, what was read of it, and the DSNs that lead to it."""
+    """`burst db check`: the findings about a database, the figures behind them, and the DSNs that lead to it."""
 
     schema_: Annotated[Literal["burst.database/v1"], pydantic.Field(alias="schema")] = "burst.database/v1"
     checked_utc: models.Instant

@@ -281,7 +281,7 @@ class OfferedLoad:
     """The share of the planned tasks that GO was given to."""
 
     def count_due(self, window: windows.Window, since: datetime) -> float | None:
-        """What is due from an instant to the end of the counted window; None where nobody can tell."""
+        """The events due from an instant to the end of the counted window; None where nobody can tell."""
         seconds = instants.seconds_between(since, window.end)
         if self.rate_plan is None:
             return None if self.events_per_second is None else seconds * self.events_per_second

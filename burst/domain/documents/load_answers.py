@@ -18,7 +18,7 @@ class Answers:
     failed: Mapping[str, int]
     latency: Sequence[load_documents.LatencyBucket]
     due: int | None
-    """What was due in these steps; None of the whole burst, where `load` knows what was sent."""
+    """The events due in these steps; None of the whole burst, where `load` knows those that were sent."""
 
     @classmethod
     def of_burst(cls, load: load_documents.Load) -> Self:

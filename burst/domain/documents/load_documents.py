@@ -141,12 +141,12 @@ class Load(models.Model):
 
     @property
     def decided_due(self) -> int:
-        """What was due and had its second in which to be sent."""
+        """The events due that had their second in which to be sent."""
         return sum(task.due - task.undecided for task in self.tasks)
 
     @property
     def in_time(self) -> int:
-        """What was sent in time."""
+        """The events sent in time."""
         return sum(max(0, min(task.in_time, task.due) - task.unsent) for task in self.tasks)
 
     @property

@@ -44,7 +44,7 @@ class KeysetSection(pydantic.BaseModel):
         return self
 
     def describe_source(self, scope: str) -> str:
-        """What is asked about a scope: the SQL, or the address and the path."""
+        """The question about a scope: the SQL, or the address and the path."""
         return self.sql or f"{self.address(scope)}#{self.path}"
 
     def address(self, scope: str) -> str:

@@ -21,7 +21,7 @@ EVENTS_PER_CORE_SECOND = 1390.0
 """The events a second that the shipped profile sent on one core: 0.72 ms of processor time an event, Python 3.11 on
 x86, without TLS."""
 FASTEST_CORE = 4.0
-"""How many times faster a processor may be than the measured one; what needs more cannot be sent."""
+"""How many times faster a processor may be than the measured one; a load that needs more cannot be sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,9 +91,9 @@ def further_receipts(terms: EarlyStopTerms, arrived: int) -> int | None:
 
 
 def find_withheld(due: int, in_time: int, terms: EarlyStopTerms) -> Hopeless | None:
-    """Why the generator can no longer have sent enough of what is due in time; None while it can.
+    """Why the generator can no longer have sent enough of its events in time; None while it can.
 
-    What was due and not sent in time stays so, however good the rest is; and no more is due than the plan declares.
+    An event that was not sent in time stays so, however good the rest is; and no more is due than the plan declares.
     """
     most = terms.most_due
     if most is None:

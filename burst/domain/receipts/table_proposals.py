@@ -156,7 +156,7 @@ class DecisionWords:
 
 
 def choose_columns(table: CatalogTable, chosen_names: Mapping[str, str]) -> dict[str, RoleChoice]:
-    """The best column of each role, no column twice; a role without any is left out. `chosen_names`: columns by hand."""
+    """The best column of each role, no column twice, a role without one left out. `chosen_names`: columns by hand."""
     offers: dict[str, list[RoleChoice]] = {}
     for role in ROLES:
         if role in chosen_names:

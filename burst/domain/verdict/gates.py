@@ -141,7 +141,7 @@ COUNTS_SOUND = frozenset(
 
 
 def apply_mode(plan: plans.Plan, gate: Gate) -> Gate:
-    """A gate as the plan's mode has it; what is informational says so."""
+    """A gate as the plan's mode has it; an informational one says so."""
     if not plan.gates.is_informational(gate.name):
         return gate
     return dataclasses.replace(gate, informational=True, why=f"informational, opens nothing: {gate.why}")

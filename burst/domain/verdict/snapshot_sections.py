@@ -383,7 +383,7 @@ class GateEntry(models.Model):
     unit: str | None = None
     """The unit of `measured` and `required`; None where they have none."""
     mode: Literal["required", "informational"] = "required"
-    """What is informational opens nothing."""
+    """An informational gate opens nothing."""
     why: models.Words
 
     @classmethod

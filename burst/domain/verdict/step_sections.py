@@ -1,4 +1,4 @@
-"""The section of a snapshot for the steps of its load: what each was to offer, what was sent, and what came of it."""
+"""The section of a snapshot for the steps of its load: of each the rate to offer, the events sent and their answers."""
 
 from collections.abc import Sequence
 from fractions import Fraction

@@ -124,7 +124,7 @@ class DriverCounted(base.Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadCounted(base.Event):
-    """The load accounts of so many tasks were read: what was due and had its second to be sent, and what was sent."""
+    """The load accounts of so many tasks were read: the events due that had their second to be sent, and those sent."""
 
     wire_name: ClassVar[str] = "load-counted"
 
