@@ -67,7 +67,7 @@ class PostgresStages:
 
     def take_lock(self) -> None:
         """Takes the lock, and ends what a process that died has left behind."""
-        with self._translated("taking the lock of staged changes"):
+        with self._translate_failures("taking the lock of staged changes"):
             connection = self._connect(_HOLD)
             try:
                 _settle_session(connection)
@@ -147,7 +147,7 @@ class PostgresStages:
 
     def apply(self, statement: changes.Statement) -> None:
         """Applies a change, also one that was cut before."""
-        with self._session(statement.words) as connection, self._watched(connection):
+        with self._session(statement.words) as connection, self._watch_connection(connection):
             _settle_session(connection)
             if isinstance(statement, changes.CreateIndex) and not _make_room(connection, statement):
                 return
@@ -221,7 +221,7 @@ class PostgresStages:
     @contextlib.contextmanager
     def _session(self, act: str) -> Iterator[Connection]:
         """A connection for one act; its errors are burst's."""
-        with self._translated(act), contextlib.closing(self._connect(_WORK)) as connection:
+        with self._translate_failures(act), contextlib.closing(self._connect(_WORK)) as connection:
             yield connection
 
     def _connect(self, application_name: str) -> Connection:
@@ -230,7 +230,7 @@ class PostgresStages:
         return psycopg.connect(**parameters, autocommit=True, prepare_threshold=None, row_factory=rows.dict_row)
 
     @contextlib.contextmanager
-    def _translated(self, act: str) -> Iterator[None]:
+    def _translate_failures(self, act: str) -> Iterator[None]:
         try:
             yield
         except psycopg.Error as failure:
@@ -240,7 +240,7 @@ class PostgresStages:
             raise errors.Refused(words) from None
 
     @contextlib.contextmanager
-    def _watched(self, connection: Connection) -> Iterator[None]:
+    def _watch_connection(self, connection: Connection) -> Iterator[None]:
         """Cancels what the connection does where the lock is lost meanwhile."""
         done, lost = threading.Event(), threading.Event()
 

@@ -106,7 +106,7 @@ def _read_sections(reading: database_checks.DatabaseReading) -> dict[str, Rows |
     if role is not None:
         limit = "none" if role.connection_limit is None else str(role.connection_limit)
         sections["role setting"] = {
-            **{f"{row.held_by}: {row.name}": _shown(row.setting) for row in role.settings},
+            **{f"{row.held_by}: {row.name}": _show(row.setting) for row in role.settings},
             "connection limit": limit,
         }
         sections["safeguard"] = {row.name: f"{row.setting}{row.unit or ''}" for row in role.safeguards}
@@ -115,12 +115,12 @@ def _read_sections(reading: database_checks.DatabaseReading) -> dict[str, Rows |
 
 def _read_settings(settings: list[database_checks.SettingRow]) -> Rows:
     return {
-        row.name: f"{_shown(row.setting)}{row.unit or ''}{' (waits for a restart)' if row.pending_restart else ''}"
+        row.name: f"{_show(row.setting)}{row.unit or ''}{' (waits for a restart)' if row.pending_restart else ''}"
         for row in settings
     }
 
 
-def _shown(setting: str | None) -> str:
+def _show(setting: str | None) -> str:
     return HIDDEN_VALUE if setting is None else setting
 
 

@@ -81,7 +81,7 @@ def find_conditions(stage: stage_files.StageSection, snapshot: database_snapshot
     for condition in stage.pause_when:
         if condition.setting is None or condition.above is None:
             continue
-        amounts = [*_planned(stage, condition.setting), *_effective(snapshot, condition.setting)]
+        amounts = [*_list_planned(stage, condition.setting), *_list_effective(snapshot, condition.setting)]
         if not amounts:
             words.append(f"{condition.setting} cannot be told, and the file asks for a person above a limit")
         elif max(amounts) > condition.above:
@@ -89,7 +89,7 @@ def find_conditions(stage: stage_files.StageSection, snapshot: database_snapshot
     return tuple(words)
 
 
-def _planned(stage: stage_files.StageSection, setting: str) -> list[float]:
+def _list_planned(stage: stage_files.StageSection, setting: str) -> list[float]:
     amounts = []
     for change in stage.changes:
         if isinstance(change, changes.SetParameter) and change.name == setting and change.values:
@@ -100,7 +100,7 @@ def _planned(stage: stage_files.StageSection, setting: str) -> list[float]:
     return amounts
 
 
-def _effective(snapshot: database_snapshots.DatabaseSnapshot, setting: str) -> list[float]:
+def _list_effective(snapshot: database_snapshots.DatabaseSnapshot, setting: str) -> list[float]:
     for row in snapshot.settings:
         if row.name == setting and row.value is not None:
             try:

@@ -75,7 +75,7 @@ class CountCost(plans.Section):
     repeats: Annotated[int, pydantic.Field(ge=1, le=1000)] = 15
 
     @pydantic.model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _require_order(self) -> Self:
         if self.end <= self.start:
             raise field_types.Misfit(("to",), "an instant after from")
         return self
