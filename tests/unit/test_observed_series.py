@@ -107,9 +107,10 @@ def test_a_gap_proves_nothing_and_says_why_a_sample_has_no_value() -> None:
 def test_a_question_that_was_answered_again_in_time_leaves_no_gap() -> None:
     taken = list(soak(steady(1)).samples)
     failed = dataclasses.replace(taken[15], value=None, detail="name resolution failed")
-    again = sample(20, EVERY_SECONDS * 15 + 75, 1)
+    again = sample(17, EVERY_SECONDS * 15 + 75, 1)
+    later = [dataclasses.replace(each, number=each.number + 1) for each in taken[16:]]
 
-    assert judge(MAX_LAG, series([*taken[:15], failed, *taken[16:], again])).status is PASS
+    assert judge(MAX_LAG, series([*taken[:15], failed, again, *later])).status is PASS
 
 
 def test_a_sample_of_another_scope_proves_nothing_wherever_it_lies() -> None:
@@ -337,3 +338,70 @@ def test_other_periods_are_refused(words: str) -> None:
 def test_other_shares_are_refused(words: str) -> None:
     with pytest.raises(ValueError, match="a share of another series"):
         series_rules.parse_nearness(words)
+
+
+def test_a_terminal_sample_that_was_asked_before_the_system_had_settled_is_none() -> None:
+    taken = soak(steady(3))  # its last sample is asked 2 s after the end
+
+    assert judge(MAX_LAG, dataclasses.replace(taken, settle_seconds=2.0)).status is PASS
+    early = judge(MAX_LAG, dataclasses.replace(taken, settle_seconds=2.000001))
+    assert early.status is INVALID
+    assert "the end of the window, asked 2.000001 s later (observe.settle)" in early.why
+
+
+def test_a_clock_that_went_back_hides_no_gap() -> None:
+    """Between the 15th and the 16th sample 10 minutes pass, and the clock is put back by 9 of them."""
+    taken = list(soak(steady(3)).samples)
+    stepped = [
+        dataclasses.replace(
+            each,
+            asked_at=instants.later(each.asked_at, -310),
+            answered_at=instants.later(each.answered_at, -310),
+        )
+        for each in taken[15:]
+    ]
+    last = sample(20, SOAK_SECONDS + 3, 3)
+
+    answer = judge(MAX_LAG, series([*taken[:15], *stepped, last], max_skew_seconds=2.0))
+
+    assert answer.status is INVALID
+    assert "the sampler's clock went back by 10.5 s" in answer.why
+
+
+def test_an_answer_from_before_its_question_proves_nothing() -> None:
+    taken = list(soak(steady(3)).samples)
+    taken[15] = sample(16, EVERY_SECONDS * 15, 3, took=-2.5)
+
+    assert judge(MAX_LAG, series(taken, max_skew_seconds=2.5)).status is PASS
+    assert judge(MAX_LAG, series(taken, max_skew_seconds=2.0)).status is INVALID
+
+
+@pytest.mark.parametrize(("first", "last"), [(-(2**53), 2**53), (-1.7e308, 1.7e308)])
+def test_a_difference_that_json_does_not_hold_is_no_figure(first: limits.Value, last: limits.Value) -> None:
+    least = limits.Limit(comparison=limits.Comparison.AT_LEAST, required=0)
+    delta = series_rules.Rule(aggregate=series_rules.Aggregate.DELTA, limit=least)
+
+    answer = judge(delta, soak([first, *steady(0, 17), last]))
+
+    assert (answer.status, answer.value) == (INVALID, None)
+    assert "is more than JSON holds exactly" in answer.why
+
+
+@pytest.mark.parametrize(
+    ("value", "reference", "words", "status"),
+    [
+        (100290, 100000, "0.29% of rows", PASS),
+        (100291, 100000, "0.29% of rows", FAIL),
+        (100.29, 100.0, "0.29% of rows", PASS),
+        (1.0e308, -1.0e308, "199% of rows", FAIL),
+        (0, 0, "1% of rows", PASS),
+        (1e-300, 0, "999% of rows", FAIL),
+    ],
+)
+def test_the_edge_of_a_share_of_another_series_is_exact(
+    value: float, reference: float, words: str, status: limits.AnswerStatus
+) -> None:
+    rule = series_rules.Rule(aggregate=series_rules.Aggregate.LAST, near=series_rules.parse_nearness(words))
+    rows = dataclasses.replace(soak([reference] * 19), name="rows")
+
+    assert judgement.judge(rule, soak([value] * 19), SPAN, {"rows": rows}).status is status

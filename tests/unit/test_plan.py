@@ -652,6 +652,7 @@ BAD = [
     ("          over: last 10m", "          over: last 20m", "observe.series[0].rules[0].over", "which is 900s"),
     ("          at_most: 12", "          at_most: ten", "observe.series[0].rules[0].at_most", "number"),
     ("          max_stall: 11m", "          max_stall: 11", "observe.series[0].rules[1].max_stall", "a duration"),
+    ("          max_stall: 11m", "          max_stall: 16m", "observe.series[0].rules[1].max_stall", "at most 900s"),
     ("          max_stall: 11m", "          max_stall: 4s", "observe.series[0].rules[1].max_stall", "at least every"),
     (WITHIN_LINE, WITHIN_LINE.replace("1% of rows_admitted", "near"), "observe.series[0].rules[2].within", "1% of"),
     (

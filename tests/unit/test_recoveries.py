@@ -145,3 +145,17 @@ def test_a_recovery_is_the_start_of_a_stretch_in_which_every_sample_is_good(valu
     assert all(isinstance(each.value, int) and each.value <= 10 for each in inside)
     assert instants.seconds_between(start, end) >= LOW.sustained_seconds
     assert isinstance(start, datetime)
+
+
+def test_a_clock_that_went_back_shows_no_recovery() -> None:
+    values: list[limits.Value] = [40, 40, 40, *([1] * 20)]
+    whole = series(values)
+    stepped = [
+        sample(each.number, (each.number - 1) * EVERY_SECONDS - (25.0 if each.number > 12 else 0.0), each.value)
+        for each in whole.samples
+    ]
+
+    assert find(whole).recovered_at is not None
+    found = find(series(values, samples=tuple(stepped), max_skew_seconds=2.0))
+    assert found.recovered_at is None
+    assert "the sampler's clock went back by 15.1 s" in found.why

@@ -9,8 +9,9 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
-from burst.domain.basics import instants, wording
+from burst.domain.basics import canonical, instants, wording
 from burst.domain.observations import limits, periods, samples, series_rules
 
 GAP_PERIODS = 2
@@ -73,7 +74,7 @@ def _invalid(why: str) -> Judgement:
 def _look(series: samples.Series, interval: periods.PeriodSpan) -> _Sighting:
     ordered = series.in_order
     before = [sample for sample in ordered if sample.instant <= interval.start]
-    after = [sample for sample in ordered if sample.instant >= interval.end]
+    after = [sample for sample in ordered if sample.instant >= interval.end and _had_settled(series, interval, sample)]
     within = [
         sample
         for sample in ordered
@@ -84,15 +85,41 @@ def _look(series: samples.Series, interval: periods.PeriodSpan) -> _Sighting:
     return _Sighting(interval=interval, before=start, within=tuple(within), after=after[0] if after else None)
 
 
+def _had_settled(series: samples.Series, interval: periods.PeriodSpan, sample: samples.Sample) -> bool:
+    """Whether the system had its time to settle when a sample was asked; of the end of the burst alone."""
+    settled_at = instants.later(interval.end, series.settle_seconds)
+    return not interval.closes or sample.asked_at >= settled_at
+
+
 def find_record_problems(series: samples.Series, interval: periods.PeriodSpan) -> Iterator[str]:
     """Problems of single samples, and of the record as a whole."""
     numbers = sorted(sample.number for sample in series.samples)
     if numbers != list(range(1, series.taken + 1)):
         yield f"{len(series.samples)} of the {wording.format_count(series.taken, 'sample')} taken are here"
+    stepped = find_clock_problem(series)
+    if stepped:
+        yield stepped
     recent = [sample for sample in series.samples if sample.answered_at >= interval.start]
     if not interval.closes:
         recent = [sample for sample in recent if sample.asked_at <= interval.end]
     yield from list_sample_problems(series, recent)
+
+
+def find_clock_problem(series: samples.Series) -> str:
+    """Why the instants of samples cannot be believed: the sampler's clock went back, by more than clocks may differ.
+
+    The time that it went back hides a gap of that length. Empty where it never did.
+    """
+    moments = [
+        moment
+        for sample in sorted(series.samples, key=lambda sample: sample.number)
+        for moment in (sample.asked_at, sample.answered_at)
+    ]
+    steps = [instants.seconds_between(second, first) for first, second in itertools.pairwise(moments)]
+    longest = max(steps, default=0.0)
+    if longest <= series.max_skew_seconds:
+        return ""
+    return f"the sampler's clock went back by {instants.exact(longest)} s, so that a gap may be hidden"
 
 
 def list_sample_problems(series: samples.Series, recent: Sequence[samples.Sample]) -> Iterator[str]:
@@ -146,7 +173,7 @@ def _find_sight_problems(rule: series_rules.Rule, series: samples.Series, sighti
     if sighting.before is None and sighting.within[0].instant > interval.start:
         yield f"no sample at or before {instants.text(interval.start)}, the start of {rule.period.text}{silent}"
     if sighting.after is None:
-        end = "the end of the window" if interval.closes else f"the end of {rule.period.text}"
+        end = _describe_end(rule, series, interval)
         last = instants.text(sighting.within[-1].instant)
         yield f"no sample at or after {instants.text(interval.end)}, {end}; the last one is of {last}{silent}"
     widest = GAP_PERIODS * series.every_seconds
@@ -163,6 +190,13 @@ def _find_sight_problems(rule: series_rules.Rule, series: samples.Series, sighti
         yield f"a gap of {instants.exact(seconds)} s after {after}, {due}{silent}"
     if len(chain) < 2:
         yield "too few samples: a single one says nothing of a period"
+
+
+def _describe_end(rule: series_rules.Rule, series: samples.Series, interval: periods.PeriodSpan) -> str:
+    if not interval.closes:
+        return f"the end of {rule.period.text}"
+    settle = instants.exact(series.settle_seconds)
+    return f"the end of the window{f', asked {settle} s later (observe.settle)' if series.settle_seconds else ''}"
 
 
 def _tell_silence(series: samples.Series) -> str:
@@ -198,11 +232,19 @@ def _find_figure(aggregate: series_rules.Aggregate, sighting: _Sighting) -> limi
         case series_rules.Aggregate.P95:
             return sorted(numbers)[math.ceil(0.95 * len(numbers)) - 1]
         case series_rules.Aggregate.DELTA:
-            return numbers[-1] - numbers[0]
+            return _find_difference(numbers[0], numbers[-1])
         case series_rules.Aggregate.MONOTONIC:
             return all(first <= second for first, second in itertools.pairwise(numbers))
         case _:
             return _measure_stall(chosen, numbers)
+
+
+def _find_difference(first: float, last: float) -> float | _Unusable:
+    """The difference of two numbers, where JSON holds it exactly."""
+    difference = last - first
+    if not math.isfinite(difference) or (isinstance(difference, int) and abs(difference) > canonical.LARGEST_INTEGER):
+        return _Unusable(why=f"from {first} to {last} is more than JSON holds exactly")
+    return difference
 
 
 def _measure_stall(chosen: Sequence[samples.Sample], numbers: Sequence[float]) -> float:
@@ -245,7 +287,8 @@ def _judge_nearness(
     if other.status is limits.AnswerStatus.INVALID or number is None or reference is None:
         why = f"{near.series} gives no number to compare with: {other.why}"
         return limits.LimitAnswer(status=limits.AnswerStatus.INVALID, why=why)
-    if abs(number - reference) * 100 <= near.percent * abs(reference):
+    exact, exact_reference = Fraction(repr(number)), Fraction(repr(reference))
+    if abs(exact - exact_reference) * 100 <= Fraction(repr(near.percent)) * abs(exact_reference):
         words = f"{value} is within {near.text}, which is {other.value}"
         return limits.LimitAnswer(status=limits.AnswerStatus.PASS, why=words)
     why = f"{value}, should be within {near.text}, which is {other.value}"

@@ -65,7 +65,9 @@ def _find_problem(series: samples.Series) -> str:
         return f"{len(series.samples)} of the {wording.format_count(series.taken, 'sample')} taken are here"
     spoken = [sample for sample in series.samples if sample.value is not None or sample.scope is not None]
     strange = sorted({str(sample.scope) for sample in spoken if sample.scope != series.scope})
-    return f"samples of another scope than {series.scope}: {', '.join(strange)}" if series.scope and strange else ""
+    if series.scope and strange:
+        return f"samples of another scope than {series.scope}: {', '.join(strange)}"
+    return judgement.find_clock_problem(series)
 
 
 def _is_usable(series: samples.Series, sample: samples.Sample) -> bool:

@@ -57,6 +57,8 @@ class Series:
     """How far the clocks of sampler and system may differ."""
     dated: bool = False
     """Whether each answer has to say the instant that it speaks of."""
+    settle_seconds: float = 0.0
+    """How long the system has after the burst: a sample that was asked sooner says nothing of its end."""
 
     @property
     def in_order(self) -> tuple[Sample, ...]:

@@ -68,6 +68,10 @@ class ObservedRuleSection(pydantic.BaseModel):
         bounds = [name for name in ("equals", "at_most", "at_least", "within") if getattr(self, name) is not None]
         if self.aggregate is not None and len(bounds) != 1:
             raise field_types.Misfit(("at_most",), "exactly one of equals, at_most, at_least, within")
+        if self.aggregate not in (None, "last") and isinstance(self.equals, bool | str):
+            raise field_types.Misfit(
+                ("equals",), f"a number, which {self.aggregate} is; last may be text, true or false"
+            )
         if self.aggregate is None and bounds:
             raise field_types.Misfit((bounds[0],), "nothing: monotonic and max_stall are limits of their own")
         return self
@@ -260,6 +264,7 @@ class ObserveSection(pydantic.BaseModel):
             scope=scope if section is not None and section.scope is not None else None,
             dated=section is not None and section.tells_instant,
             max_skew_seconds=max_skew_seconds,
+            settle_seconds=self.settle,
         )
 
     def require_fitting(self, *, shortest_seconds: float, longest_seconds: float) -> None:
@@ -277,6 +282,14 @@ class ObserveSection(pydantic.BaseModel):
                     most = instants.duration_text(shortest_seconds)
                     key = ("series", index, "rules", position, "over")
                     raise field_types.Misfit(key, f"a period no longer than budget.min_window, which is {most}")
+                longest_stall = shortest_seconds if seconds is None else seconds
+                if section.max_stall is not None and section.max_stall > longest_stall:
+                    most = instants.duration_text(longest_stall)
+                    where = "budget.min_window" if seconds is None else "its period"
+                    raise field_types.Misfit(
+                        ("series", index, "rules", position, "max_stall"),
+                        f"at most {most}, which {where} is: no longer stall could be seen",
+                    )
 
     @property
     def answer_seconds(self) -> float:
