@@ -75,6 +75,10 @@ def restart_gate(drill: drill_sections.DrillSection, entry: task_results.DrillEn
     if entry is None:
         return question.answer(gates.GateStatus.INVALID, None, problem or "the task result says nothing of it")
     measured = entry.replaced_task_count if restarts else entry.exit_code
+    service = drill.restart.service if drill.restart is not None else None
+    if entry.service != service:
+        why = f"the task result tells of {entry.service or 'a command'}, not of {service or 'a command'}"
+        return question.answer(gates.GateStatus.INVALID, measured, why)
     if entry.problem is not None:
         unknown = measured is None or entry.intended_utc is None or (restarts and not entry.tasks_before)
         return question.answer(gates.GateStatus.INVALID if unknown else gates.GateStatus.FAIL, measured, entry.problem)
