@@ -85,6 +85,14 @@ def test_no_fact_may_have_the_name_of_a_gate() -> None:
     named = {line.name for line in gate_table.GATES if not line.name.endswith("*")} | {unpublished.GATE}
 
     assert named == gate_names.GATE_NAMES
+    families = {line.name.removesuffix("*") for line in gate_table.GATES if line.name.endswith("*")} - {""}
+    assert {name for name in families if not name.endswith("@")} == set(gate_names.GATE_FAMILIES)  # no name has an @
+
+
+@pytest.mark.parametrize("name", gate_names.GATE_FAMILIES)
+def test_no_fact_may_have_a_name_that_begins_like_those_of_a_family_of_gates(name: str) -> None:
+    with pytest.raises(plans.PlanError, match=r"another name: .* is a gate of burst's own"):
+        plan(Kind.SOAK, facts=[query("B2", f"{name}lag.max")])
 
 
 @pytest.mark.parametrize("kind", RUN_KINDS)
@@ -178,3 +186,12 @@ def test_the_table_of_gates_is_told_by_the_blockers_of_a_kind(kind: Kind, capsys
     assert {short for row in value["gates"] for short in row["blockers"]} <= set(catalogue.shorts)
     assert all(title in shown for title in catalogue.titles.values())
     assert bool(value["gates"]) is (kind is not Kind.ROLLUP)
+
+
+def test_no_fact_has_the_name_of_an_observed_gate_of_its_plan() -> None:
+    name = "observed:lag.max"
+    rule = {"blocker": "M10F-B7", "aggregate": "max", "at_most": 10}
+
+    with pytest.raises(plans.PlanError, match=f"another name: {name} is a gate of burst's own"):
+        plan(Kind.BURST, observe=cases.observe(rule), facts=[query("B7", name)])
+    assert plan(Kind.BURST, facts=[query("B7", name)]).facts[0].name == name  # as released plans may have it

@@ -14,3 +14,13 @@ GATE_NAMES = frozenset(
         *("deadline_kept", "load_delivered", "tasks_held", "offered_load", "not_halted", "store_policy"),
     }
 )
+GATE_FAMILIES = (
+    *("before:", "after:", "observed:", "restart:", "rto:", "drill_windows:", "drill_undone:"),
+    *("entry:", "required:", "decision_shares:"),
+)
+"""How the names of those gates of burst's own begin whose names a plan ends: no fact may be named like one."""
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is one of burst's own gates, or begins as those of one of its families do."""
+    return name in GATE_NAMES or name.startswith(GATE_FAMILIES)

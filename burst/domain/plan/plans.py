@@ -1056,7 +1056,8 @@ class Plan(Section):
                     ("facts", index, "blocker"), f"a blocker of {self.phase}: {', '.join(self.blockers)}"
                 )
             asked_first = self.kind is catalogues.Kind.BURST and fact.blocker in map(self.blocker, self.catalogue.asked)
-            if fact.name in gate_names.GATE_NAMES and not asked_first:  # released plans gave those any name
+            if fact.name in self.observed_gates or (gate_names.is_own(fact.name) and not asked_first):
+                # released plans of a burst gave those any name, and had no series
                 raise field_types.Misfit(
                     ("facts", index, "name"), f"another name: {fact.name} is a gate of burst's own"
                 )
@@ -1268,6 +1269,13 @@ class Plan(Section):
     def observed_series(self) -> tuple[observe_sections.SeriesSection, ...]:
         """The series of `observe`."""
         return tuple(self.observe.series) if self.observe else ()
+
+    @property
+    def observed_gates(self) -> frozenset[str]:
+        """The names of the gates of observed series."""
+        return frozenset(
+            f"observed:{series.name}.{rule.name}" for series in self.observed_series for rule in series.rules
+        )
 
     @property
     def observed_blockers(self) -> frozenset[str]:
