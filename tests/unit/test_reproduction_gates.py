@@ -75,6 +75,17 @@ def _second(plan: plans.Plan | None = None, **documents: Any) -> cases.Case:
     )
 
 
+def _ask_lag(**changes: Any) -> list[cases.Value]:
+    """The invariants, the one of the lag otherwise."""
+    unchanged, lag = _facts("M10F", "B7")
+    return [unchanged, {**lag, **changes}]
+
+
+def _answer_lag(**changes: Any) -> cases.Value:
+    answers = _answers("M10F", "B7")
+    return {**answers, "facts": [answers["facts"][0], {**answers["facts"][1], **changes}]}
+
+
 ANCHORS = [f"anchor_{number:02d}" for number in range(12)]
 
 
@@ -146,8 +157,17 @@ HOLDS: dict[str, tuple[cases.Case, str, str]] = {
         _second(_plan(facts=_facts("M10F", "B7")[:1]), facts=cases.facts([_answers("M10F", "B7")["facts"][0]])),
         *("B7", "FAIL"),
     ),
+    "an invariant that is held to less": (
+        _second(_plan(facts=_ask_lag(at_most=11)), facts=_answer_lag(at_most=11)),
+        *("B7", "FAIL"),
+    ),
+    "an invariant that is asked otherwise": (_second(_plan(facts=_ask_lag(sql="select 3"))), "B7", "FAIL"),
     "no invariant asked": (_second(_plan(facts=[]), facts=cases.facts([])), "B7", "INVALID"),
 }
+
+
+def test_an_invariant_may_be_held_to_more() -> None:
+    assert _second(_plan(facts=_ask_lag(at_most=4)), facts=_answer_lag(at_most=4)).verdict().snapshot.overall_pass
 
 
 @pytest.mark.parametrize(("case", "short", "status"), HOLDS.values(), ids=HOLDS.keys())

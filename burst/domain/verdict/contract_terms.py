@@ -422,6 +422,12 @@ def _is_weaker(change: TermChange) -> bool:
     return bool(after > before) if key in _AT_MOST or change.key.startswith(SHARES) else True
 
 
+def asks_as_much(before: Any, after: Any) -> bool:
+    """Whether a question of another plan is the same one, with the same or a narrower limit, whatever its blocker."""
+    was, now = ({**value, "blocker": None} if isinstance(value, Mapping) else value for value in (before, after))
+    return _same(was, now) or _asks_more(was, now)
+
+
 def _asks_more(before: Any, after: Any) -> bool:
     """Whether a fact is the same question with a narrower limit."""
     if not isinstance(before, Mapping) or not isinstance(after, Mapping) or before.keys() != after.keys():

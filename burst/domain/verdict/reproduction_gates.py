@@ -5,6 +5,7 @@ were frozen when the run began, the key sets of both scopes, and the counts of t
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import pydantic
@@ -13,7 +14,7 @@ from burst.domain.basics import canonical
 from burst.domain.documents import document_names, models, reproduction_vectors, window_metrics
 from burst.domain.plan import plans
 from burst.domain.plan.catalogues import Role
-from burst.domain.verdict import baselines, cases, contract_terms, gates
+from burst.domain.verdict import baselines, cases, contract_terms, gates, reproduced_questions
 
 _MATCHED = ("receipts.", "load.", "target.", "budget.min_window", "budget.window")
 """The terms that both runs share by their first letters: how they were loaded, timed and counted."""
@@ -216,7 +217,7 @@ def ask_share(name: str) -> Callable[[cases.Case], Iterator[gates.Gate]]:
         yield _answer(
             name,
             Role.SHARES,
-            _choose_status(float(delta) <= required),
+            _choose_status(delta <= Fraction(repr(required))),
             f"{float(delta):.8f} from the reference's share",
             measured=float(delta),
             required=required,
@@ -227,7 +228,8 @@ def ask_share(name: str) -> Callable[[cases.Case], Iterator[gates.Gate]]:
 
 
 def ask_invariants(case: cases.Case) -> Iterator[gates.Gate]:
-    """Asked where the plan reproduces a run: each invariant that the reference was asked is a fact of this plan too."""
+    """Asked where the plan reproduces a run: each invariant that the reference was asked is asked of this one too, by
+    the same question and held to as much."""
     if case.plan.reproduces is None:
         return
     name, role = gates.INVARIANTS_KEPT, Role.INVARIANT
@@ -243,13 +245,16 @@ def ask_invariants(case: cases.Case) -> Iterator[gates.Gate]:
         return
     asked = _list_invariants(snapshot)
     missing = sorted(asked - {fact.name for fact in plan.facts} - _list_observed(plan, None))
-    why = f"the reference was asked, and this run was not: {', '.join(missing)}" if missing else f"{len(own)} asked"
+    terms = contract_terms.from_plan(plan, "", None).values
+    weaker = reproduced_questions.list_weaker(asked.difference(missing), _read_terms(snapshot) or {}, terms)
+    words = [f"the reference was asked, and this run was not: {', '.join(missing)}"] if missing else []
+    words += [f"asked otherwise than the reference, or held to less: {', '.join(weaker)}"] if weaker else []
     yield _answer(
         name,
         role,
-        _choose_status(not missing),
-        why,
-        measured=len(missing),
+        _choose_status(not missing and not weaker),
+        "; ".join(words) or f"{len(own)} asked",
+        measured=len(missing) + len(weaker),
         required=0,
         comparison=gates.Comparison.EQUALS,
     )
