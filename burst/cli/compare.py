@@ -55,8 +55,10 @@ def compare(
     """Score each CANDIDATE against BASE by a score file, and write the closure: UNLOCK, or HOLD.
 
     A run is a folder, an execution id, its snapshot, a bundle or an S3 place, and its evidence is verified first. Any
-    other JSON file stands for itself. With --active, BASE has to be the active baseline (or the word `active`), the
-    score may not be weaker than the one that was reached by, and an UNLOCK makes the best candidate the active one.
+    other JSON file stands for itself. A CANDIDATE whose evidence does not hold is listed with its failure, and the
+    others are scored; where that of none holds, nothing is. With --active, BASE has to be the active baseline (or the
+    word `active`), the score may not be weaker than the one that was reached by, and an UNLOCK makes the best candidate
+    the active one.
     The closure is named after the score file, and never overwritten.
     """
     from burst.evidence import comparing, places

@@ -7,7 +7,7 @@ from pathlib import Path
 from burst import ports
 from burst.adapters import signing
 from burst.domain.basics import canonical, errors
-from burst.domain.closure import closure_statements, closures, score_files
+from burst.domain.closure import closure_statements, closures, score_files, unsound_candidates
 from burst.evidence import compared_places, places, signatures, verification
 
 State = verification.EvidenceState
@@ -60,6 +60,8 @@ def _verify(place: str, opener: places.Opener, search: Sequence[str], trust: sig
     _refuse_other_form(content)
     scoring = _gather(published, store, opener, folder, search)
     _compare(closures.score(scoring), published, content)
+    for entry in published.unsound:
+        _refuse_sound(entry, opener, [folder or ".", *search])
     signature = _check_signature(published, content, store, trust)
     return VerifiedClosure(
         place=place, state=State.OK, why=_describe(published), closure=published, signature=signature
@@ -93,9 +95,24 @@ def _gather(
             compared_places.open_cited(entry.candidate.run_root, entry.candidate.sha256, opener, search=beside)
             for entry in published.candidates
         ),
+        unsound=tuple(published.unsound),
         active=active,
         active_score=_read_score(active.score, store) if active else None,
     )
+
+
+def _refuse_sound(entry: unsound_candidates.UnsoundCandidate, opener: places.Opener, search: Sequence[str]) -> None:
+    """Raises where the evidence of a candidate that was not scored holds here: it might be the best one."""
+    for place in compared_places.find_places(entry.run_root, search):
+        try:
+            compared_places.open_place(place, opener)
+        except errors.BurstError:
+            continue
+        raise verification.NotSoundError(
+            State.UNKNOWN,
+            f"candidate {entry.run_root} was not scored, because its evidence was {entry.state}; that at {place} "
+            "holds, so another candidate might be the best: compare them again",
+        )
 
 
 def _read_score(ref: closures.ScoreRef, store: ports.EvidenceStore) -> score_files.ScoreFile:

@@ -50,7 +50,7 @@ def _open_content(
         if run.sha256 != canonical.digest(content):
             raise errors.EvidenceCorrupt(f"{place} is not the snapshot that speaks for its folder")
         return run
-    source = _describe_source(place)
+    source = describe_source(place)
     name = PurePosixPath(place).name
     return compared_runs.ComparedRun(
         source=source, name=name, sha256=canonical.digest(content), documents={name: content}
@@ -67,7 +67,7 @@ def _open_run(place: str, folder: str, opener: places.Opener, *, priors: bool) -
     evidence = held[-1]
     name = finding.name or evidence.name
     return compared_runs.ComparedRun(
-        source=_describe_source(place),
+        source=describe_source(place),
         name=name,
         sha256=verdict.sha256,
         documents={**evidence.documents, name: verdict.content},
@@ -76,7 +76,7 @@ def _open_run(place: str, folder: str, opener: places.Opener, *, priors: bool) -
     )
 
 
-def _describe_source(place: str) -> str:
+def describe_source(place: str) -> str:
     """The place as a closure cites it, so that the same evidence gives the same bytes on every machine: an S3 address,
     a relative path below the working folder, or the last parts of any other path: a file with its folder."""
     if place.startswith(places.S3):
@@ -88,7 +88,7 @@ def _describe_source(place: str) -> str:
     return "/".join(parts[-2:] if place.endswith(_JSON) else parts[-1:])
 
 
-def _find_places(source: str, search: Sequence[str]) -> list[str]:
+def find_places(source: str, search: Sequence[str]) -> list[str]:
     """Where cited evidence may lie: as it is cited, or under one of the places, by its path or the last part of it."""
     last = PurePosixPath(source).name
     below = [f"{folder.rstrip('/')}/{part}" for folder in search for part in (source, last)]
@@ -105,7 +105,7 @@ def open_cited(
     Raises `errors.EvidenceIncomplete` where none lies in any place, `errors.EvidenceCorrupt` where only another one
     does.
     """
-    candidates = _find_places(source, search)
+    candidates = find_places(source, search)
     problems = []
     for place in candidates:
         try:

@@ -11,7 +11,14 @@ from pathlib import Path
 
 from burst import ports
 from burst.domain.basics import canonical, errors
-from burst.domain.closure import active_baselines, closure_statements, closures, compared_runs, score_files
+from burst.domain.closure import (
+    active_baselines,
+    closure_statements,
+    closures,
+    compared_runs,
+    score_files,
+    unsound_candidates,
+)
 from burst.evidence import compared_places, places
 
 ACTIVE = "active"
@@ -110,20 +117,22 @@ def open_store(place: str, opener: places.Opener) -> ports.EvidenceStore:
 def compare(request: Request, opener: places.Opener, *, now: datetime) -> ScoredClosure:
     """The closure of a comparison. A chain without a record begins with its baseline.
 
-    Raises `errors.UsageError` for a bad score file, the error of evidence that is not sound, and `errors.Refused` where
-    BASE is not the active baseline.
+    A candidate whose evidence is not sound is listed, and not scored. Raises `errors.UsageError` for a bad score file,
+    the error of the evidence where that of the baseline, or of every candidate, is not sound, and `errors.Refused`
+    where BASE is not the active baseline.
     """
     file = score_files.parse(_decode(request.score, request.score_source), source=request.score_source)
     if not request.candidates:
         raise errors.UsageError("no candidate is named")
     chain = Chain(open_store(request.chain, opener)) if request.chain is not None else None
+    baseline = _open_baseline(request, chain, opener)
+    candidates, unsound = _open_candidates(request, opener)
     scoring = closures.Scoring(
         file=file,
         sha256=canonical.digest(request.score),
-        baseline=_open_baseline(request, chain, opener),
-        candidates=tuple(
-            compared_places.open_place(place, opener, priors=request.priors) for place in request.candidates
-        ),
+        baseline=baseline,
+        candidates=candidates,
+        unsound=unsound,
     )
     _refuse_twice(scoring)
     scores = {closures.name_score(file.name, scoring.sha256): request.score}
@@ -161,11 +170,39 @@ def _open_baseline(request: Request, chain: Chain | None, opener: places.Opener)
     return compared_places.open_cited(run.source, run.sha256, opener, search=search, priors=request.priors)
 
 
+def _open_candidates(
+    request: Request, opener: places.Opener
+) -> tuple[tuple[compared_runs.ComparedRun, ...], tuple[unsound_candidates.UnsoundCandidate, ...]]:
+    """The candidates to be scored, and those whose evidence is not sound. Raises where that of none is."""
+    sound: list[compared_runs.ComparedRun] = []
+    failures: list[tuple[str, unsound_candidates.EvidenceError]] = []
+    for place in request.candidates:
+        try:
+            sound.append(compared_places.open_place(place, opener, priors=request.priors))
+        except (errors.EvidenceIncomplete, errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
+            failures.append((place, exc))
+    if not sound:
+        first = failures[0][1]
+        raise type(first)("; ".join(str(failure) for _, failure in failures)) from first
+    unsound = [
+        unsound_candidates.list_unsound(compared_places.describe_source(place), place, failure)
+        for place, failure in failures
+    ]
+    return tuple(sound), tuple(unsound)
+
+
 def _refuse_twice(scoring: closures.Scoring) -> None:
     digests = [candidate.sha256 for candidate in scoring.candidates]
     twice = next((run for run in scoring.candidates if digests.count(run.sha256) > 1), None)
     if twice is not None:
         raise errors.UsageError(f"candidate {twice.source} is named twice, or is the same evidence as another one")
+    roots = [run.source for run in scoring.candidates] + [each.run_root for each in scoring.unsound]
+    alike = next((root for root in roots if roots.count(root) > 1), None)
+    if alike is not None:
+        raise errors.UsageError(
+            f"two candidates would be cited as {alike}, and nobody could tell which one is the best; name each once, "
+            "by its path below the working folder, or rename one's folder"
+        )
 
 
 def _decode(content: bytes, source: str) -> str:

@@ -8,7 +8,7 @@ from burst.report import figures, terminal
 
 
 def render_closure(closure: closures.Closure) -> str:
-    """The decision, the checks of the best candidate, and what the others failed."""
+    """The decision, the checks of the best candidate, what the others failed, and those that were not scored."""
     return "\n".join(terminal.plain(line) for line in _list_lines(closure))
 
 
@@ -23,6 +23,8 @@ def _list_lines(closure: closures.Closure) -> Iterator[str]:
         if entry.candidate.sha256 != closure.candidate.sha256:
             yield f"  {entry.candidate.run_id}: {entry.decision.result}"
             yield from (f"    {failure}" for failure in entry.failures)
+    for unsound in closure.unsound:
+        yield f"  {unsound.run_root}: not scored, its evidence is {unsound.state}: {unsound.why}"
     if any(entry.alert for entry in closure.checks):
         yield "  ALERT: a percentile is above its alert level"
 

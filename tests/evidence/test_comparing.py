@@ -13,6 +13,7 @@ from burst.adapters.local import folder_store
 from burst.domain.basics import canonical, errors
 from burst.domain.closure import active_baselines, closures
 from burst.evidence import comparing, places
+from burst.report import closure_text
 from tests import cases, closing, fakes, fakes_signing, publishing
 from tests.evidence import evidencing
 
@@ -133,6 +134,69 @@ def test_evidence_that_is_not_sound_is_not_scored(tmp_path: Path, spoil: str, ki
             _compare(folder, *runs, score=closing.score_bytes(**RUNS))
 
         assert not (folder / "closures").exists()
+
+
+def _spoil(path: Path, state: str) -> None:
+    if state == "incomplete":
+        path.unlink()
+    else:
+        path.write_text('{"status": "PASS", "status": "FAIL"}')
+
+
+@pytest.mark.parametrize(("state", "words"), [("incomplete", "there is no"), ("corrupt", "a key stands twice")])
+def test_an_unsound_candidate_is_listed_and_the_best_of_the_others_unlocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("base", closing.GOOD), ("slow", closing.vary(runtime={"s4": 400.0})), ("fast", FAST)):
+        closing.write_report(tmp_path, name, value)
+    spoiled = closing.write_report(tmp_path, "spoiled", closing.vary(runtime={"s4": 1.0}))
+    _spoil(spoiled, state)
+
+    closure = _compare(tmp_path, "base/report.json", str(spoiled), "slow/report.json", "fast/report.json")
+    verified = _verify(Path())
+    spoiled.write_text(json.dumps(closing.vary(runtime={"s4": 1.0})))
+    mended = _verify(Path())
+
+    assert (closure.best, closure.exit_code) == ("fast/report.json", 0)
+    assert [(each.run_root, each.state) for each in closure.unsound] == [("spoiled/report.json", state)]
+    assert words in closure.unsound[0].why
+    assert str(tmp_path) not in closure.content().decode()
+    assert "spoiled/report.json: not scored, its evidence is" in closure_text.render_closure(closure)
+    assert verified.exit_code == 0, verified.why
+    assert (mended.state, mended.exit_code) == (evidence.EvidenceState.UNKNOWN, 9)
+    assert "spoiled/report.json was not scored" in mended.why
+
+
+def test_an_unsound_run_is_listed_beside_a_sound_one(tmp_path: Path) -> None:
+    runs = [closing.write_run(tmp_path / "runs", number) for number in (1, 2, 3)]
+    (runs[1] / "m10_f_facts.json").unlink()
+
+    closure = _compare(tmp_path, *runs, score=closing.score_bytes(**RUNS))
+
+    assert closure.best == runs[2].name
+    assert [(each.run_root, each.state) for each in closure.unsound] == [(runs[1].name, "corrupt")]
+    assert _verify(tmp_path).exit_code == 0
+
+
+def test_where_no_candidate_is_sound_each_failure_is_told(tmp_path: Path) -> None:
+    base = closing.write_report(tmp_path, "base", closing.GOOD)
+
+    with pytest.raises(errors.EvidenceIncomplete, match=r"there is no .*one\.json.*; there is no .*two\.json"):
+        _compare(tmp_path, base, tmp_path / "one.json", tmp_path / "two.json")
+
+    assert not (tmp_path / "closures").exists()
+
+
+def test_candidates_that_would_be_cited_alike_are_refused(tmp_path: Path) -> None:
+    base = closing.write_report(tmp_path, "base", closing.GOOD)
+    first, second = (
+        closing.write_report(tmp_path / parent, "run", closing.vary(runtime={"s4": seconds}))
+        for parent, seconds in (("a", 54.0), ("b", 55.0))
+    )
+
+    with pytest.raises(errors.UsageError, match=r"two candidates would be cited as run/report\.json"):
+        _compare(tmp_path, base, first, second)
 
 
 def test_nothing_there_is_incomplete(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from burst.domain.closure import (
     score_files,
     score_measures,
     terms_checks,
+    unsound_candidates,
 )
 from burst.domain.documents import models, reproduction_vectors
 from burst.domain.verdict import gates, snapshot_sections
@@ -134,7 +135,9 @@ class Closure(CandidateScore):
     best: str | None
     """The run id of the best valid candidate; None where none is valid."""
     candidates: list[CandidateScore]
-    """Every candidate in the order in which they were named."""
+    """Every candidate that was scored, in the order in which they were named."""
+    unsound: list[unsound_candidates.UnsoundCandidate]
+    """The candidates that were named and not scored, because their evidence does not hold."""
     baseline_refs: list[reproduction_vectors.RunRef]
     candidate_refs: list[reproduction_vectors.RunRef]
     verifier: snapshot_sections.Verifier
@@ -159,6 +162,7 @@ class Scoring:
     """The digest of the score file."""
     baseline: compared_runs.ComparedRun
     candidates: tuple[compared_runs.ComparedRun, ...]
+    unsound: tuple[unsound_candidates.UnsoundCandidate, ...] = ()
     active: ActiveRef | None = None
     active_score: score_files.ScoreFile | None = None
     """The score that the active baseline was reached by."""
@@ -186,6 +190,7 @@ def score(scoring: Scoring) -> Closure:
         active_baseline=scoring.active,
         best=best.candidate.run_id if best else None,
         candidates=scored,
+        unsound=list(scoring.unsound),
         baseline_refs=[_refer(scoring.baseline)],
         candidate_refs=[_refer(candidate) for candidate in scoring.candidates],
         verifier=dict(VERIFIER),
