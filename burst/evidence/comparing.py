@@ -157,7 +157,20 @@ def _compare_in_chain(
     active_score = score_files.parse(_decode(earlier, head.record.score.name), source=head.record.score.name)
     scoring = dataclasses.replace(scoring, active=head.ref, active_score=active_score)
     scores = {**scores, head.record.score.name: earlier}
-    return ScoredClosure(closure=closures.score(scoring), score=score, scores=scores, chain=chain)
+    closure = closures.score(scoring)
+    _refuse_unfinished(head, closure)
+    return ScoredClosure(closure=closure, score=score, scores=scores, chain=chain)
+
+
+def _refuse_unfinished(head: active_baselines.Head, closure: closures.Closure) -> None:
+    """Raises `errors.Refused` where another closure moved the baseline, and its record is not there."""
+    if head.unfinished and canonical.digest(closure.content()) not in head.unfinished:
+        begun = ", ".join(map(active_baselines.name_closure_copy, sorted(head.unfinished)))
+        lacking = active_baselines.name_record(head.record.number + 1)
+        raise errors.Refused(
+            f"the active baseline is not certain: {begun} unlocked a run, and {lacking} is not there; "
+            "put that record back, or give the comparison of that closure again, which records it"
+        )
 
 
 def _open_baseline(request: Request, chain: Chain | None, opener: places.Opener) -> compared_runs.ComparedRun:

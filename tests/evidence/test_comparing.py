@@ -379,6 +379,67 @@ def test_a_changed_chain_is_refused(tmp_path: Path, spoil: str) -> None:
         _compare(tmp_path, fast, base, chain=chain, name="two")
 
 
+def _move_twice(folder: Path) -> dict[str, Path]:
+    """A chain of three records, and the reports that it went through."""
+    runs = {
+        name: closing.write_report(folder, name, closing.vary(runtime={"s4": seconds}))
+        for name, seconds in (("base", 456.687), ("fast", 54.875), ("faster", 32.0))
+    }
+    for number, (before, after) in enumerate([("base", "fast"), ("fast", "faster")]):
+        assert _compare(folder, runs[before], runs[after], chain=folder / "active", name=str(number)).unlocked
+    return runs
+
+
+def test_a_chain_without_its_last_record_moves_nothing_but_by_the_same_closure(tmp_path: Path) -> None:
+    runs = _move_twice(tmp_path)
+    (tmp_path / "active" / "active_0002.json").unlink()
+    other = closing.write_report(tmp_path, "other", closing.vary(runtime={"s4": 40.0}))
+
+    with pytest.raises(errors.Refused, match=r"closure_.*unlocked a run, and active_0002\.json is not there; put that"):
+        _compare(tmp_path, runs["fast"], other, chain=tmp_path / "active", name="other")
+    _compare(tmp_path, runs["fast"], runs["faster"], chain=tmp_path / "active", name="again")
+
+    assert (tmp_path / "active" / "active_0002.json").is_file()
+
+
+def test_a_chain_without_its_last_two_records_is_refused(tmp_path: Path) -> None:
+    runs = _move_twice(tmp_path)
+    for number in (1, 2):
+        (tmp_path / "active" / active_baselines.name_record(number)).unlink()
+
+    with pytest.raises(errors.EvidenceCorrupt, match=r"scored against record 1, which is not in the chain"):
+        _compare(tmp_path, runs["base"], runs["faster"], chain=tmp_path / "active", name="other")
+
+
+def test_records_in_another_order_are_refused(tmp_path: Path) -> None:
+    runs = _move_twice(tmp_path)
+    first, second = (tmp_path / "active" / active_baselines.name_record(number) for number in (1, 2))
+    swapped = first.read_bytes(), second.read_bytes()
+    first.write_bytes(swapped[1])
+    second.write_bytes(swapped[0])
+
+    with pytest.raises(errors.EvidenceCorrupt, match=r"active_0001\.json says number 2"):
+        _compare(tmp_path, runs["faster"], runs["base"], chain=tmp_path / "active", name="other")
+
+
+def test_a_chain_by_a_closure_that_contradicts_its_checks_is_refused(tmp_path: Path) -> None:
+    chain = tmp_path / "active"
+    base = closing.write_report(tmp_path, "base", closing.GOOD)
+    slow = closing.write_report(tmp_path, "slow", closing.vary(runtime={"s4": 400.0}))
+    held = _compare(tmp_path, base, slow, chain=chain, name="one")
+    decision = held.decision.model_copy(update={"unlocked": True, "result": "UNLOCK_POPT4"})
+    forged = held.model_copy(update={"decision": decision, "best": held.candidate.run_id})
+    store = folder_store.FolderStore(chain)
+    begun = active_baselines.check_chain([store.read("active_0000.json")], {})
+    assert begun is not None
+    record = active_baselines.follow(begun, forged, cases.STARTED)
+    store.put_once(active_baselines.name_closure_copy(str(record.closure_sha256)), forged.content())
+    store.put_once("active_0001.json", record.content())
+
+    with pytest.raises(errors.EvidenceCorrupt, match=r"it unlocks, and these checks do not pass: s4"):
+        _compare(tmp_path, slow, base, chain=chain, name="two")
+
+
 def test_two_comparisons_move_the_baseline_once(tmp_path: Path) -> None:
     chain = tmp_path / "active"
     base, fast = (

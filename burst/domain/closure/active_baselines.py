@@ -4,7 +4,8 @@ The first record names the run that the chain begins with. Each further one name
 closure that unlocked it. So the active baseline moves by an UNLOCK alone, and nothing in the chain can be changed.
 """
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -47,6 +48,9 @@ class Head:
 
     record: ActiveBaseline
     sha256: str
+    unfinished: frozenset[str] = frozenset()
+    """The closures that unlocked a run against it, and whose record is not there: a move that was cut, or a record that
+    was taken away."""
 
     @property
     def ref(self) -> closures.ActiveRef:
@@ -72,9 +76,12 @@ def list_records(names: Sequence[str]) -> list[str]:
 def check_chain(contents: Sequence[bytes], copies: Mapping[str, bytes]) -> Head | None:
     """The last record of a whole chain; None where there is no record. `copies`: the closures by their digest.
 
-    Raises `errors.EvidenceCorrupt` where a record does not follow from the one before and its closure.
+    Raises `errors.EvidenceCorrupt` where a record does not follow from the one before and its closure, or where a
+    closure was scored against a record that is not there.
     """
     head: Head | None = None
+    digests: set[str] = set()
+    cited: set[str | None] = set()
     for number, content in enumerate(contents):
         record = models.read(ActiveBaseline, content)
         where = name_record(number)
@@ -84,7 +91,27 @@ def check_chain(contents: Sequence[bytes], copies: Mapping[str, bytes]) -> Head 
             raise errors.EvidenceCorrupt(f"{where} does not name the record before it by its digest")
         _check_closure(where, record, head, copies)
         head = Head(record=record, sha256=canonical.digest(content))
-    return head
+        digests.add(head.sha256)
+        cited.add(record.closure_sha256)
+    spare = {sha256: copy for sha256, copy in copies.items() if sha256 not in cited}
+    scored_against = {sha256: _find_scored_against(sha256, copy, digests) for sha256, copy in spare.items()}
+    if head is None:
+        return None
+    unfinished = frozenset(sha256 for sha256, active in scored_against.items() if active == head.sha256)
+    return dataclasses.replace(head, unfinished=unfinished)
+
+
+def _find_scored_against(sha256: str, copy: bytes, digests: Collection[str]) -> str:
+    """The record that a closure, which no record names, was scored against. It lost a race, or its move was cut."""
+    where = name_closure_copy(sha256)
+    active = closures.read(copy).active_baseline
+    if canonical.digest(copy) != sha256 or active is None or active.sha256 not in digests:
+        number = f"record {active.number}" if active else "no record"
+        raise errors.EvidenceCorrupt(
+            f"{where} was scored against {number}, which is not in the chain: a record was taken away or changed; put "
+            "the chain back as it was"
+        )
+    return active.sha256
 
 
 def _check_closure(where: str, record: ActiveBaseline, head: Head | None, copies: Mapping[str, bytes]) -> None:
@@ -96,12 +123,25 @@ def _check_closure(where: str, record: ActiveBaseline, head: Head | None, copies
     if content is None or canonical.digest(content) != record.closure_sha256:
         raise errors.EvidenceCorrupt(f"{where}: the closure that unlocked it is not here")
     closure = closures.read(content)
+    contradiction = _find_contradiction(closure)
+    if contradiction:
+        raise errors.EvidenceCorrupt(f"{where}: its closure contradicts itself: {contradiction}")
     if not closure.unlocked:
         raise errors.EvidenceCorrupt(f"{where}: its closure says {closure.decision.result}, which unlocks nothing")
     if closure.active_baseline is None or closure.active_baseline.sha256 != head.sha256:
         raise errors.EvidenceCorrupt(f"{where}: its closure was scored against another active baseline")
     if (closure.candidate.sha256, closure.score) != (record.run.sha256, record.score):
         raise errors.EvidenceCorrupt(f"{where}: its closure unlocked another run, or by another score")
+
+
+def _find_contradiction(closure: closures.Closure) -> str:
+    """In what a closure contradicts its own checks; empty where it does not."""
+    failing = [check.name for check in closure.checks if not check.pass_ or check.status != "PASS"]
+    if closure.unlocked and (failing or not closure.checks):
+        return f"it unlocks, and these checks do not pass: {', '.join(failing) or 'none was asked'}"
+    if closure.best != (closure.candidate.run_id if closure.unlocked else None):
+        return f"it says {closure.decision.result}, and names {closure.best or 'nothing'} as the best"
+    return ""
 
 
 def begin(scoring: closures.Scoring, recorded: models.Instant) -> ActiveBaseline:
