@@ -10,6 +10,7 @@ from burst.cli import common
 
 if TYPE_CHECKING:
     from burst import ports
+    from burst.domain.closure import active_baselines
 
 
 @click.command(
@@ -80,11 +81,15 @@ def compare(
     name = comparing.write(comparison, store, _open_signer(key))
     moved_to = comparing.move_baseline(comparison, now=now)
     closure = comparison.closure
-    output.say(f"wrote {place.rstrip('/')}/{name}")
-    if moved_to is not None:
-        output.say(f"the active baseline is now {moved_to.run.run_id} (record {moved_to.number})")
+    _say_written(output, f"{place.rstrip('/')}/{name}", moved_to)
     output.result(closure.document(), closure_text.render_closure(closure))
     return closure.exit_code
+
+
+def _say_written(output: common.Output, address: str, moved_to: "active_baselines.ActiveBaseline | None") -> None:
+    output.say(f"wrote {address}")
+    if moved_to is not None:
+        output.say(f"the active baseline is now {moved_to.run.run_id} (record {moved_to.number})")
 
 
 def _open_signer(key: str | None) -> "ports.Signer | None":

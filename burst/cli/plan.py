@@ -81,7 +81,7 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
     from burst.report import rate_charts
 
     target, baseline = written.target, prepared.baseline
-    rate, required = _rate(prepared), prepared.required_admits_per_second
+    rate = _rate(prepared)
     return {
         "phase": written.phase,
         "kind": written.kind.value,
@@ -112,17 +112,20 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
         "baseline": None
         if baseline is None
         else {"admits_per_minute": baseline.rate_per_minute, "source": baseline.source},
-        "required": {
-            "multiplier": written.gates.multiplier,
-            "admits_per_minute": None if required is None else required * 60,
-            "admit_ratio": written.gates.admit_ratio,
-            "step_limits": [
-                {"name": name, "step": step, "limit": limit} for name, step, limit in written.gates.step_limits
-            ],
-            **_volume_fields(written),
-            "multiplier_lower": written.gates.multiplier_lower,
-            "informational": [name for name in written.gates.modes or () if written.gates.is_informational(name)],
-        },
+        "required": _required_fields(written, prepared.required_admits_per_second),
+    }
+
+
+def _required_fields(written: "plans.Plan", required_admits_per_second: float | None) -> dict[str, Any]:
+    limits = written.gates
+    return {
+        "multiplier": limits.multiplier,
+        "admits_per_minute": None if required_admits_per_second is None else required_admits_per_second * 60,
+        "admit_ratio": limits.admit_ratio,
+        "step_limits": [{"name": name, "step": step, "limit": limit} for name, step, limit in limits.step_limits],
+        **_volume_fields(written),
+        "multiplier_lower": limits.multiplier_lower,
+        "informational": [name for name in limits.modes or () if limits.is_informational(name)],
     }
 
 
@@ -289,10 +292,9 @@ _BARRIERS = {
 
 
 def _text(name: str, value: dict[str, Any]) -> str:
-    from burst.load import shipped_profiles
     from burst.report import figures
 
-    number, duration = figures.number, figures.duration
+    duration = figures.duration
     target, required = value["target"], value["required"]
     lines = [
         f"{name} is valid; nothing was started",
@@ -311,7 +313,18 @@ def _text(name: str, value: dict[str, Any]) -> str:
         f"layers     {', '.join(value['layers'])}; required: {', '.join(value['layers_required'])}",
         f"ends       {_ends_text(value['worst_ends'])}",
         f"blockers   {', '.join(value['blockers_in_scope'])}",
+        *_list_optional_lines(value),
+        f"evidence   {', '.join(value['evidence'])}",
     ]
+    return "\n".join([*lines, *(f"warning    {warning}" for warning in _warnings(value))])
+
+
+def _list_optional_lines(value: dict[str, Any]) -> list[str]:
+    """The lines of the keys that this plan has; the cost stands among them."""
+    from burst.load import shipped_profiles
+    from burst.report import figures
+
+    lines = []
     if value["shipped_profile"]:
         lines.append(f"profile    {value['program']} is {shipped_profiles.describe(Path(value['shipped_profile']))}")
     if value["blockers_carried"]:
@@ -331,13 +344,11 @@ def _text(name: str, value: dict[str, Any]) -> str:
     if value["stop_when"]:
         lines.append(f"stop when  {'; '.join(value['stop_when'])}")
     if value["database_seconds_max"] is not None:
-        lines.append(
-            f"database   works for {duration(value['database_seconds_max'])} at most, live counts for half of it"
-        )
+        ceiling = figures.duration(value["database_seconds_max"])
+        lines.append(f"database   works for {ceiling} at most, live counts for half of it")
     if value["cost_cap_usd"] is not None:
-        lines.append(f"cost cap   {number(value['cost_cap_usd'])} USD")
-    lines.append(f"evidence   {', '.join(value['evidence'])}")
-    return "\n".join([*lines, *(f"warning    {warning}" for warning in _warnings(value))])
+        lines.append(f"cost cap   {figures.number(value['cost_cap_usd'])} USD")
+    return lines
 
 
 def _series_text(series: dict[str, Any]) -> str:

@@ -46,20 +46,21 @@ def build_document(
             )
             for second, counts in sorted(whole.seconds.items())
         ],
-        requests=[
-            load_documents.RequestLoad(
-                name=name,
-                acknowledged=parts["outcomes"]["acknowledged"],
-                refused=dict(sorted(parts["refused"].items())),
-                failed=dict(sorted(parts["failed"].items())),
-                latency=_list_buckets(parts["latency"]),
-            )
-            for name, parts in sorted(whole.names.items())
-        ],
+        requests=[_build_request(name, parts) for name, parts in sorted(whole.names.items())],
         latency=_list_buckets(whole.latency),
         markers=dict(sorted(whole.markers.items())),
         marked_utc={name: datetime.fromtimestamp(at, UTC) for name, at in sorted(whole.marked_at.items())},
         steps=[_build_step(name, parts) for name, parts in sorted(whole.steps.items())],
+    )
+
+
+def _build_request(name: str, parts: Mapping[str, Counter[Any]]) -> load_documents.RequestLoad:
+    return load_documents.RequestLoad(
+        name=name,
+        acknowledged=parts["outcomes"]["acknowledged"],
+        refused=dict(sorted(parts["refused"].items())),
+        failed=dict(sorted(parts["failed"].items())),
+        latency=_list_buckets(parts["latency"]),
     )
 
 

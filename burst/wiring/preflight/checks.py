@@ -103,15 +103,22 @@ def list_checks(
         *receipts.checks(),
         *inspection_checks.list_checks(plan, clock),
     ]
-    if plan.stop_signs:
-        checks.append(preflight.PreflightCheck(name="stop-when", ask=lambda: _check_stop_signs(plan, source, clock)))
-    if plan.observed_series:
-        checks.append(preflight.PreflightCheck(name="observe", ask=lambda: _check_series(plan, source, clock)))
+    checks += _list_source_checks(plan, source, clock)
     if signer is not None:
         checks.append(preflight.PreflightCheck(name="signing", ask=functools.partial(_check_signing, signer)))
     if ask_counter is not None:
         checks.append(preflight.PreflightCheck(name="counter", ask=ask_counter))
     return (*checks, *target.checks(receipts))
+
+
+def _list_source_checks(
+    plan: plans.Plan, source: Callable[[], ports.ReceiptSource], clock: ports.Clock
+) -> Iterable[preflight.PreflightCheck]:
+    """The checks of `stop_when` and `observe`, which ask the receipts among others."""
+    if plan.stop_signs:
+        yield preflight.PreflightCheck(name="stop-when", ask=lambda: _check_stop_signs(plan, source, clock))
+    if plan.observed_series:
+        yield preflight.PreflightCheck(name="observe", ask=lambda: _check_series(plan, source, clock))
 
 
 def _open_source(
