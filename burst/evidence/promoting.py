@@ -44,12 +44,12 @@ def promote(
     Raises `errors.UsageError` where they are no block, and the error of the evidence where that of one does not hold.
     """
     measures.require_known(measure)
-    own = measures.GATES.get(measure)
-    if gate is not None and own not in (None, gate):
-        raise errors.UsageError(f"measure {measure} speaks for {own}, and not for {gate}; leave --gate out")
-    chosen = gate or own
+    chosen = gate or measures.GATES.get(measure)
     if chosen is None:
         raise errors.UsageError(f"measure {measure} speaks for no gate by itself; name one with --gate")
+    problem = measures.find_gate_problem(measure, chosen)
+    if problem:
+        raise errors.UsageError(problem)
     held_runs = [_hold(run, opener, trust) for run in runs]
     phases = sorted({run.held.plan.phase for run in held_runs})
     if len(phases) > 1:

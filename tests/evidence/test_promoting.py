@@ -24,6 +24,9 @@ def run(*arguments: str | Path) -> int:
     return main.main([str(word) for word in arguments])
 
 
+ELAPSED = "snapshot:/runtime_budget/elapsed_seconds"
+
+
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
@@ -140,6 +143,9 @@ def test_evidence_that_does_not_hold_promotes_nothing(runs: Path, file: Path, ca
         pytest.param(["--measure", "p95"], id="no such measure"),
         pytest.param(["--measure", "snapshot:/cost/at_cap_usd"], id="a pointer speaks for no gate"),
         pytest.param(["--measure", "rate", "--gate", "latency_p95_ms"], id="a measure speaks for its own gate"),
+        pytest.param(["--measure", ELAPSED, "--gate", "latency_p95_ms"], id="a percentile is promoted by its answers"),
+        pytest.param(["--measure", ELAPSED, "--gate", "admit_ratio"], id="a gate that is always required"),
+        pytest.param(["--measure", ELAPSED, "--gate", "no_such_gate"], id="no such gate"),
     ],
 )
 def test_words_that_name_no_measure_are_refused(runs: Path, file: Path, words: list[str], capsys: Shown) -> None:

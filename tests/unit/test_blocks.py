@@ -220,7 +220,15 @@ def test_a_promotion_whose_decision_its_figures_do_not_give_is_not_read() -> Non
     slid = blocks.judge(numbered(first=2), TERMS, None).model_copy(update={"decision": "PROMOTED", "reasons": []})
     loose = refused.model_copy(update={"limits": refused.limits.model_copy(update={"max_over_min_at_most": 2.0})})
 
-    for value, words in ((forged, "range, trend"), (slid, "block"), (loose, "limits")):
+    scarce = [run(number, value, attempt=number, samples=71) for number, value in enumerate(ALIKE, start=1)]
+    few = blocks.judge(scarce, TERMS, None).model_copy(update={"decision": "PROMOTED", "reasons": []})
+    unasked = few.model_copy(update={"limits": few.limits.model_copy(update={"samples_at_least": None})})
+    other = blocks.judge(numbered(), TERMS, None).model_copy(update={"gate": "admit_ratio"})
+    tried = (
+        *((forged, "range, trend"), (slid, "block"), (loose, "limits")),
+        *((few, "samples"), (unasked, "limits"), (other, "admit_ratio is always required")),
+    )
+    for value, words in tried:
         with pytest.raises(errors.EvidenceCorrupt, match=words):
             promotions.read(value.content())
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from burst.domain.basics import canonical, errors, magnitudes
 from burst.domain.documents import document_names, load_documents, models, window_metrics
+from burst.domain.plan import plans
 from burst.domain.receipts import receipts
 
 P95, P99, RATE = "latency_p95", "latency_p99", "rate"
@@ -33,6 +35,19 @@ def require_known(measure: str) -> None:
     kind, colon, pointer = measure.partition(":")
     if measure not in NAMED and not (colon and kind in _DOCUMENTS and pointer.startswith("/")):
         raise errors.UsageError(f"measure {measure!r} is none; allowed: {ALLOWED}")
+
+
+def find_gate_problem(measure: str, gate: str) -> str:
+    """Why a measure cannot promote a gate; empty where it can. A percentile's gate needs the number of its answers."""
+    allowed, own = get_args(plans.ModalGate), GATES.get(measure)
+    if gate not in allowed:
+        return f"gate {gate} is always required; allowed: {', '.join(allowed)}"
+    if own is not None and gate != own:
+        return f"measure {measure} speaks for {own}, and not for {gate}; leave --gate out"
+    named = next((name for name in LEAST_ANSWERS if GATES[name] == gate), measure)
+    if named != measure:
+        return f"gate {gate} is promoted by measure {named} alone, which knows how many answers it rests on"
+    return ""
 
 
 def find_unit(measure: str) -> str | None:

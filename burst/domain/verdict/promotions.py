@@ -15,7 +15,7 @@ import pydantic
 
 from burst.domain.basics import canonical, errors, magnitudes, wording
 from burst.domain.documents import models, window_metrics
-from burst.domain.verdict import cases, snapshot_sections, stability
+from burst.domain.verdict import cases, measures, snapshot_sections, stability
 
 SCHEMA = "burst.promotion/v1"
 PROMOTED: Final = "PROMOTED"
@@ -215,18 +215,27 @@ def find_contradiction(promotion: Promotion) -> str:
     expected = LimitsEntry.of_block(
         limits.runs, declared=limits.declared_by == "plan", samples_at_least=limits.samples_at_least
     )
-    if limits != expected:
+    if limits != expected or limits.samples_at_least != measures.LEAST_ANSWERS.get(promotion.measure):
         return "its limits are not those of this version"
+    problem = measures.find_gate_problem(promotion.measure, promotion.gate)
+    if problem:
+        return problem
     if len(runs) != limits.runs or len({run.execution_id for run in runs}) != len(runs):
         return f"it does not name {limits.runs} runs"
     if promotion.promoted is bool(promotion.reasons):
         return f"it says {promotion.decision}, with {len(promotion.reasons)} reasons against"
     broken = {rule for rule, _ in list_broken(promotion)}
     stated = {reason.rule for reason in promotion.reasons}
-    judged_elsewhere = {"passed", "samples"}
-    if broken - stated or (stated - broken) - judged_elsewhere:
+    broken |= {"samples"} if _list_scarce(promotion) else set()
+    if broken - stated or (stated - broken) - {"passed"}:
         return f"by its figures these are broken: {', '.join(sorted(broken)) or 'none'}"
     return ""
+
+
+def _list_scarce(promotion: Promotion) -> list[str]:
+    """The runs whose figure rests on too few answers."""
+    least = promotion.limits.samples_at_least or 0
+    return [run.execution_id for run in promotion.runs if run.value is not None and (run.samples or 0) < least]
 
 
 def list_broken(promotion: Promotion) -> list[tuple[str, str]]:
