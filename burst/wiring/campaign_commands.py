@@ -18,6 +18,8 @@ from burst.wiring import campaign_plans
 BURST_WORDS = (sys.executable, "-m", "burst")
 GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.05
+CLOSURES = "closures"
+"""The folder of the closures in that of the campaign, each in one of its attempt: a closure is never overwritten."""
 _HOLD = 3
 
 
@@ -48,7 +50,7 @@ class CommandSteps:
         name, words = attempt.run_id.rpartition("/")[2], BURST_WORDS
         if step.compare is not None:
             base, candidate = self._fill((step.compare.base, step.compare.candidate), course)
-            score = ("--score", step.compare.score, "-o", str(self._folder))
+            score = ("--score", step.compare.score, "-o", str(self._folder / CLOSURES / name))
             active = () if step.compare.active is None else ("--active", step.compare.active)
             command: tuple[str, ...] = (*words, "compare", base, candidate, *score, *active)
             return CommandOrder(name=name, command=command, timeout_seconds=step.compare.timeout, holds=_HOLD)

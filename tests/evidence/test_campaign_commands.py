@@ -10,7 +10,7 @@ from burst.cli import common, running
 from burst.domain.basics import errors
 from burst.domain.course import campaign_journals, course_events
 from burst.domain.documents import campaign_records
-from burst.wiring import campaigns
+from burst.wiring import campaign_commands, campaigns
 from tests import cases, closing
 from tests.evidence import evidencing
 
@@ -30,6 +30,33 @@ def write_file(folder: Path, *steps: str) -> str:
 
 def begin(folder: Path, reporter: running.RunReporter, *steps: str) -> campaigns.CampaignView:
     return campaigns.begin(write_file(folder, *steps), "campaign.yaml", None, campaigns.CampaignRequest(), reporter)
+
+
+def read_closure(view: campaigns.CampaignView, step: str) -> bytes:
+    last = view.course.step(step).last
+    assert last is not None
+    name = last.run_id.rpartition("/")[2]
+    return (view.folder / campaign_commands.CLOSURES / name / "popt3_closure.json").read_bytes()
+
+
+def test_two_comparisons_by_one_score_stand_beside_each_other(tmp_path: Path, reporter: running.RunReporter) -> None:
+    (tmp_path / "score.json").write_bytes(closing.score_bytes())
+    for name, seconds in (("base", 456.687), ("fast", 54.875), ("faster", 32.0)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(closing.vary(runtime={"s4": seconds})))
+
+    view = begin(
+        tmp_path,
+        reporter,
+        *(
+            f"{{name: {step}, compare: {{base: {tmp_path}/{base}.json, candidate: {tmp_path}/{candidate}.json, "
+            f"score: {tmp_path}/score.json, timeout: 60s}}}}"
+            for step, base, candidate in (("first", "base", "fast"), ("second", "base", "faster"))
+        ),
+    )
+
+    assert view.course.outcome == "done", view.course.pause
+    closures = [json.loads(read_closure(view, step)) for step in ("first", "second")]
+    assert [closure["runtime"]["s4"]["candidate_s"] for closure in closures] == [54.875, 32.0]
 
 
 @pytest.mark.parametrize(("candidate", "expected"), [(200.0, ("PASS", 0)), (400.0, ("HOLD", 3))])
@@ -52,7 +79,7 @@ def test_a_comparison_is_a_step_whose_closure_lies_in_the_campaign(
     last = view.course.step("closed").last
     assert last is not None
     assert (last.end, last.exit_code) == expected, last.reason
-    closure = json.loads((view.folder / "popt3_closure.json").read_bytes())
+    closure = json.loads(read_closure(view, "closed"))
     assert closure["decision"]["unlocked"] is (expected[0] == "PASS")
 
 
