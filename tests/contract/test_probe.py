@@ -1,4 +1,4 @@
-"""The contract of `ports.Probe`, on the fake and on SQL, a document, a program, CloudWatch and Prometheus."""
+"""The contract of `ports.Probe`, on the fake and on SQL, a document, a program, CloudWatch, Prometheus and ECS."""
 
 import http.server
 import json
@@ -15,7 +15,7 @@ import pytest
 
 from burst import ports
 from burst.adapters import prometheus_probe
-from burst.adapters.aws import cloudwatch_probe
+from burst.adapters.aws import cloudwatch_probe, ecs_service_probe
 from burst.adapters.local import local_programs, system_clock
 from burst.control import probes
 from burst.domain.basics import canonical, errors, instants
@@ -37,6 +37,8 @@ class Stage:
     put: Callable[[float | None], object]
     dated: bool = True
     scoped: bool = True
+    value: float = 3.5
+    """A value that its system can have."""
 
     def ask(self, seconds: float = 20.0) -> answers.Answer:
         return self.probe.ask(give_up_at=instants.later(CLOCK.now(), seconds))
@@ -151,7 +153,31 @@ def prometheus_stage(server: Prometheus) -> Stage:
     return Stage(probe=prometheus_probe.PrometheusProbe(section, CLOCK), put=put, scoped=False)
 
 
-@pytest.fixture(params=["fake", "sql", "sql-json", "document", "command", "cloudwatch", "prometheus"])
+def service_stage(cloud: fixtures_aws.Cloud) -> Stage:
+    """A service of as many tasks as the value; until it has one there is no such service."""
+    name, cluster = f"gateway-{cloud.name}", fixtures_aws.CLUSTER
+    definition = cloud.register(fixtures_aws.container(command=["sleep", "100"]))
+
+    def find() -> list[dict[str, Any]]:
+        return list(cloud.ecs.describe_services(cluster=cluster, services=[name])["services"])
+
+    def put(value: float | None) -> None:
+        if value is None:
+            return
+        if find():
+            cloud.ecs.update_service(cluster=cluster, service=name, desiredCount=int(value))
+        else:
+            cloud.ecs.create_service(
+                cluster=cluster, serviceName=name, taskDefinition=definition, desiredCount=int(value),
+                launchType="FARGATE", networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-a"]}},
+            )  # fmt: skip
+        waiting.until(lambda: find()[0]["runningCount"] == value, seconds=20, what="the service to have its tasks")
+
+    probe = ecs_service_probe.EcsServiceProbe(cluster, name, CLOCK)
+    return Stage(probe=probe, put=put, dated=False, scoped=False, value=3)
+
+
+@pytest.fixture(params=["fake", "sql", "sql-json", "document", "command", "cloudwatch", "prometheus", "service"])
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
     match request.param:
         case "fake":
@@ -164,16 +190,18 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
             return command_stage(tmp_path)
         case "cloudwatch":
             return cloudwatch_stage(request.getfixturevalue("cloud"))
+        case "service":
+            return service_stage(request.getfixturevalue("cloud"))
         case _:
             return prometheus_stage(request.getfixturevalue("prometheus"))
 
 
 def test_a_value_comes_with_what_the_answer_says_of_its_instant_and_scope(stage: Stage) -> None:
-    stage.put(3.5)
+    stage.put(stage.value)
 
     answer = stage.ask()
 
-    assert answer.value == 3.5
+    assert answer.value == stage.value
     assert answer.scope == (cases.SCOPE if stage.scoped else None)
     assert (answer.of is not None) == stage.dated
     if answer.of is not None:
@@ -190,8 +218,8 @@ def test_no_value_is_an_error_and_never_a_zero(stage: Stage) -> None:
 def test_a_later_value_is_seen(stage: Stage) -> None:
     stage.put(3.0)
     assert stage.ask().value == 3.0
-    stage.put(40.0)
-    assert stage.ask().value == 40.0
+    stage.put(8.0)
+    assert stage.ask().value == 8.0
 
 
 def test_a_program_that_takes_too_long_ends_with_its_whole_tree(tmp_path: Path) -> None:

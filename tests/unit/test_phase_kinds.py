@@ -312,3 +312,34 @@ def test_the_first_drill_of_the_programme_injected_nothing(duplicates: int, shor
     case = make_case(Kind.DRILL, metrics=make_metrics(counts=cases.counts(18840, duplicates), buckets=[]))
 
     assert cases.open_shorts(case.verdict()) == shorts
+
+
+DROPPED = [32] * 9 + [8] + [32] * 8
+
+
+@pytest.mark.parametrize(
+    ("values", "shorts"),
+    [([32] * 18, set()), (DROPPED, {"B6"}), ([8] * 18, {"B6"}), ([None, *[32] * 17], {"B6"}), ([33] * 18, set())],
+    ids=["whole", "dropped", "never whole", "not seen at the start", "one more"],
+)
+def test_a_soak_holds_where_a_service_falls_below_its_count_or_was_never_at_it(
+    values: list[int | None], shorts: set[str]
+) -> None:
+    rule = {"blocker": "M10F-B6", "aggregate": "min", "at_least": 32}
+    observe = cases.observe(rule, name="gateway_tasks", service="ingest-gateway")
+    observe["series"][0].pop("sql")
+    soak = make_plan(Kind.SOAK, observe=observe, target=cases.ECS)
+    seen = cases.observations(soak, values)
+
+    case = cases.Case(plan=soak, contents=make_case(Kind.SOAK).contents).having(observations=seen)
+
+    assert cases.open_shorts(case.verdict()) == shorts
+
+
+def test_a_service_that_is_observed_is_one_of_ecs() -> None:
+    rule = {"blocker": "M10F-B6", "aggregate": "min", "at_least": 32}
+    observe = cases.observe(rule, service="ingest-gateway")
+    observe["series"][0].pop("sql")
+
+    with pytest.raises(plans.PlanError, match=r"it is an ECS service, and target\.kind is local"):
+        make_plan(Kind.SOAK, observe=observe)

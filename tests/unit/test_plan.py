@@ -182,6 +182,10 @@ observe:
         query: max(checkpoint_age_seconds)
       rules:
         - {blocker: M10F-B7, aggregate: p95, at_most: 30}
+    - name: running_gateways
+      service: ingest-gateway
+      rules:
+        - {blocker: M10F-B7, aggregate: min, at_least: 32}
 stop_when:
   - alarm: "arn:aws:cloudwatch:eu-west-2:123456789012:alarm:ingest 5xx"
   - name: open_orders_held
@@ -356,6 +360,7 @@ EQUALS_LINE = "        - {blocker: M10F-B2, aggregate: delta, equals: 41}"
 COMMAND_LINE = '      command: [count-rows, "{scope}"]'
 MONOTONIC_LINE = "        - {blocker: M10F-B7, monotonic: true}"
 URL_LINE = "        url: http://prometheus.internal:9090"
+SERVICE_LINE = "      service: ingest-gateway"
 QUERY_LINE = "        query: max(checkpoint_age_seconds)"
 DIMENSION_KEY = "observe.series[3].cloudwatch.dimensions.Topic"
 P95_MODE = "    latency_p95_ms: {mode: informational, block: 10}"
@@ -673,6 +678,7 @@ BAD = [
     (MONOTONIC_LINE, MONOTONIC_LINE.replace("true", "false"), "observe.series[3].rules[0].monotonic", "True"),
     (URL_LINE, "        url: prometheus:9090", "observe.series[4].prometheus.url", "text like"),
     (QUERY_LINE, "        query: 5", "observe.series[4].prometheus.query", "string"),
+    (SERVICE_LINE, "      service: a b", "observe.series[5].service", "a name of letters"),
     ("    equals: 0", "    equals: [0]", "facts[0].equals", "boolean or a valid integer"),
     (DOCUMENT_LINE, "    document: 5", "facts[1].document", "string"),
     (DOCUMENT_LINE, "    document: caught_up.json", "facts[1].document", "s3://BUCKET/KEY"),
@@ -897,6 +903,7 @@ UNFIT_OBSERVE = [
     ("          at_most: 12", "", "observe.series[0].rules[0].at_most", "exactly one of equals, at_most"),
     (OBSERVED_DOCUMENT_LINE, OBSERVED_DOCUMENT_LINE.replace("{scope}", "x"), "observe.series[1].scope", "any scope"),
     ("      at: /written_utc", "", "observe.series[1].at", "may be of any time"),
+    (SERVICE_LINE, f"{SERVICE_LINE}\n      path: /a", "observe.series[5].path", "service is a number of tasks"),
 ]
 
 

@@ -16,7 +16,7 @@ SHORTEST_EVERY_SECONDS = 1.0
 LONGEST_SETTLE_SECONDS = 600.0
 LONGEST_ANSWER_SECONDS = 60.0
 """How long a series may take to answer, where its period is not shorter."""
-SOURCES = ("sql", "document", "command", "cloudwatch", "prometheus")
+SOURCES = ("sql", "document", "command", "cloudwatch", "prometheus", "service")
 _SOURCE_ALLOWED = f"exactly one of {', '.join(SOURCES)}"
 
 Pointer = Annotated[str, pydantic.Field(pattern=r"^/")]
@@ -144,6 +144,10 @@ class SeriesSection(pydantic.BaseModel):
     ] = None
     cloudwatch: CloudWatchSection | None = None
     prometheus: PrometheusSection | None = None
+    service: Annotated[
+        field_types.Name | None,
+        pydantic.Field(description="An ECS service of target.cluster: how many of its tasks run."),
+    ] = None
     path: Annotated[Pointer | None, pydantic.Field(description="Where the value stands in a JSON answer.")] = None
     at: Annotated[Pointer | None, pydantic.Field(description="Where the instant stands that the answer speaks of.")] = (
         None
@@ -169,6 +173,8 @@ class SeriesSection(pydantic.BaseModel):
         pointers = [name for name in ("path", "at", "scope") if getattr(self, name) is not None]
         if source in ("cloudwatch", "prometheus") and pointers:
             raise field_types.Misfit((pointers[0],), f"nothing: the answer of {source} is a value with its instant")
+        if source == "service" and pointers:
+            raise field_types.Misfit((pointers[0],), "nothing: the answer of service is a number of tasks")
         if self.path is None and (pointers or source in ("document", "command")):
             raise field_types.Misfit(("path",), f"a JSON pointer: where the value stands in the answer of {source}")
         if self.document is None:
@@ -191,6 +197,8 @@ class SeriesSection(pydantic.BaseModel):
             words = self.document.replace("{scope}", scope)
         elif self.command is not None:
             words = " ".join(self.argv(scope))
+        elif self.service is not None:
+            words = f"running tasks of service {self.service}"
         elif self.cloudwatch is not None:
             metric = self.cloudwatch
             labels = ",".join(f"{name}={value}" for name, value in sorted(metric.dimensions.items()))

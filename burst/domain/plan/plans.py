@@ -1209,6 +1209,9 @@ class Plan(Section):
         except field_types.Misfit as exc:
             raise field_types.Misfit(("observe", *exc.key), str(exc)) from None
         for index, series in enumerate(self.observe.series):
+            if series.service is not None and self.target.kind == "local":
+                why = "nothing: it is an ECS service, and target.kind is local"
+                raise field_types.Misfit(("observe", "series", index, "service"), why)
             for position, rule in enumerate(series.rules):
                 if rule.blocker not in self.blockers:
                     key = ("observe", "series", index, "rules", position, "blocker")
