@@ -120,56 +120,77 @@ class Controller:
         self._read_document = read_document
         self._clock = clock
         self._observe = observe
-        self._stop_signs = sign_watch.StopSigns(
-            plan=plan,
-            record=record,
-            outside=sign_watch.Outside(
-                halt=target.halt, alarms=target.alarms, source=live_source, read_document=read_document
-            ),
-            clock=clock,
-            beat_seconds=watching.beat_seconds(plan.layers.lease_ttl),
-        )
-        series_probes = NO_PROBES
-        if live_source is not None:  # a controller without a receipt source only stops tasks
-            series_probes = probes.build_probes(plan, live_source, read_document, outside_probes)
-        self._observing = observing.Observing(plan=plan, record=record, series_probes=series_probes, clock=clock)
+        self._stop_signs = self._build_stop_signs(live_source)
+        self._observing = self._build_observing(live_source, outside_probes)
         self._load_watch = load_watch.LoadWatch(
             accounts=target.accounts, record=record, clock=clock, scope=plan.scope, tasks=plan.target.tasks
         )
-        self._watch = watching.Watch(
-            plan=plan,
-            record=record,
-            view=watching.TaskView(
-                launcher=target.launcher, lease=target.lease, looks_are_calls=target.looks_are_calls
-            ),
-            source=live_source,
-            clock=clock,
-            find_halt=self._stop_signs.find_halt,
-        )
-        self._errands = errands.Errands(
-            plan=plan,
-            terms=terms,
-            record=record,
-            one_shots=target.one_shots,
-            services=target.services,
-            place=target.services_place,
-            clock=clock,
-        )
-        self._drilling = drilling.Drilling(
-            terms=terms,
-            record=record,
-            errands_=self._errands,
-            one_shots=target.one_shots,
-            services=target.services,
-            place=target.drills_place,
-            clock=clock,
-        )
+        self._watch = self._build_watch(live_source)
+        self._errands = self._build_errands()
+        self._drilling = self._build_drilling()
         self._starting = starting.Starting(
             record=record, launcher=target.launcher, lease=target.lease, shard_count=terms.tasks
         )
         self._signals: list[str] = []
         self._search_due_at = clock.now()
         self.verdict: snapshots.Verdict | None = None
+
+    def _build_stop_signs(self, live_source: ports.ReceiptSource | None) -> sign_watch.StopSigns:
+        target = self._target
+        return sign_watch.StopSigns(
+            plan=self._plan,
+            record=self._record,
+            outside=sign_watch.Outside(
+                halt=target.halt, alarms=target.alarms, source=live_source, read_document=self._read_document
+            ),
+            clock=self._clock,
+            beat_seconds=watching.beat_seconds(self._plan.layers.lease_ttl),
+        )
+
+    def _build_observing(
+        self, live_source: ports.ReceiptSource | None, outside_probes: probes.Probes
+    ) -> observing.Observing:
+        series_probes = NO_PROBES
+        if live_source is not None:  # a controller without a receipt source only stops tasks
+            series_probes = probes.build_probes(self._plan, live_source, self._read_document, outside_probes)
+        return observing.Observing(plan=self._plan, record=self._record, series_probes=series_probes, clock=self._clock)
+
+    def _build_watch(self, live_source: ports.ReceiptSource | None) -> watching.Watch:
+        target = self._target
+        return watching.Watch(
+            plan=self._plan,
+            record=self._record,
+            view=watching.TaskView(
+                launcher=target.launcher, lease=target.lease, looks_are_calls=target.looks_are_calls
+            ),
+            source=live_source,
+            clock=self._clock,
+            find_halt=self._stop_signs.find_halt,
+        )
+
+    def _build_errands(self) -> errands.Errands:
+        target = self._target
+        return errands.Errands(
+            plan=self._plan,
+            terms=self._terms,
+            record=self._record,
+            one_shots=target.one_shots,
+            services=target.services,
+            place=target.services_place,
+            clock=self._clock,
+        )
+
+    def _build_drilling(self) -> drilling.Drilling:
+        target = self._target
+        return drilling.Drilling(
+            terms=self._terms,
+            record=self._record,
+            errands_=self._errands,
+            one_shots=target.one_shots,
+            services=target.services,
+            place=target.drills_place,
+            clock=self._clock,
+        )
 
     def interrupt(self, signal: str) -> None:
         """Asks the run to end, from a signal handler: it only notes the name; the loop acts on it."""
