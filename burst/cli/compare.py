@@ -1,8 +1,11 @@
 """`burst compare`: candidates scored against the active baseline."""
 
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +14,36 @@ from burst.cli import common
 if TYPE_CHECKING:
     from burst import ports
     from burst.domain.closure import active_baselines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Destination:
+    """Where the closure goes, with which signature, and the chain of active baselines that it moves."""
+
+    place: str
+    chain: str | None
+    key: str | None
+
+
+def _destination_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options of what is written; the command gets them as one value, `destination`."""
+
+    @click.option(
+        "-o", "--output", "place", metavar="PLACE", default=".", show_default=True,
+        help="The folder, or S3 place, of the closure.",
+    )  # fmt: skip
+    @click.option(
+        "--active",
+        "chain",
+        metavar="PLACE",
+        help="The records of the active baselines: an UNLOCK adds one, a HOLD none.",
+    )
+    @click.option("--sign", "key", metavar="file:PATH|kms:ARN", help="Sign the closure with this key.")
+    @functools.wraps(command)
+    def with_destination(*words: Any, place: str, chain: str | None, key: str | None, **options: Any) -> Any:
+        return command(*words, destination=_Destination(place=place, chain=chain, key=key), **options)
+
+    return with_destination
 
 
 @click.command(
@@ -31,14 +64,7 @@ Exit codes:
 @click.argument("baseline", metavar="BASE")
 @click.argument("candidates", metavar="CANDIDATE...", nargs=-1, required=True)
 @click.option("--score", "score_file", type=common.PLAN_FILE, required=True, help="The rule: measures and veto rails.")
-@click.option(
-    "-o", "--output", "place", metavar="PLACE", default=".", show_default=True,
-    help="The folder, or S3 place, of the closure.",
-)  # fmt: skip
-@click.option(
-    "--active", "chain", metavar="PLACE", help="The records of the active baselines: an UNLOCK adds one, a HOLD none."
-)
-@click.option("--sign", "key", metavar="file:PATH|kms:ARN", help="Sign the closure with this key.")
+@_destination_options
 @common.priors_option
 @common.runs_dir_option
 @common.options
@@ -47,9 +73,7 @@ def compare(
     baseline: str,
     candidates: tuple[str, ...],
     score_file: Path,
-    place: str,
-    chain: str | None,
-    key: str | None,
+    destination: _Destination,
     ignore_priors: bool,
     runs_dir: Path,
 ) -> int:
@@ -68,20 +92,22 @@ def compare(
 
     now, opener = datetime.now(UTC), places.Opener()
     request = comparing.Request(
-        baseline=baseline if baseline == comparing.ACTIVE and chain else common.find_place(baseline, runs_dir),
+        baseline=baseline
+        if baseline == comparing.ACTIVE and destination.chain
+        else common.find_place(baseline, runs_dir),
         candidates=[common.find_place(candidate, runs_dir) for candidate in candidates],
         score=files.read_named(score_file, "--score"),
         score_source=str(score_file),
-        chain=chain,
+        chain=destination.chain,
         runs_dir=str(runs_dir),
         priors=not ignore_priors,
     )
     comparison = comparing.compare(request, opener, now=now)
-    store = comparing.open_store(place, opener)
-    name = comparing.write(comparison, store, _open_signer(key))
+    store = comparing.open_store(destination.place, opener)
+    name = comparing.write(comparison, store, _open_signer(destination.key))
     moved_to = comparing.move_baseline(comparison, now=now)
     closure = comparison.closure
-    _say_written(output, f"{place.rstrip('/')}/{name}", moved_to)
+    _say_written(output, f"{destination.place.rstrip('/')}/{name}", moved_to)
     output.result(closure.document(), closure_text.render_closure(closure))
     return closure.exit_code
 

@@ -122,9 +122,7 @@ class Controller:
         self._observe = observe
         self._stop_signs = self._build_stop_signs(live_source)
         self._observing = self._build_observing(live_source, outside_probes)
-        self._load_watch = load_watch.LoadWatch(
-            accounts=target.accounts, record=record, clock=clock, scope=plan.scope, tasks=plan.target.tasks
-        )
+        self._load_watch = self._build_load_watch()
         self._watch = self._build_watch(live_source)
         self._errands = self._build_errands()
         self._drilling = self._build_drilling()
@@ -154,6 +152,12 @@ class Controller:
         if live_source is not None:  # a controller without a receipt source only stops tasks
             series_probes = probes.build_probes(self._plan, live_source, self._read_document, outside_probes)
         return observing.Observing(plan=self._plan, record=self._record, series_probes=series_probes, clock=self._clock)
+
+    def _build_load_watch(self) -> load_watch.LoadWatch:
+        plan, accounts = self._plan, self._target.accounts
+        return load_watch.LoadWatch(
+            accounts=accounts, record=self._record, clock=self._clock, scope=plan.scope, tasks=plan.target.tasks
+        )
 
     def _build_watch(self, live_source: ports.ReceiptSource | None) -> watching.Watch:
         target = self._target
