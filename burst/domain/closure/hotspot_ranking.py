@@ -47,7 +47,7 @@ class Hotspot:
     state: Literal["compared", "new", "gone"]
 
     def row(self) -> tuple[str, ...]:
-        """As a line of a table; what is not known is empty."""
+        """As a line of a table; a figure that nobody knows is empty."""
         figures = ("" if figure is None else f"{figure:.6g}" for figure in (self.base, self.value, self.slower_by))
         return (self.kind, self.key, self.measure, self.unit, *figures, self.state)
 
@@ -110,8 +110,8 @@ def rank(run: Sequence[Figure], base: Sequence[Figure] | None = None) -> list[Ho
     bases = _find_medians(run) if base is None else {_name(figure): figure.value for figure in base}
     spots = [_compare(figure, bases.get(_name(figure) if base is not None else _name_kind(figure))) for figure in run]
     if base is not None:
-        here = {_name(figure) for figure in run}
-        spots += [_note_gone(figure) for figure in base if _name(figure) not in here]
+        run_names = {_name(figure) for figure in run}
+        spots += [_note_gone(figure) for figure in base if _name(figure) not in run_names]
     return sorted(spots, key=_order)
 
 
@@ -134,7 +134,7 @@ def _find_medians(figures: Sequence[Figure]) -> dict[tuple[str, ...], float]:
 
 def _compare(figure: Figure, base: float | None) -> Hotspot:
     faster, slower = (base, figure.value) if figure.higher_is_slower else (figure.value, base)
-    known = faster is not None and slower is not None and slower > 0
+    comparable = faster is not None and slower is not None and slower > 0
     return Hotspot(
         kind=figure.kind,
         key=figure.key,
@@ -142,7 +142,7 @@ def _compare(figure: Figure, base: float | None) -> Hotspot:
         unit=figure.unit,
         base=base,
         value=figure.value,
-        slower_by=1 - (faster or 0.0) / (slower or 1.0) if known else None,
+        slower_by=1 - (faster or 0.0) / (slower or 1.0) if comparable else None,
         state="new" if base is None else "compared",
     )
 
@@ -166,8 +166,8 @@ def write_csv(spots: Sequence[Hotspot]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEAD)
     for spot in spots:
-        kind, key, *rest = spot.row()
-        writer.writerow([kind, key if spot.kind == "bucket" else _quote_formula(key), *rest])
+        kind, key, *figures = spot.row()
+        writer.writerow([kind, key if spot.kind == "bucket" else _quote_formula(key), *figures])
     return text.getvalue().encode()
 
 

@@ -137,7 +137,7 @@ class LatencySection(FigureSection):
     """Above it the failure is an alert."""
 
     @pydantic.model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _require_order(self) -> Self:
         if self.warm_alert is not None and self.warm_alert < self.warm_below:
             raise field_types.Misfit(("warm_alert",), "at least warm_below")
         return self

@@ -48,9 +48,12 @@ class _Sighting:
 
 
 def judge(
-    rule: series_rules.Rule, series: samples.Series, span: periods.BurstSpan, others: Mapping[str, samples.Series]
+    rule: series_rules.Rule,
+    series: samples.Series,
+    span: periods.BurstSpan,
+    series_by_name: Mapping[str, samples.Series],
 ) -> Judgement:
-    """The judgement of one rule over one run; `others` are the series of the run by name."""
+    """The judgement of one rule over one run; `series_by_name` are the series of the run by name."""
     placed = periods.place(rule.period, span)
     if isinstance(placed, str):
         return _invalid(placed)
@@ -62,7 +65,7 @@ def judge(
     if isinstance(value, _Unusable):
         return _invalid(value.why)
     count = len(sighting.chain if rule.aggregate in series_rules.FROM_EDGES else sighting.within)
-    answer = _judge_figure(rule, value, span, others)
+    answer = _judge_figure(rule, value, span, series_by_name)
     words = f"{answer.why} ({rule.aggregate} of {wording.format_count(count, 'sample')} over {rule.period.text})"
     return Judgement(status=answer.status, value=value, why=words, samples=count)
 
@@ -258,38 +261,38 @@ def _measure_stall(chosen: Sequence[samples.Sample], numbers: Sequence[float]) -
 
 
 def _judge_figure(
-    rule: series_rules.Rule, value: limits.Value, span: periods.BurstSpan, others: Mapping[str, samples.Series]
+    rule: series_rules.Rule, value: limits.Value, span: periods.BurstSpan, series_by_name: Mapping[str, samples.Series]
 ) -> limits.LimitAnswer:
     if rule.limit is not None:
         return rule.limit.judge(value)
     if rule.near is None:
         return limits.LimitAnswer(status=limits.AnswerStatus.INVALID, why="the rule has no limit")
-    other = others.get(rule.near.series)
-    if other is None:
+    near_series = series_by_name.get(rule.near.series)
+    if near_series is None:
         return limits.LimitAnswer(status=limits.AnswerStatus.INVALID, why=f"there is no series {rule.near.series}")
-    return _judge_nearness(rule, rule.near, value, _judge_other(rule, other, span))
+    return _judge_nearness(rule, rule.near, value, _judge_near_series(rule, near_series, span))
 
 
-def _judge_other(rule: series_rules.Rule, other: samples.Series, span: periods.BurstSpan) -> Judgement:
+def _judge_near_series(rule: series_rules.Rule, near_series: samples.Series, span: periods.BurstSpan) -> Judgement:
     """The figure of the other series over the same period, and whether it is to be trusted."""
     anything = series_rules.Rule(
         aggregate=rule.aggregate,
         period=rule.period,
         limit=limits.Limit(comparison=limits.Comparison.AT_LEAST, required=0),
     )
-    return judge(anything, other, span, {})
+    return judge(anything, near_series, span, {})
 
 
 def _judge_nearness(
-    rule: series_rules.Rule, near: series_rules.Nearness, value: limits.Value, other: Judgement
+    rule: series_rules.Rule, near: series_rules.Nearness, value: limits.Value, near_judgement: Judgement
 ) -> limits.LimitAnswer:
-    number, reference = limits.finite(value), limits.finite(other.value)
-    if other.status is limits.AnswerStatus.INVALID or number is None or reference is None:
-        why = f"{near.series} gives no number to compare with: {other.why}"
+    number, reference = limits.finite(value), limits.finite(near_judgement.value)
+    if near_judgement.status is limits.AnswerStatus.INVALID or number is None or reference is None:
+        why = f"{near.series} gives no number to compare with: {near_judgement.why}"
         return limits.LimitAnswer(status=limits.AnswerStatus.INVALID, why=why)
     exact, exact_reference = Fraction(repr(number)), Fraction(repr(reference))
     if abs(exact - exact_reference) * 100 <= Fraction(repr(near.percent)) * abs(exact_reference):
-        words = f"{value} is within {near.text}, which is {other.value}"
+        words = f"{value} is within {near.text}, which is {near_judgement.value}"
         return limits.LimitAnswer(status=limits.AnswerStatus.PASS, why=words)
-    why = f"{value}, should be within {near.text}, which is {other.value}"
+    why = f"{value}, should be within {near.text}, which is {near_judgement.value}"
     return limits.LimitAnswer(status=limits.AnswerStatus.FAIL, why=why)

@@ -159,12 +159,12 @@ def find_promoted(terms: Terms) -> dict[str, str]:
 
 
 def _state_questions(plan: plans.Plan) -> Iterator[tuple[str, Any]]:
-    """What is asked, looked at and put back before, in and after the burst."""
+    """Everything that a plan asks, looks at and puts back before, in and after the burst."""
     for fact in plan.facts:
         yield f"facts.{fact.blocker}.{fact.name}", fact.model_dump(exclude={"blocker", "name"}, exclude_none=True)
     for gate, question in plan.entry_questions.items():
-        asked = True if question is None else question.model_dump(exclude={"name", "until"}, exclude_none=True)
-        yield f"{REQUIRES}.{gate}", asked
+        statement = True if question is None else question.model_dump(exclude={"name", "until"}, exclude_none=True)
+        yield f"{REQUIRES}.{gate}", statement
     if plan.observe is not None:
         yield EVERY, plan.observe.every
         yield OBSERVED_SETTLE, plan.observe.settle
@@ -284,7 +284,7 @@ def _read_figures(snapshot: Mapping[str, Any]) -> dict[str, Any]:
     checks, target, budget = (snapshot.get(name) for name in ("burst_load_checks", "burst_target", "runtime_budget"))
     minutes = _number(_at(target, "duration_minutes"))
     cap, most = (_number(_at(budget, name)) for name in ("operator_cap_seconds", "budget_seconds"))
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "phase": snapshot.get("phase"),
         "gates.multiplier": _number(_at(target, "ingest_multiplier")),
         "gates.admit_ratio": _number(_at(target, "min_successful_admit_ratio")),
@@ -293,12 +293,12 @@ def _read_figures(snapshot: Mapping[str, Any]) -> dict[str, Any]:
         "budget.operator_cap": None if cap == most else cap,
     }
     thresholds = {"gates.multiplier": "achieved_multiplier", "budget.min_window": "duration_seconds"}
-    found |= {
+    figures |= {
         key: threshold
         for key, name in thresholds.items()
         if (threshold := _number(_at(_at(checks, name), "threshold"))) is not None
     }
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in figures.items() if value is not None}
 
 
 def _at(value: Any, key: str) -> Any:
@@ -336,8 +336,8 @@ class TermsComparison:
 def compare(terms: Terms, prior: Terms, changes: Sequence[plans.ChangeSection]) -> TermsComparison:
     """The differences between two runs' terms, those that the plan names set apart."""
     keys = sorted({*terms.values, *prior.values})
-    known = [key for key in keys if terms.knows(key) and prior.knows(key)]
-    differing = list(_list_differing(known, terms, prior))
+    known_keys = [key for key in keys if terms.knows(key) and prior.knows(key)]
+    differing = list(_list_differing(known_keys, terms, prior))
     named = [change for change in changes if any(_names(change, differs) for differs in differing)]
     return TermsComparison(
         named=tuple(named),
@@ -391,8 +391,8 @@ def _is_tuning(change: TermChange) -> bool:
 def list_weaker(terms: Terms, before: Terms) -> tuple[TermChange, ...]:
     """The terms that ask less than before, and those of which nobody can say that they ask as much: another baseline,
     another question. Terms that one of the two does not state are passed over."""
-    known = [key for key in sorted({*terms.values, *before.values}) if terms.knows(key) and before.knows(key)]
-    return tuple(change for change in _list_differing(known, terms, before) if _is_weaker(change))
+    known_keys = [key for key in sorted({*terms.values, *before.values}) if terms.knows(key) and before.knows(key)]
+    return tuple(change for change in _list_differing(known_keys, terms, before) if _is_weaker(change))
 
 
 def _is_weaker(change: TermChange) -> bool:
@@ -442,8 +442,8 @@ def _asks_more(before: Any, after: Any) -> bool:
 
 def _names(change: plans.ChangeSection, differs: TermChange) -> bool:
     """Whether a plan names exactly this change."""
-    key, wanted = differs.key, ((change.from_, differs.before), (change.to, differs.after))
-    return change.key == key and all(_same(_read_value(key, named), value) for named, value in wanted)
+    key, expected = differs.key, ((change.from_, differs.before), (change.to, differs.after))
+    return change.key == key and all(_same(_read_value(key, named), value) for named, value in expected)
 
 
 def _is_duration(key: str) -> bool:

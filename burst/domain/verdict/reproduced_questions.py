@@ -29,8 +29,8 @@ def _names_invariant(key: str, name: str) -> bool:
         return key.removeprefix(_FACTS).partition(".")[2] == name
     if not key.startswith(_SERIES) or not name.startswith(gates.OBSERVED):
         return False
-    asked, series = name.removeprefix(gates.OBSERVED), key.removeprefix(_SERIES)
-    return asked == series or asked.startswith(f"{series}.")
+    observed_name, series = name.removeprefix(gates.OBSERVED), key.removeprefix(_SERIES)
+    return observed_name == series or observed_name.startswith(f"{series}.")
 
 
 def _find_questions(own: Mapping[str, Any], name: str, key: str) -> list[Any]:

@@ -64,13 +64,13 @@ def ask_reference(case: cases.Case) -> Iterator[gates.Gate]:
     if section is None:
         return
     snapshot, problem = find_reference(case)
-    known = case.reference.content is not None
+    is_present = case.reference.content is not None
     yield _answer(
         gates.REFERENCE,
         Role.BASELINE,
         gates.GateStatus.INVALID if problem else gates.GateStatus.PASS,
         problem or f"reproduces run {(snapshot or {}).get('execution_id')}, which passed",
-        measured=canonical.digest(case.reference.content) if known and case.reference.content else None,
+        measured=canonical.digest(case.reference.content) if is_present and case.reference.content else None,
         required=section.sha256,
         comparison=gates.Comparison.EQUALS if section.sha256 else None,
     )
@@ -243,10 +243,10 @@ def ask_invariants(case: cases.Case) -> Iterator[gates.Gate]:
     if not own:
         yield _answer(name, role, gates.GateStatus.INVALID, f"the plan asks no fact behind {blocker}")
         return
-    asked = _list_invariants(snapshot)
-    missing = sorted(asked - {fact.name for fact in plan.facts} - _list_observed(plan, None))
+    invariants = _list_invariants(snapshot)
+    missing = sorted(invariants - {fact.name for fact in plan.facts} - _list_observed(plan, None))
     terms = contract_terms.from_plan(plan, "", None).values
-    weaker = reproduced_questions.list_weaker(asked.difference(missing), _read_terms(snapshot) or {}, terms)
+    weaker = reproduced_questions.list_weaker(invariants.difference(missing), _read_terms(snapshot) or {}, terms)
     words = [f"the reference was asked, and this run was not: {', '.join(missing)}"] if missing else []
     words += [f"asked otherwise than the reference, or held to less: {', '.join(weaker)}"] if weaker else []
     yield _answer(
