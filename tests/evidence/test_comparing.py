@@ -14,7 +14,7 @@ from burst.domain.basics import canonical, errors
 from burst.domain.closure import active_baselines, closures
 from burst.evidence import comparing, places
 from burst.report import closure_text
-from tests import cases, closing, fakes, fakes_signing, publishing
+from tests import cases, closing, fakes, fakes_signing, promoting, publishing
 from tests.evidence import evidencing
 
 FAST = closing.vary(runtime={"s4": 54.875})
@@ -166,6 +166,27 @@ def test_an_unsound_candidate_is_listed_and_the_best_of_the_others_unlocks(
     assert verified.exit_code == 0, verified.why
     assert (mended.state, mended.exit_code) == (evidence.EvidenceState.UNKNOWN, 9)
     assert "spoiled/report.json was not scored" in mended.why
+
+
+def test_a_warm_run_before_its_cold_one_is_no_pair(tmp_path: Path) -> None:
+    cold, warm = promoting.make_block(tmp_path / "runs", (100_000, 100_000))
+    place = {"document": "metrics", "path": "/counts/ADMIT"}
+    pair = {
+        "measure": place,
+        "hits": {"hits": place, "lookups": place},
+        "rows": place,
+        "members": {"document": "metrics", "path": "/counts"},
+        "p95": {**place, "cold_below": 10**9, "warm_below": 10**9},
+    }
+    score = closing.score_bytes(measures=None, vetoes=None, pair=pair)
+
+    in_order = _compare(tmp_path, cold, warm, score=score, name="one")
+    reversed_order = _compare(tmp_path, warm, cold, score=score, name="two")
+
+    assert closing.find_check(in_order, "cold_before_warm").status == "PASS"
+    check = closing.find_check(reversed_order, "cold_before_warm")
+    assert (check.status, "nobody had put there" in check.why) == ("INVALID", True)
+    assert not reversed_order.unlocked
 
 
 def test_an_unsound_run_is_listed_beside_a_sound_one(tmp_path: Path) -> None:

@@ -224,7 +224,11 @@ def test_a_promotion_whose_decision_its_figures_do_not_give_is_not_read() -> Non
     few = blocks.judge(scarce, TERMS, None).model_copy(update={"decision": "PROMOTED", "reasons": []})
     unasked = few.model_copy(update={"limits": few.limits.model_copy(update={"samples_at_least": None})})
     other = blocks.judge(numbered(), TERMS, None).model_copy(update={"gate": "admit_ratio"})
+    spread = promotions.BlockFiguresEntry.from_values(values=(100.0, 100.1, 100.0, 100.2, 100.1))
+    prettier = blocks.judge(numbered(), TERMS, None).model_copy(update={"figures": spread})
+    bare = prettier.model_copy(update={"figures": None})
     tried = (
+        *((prettier, "figures are not those of its runs"), (bare, "figures are not those of its runs")),
         *((forged, "range, trend"), (slid, "block"), (loose, "limits")),
         *((few, "samples"), (unasked, "limits"), (other, "admit_ratio is always required")),
     )

@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from burst.domain.basics import errors
 from burst.domain.closure import closures, exact_numbers
 from tests import closing
 
@@ -141,3 +142,9 @@ def test_the_bound_is_clopper_and_pearsons(data: st.DataObject, lookups: int) ->
     below, above = Fraction(repr(bound)), Fraction(repr(bound)) + Fraction(2, 10**9)
     assert _sum_tail(hits, lookups, below) <= Fraction(1, 20)
     assert _sum_tail(hits, lookups, above) >= Fraction(1, 20)
+
+
+def test_a_bound_of_little_confidence_is_refused() -> None:
+    """5 % is what is left of 95 %: a bound of so little confidence lies above most ratios."""
+    with pytest.raises(errors.UsageError, match=r"hits\.confidence: saw '5%'; allowed: greater than or equal to 0\.5"):
+        _score(WARM, hits={**PAIR["hits"], "confidence": "5%"})

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from fractions import Fraction
 
+from burst.domain.basics import instants
 from burst.domain.closure import compared_runs, exact_numbers, score_checks, score_files, score_measures
 from burst.domain.verdict import gates
 
@@ -12,13 +13,32 @@ GROUP: score_checks.Group = "pair"
 def ask_pair(
     pair: score_files.PairSection, cold: compared_runs.ComparedRun, warm: compared_runs.ComparedRun
 ) -> Iterator[score_checks.Check]:
-    """The answers for a pair: improvement, hits with their bound, both percentiles, members and rows."""
+    """The answers for a pair: order of two runs, improvement, hits with their bound, percentiles, members and rows."""
+    yield from _ask_order(cold, warm)
     yield _ask_improvement(pair, cold, warm)
     yield from _ask_hits(pair.hits, warm)
     yield _ask_percentile("p95_cold", pair.p95, cold, pair.p95.cold_below, None)
     yield _ask_percentile("p95_warm", pair.p95, warm, pair.p95.warm_below, pair.p95.warm_alert)
     yield _ask_members(pair, cold, warm)
     yield _ask_rows(pair.rows, cold, warm)
+
+
+def _ask_order(cold: compared_runs.ComparedRun, warm: compared_runs.ComparedRun) -> Iterator[score_checks.Check]:
+    """Whether the warm run began after the cold one, which fills the cache. Files have no time, and are not asked."""
+    if cold.verdict is None or warm.verdict is None:
+        return
+    ended = cold.verdict.snapshot.burst_execution_window.end_utc
+    begun = warm.verdict.snapshot.burst_execution_window.start_utc
+    if ended is None or begun is None:
+        yield score_checks.make_invalid(
+            GROUP, "cold_before_warm", "a run has no window, so nobody can tell their order"
+        )
+        return
+    words = f"the cold run ended {instants.text(ended)}, the warm one began {instants.text(begun)}"
+    if begun < ended:
+        yield score_checks.make_invalid(GROUP, "cold_before_warm", f"{words}: it read what nobody had put there")
+        return
+    yield score_checks.Check(group=GROUP, name="cold_before_warm", status=gates.GateStatus.PASS, why=words)
 
 
 def _ask_improvement(

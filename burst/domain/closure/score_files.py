@@ -149,7 +149,7 @@ class HitsSection(plans.Section):
     hits: FigureSection
     lookups: FigureSection
     at_least: Share = 0.99
-    confidence: Share = 0.95
+    confidence: Annotated[Fraction, pydantic.Field(ge=0.5, lt=1)] = 0.95
     bound: Literal["decides", "beside"] = "decides"
     """Whether the exact lower bound of the ratio has to reach it too, or only stands beside it."""
 

@@ -226,10 +226,25 @@ def find_contradiction(promotion: Promotion) -> str:
         return f"it says {promotion.decision}, with {len(promotion.reasons)} reasons against"
     broken = {rule for rule, _ in list_broken(promotion)}
     stated = {reason.rule for reason in promotion.reasons}
+    if _misstates_figures(promotion):
+        return "its figures are not those of its runs"
     broken |= {"samples"} if _list_scarce(promotion) else set()
     if broken - stated or (stated - broken) - {"passed"}:
         return f"by its figures these are broken: {', '.join(sorted(broken)) or 'none'}"
     return ""
+
+
+def _misstates_figures(promotion: Promotion) -> bool:
+    """Whether the figures that can be told without a numerical library are others than those of the runs."""
+    values, figures = [run.value for run in promotion.runs if run.value is not None], promotion.figures
+    if figures is None or len(values) < len(promotion.runs):
+        return (figures is None) is not (len(values) < len(promotion.runs))
+    block = stability.Stability(values=tuple(values))
+    stated = (figures.mean, figures.standard_deviation, figures.cv, figures.max_over_min)
+    return (*stated, figures.kendall_s, figures.trend_p) != (
+        *(block.mean, block.standard_deviation, block.cv, block.max_over_min),
+        *(block.order, block.trend_p),
+    )
 
 
 def _list_scarce(promotion: Promotion) -> list[str]:
