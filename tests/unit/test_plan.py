@@ -1206,7 +1206,7 @@ FACT: dict[str, Any] = {"blocker": "M10F-B2", "name": "a", "sql": "select 0", "e
         pytest.param([{**FACT, "path": "/p"}], "facts[0].path", id="a path into sql"),
         pytest.param([{**FACT, "at_most": 0}], "facts[0].equals", id="two expectations"),
         pytest.param([{"blocker": "M10F-B2", "name": "a", "sql": "b"}], "facts[0].equals", id="no expectation"),
-        pytest.param([FACT, {**FACT, "equals": 1}], "facts", id="one name twice"),
+        pytest.param([FACT, {**FACT, "equals": 1}], "facts[1].name", id="one name twice"),
     ],
 )
 def test_a_fact_is_one_question_with_one_answer(facts: list[Any], key: str) -> None:
@@ -1496,3 +1496,24 @@ def test_a_window_that_the_steps_do_not_fill_is_refused() -> None:
     (problem,) = _problems(json.dumps(value))
 
     assert (problem.key, problem.allowed[:5]) == ("budget.window", "120s,")
+
+
+NO_SUCH_GAP: list[tuple[cases.Value, str, str]] = [
+    ({"gates": {"admit_ratio": 0.9, "contiguity": {"max_gap": "15m"}}}, "gates.contiguity.max_gap", "less than budget"),
+    (
+        {"gates": {"admit_ratio": 0.9, "contiguity": {}}, "receipts": {"dsn": "env:A", "bucket": "451s"}},
+        *("receipts.bucket", "at most half of budget.min_window, which is 900s"),
+    ),
+    (
+        {"observe": cases.observe({"blocker": "M10F-B7", "aggregate": "max", "at_most": 1, "over": "after recovery"})},
+        *("observe.series[0].rules[0].over", "after needs a drill, and during has none"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("sections", "key", "allowed"), NO_SUCH_GAP, ids=[bad[1] for bad in NO_SUCH_GAP])
+def test_what_no_window_could_break_or_show_is_refused(sections: cases.Value, key: str, allowed: str) -> None:
+    (problem,) = _problems(json.dumps(cases.plan_value(**sections)))
+
+    assert problem.key == key
+    assert allowed in problem.allowed

@@ -112,6 +112,16 @@ def test_a_second_run_that_is_like_the_first_passes() -> None:
     assert document["candidate_vector"]["max_lag_window"] == 4
 
 
+def _second_in_scope_of_first() -> cases.Case:
+    """Both runs in one scope, so that one key set is asked twice."""
+    first = reproducing.First(
+        snapshot=canonical.encode({**json.loads(REFERENCE), "platform_run_id": cases.SCOPE}), plan=REFERENCE_PLAN
+    )
+    answers = cases.reproduction(first.snapshot, before=ANCHORS, after=ANCHORS)
+    answers["baseline"] = {**answers["baseline"], "platform_run_id": cases.SCOPE}
+    return _second(_plan(reproduces={"sha256": first.sha256}), **{**first.documents(), "reproduction": answers})
+
+
 OTHER_LOAD = reproducing.make_first(COUNTS, load={"command": ["push-other-events"]})
 OTHER_TERMS = reproducing.make_first(COUNTS, receipts={"dsn": "env:BURST_TEST_DSN", "settle": "9s"})
 HOLDS: dict[str, tuple[cases.Case, str, str]] = {
@@ -133,6 +143,7 @@ HOLDS: dict[str, tuple[cases.Case, str, str]] = {
         _second(_plan(reproduces={"keyset": {"sql": "select 'a'"}})),
         *("B5", "INVALID"),
     ),
+    "key sets of one scope": (_second_in_scope_of_first(), "B5", "INVALID"),
     "no document of key sets": (_second(reproduction=None), "B5", "INVALID"),
     "shares that drifted": (_second(metrics=cases.metrics(counts=cases.counts(44, 54, 2))), "B6", "FAIL"),
     "another load": (

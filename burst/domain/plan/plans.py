@@ -1010,9 +1010,10 @@ class Plan(Section):
     @classmethod
     def _distinct_facts(cls, value: list[FactSection]) -> list[FactSection]:
         earlier = set()
-        for fact in value:
+        for index, fact in enumerate(value):
             if (fact.blocker, fact.name) in earlier:
-                raise ValueError(f"expected distinct names, but {fact.name!r} of {fact.blocker} stands twice")
+                why = f"distinct names, but {fact.name!r} of {fact.blocker} stands twice"
+                raise field_types.Misfit((index, "name"), why)
             earlier.add((fact.blocker, fact.name))
         return value
 
@@ -1197,6 +1198,17 @@ class Plan(Section):
                 ("gates", "contiguity", "max_gap"),
                 f"at least {least}, which receipts.bucket is: a shorter gap is not seen",
             )
+        if contiguity is not None:
+            self._refuse_gaps_that_no_window_has(contiguity.max_gap)
+
+    def _refuse_gaps_that_no_window_has(self, max_gap: float | None) -> None:
+        """Raises where the shortest window that passes could not have a gap that `gates.contiguity` forbids."""
+        shortest, bucket = self.budget.min_window, self.receipts.bucket
+        window = f"budget.min_window, which is {instants.duration_text(shortest)}"
+        if max_gap is not None and max_gap >= shortest:
+            raise field_types.Misfit(("gates", "contiguity", "max_gap"), f"less than {window}")
+        if bucket * 2 > shortest:
+            raise field_types.Misfit(("receipts", "bucket"), f"at most half of {window}: contiguity compares buckets")
 
     def _refuse_unfit_series(self) -> None:
         """Raises where a series of `observe` does not fit the budget, or names a blocker of another phase."""
@@ -1213,6 +1225,9 @@ class Plan(Section):
                 why = "nothing: it is an ECS service, and target.kind is local"
                 raise field_types.Misfit(("observe", "series", index, "service"), why)
             for position, rule in enumerate(series.rules):
+                if rule.rule.period.needs_fault and not self.drills:
+                    key = ("observe", "series", index, "rules", position, "over")
+                    raise field_types.Misfit(key, f"whole or last 30m: {rule.over} needs a drill, and during has none")
                 if rule.blocker not in self.blockers:
                     key = ("observe", "series", index, "rules", position, "blocker")
                     raise field_types.Misfit(key, f"a blocker of {self.phase}: {', '.join(self.blockers)}")

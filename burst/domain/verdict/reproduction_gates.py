@@ -181,6 +181,8 @@ def _read_keysets(case: cases.Case) -> tuple[frozenset[str], frozenset[str], str
         return nothing, nothing, f"{case.reproduction.name} is about another reference"
     if (document.execution_id, document.platform_run_id) != (case.execution_id, case.scope):
         return nothing, nothing, f"{case.reproduction.name} is of another run"
+    if snapshot.get("platform_run_id") == case.scope:
+        return nothing, nothing, f"both runs are of scope {case.scope}: its key set is always equal to itself"
     section = case.plan.reproduces
     scopes = ((document.baseline, snapshot.get("platform_run_id")), (document.candidate, case.scope))
     for answer, scope in scopes:
