@@ -77,6 +77,24 @@ def read_named_text(path: Path, option: str) -> str:
         raise errors.UsageError(f"{option} {path} is not UTF-8 text") from exc
 
 
+def create_to_append(path: Path) -> int:
+    """The descriptor of a new file of lines. Raises `errors.Conflict` where there is a file already."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        raise errors.Conflict(f"{path} exists; nothing was overwritten") from None
+    sync_folder(path.parent)
+    return descriptor
+
+
+def open_to_append(path: Path, content: bytes) -> int:
+    """The descriptor of a file of lines that holds `content`; a line that a crash cut stays, and a new one begins."""
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+    if content and not content.endswith(b"\n"):
+        os.write(descriptor, b"\n")
+    return descriptor
+
+
 def sync_folder(folder: Path) -> None:
     """Makes a rename or a new name in this folder survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -32,22 +32,14 @@ class CourseJournalFile(Generic[E]):
     @classmethod
     def create(cls, path: Path, now: Callable[[], datetime], form: course_journals.Form[E, Any]) -> Self:
         """A new journal. Raises `errors.Conflict` where there is a file already."""
-        try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        except FileExistsError:
-            raise errors.Conflict(f"{path} exists; nothing was overwritten") from None
-        files.sync_folder(path.parent)
-        return cls(path, now, form, descriptor, 0)
+        return cls(path, now, form, files.create_to_append(path), 0)
 
     @classmethod
     def open(cls, path: Path, now: Callable[[], datetime], form: course_journals.Form[E, Any]) -> Self:
         """A journal to continue. Raises as `read_lines`."""
         content = _read_content(path)
         lines = form.parse_lines(content, str(path))
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-        if content and not content.endswith(b"\n"):
-            os.write(descriptor, b"\n")
-        return cls(path, now, form, descriptor, len(lines))
+        return cls(path, now, form, files.open_to_append(path, content), len(lines))
 
     def append(self, event: E) -> course_journals.Line[E]:
         """Writes one event durably and returns its line."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from burst.domain.basics import errors
 from burst.domain.run import journals
 from burst.domain.run.events import base
+from burst.kit import files
 
 
 class FileJournal:
@@ -26,25 +27,14 @@ class FileJournal:
     @classmethod
     def create(cls, path: Path, now: Callable[[], datetime]) -> "FileJournal":
         """A new journal. Raises `errors.Conflict` where there is a file already."""
-        try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        except FileExistsError:
-            raise errors.Conflict(f"{path} exists; nothing was overwritten") from None
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        return cls(path, now, descriptor, 0)
+        return cls(path, now, files.create_to_append(path), 0)
 
     @classmethod
     def open(cls, path: Path, now: Callable[[], datetime]) -> "FileJournal":
         """A journal to continue. Raises as `read`, and `errors.EvidenceUnknown` for every journal of a newer burst."""
         content = _read_bytes(path)
         entries = journals.parse_to_continue(content, str(path))
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-        if content and not content.endswith(b"\n"):
-            os.write(descriptor, b"\n")
+        descriptor = files.open_to_append(path, content)
         return cls(path, now, descriptor, entries[-1].sequence if entries else 0)
 
     def append(self, event: base.Event) -> journals.Entry:
