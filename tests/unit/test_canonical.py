@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import re
 from typing import Any
 
 import hypothesis
@@ -114,3 +115,35 @@ def test_bytes_that_are_not_one_exact_json_value_are_refused(content: bytes) -> 
 def test_the_digest_is_sha256_in_lower_case_hex() -> None:
     assert canonical.digest(b"burst") == hashlib.sha256(b"burst").hexdigest()
     assert canonical.digest(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.mark.parametrize(
+    ("pointer", "words"),
+    [
+        ("/a/b", "/a is an object without the key 'b'"),
+        ("/list/2", "/list is a list of 2, without the index '2'"),
+        ("/list/-", "/list is a list of 2, without the index '-'"),
+        ("/list/01", "/list is a list of 2, without the index '01'"),
+        ("/list/-1", "/list is a list of 2, without the index '-1'"),
+        ("/text/0", "/text is a text, and holds nothing"),
+        ("/flag/x", "/flag is a number, true or false, and holds nothing"),
+        ("/none/x", "/none is null, and holds nothing"),
+        ("/x~1y/z", "/x~1y is a number, true or false, and holds nothing"),
+        ("/a~2", "it is no JSON pointer"),
+        ("a", "it is no JSON pointer"),
+    ],
+)
+def test_a_pointer_to_nothing_names_the_step_and_no_value(pointer: str, words: str) -> None:
+    value = {"a": {"secret": "hidden"}, "list": [1, 2], "text": "hidden", "flag": True, "none": None, "x/y": 5}
+
+    with pytest.raises(errors.EvidenceCorrupt, match=re.escape(words)) as caught:
+        canonical.value_at(value, pointer)
+
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "expected"), [("", {"a/b": [{"c~d": 1}]}), ("/a~1b/0/c~0d", 1), ("/a~1b/0", {"c~d": 1})]
+)
+def test_a_pointer_leads_through_escapes_and_indices(pointer: str, expected: object) -> None:
+    assert canonical.value_at({"a/b": [{"c~d": 1}]}, pointer) == expected

@@ -233,6 +233,19 @@ def test_a_text_that_must_not_be_shown_is_no_answer() -> None:
     assert b"hunter2" not in closure.content()
 
 
+def test_what_stands_beside_a_missing_figure_is_not_told() -> None:
+    """A document may hold a secret anywhere; only what a pointer leads to is looked at before it is shown."""
+    secret = {"status": "PASS", "note": "Authorization: Bearer c2VjcmV0LXRva2Vu"}
+
+    closure = closing.score(closing.parse_score(), closing.GOOD, secret)
+
+    assert "c2VjcmV0LXRva2Vu" not in closure.content().decode()
+    assert (
+        "nothing at /runtime/s4: the top is an object without the key 'runtime'"
+        in closing.find_check(closure, "s4").why
+    )
+
+
 def test_same_evidence_gives_the_same_bytes() -> None:
     first, second = (
         closing.score(closing.parse_score(), closing.GOOD, closing.vary(runtime={"s4": 54.875})) for _ in range(2)

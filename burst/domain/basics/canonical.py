@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from typing import Any
 
 import jsonpointer
@@ -80,14 +81,40 @@ def _refuse_constant(constant: str) -> None:
 
 
 def value_at(value: Any, pointer: str) -> Any:
-    """Whatever stands at a JSON pointer (RFC 6901). Raises `errors.EvidenceCorrupt` for a pointer to nothing."""
+    """Whatever stands at a JSON pointer (RFC 6901).
+
+    Raises `errors.EvidenceCorrupt` for a pointer to nothing. Its words name the step that fails, and no value.
+    """
     try:
-        part = jsonpointer.resolve_pointer(value, pointer)
+        steps = jsonpointer.JsonPointer(pointer).get_parts()
     except jsonpointer.JsonPointerException as exc:
-        raise errors.EvidenceCorrupt(f"nothing at {pointer}: {exc}") from exc
-    if isinstance(part, jsonpointer.EndOfList):
-        raise errors.EvidenceCorrupt(f"nothing at {pointer}")
+        raise errors.EvidenceCorrupt(f"nothing at {pointer[:_MOST_SHOWN]}: it is no JSON pointer") from exc
+    part = value
+    for place, step in enumerate(steps):
+        try:
+            part = _find_member(part, step)
+        except LookupError as exc:
+            above = "/".join(["", *map(jsonpointer.escape, steps[:place])]) or "the top"
+            raise errors.EvidenceCorrupt(f"nothing at {pointer}: {above} is {exc.args[0]}") from exc
     return part
+
+
+_MOST_SHOWN = 500
+_INDEX = re.compile(r"0|[1-9][0-9]{0,15}")
+
+
+def _find_member(value: Any, step: str) -> Any:
+    """The member of an object, or of a list. Raises LookupError, with what the value is instead."""
+    if isinstance(value, dict):
+        if step in value:
+            return value[step]
+        raise LookupError(f"an object without the key {step[:_MOST_SHOWN]!r}")
+    if isinstance(value, list):
+        if _INDEX.fullmatch(step) and int(step) < len(value):
+            return value[int(step)]
+        raise LookupError(f"a list of {len(value)}, without the index {step[:_MOST_SHOWN]!r}")
+    words = "null" if value is None else "a text" if isinstance(value, str) else "a number, true or false"
+    raise LookupError(f"{words}, and holds nothing")
 
 
 def scalar_at(value: Any, pointer: str) -> bool | int | float | str:
