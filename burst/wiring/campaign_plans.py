@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import jsonpointer
 import pydantic
 
 from burst import evidence
@@ -224,7 +223,15 @@ def _describe_end(
 
 def read_measures(value: object, pointers: tuple[str, ...]) -> dict[str, pydantic.JsonValue]:
     """What stands at each pointer of a document; None where nothing does."""
-    return {pointer: jsonpointer.resolve_pointer(value, pointer, None) for pointer in pointers}
+    return {pointer: _read_measure(value, pointer) for pointer in pointers}
+
+
+def _read_measure(value: object, pointer: str) -> pydantic.JsonValue:
+    try:
+        measure: pydantic.JsonValue = canonical.value_at(value, pointer)
+    except errors.EvidenceCorrupt:
+        return None
+    return measure
 
 
 def find_longest(plan: plans.Plan) -> float:

@@ -10,7 +10,7 @@ from burst.cli import common, running
 from burst.domain.basics import errors
 from burst.domain.course import campaign_journals, course_events
 from burst.domain.documents import campaign_records
-from burst.wiring import campaign_commands, campaigns
+from burst.wiring import campaign_commands, campaign_plans, campaigns
 from tests import cases, closing
 from tests.evidence import evidencing
 
@@ -179,3 +179,11 @@ def test_a_plan_of_another_environment_is_refused_before_anything_is_journalled(
         begin(tmp_path, reporter, f"{{name: window, plan: {plan}}}")
 
     assert list(tmp_path.glob("campaigns/*/journal.jsonl")) == []
+
+
+def test_a_measure_that_no_pointer_finds_is_none_and_ends_no_campaign() -> None:
+    pointers = ("/gates/0", "/gates/-", "/gates/7", "/gates/0/x", "/a~2", "/none")
+
+    measures = campaign_plans.read_measures({"gates": [3]}, pointers)
+
+    assert measures == {"/gates/0": 3, **dict.fromkeys(pointers[1:])}
