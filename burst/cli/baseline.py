@@ -18,10 +18,12 @@ Examples:
   burst baseline make EXECUTION_ID -o baselines/m10_e.json
   burst baseline verify baselines/m10_e.json
   burst baseline promote RUN RUN RUN RUN RUN -o promotions/p95.json
+
+Exit codes stand in the help of each command.
 """
 )
 def baseline() -> None:
-    """Make and verify baselines, promote and demote gates. Each says its exit codes in its own help."""
+    """Make and verify baselines, promote and demote gates."""
 
 
 baseline.add_command(promotion.promote)

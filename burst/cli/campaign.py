@@ -282,6 +282,8 @@ def _show(output: common.Output, view: "campaigns.CampaignView") -> None:
 Examples:
   burst campaign run campaign.yaml
   burst campaign status CAMPAIGN
+
+Exit codes stand in the help of each command.
 """
 )
 def campaign() -> None:

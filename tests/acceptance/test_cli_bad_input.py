@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -286,7 +287,8 @@ def test_a_demo_ends_as_its_reference_run_was_ended(
     def stopped(*_: object) -> tuple[Path, int]:
         return nowhere, ended
 
+    unreached = SimpleNamespace(host="http://127.0.0.1:1")
     monkeypatch.setattr(demonstrating, "_play", stopped)
-    monkeypatch.setattr(demonstrating, "_sandbox", lambda _: contextlib.nullcontext("http://127.0.0.1:1"))
+    monkeypatch.setattr(demonstrating, "_sandbox", lambda _: contextlib.nullcontext(unreached))
 
     assert burst("demo") == code

@@ -294,6 +294,22 @@ def test_a_question_that_is_slow_holds_up_no_other_on_kept_connections(database_
     source.close()
 
 
+def test_a_question_that_is_open_when_the_connections_are_closed_ends_its_own(database_dsn: str) -> None:
+    name = "burst/closed"
+    source = source_of(database_dsn, application_name=name, kept_connections=1)
+    give_up_at = datetime.now(UTC) + timedelta(seconds=20)
+    with futures.ThreadPoolExecutor() as threads, psycopg.connect(database_dsn, autocommit=True) as watcher:
+        slow = threads.submit(source.ask, "select pg_sleep(0.3) is null", scope="a", give_up_at=give_up_at)
+        sessions = "select pid from pg_stat_activity where application_name = %s"
+        waiting.until(lambda: watcher.execute(sessions, [name]).fetchall(), what="the question to be asked")
+        source.close()
+        slow.result(30)
+        late = source.ask("select 1", scope="a", give_up_at=give_up_at)
+
+        assert late == 1
+        assert watcher.execute(sessions, [name]).fetchall() == []
+
+
 def test_questions_behind_a_connection_that_cannot_be_made_learn_so_as_soon_as_it_is_known() -> None:
     def hang_up_later(client: socket.socket) -> None:
         time.sleep(0.1)

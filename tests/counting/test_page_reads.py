@@ -9,7 +9,7 @@ import pytest
 
 from burst.adapters.postgres import page_reads, postgres_receipts
 from burst.domain.basics import redaction, windows
-from burst.domain.receipts import receipts
+from burst.domain.receipts import driver_figures, receipts
 from burst.sandbox import embedded_postgres
 from burst.task import counting
 
@@ -76,6 +76,11 @@ def table_pages(dsn: str) -> int:
     return int(pages)
 
 
+def is_one_reading(pages: driver_figures.PageCount, dsn: str) -> bool:
+    """Whether the pages are those of the table once, and a few of the server's catalog."""
+    return pages.read is not None and 0 <= pages.read - table_pages(dsn) < 10
+
+
 def test_the_pages_of_each_count_are_its_own_and_no_other_counts(watched_dsn: str) -> None:
     source = source_of(watched_dsn)
 
@@ -85,7 +90,7 @@ def test_the_pages_of_each_count_are_its_own_and_no_other_counts(watched_dsn: st
     for counted in (first, second, every_scope):
         assert counted.pages is not None
         assert counted.pages.source == page_reads.SOURCE
-        assert counted.pages.read == table_pages(watched_dsn)
+        assert is_one_reading(counted.pages, watched_dsn)
     assert first.counts == second.counts == receipts.Counts(admit=3000)
 
 
@@ -103,7 +108,7 @@ def test_a_role_without_any_right_but_to_read_sees_its_own_statements(watched_ds
         execute(watched_dsn, f"drop owned by {role}", f"drop role {role}")
 
     assert counted.pages is not None
-    assert counted.pages.read == table_pages(watched_dsn)
+    assert is_one_reading(counted.pages, watched_dsn)
 
 
 UNSEEN: dict[str, tuple[str, str]] = {

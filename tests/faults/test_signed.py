@@ -16,7 +16,7 @@ def written(ran: stage.Ran) -> dict[str, list[Any]]:
     found = {
         kind: [json.loads(path.read_bytes())]
         for kind, known in schemas.KINDS.items()
-        if (path := ran.folder / known.name.format(slug="m10_f")).is_file() and kind != "journal"
+        if (path := ran.folder / known.name.format(slug="m10_f", kind="burst")).is_file() and kind != "journal"
     }
     return {**found, "journal": ran.events()}
 

@@ -158,7 +158,10 @@ class ReadOnlyDatabase:
     def close(self) -> None:
         """Closes the kept connections, each once it is idle."""
         if self._kept is not None:
-            self._kept.dispose()
+            kept, self._kept = self._kept, None
+            # A question may be open: its connection ends when it comes back, and no later one is kept.
+            sqlalchemy.event.listen(kept, "checkin", lambda _, record: record.invalidate())
+            kept.dispose()
 
     def perform(self, act: str, work: Work[T], give_up_at: datetime) -> T:
         """Does the work in a transaction of its own, again after a transient failure; translates every error."""
