@@ -1,8 +1,9 @@
 """Faults of a database under a ceiling: a true count, or a refusal with its reason and no question more."""
 
 import contextlib
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from datetime import UTC, datetime, timedelta
 
@@ -145,11 +146,13 @@ def test_backends_that_are_terminated_leave_a_true_count_or_a_refusal(database_d
             "select pid, pg_terminate_backend(pid) from pg_stat_activity where application_name = %s"
             " and wait_event_type = 'Lock' and pid <> all(%s)"
         )
+
+        def end_others(pids: Sequence[int]) -> list[int]:
+            return [pid for pid, _ in other.execute(query, [NAME, list(pids)]).fetchall()]
+
         ended: list[int] = []  # one that is ended still shows for a while
         while len(ended) < 2:
-            end_others = functools.partial(other.execute, query, [NAME, ended])
-            rows = waiting.until(lambda: end_others().fetchall(), what="a count to be ended")  # noqa: B023
-            ended += [pid for pid, _ in rows]
+            ended += waiting.until(functools.partial(end_others, ended), what="a count to be ended")
         lock.rollback()
         measured = counting_on.result(40)
 
