@@ -138,16 +138,8 @@ class TailReader:
 
         def work(connection: sqlalchemy.Connection) -> TailCount:
             table = self._table.read_types(connection, followed.scope)
-            clock, reading = self._read_sizes(connection, leaves)
-            afresh = not marks.is_of(reading)
-            before = tails.Tails() if afresh else marks
-            after = before.note(reading)
-            if after.count_blocks(reading) > _LONG_TAIL_BLOCKS:
-                # Its writers end soon, so that the mark moves on now, and the next poll does not read all this again.
-                time.sleep(_PAUSE_SECONDS)
-                clock, later = self._read_sizes(connection, leaves)
-                if after.is_of(later):
-                    reading, after = later, after.note(later)
+            clock, reading, before, after = self._move_marks(connection, leaves, marks)
+            afresh = before is not marks
             statement = self._tail_statement(table, followed, leaves)
             values = {
                 **tail_leaves.bind(table, followed),
@@ -187,6 +179,21 @@ class TailReader:
             return _spans(row for row in rows if not row.is_total)
 
         return self._whole.perform("counting the receipts before the newest", work, give_up_at)
+
+    def _move_marks(
+        self, connection: sqlalchemy.Connection, leaves: tail_leaves.Leaves, marks: tails.Tails
+    ) -> tuple[receipts.DatabaseClock, tails.TailReading, tails.Tails, tails.Tails]:
+        """The clock, the last reading, and the marks before it (none where the leaves are others now) and after it."""
+        clock, reading = self._read_sizes(connection, leaves)
+        before = marks if marks.is_of(reading) else tails.Tails()
+        after = before.note(reading)
+        if after.count_blocks(reading) > _LONG_TAIL_BLOCKS:
+            # Its writers end soon, so that the mark moves on now, and the next poll does not read all this again.
+            time.sleep(_PAUSE_SECONDS)
+            clock, later = self._read_sizes(connection, leaves)
+            if after.is_of(later):
+                reading, after = later, after.note(later)
+        return clock, reading, before, after
 
     def _tail_statement(
         self, table: statements.ReceiptTable, followed: tail_leaves.Followed, leaves: tail_leaves.Leaves
