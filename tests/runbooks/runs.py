@@ -92,11 +92,17 @@ def named(page: pages.Page) -> frozenset[str]:
 
 
 def make_finished(names: Collection[str], site: Site) -> None:
-    """Makes finished runs, side by side; those on AWS one after the other, as a fault of one would meet the next."""
+    """Makes finished runs, side by side; those on AWS one after the other, as a fault of one would meet the next.
+
+    `m10_pass` begins before all others, so that no attempt before it was on HOLD, which its pages would show.
+    """
     on_aws = [name for name in names if name in _ON_AWS]
     here = {*names, "m10_pass"}.intersection(FINISHED).difference(on_aws)
     with futures.ThreadPoolExecutor(max_workers=5) as pool:
-        started = [pool.submit(FINISHED[name], site, name) for name in sorted(here)]
+        started = [
+            pool.submit(FINISHED[name], site, name)
+            for name in sorted(here, key=lambda name: (name != "m10_pass", name))
+        ]
         started.append(pool.submit(lambda: [FINISHED[name](site, name) for name in on_aws]))
         for one in started:
             one.result()
