@@ -453,7 +453,7 @@ LOCAL: dict[str, Row] = {
         "canary-route",
     ),
     "too few senders": (
-        planned(load={"locustfile": OWN_PROFILE, "command": None, "waits_for_go": None, "rate": 60_000, "users": 1}),
+        planned(load={"locustfile": OWN_PROFILE, "command": None, "waits_for_go": None, "rate": 900_000, "users": 1}),
         "sending",
     ),
     "the key is wrong": (variable(stage.API_KEY_NAME, "a-key-nobody-knows"), "canary-unauthorised"),
