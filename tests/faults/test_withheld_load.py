@@ -19,10 +19,13 @@ def one_core() -> Iterator[None]:
 
 
 def check_that_the_generator_is_named(play: stage.Stage, answer: stage.Answer, ran: stage.Ran) -> None:
-    """B9 alone is open, with the figures of the load accounts, and the evidence holds."""
+    """B9 is open, with the figures of the load accounts, and the evidence holds. Where so little was sent that B1 is
+    open too, its words name the generator."""
     assert answer.code == stage.OVER, answer.err
-    assert stage.open_blockers(answer.document) == {"B9"}
-    (entry,) = (entry for entry in answer.document["blocker_register"] if entry["blocker"] == "M10F-B9")
+    assert {"B9"} <= stage.open_blockers(answer.document) <= {"B1", "B9"}
+    register = {entry["blocker"]: entry for entry in answer.document["blocker_register"]}
+    entry, profile = register["M10F-B9"], register["M10F-B1"]
+    assert not profile["open"] or "the generator withheld load" in profile["why"], profile["why"]
     load = json.loads((ran.folder / "m10_f_load.json").read_text())
     in_time = sum(task["in_time"] for task in load["tasks"])
     due = sum(task["due"] - task["undecided"] for task in load["tasks"])
