@@ -122,7 +122,11 @@ def _compare(connection: psycopg.Connection[Any], dsn: str, name: str) -> dict[s
             return source.count(WINDOW, scope=SCOPE, bucket_seconds=60, give_up_at=give_up_at)
 
         recorded = count_shipped()
-        acts: dict[str, Callable[[], object]] = {"shipped": count_shipped}
+        inline = _inline(recorded).replace("%%", "%").encode()
+        acts: dict[str, Callable[[], object]] = {
+            "shipped": count_shipped,
+            "shipped_statement": lambda: connection.execute(inline).fetchall(),
+        }
         for by_hand, statement in _BY_HAND.items():
             assert count_by_hand(statement) == recorded.counts
             acts[by_hand] = functools.partial(count_by_hand, statement)
@@ -134,8 +138,9 @@ def _compare(connection: psycopg.Connection[Any], dsn: str, name: str) -> dict[s
         f"{name}_receipts_in_window": recorded.counts.total,
         **{f"{name}_{each}_seconds": seconds[each] for each in acts},
         f"{name}_shipped_to_text_and_cast": seconds["shipped"] / seconds["text_and_cast"],
+        f"{name}_shipped_statement_to_text_and_cast": seconds["shipped_statement"] / seconds["text_and_cast"],
         f"{name}_cast_to_shipped": seconds["cast"] / seconds["shipped"],
-        **{f"{name}_{each}_pages": pages[each] for each in acts},
+        **{f"{name}_{each}_pages": pages[each] for each in pages},
     }
 
 
