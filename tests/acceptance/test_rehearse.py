@@ -222,6 +222,31 @@ def test_a_service_is_rolled_restarted_once_and_put_back(tmp_path: Path, fault: 
     assert "and to" in service["detail"] or "again" in service["detail"]
 
 
+WRITERS = """\
+services: [{name: ingest-writer, desired: 1}]
+observe:
+  every: 1s
+  settle: 500ms
+  series:
+    - {name: writers, service: ingest-writer, rules: [{blocker: M10F-B7, aggregate: min, at_least: LEAST}]}
+"""
+
+
+@pytest.mark.parametrize(("least", "status"), [(1, "PASS"), (32, "FAIL")], ids=["as many as asked", "dropped"])
+def test_a_service_with_fewer_tasks_than_asked_holds_the_phase(tmp_path: Path, least: int, status: str) -> None:
+    played = rehearsal(tmp_path, window=5, cap=60)
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(plan.read_text() + WRITERS.replace("LEAST", str(least)))
+
+    answer = played.burst("rehearse", "plan.yaml", "--json")
+
+    assert answer.stdout, answer.stderr
+    snapshot = json.loads(answer.stdout)["snapshot"]
+    gates = {gate["name"]: gate for gate in snapshot["gates"]}
+    assert gates["observed:writers.min"]["status"] == status, gates["observed:writers.min"]["why"]
+    assert ("M10F-B7" in snapshot["blockers"]) == (status == "FAIL")
+
+
 def test_a_rehearsal_that_is_interrupted_leaves_no_process_behind(tmp_path: Path) -> None:
     played = rehearsal(tmp_path, window=60, cap=180)
     process = played.start("rehearse", "plan.yaml")
