@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests import waiting
+from tests import journalled, waiting
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -106,7 +107,7 @@ class Rehearsal:
     def events(self) -> list[str]:
         """The names of the events in the journal of the one run."""
         journals = [*self.folder.glob("runs/rehearsal_*/rehearsal_*/journal.jsonl")]
-        return [json.loads(line)["event"] for line in journals[0].read_bytes().splitlines()] if journals else []
+        return [event["event"] for journal in journals[:1] for event in journalled.whole_events(journal)]
 
     def processes(self) -> list[psutil.Process]:
         """Every process that was started from this folder's rehearsal, by what stands in its environment."""
@@ -120,7 +121,18 @@ class Rehearsal:
         return found
 
 
-def rehearsal(folder: Path, *, window: int, cap: int) -> Rehearsal:
+Rehearsing = Callable[..., Rehearsal]
+
+
+@pytest.fixture
+def rehearsal(tmp_path: Path) -> Iterator[Rehearsing]:
+    """Makes the rehearsal of a window and a cap in seconds; whatever of it still runs when the test ends is ended."""
+    yield lambda *, window, cap: _make_rehearsal(tmp_path, window=window, cap=cap)
+    for process in Rehearsal(folder=tmp_path).processes():
+        process.kill()
+
+
+def _make_rehearsal(folder: Path, *, window: int, cap: int) -> Rehearsal:
     made = Rehearsal(folder=folder)
     (folder / "watching").mkdir()
     (folder / "watching" / "sitecustomize.py").write_text(WATCHING)
@@ -130,8 +142,10 @@ def rehearsal(folder: Path, *, window: int, cap: int) -> Rehearsal:
     return made
 
 
-def test_a_plan_passes_on_a_simulated_aws_leaves_nothing_running_and_never_leaves_loopback(tmp_path: Path) -> None:
-    played = rehearsal(tmp_path, window=3, cap=90)
+def test_a_plan_passes_on_a_simulated_aws_leaves_nothing_running_and_never_leaves_loopback(
+    rehearsal: Rehearsing,
+) -> None:
+    played = rehearsal(window=3, cap=90)
 
     answer = played.burst("rehearse", "plan.yaml", "--json")
 
@@ -156,8 +170,8 @@ def _on_loopback(host: str) -> bool:
     return host == "localhost" or ip_address(host).is_loopback
 
 
-def test_a_controller_that_a_fault_kills_is_followed_by_a_resume_that_settles_the_run(tmp_path: Path) -> None:
-    played = rehearsal(tmp_path, window=5, cap=45)
+def test_a_controller_that_a_fault_kills_is_followed_by_a_resume_that_settles_the_run(rehearsal: Rehearsing) -> None:
+    played = rehearsal(window=5, cap=45)
     ordered = ("controller-kill@bursting+1", "ecs-down@bursting+1+3", "s3-down@3600", "sts-down@reconciling+600")
     words = [word for fault in ordered for word in ("--fault", fault)]
 
@@ -192,8 +206,10 @@ during:
 
 
 @pytest.mark.parametrize("fault", [None, "controller-kill@bursting+3"], ids=["undisturbed", "controller killed"])
-def test_a_service_is_rolled_restarted_once_and_put_back(tmp_path: Path, fault: str | None) -> None:
-    played = rehearsal(tmp_path, window=14, cap=120)
+def test_a_service_is_rolled_restarted_once_and_put_back(
+    tmp_path: Path, rehearsal: Rehearsing, fault: str | None
+) -> None:
+    played = rehearsal(window=14, cap=120)
     plan = tmp_path / "plan.yaml"
     plan.write_text(plan.read_text() + DRILL)
 
@@ -233,8 +249,10 @@ observe:
 
 
 @pytest.mark.parametrize(("least", "status"), [(1, "PASS"), (32, "FAIL")], ids=["as many as asked", "dropped"])
-def test_a_service_with_fewer_tasks_than_asked_holds_the_phase(tmp_path: Path, least: int, status: str) -> None:
-    played = rehearsal(tmp_path, window=5, cap=60)
+def test_a_service_with_fewer_tasks_than_asked_holds_the_phase(
+    tmp_path: Path, rehearsal: Rehearsing, least: int, status: str
+) -> None:
+    played = rehearsal(window=5, cap=60)
     plan = tmp_path / "plan.yaml"
     plan.write_text(plan.read_text() + WRITERS.replace("LEAST", str(least)))
 
@@ -247,8 +265,8 @@ def test_a_service_with_fewer_tasks_than_asked_holds_the_phase(tmp_path: Path, l
     assert ("M10F-B7" in snapshot["blockers"]) == (status == "FAIL")
 
 
-def test_a_rehearsal_that_is_interrupted_leaves_no_process_behind(tmp_path: Path) -> None:
-    played = rehearsal(tmp_path, window=60, cap=180)
+def test_a_rehearsal_that_is_interrupted_leaves_no_process_behind(rehearsal: Rehearsing) -> None:
+    played = rehearsal(window=60, cap=180)
     process = played.start("rehearse", "plan.yaml")
     try:
         waiting.until(lambda: "go-given" in played.events(), seconds=120, what="GO")
@@ -285,9 +303,9 @@ def test_a_rehearsal_that_is_interrupted_leaves_no_process_behind(tmp_path: Path
     ],
 )
 def test_what_cannot_be_rehearsed_is_wrong_usage_and_starts_nothing(
-    tmp_path: Path, words: tuple[str, ...], said: str
+    tmp_path: Path, rehearsal: Rehearsing, words: tuple[str, ...], said: str
 ) -> None:
-    played = rehearsal(tmp_path, window=3, cap=30)
+    played = rehearsal(window=3, cap=30)
 
     answer = played.burst(*words)
 
@@ -296,8 +314,8 @@ def test_what_cannot_be_rehearsed_is_wrong_usage_and_starts_nothing(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_local_plan_is_not_rehearsed(tmp_path: Path) -> None:
-    played = rehearsal(tmp_path, window=3, cap=30)
+def test_a_local_plan_is_not_rehearsed(rehearsal: Rehearsing) -> None:
+    played = rehearsal(window=3, cap=30)
     assert played.burst("init", "--target", "local", "-o", "local.yaml").returncode == 0
 
     answer = played.burst("rehearse", "local.yaml")
@@ -306,8 +324,8 @@ def test_a_local_plan_is_not_rehearsed(tmp_path: Path) -> None:
     assert "a rehearsal needs ecs" in answer.stderr
 
 
-def test_every_fault_is_listed_with_what_it_does(tmp_path: Path) -> None:
-    answer = rehearsal(tmp_path, window=3, cap=30).burst("rehearse", "--list-faults", "--json")
+def test_every_fault_is_listed_with_what_it_does(rehearsal: Rehearsing) -> None:
+    answer = rehearsal(window=3, cap=30).burst("rehearse", "--list-faults", "--json")
 
     assert answer.returncode == 0
     assert {"ecs-down", "controller-kill", "clock-skew"} <= set(json.loads(answer.stdout))

@@ -29,7 +29,7 @@ from burst.domain.basics import instants
 from burst.domain.documents import attempts, document_names
 from burst.domain.run import journals, runs
 from burst.kit import process_tree
-from tests import waiting
+from tests import journalled, waiting
 from tests.faults import controller_driver
 
 ROOT = Path(__file__).parents[2]
@@ -132,17 +132,7 @@ class Ran:
 
     def events(self) -> list[dict[str, Any]]:
         """The whole lines of the journal so far."""
-        try:
-            content = (self.folder / "journal.jsonl").read_bytes()
-        except FileNotFoundError:
-            return []
-        found = []
-        for line in content.split(b"\n"):
-            try:
-                found.append(json.loads(line))
-            except ValueError:
-                continue
-        return found
+        return journalled.whole_events(self.folder / "journal.jsonl")
 
     def event(self, name: str) -> dict[str, Any] | None:
         """The first event of a name."""
