@@ -11,7 +11,7 @@ import click
 from burst.cli import common
 
 if TYPE_CHECKING:
-    from burst.domain.plan import drill_sections, plans
+    from burst.domain.plan import drill_sections, load_sections, plans
     from burst.wiring import preparing
 
 
@@ -158,7 +158,7 @@ def _volume_fields(written: "plans.Plan") -> dict[str, Any]:
     }
 
 
-def _name_barrier(load: "plans.LoadSection") -> str:
+def _name_barrier(load: "load_sections.LoadSection") -> str:
     """Who keeps the program from sending before GO."""
     return "program" if load.holds_barrier else "guard"
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from burst.domain.basics import errors
-from burst.domain.plan import plans
+from burst.domain.plan import load_sections
 from burst.domain.preflight import findings, judgements
 from burst.domain.tasks import ecs_definitions
 from burst.load import shipped_profiles
@@ -22,14 +22,14 @@ def command(**load: Any) -> tuple[str, ...]:
 
 
 def test_the_plan_and_the_wheel_name_the_own_profile_alike() -> None:
-    assert plans.OWN_PROFILE == shipped_profiles.NAME
+    assert load_sections.OWN_PROFILE == shipped_profiles.NAME
 
 
 def test_bursts_own_profile_has_its_senders() -> None:
-    words = command(locustfile=plans.OWN_PROFILE, rate=600)
+    words = command(locustfile=load_sections.OWN_PROFILE, rate=600)
 
     assert words == (
-        *START, plans.OWN_PROFILE, "--headless", "--only-summary", "-u", "32", "-r", "32", *BEHIND_USERS,
+        *START, load_sections.OWN_PROFILE, "--headless", "--only-summary", "-u", "32", "-r", "32", *BEHIND_USERS,
     )  # fmt: skip
 
 

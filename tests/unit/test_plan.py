@@ -10,7 +10,7 @@ import yaml
 from hypothesis import strategies as st
 
 from burst.domain.basics import canonical, errors
-from burst.domain.plan import plans, yaml_lines
+from burst.domain.plan import load_sections, plans, yaml_lines
 from tests import cases
 
 SECRET = "hunter2-s3cr3t"
@@ -1125,7 +1125,7 @@ def test_the_message_says_file_line_key_seen_and_allowed() -> None:
 
 
 ORDINARY: dict[str, Any] = {"locustfile": "b.py", "host": "http://h"}
-OWN: dict[str, Any] = {"locustfile": plans.OWN_PROFILE, "host": "http://h", "rate": 600}
+OWN: dict[str, Any] = {"locustfile": load_sections.OWN_PROFILE, "host": "http://h", "rate": 600}
 
 
 @pytest.mark.parametrize(

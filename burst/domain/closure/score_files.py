@@ -11,7 +11,7 @@ import pydantic
 
 from burst.domain.basics import errors, wording
 from burst.domain.closure import timings
-from burst.domain.plan import field_types, plan_problems, plans, yaml_lines
+from burst.domain.plan import field_types, plan_problems, sections, yaml_lines
 
 SCHEMA: Literal["burst.score/v1"] = "burst.score/v1"
 _PERCENT = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,6})?)\s?%")
@@ -49,7 +49,7 @@ DocumentWord = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-
 Sameness = Literal["scope", "profile", "contract", "phase", "environment"]
 
 
-class FigureSection(plans.Section):
+class FigureSection(sections.Section):
     """The place of one figure: `document` is a kind such as `metrics`, or a file name; without one it is the run's
     snapshot, or the file itself."""
 
@@ -143,7 +143,7 @@ class LatencySection(FigureSection):
         return self
 
 
-class HitsSection(plans.Section):
+class HitsSection(sections.Section):
     """The cache hits of the warm run among its lookups."""
 
     hits: FigureSection
@@ -160,7 +160,7 @@ class RowsSection(FigureSection):
     within: Share = 0.01
 
 
-class PairSection(plans.Section):
+class PairSection(sections.Section):
     """A cold run (the baseline) and a warm one (the candidate)."""
 
     measure: FigureSection
@@ -187,7 +187,7 @@ class LagSection(FigureSection):
     at_most: field_types.Number
 
 
-class ReproducibilitySection(plans.Section):
+class ReproducibilitySection(sections.Section):
     """A second run of the same phase: the same keys, shares of decisions, and semantics."""
 
     keyset: FigureSection
@@ -198,21 +198,21 @@ class ReproducibilitySection(plans.Section):
     lag: LagSection | None = None
 
 
-class WeakenedSection(plans.Section):
+class WeakenedSection(sections.Section):
     """A check of the score that the active baseline was reached by, and that this score drops or loosens."""
 
     check: CheckName
     why: Annotated[str, pydantic.Field(min_length=1, max_length=500)]
 
 
-class DecisionSection(plans.Section):
+class DecisionSection(sections.Section):
     """The words of the decision."""
 
     unlock: Annotated[str, pydantic.Field(pattern=r"^UNLOCK(_[A-Z0-9]+)+$", max_length=80)]
     hold: Annotated[str, pydantic.Field(pattern=r"^HOLD(_[A-Z0-9]+)+$", max_length=80)]
 
 
-class ScoreFile(plans.Section):
+class ScoreFile(sections.Section):
     """The whole file."""
 
     schema_: Annotated[Literal["burst.score/v1"], pydantic.Field(alias="schema")] = SCHEMA

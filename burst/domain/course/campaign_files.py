@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 
 from burst.domain.basics import errors, wording
-from burst.domain.plan import field_types, plan_problems, plans, yaml_lines
+from burst.domain.plan import field_types, plan_problems, plans, sections, yaml_lines
 
 SCHEMA: Literal["burst.campaign/v1"] = "burst.campaign/v1"
 Family = Literal["semantic", "incident_drill", "scale", "reproducibility"]
@@ -24,14 +24,14 @@ SettingName = Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9_.]{0,62}$")]
 _REFERENCE = re.compile(r"\{([a-z][a-z0-9_]*)\.(run|sha256)\}")
 
 
-class CampaignBudget(plans.Section):
+class CampaignBudget(sections.Section):
     """The time and the money of all steps together. No step begins that could not end inside them."""
 
     max: field_types.PositiveDuration
     cost_cap_usd: Annotated[float, pydantic.Field(gt=0)] | None = None
 
 
-class EntryGate(plans.Section):
+class EntryGate(sections.Section):
     """One snapshot that has to be sound, and to have this verdict, before a step begins: of an earlier step, by the
     digest in the journal, or of any place, by the digest in the file."""
 
@@ -49,7 +49,7 @@ class EntryGate(plans.Section):
         return self
 
 
-class OneShotStep(plans.Section):
+class OneShotStep(sections.Section):
     """A command of this machine that runs to its end under guard."""
 
     command: Argv
@@ -57,7 +57,7 @@ class OneShotStep(plans.Section):
     exit_code: Annotated[int, pydantic.Field(ge=0, le=255)] = 0
 
 
-class CompareStep(plans.Section):
+class CompareStep(sections.Section):
     """`burst compare` of two runs: each a step, or a place."""
 
     base: str
@@ -68,7 +68,7 @@ class CompareStep(plans.Section):
     timeout: field_types.PositiveDuration = 600.0
 
 
-class PromoteStep(plans.Section):
+class PromoteStep(sections.Section):
     """`burst baseline promote` of runs: each a step, or a place."""
 
     runs: Annotated[list[str], pydantic.Field(min_length=1, max_length=50)]
@@ -77,7 +77,7 @@ class PromoteStep(plans.Section):
     timeout: field_types.PositiveDuration = 600.0
 
 
-class StageStep(plans.Section):
+class StageStep(sections.Section):
     """Staged changes of a database, as `burst db stage` makes them."""
 
     file: str
@@ -86,7 +86,7 @@ class StageStep(plans.Section):
     """How long they take at most, as far as the budget of the campaign is concerned."""
 
 
-class RollupStep(plans.Section):
+class RollupStep(sections.Section):
     """The verdict over the snapshots of steps, in the words of the team."""
 
     phase: Annotated[str, pydantic.Field(pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,3}$")]
@@ -98,7 +98,7 @@ class RollupStep(plans.Section):
     timeout: field_types.PositiveDuration = 600.0
 
 
-class DatabaseOverride(plans.Section):
+class DatabaseOverride(sections.Section):
     """Settings of a database for one step, made and put back as staged changes."""
 
     dsn: field_types.SecretReference
@@ -106,7 +106,7 @@ class DatabaseOverride(plans.Section):
     timeout: field_types.PositiveDuration = 300.0
 
 
-class Overrides(plans.Section):
+class Overrides(sections.Section):
     """What one step has otherwise than its plan says. All of it is put back with the step."""
 
     concurrency: Annotated[int, pydantic.Field(ge=1, le=1000)] | None = None
@@ -118,7 +118,7 @@ class Overrides(plans.Section):
     database: DatabaseOverride | None = None
 
 
-class Sweep(plans.Section):
+class Sweep(sections.Section):
     """One step run once for each value of a key of its plan, with the measure that the value moved."""
 
     key: PlanKey
@@ -127,7 +127,7 @@ class Sweep(plans.Section):
     """A JSON pointer into the snapshot."""
 
 
-class StepSection(plans.Section):
+class StepSection(sections.Section):
     """One step: of one kind, after the steps it depends on."""
 
     name: StepName
@@ -203,7 +203,7 @@ class StepSection(plans.Section):
         return tuple(f"{key}={json.dumps(value)}" for key, value in keys.items())
 
 
-class CampaignFile(plans.Section):
+class CampaignFile(sections.Section):
     """The whole file: steps in the order in which they are taken."""
 
     schema_: Annotated[Literal["burst.campaign/v1"], pydantic.Field(alias="schema")]

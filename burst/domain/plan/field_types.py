@@ -13,6 +13,8 @@ from burst.domain.plan import yaml_lines
 
 SECRET_KEYS = frozenset({"dsn", "api_key"})
 SECRET_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|ssm:\S+|secretsmanager:\S+)")
+SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|DSN", re.IGNORECASE)
+"""In the name of a variable that holds a secret."""
 REFERENCE_ALLOWED = "a reference: env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN (never the value itself)"
 ALARM = re.compile(r"arn:aws[a-z-]*:cloudwatch:(?P<region>[a-z]{2,4}(-[a-z]+)+-\d):\d{12}:alarm:(?P<name>[ -~]{1,255})")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")

@@ -7,10 +7,8 @@ secrets are refused: each of them has launched a burst that could prove nothing.
 `field_types` has the types of the values, `yaml_lines` the lines of a text, `plan_problems` the words of a mistake.
 """
 
-import pathlib
 import re
 import typing
-import urllib.parse
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
@@ -23,10 +21,13 @@ from burst.domain.plan import (
     entry_sections,
     field_types,
     gate_names,
+    load_sections,
     observe_sections,
     plan_problems,
+    question_sections,
     rate_sections,
     reproduction_sections,
+    sections,
     yaml_lines,
 )
 from burst.domain.plan.question_sections import QuestionSection as QuestionSection
@@ -45,28 +46,8 @@ MOST_DRILLS = 20
 MOST_SHARD_VALUES = 4000
 """ECS takes overrides of 8,192 characters, and other variables need some of them."""
 
-OWN_PROFILE = "locustfiles/ingest.py"
-"""The path, or the end of it, under which plans name burst's own locustfile. It reads rate, profile and source."""
-OWN_PROFILES = ("steady", "replay", *rate_plans.NAMED)
-LOCUST_OPTIONS_OF_BURST = (
-    *("-f", "--locustfile", "--config", "--headless", "--headful", "--autostart", "--autoquit", "-H", "--host"),
-    *("-u", "--users", "-r", "--spawn-rate", "-t", "--run-time", "-T", "--tags", "--master", "--worker"),
-    *("-l", "--list", "-h", "--help", "-V", "--version", "--show-task-ratio", "--show-task-ratio-json"),
-)
-"""Options of Locust that burst gives itself, that a key of the plan stands for, or that start no load."""
 
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|DSN", re.IGNORECASE)
-
-
-class Section(pydantic.BaseModel):
-    """The base of every section of a plan: frozen, strict, no unknown keys, no NaN."""
-
-    model_config = pydantic.ConfigDict(
-        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, str_max_length=4096
-    )
-
-
-class ReaperSection(Section):
+class ReaperSection(sections.Section):
     """The task that the schedule of the hard stop starts at the deadline; it runs `burst reap`."""
 
     task_definition: field_types.Resource
@@ -75,14 +56,14 @@ class ReaperSection(Section):
     dead_letter_arn: field_types.Resource | None = None
 
 
-class PriceSection(Section):
+class PriceSection(sections.Section):
     """The price of an hour, where it is not the list price."""
 
     vcpu_hour_usd: Annotated[float, pydantic.Field(gt=0, le=1e6)]
     gb_hour_usd: Annotated[float, pydantic.Field(gt=0, le=1e6)]
 
 
-class TargetSection(Section):
+class TargetSection(sections.Section):
     """Where tasks run and how many of them."""
 
     kind: Literal["local", "ecs"]
@@ -137,7 +118,7 @@ class TargetSection(Section):
         return max(1, self.tasks // 50) if self.replacements is None else self.replacements
 
 
-class OneShotSection(Section):
+class OneShotSection(sections.Section):
     """A command that runs to its end before or after the burst, in a task of its own."""
 
     name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,19}$")]
@@ -148,7 +129,7 @@ class OneShotSection(Section):
     exit_code: Annotated[int, pydantic.Field(ge=0, le=255)] = 0
 
 
-class ServiceSection(Section):
+class ServiceSection(sections.Section):
     """An ECS service of the system under load: how many tasks the burst needs of it, of which task definition, and with
     which variables. It is put back after the burst."""
 
@@ -176,7 +157,7 @@ class ServiceSection(Section):
         for name in value or ():
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
                 raise ValueError(f"expected names of letters, digits and _, not {name!r}")
-            if _SECRET_NAME.search(name):
+            if field_types.SECRET_NAME.search(name):
                 raise field_types.Misfit((name,), "no secret: who may describe a revision reads its variables")
         return value
 
@@ -200,187 +181,16 @@ class ServiceSection(Section):
         return {name: value.replace("{scope}", scope) for name, value in (self.environment or {}).items()}
 
 
-def _port_fits(host: str) -> bool:
-    try:
-        return urllib.parse.urlsplit(host).port != 0
-    except ValueError:
-        return False
-
-
-_STANDS_FOR = {
-    "-H": "load.host says it", "--host": "load.host says it",
-    "-u": "load.users says it", "--users": "load.users says it",
-    "-r": "load.spawn_rate says it", "--spawn-rate": "load.spawn_rate says it",
-    "-T": "load.tags says it", "--tags": "load.tags says it",
-    "-t": "budget.window ends the load", "--run-time": "budget.window ends the load",
-    "--master": "target.tasks are independent of each other", "--worker": "target.tasks are independent of each other",
-    "--config": "a plan holds the whole load; give its options here",
-}  # fmt: skip
-
-
-def _find_taken_option(word: str) -> str | None:
-    """The option of burst's that a word for Locust is, or is short for: Locust takes every unambiguous beginning."""
-    flag = word.partition("=")[0]
-    if flag.startswith("--"):
-        return next((taken for taken in LOCUST_OPTIONS_OF_BURST if len(flag) > 2 and taken.startswith(flag)), None)
-    return next((taken for taken in LOCUST_OPTIONS_OF_BURST if len(taken) == 2 and word.startswith(taken)), None)
-
-
-class LoadSection(Section):
-    """The program of each task: a locustfile with host, profile and rate, or any command."""
-
-    locustfile: str | None = None
-    host: str | None = None
-    profile: field_types.Name = "steady"
-    rate: rate_sections.RateOrSteps | None = None
-    warmup: Annotated[
-        field_types.PositiveDuration | None,
-        pydantic.Field(description="Sent at the first rate from GO on, and not counted: the counted window follows."),
-    ] = None
-    headroom: Annotated[float, pydantic.Field(ge=1.0, le=10.0)] = 1.1
-    source_events: field_types.PositiveWhole | None = None
-    api_key: field_types.SecretReference | None = None
-    command: list[str] | None = None
-    environment: dict[str, str] = {}
-    waits_for_go: bool = False
-    arrivals: Literal["even", "poisson"] | None = None
-    users: Annotated[int, pydantic.Field(ge=1, le=1_000_000)] | None = None
-    spawn_rate: Annotated[float, pydantic.Field(gt=0, le=1e6)] | None = None
-    arguments: list[str] | None = None
-    tags: Annotated[list[field_types.Name], pydantic.Field(min_length=1)] | None = None
-    per_shard: Annotated[
-        dict[str, Annotated[str, pydantic.Field(min_length=1)] | list[Annotated[str, pydantic.Field(min_length=1)]]]
-        | None,
-        pydantic.Field(
-            min_length=1,
-            description="Variables, with a value for each task, or a text with {index}. HOST is a task's own host.",
-        ),
-    ] = None
-    canary: bool = True
-
-    @pydantic.field_validator("host")
-    @classmethod
-    def _plain_host(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"https?://[^/\s@?#:][^/\s@?#]*(/[^\s@?#]*)?", value):
-            raise ValueError("expected http://HOST[:PORT] or https://HOST[:PORT], without user, query or fragment")
-        if value is not None and not _port_fits(value):
-            raise ValueError("expected a port from 1 to 65535, or none")
-        if value is not None and "/v1/ingest/push" in value:
-            raise ValueError("expected the host alone: the profile adds /v1/ingest/push itself, and twice gives 404")
-        return value.rstrip("/") if value is not None else None
-
-    @pydantic.field_validator("environment")
-    @classmethod
-    def _own_environment(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.startswith("BURST_"):
-                raise ValueError(f"expected names of letters, digits and _, without burst's own BURST_, not {name!r}")
-            if _SECRET_NAME.search(name) and not field_types.SECRET_REFERENCE.fullmatch(value[name]):
-                raise field_types.Misfit((name,), field_types.REFERENCE_ALLOWED)
-        return value
-
-    @pydantic.field_validator("per_shard")
-    @classmethod
-    def _own_variables(cls, value: dict[str, str | list[str]] | None) -> dict[str, str | list[str]] | None:
-        for name, values in (value or {}).items():
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.startswith(("BURST_", "LOCUST_")):
-                why = "a name of letters, digits and _, without BURST_ and LOCUST_ before it"
-                raise field_types.Misfit((name,), why)
-            if _SECRET_NAME.search(name):
-                raise field_types.Misfit((name,), "no secret: each task would hold those of all")
-            if isinstance(values, str) and shard_values.INDEX not in values:
-                raise field_types.Misfit(
-                    (name,), f"a list with a value for each task, or a text with {shard_values.INDEX}"
-                )
-        hosts = (value or {}).get(shard_values.HOST, [])
-        for index, host in enumerate([hosts] if isinstance(hosts, str) else hosts):
-            try:
-                cls._plain_host(host.replace(shard_values.INDEX, "0"))
-            except ValueError as exc:
-                key = (shard_values.HOST,) if isinstance(hosts, str) else (shard_values.HOST, index)
-                raise field_types.Misfit(key, str(exc).removeprefix("expected ")) from None
-        return value
-
-    def find_shard_values(self, shard_index: int) -> dict[str, str]:
-        """The per-shard values of one task, by name; none where there are none, or not for it."""
-        try:
-            return shard_values.choose_values(self.per_shard or {}, shard_index)
-        except IndexError:
-            return {}
-
-    @pydantic.model_validator(mode="after")
-    def _one_program(self) -> Self:
-        if (self.locustfile is None) == (self.command is None):
-            raise field_types.Misfit(("locustfile",), "either locustfile or command, and not both")
-        if self.command is not None and not self.command:
-            raise field_types.Misfit(("command",), "at least a program")
-        if self.locustfile is not None and self.host is None:
-            raise field_types.Misfit(("host",), "this key is required with a locustfile")
-        if self.runs_own_profile and self.rate is None:
-            raise field_types.Misfit(("rate",), f"this key is required with {OWN_PROFILE}")
-        if self.runs_own_profile and self.profile not in OWN_PROFILES:
-            raise field_types.Misfit(("profile",), f"{' or '.join(OWN_PROFILES)}, which {OWN_PROFILE} knows")
-        return self
-
-    @pydantic.model_validator(mode="after")
-    def _fit_rates(self) -> Self:
-        if isinstance(self.rate, list):
-            if self.named_profile:
-                raise field_types.Misfit(("profile",), f"none that is a rate plan itself, as {self.profile} is")
-            try:
-                rate_sections.refuse_unfit_steps(self.rate, has_warmup=self.warmup is not None)
-            except field_types.Misfit as exc:
-                raise field_types.Misfit(("rate", *exc.key), str(exc)) from None
-        return self
-
-    @property
-    def named_profile(self) -> str | None:
-        """The profile of burst's own program that is a rate plan itself; None for another."""
-        return self.profile if self.runs_own_profile and self.profile in rate_plans.NAMED else None
-
-    @property
-    def steps(self) -> tuple[rate_sections.RateStepSection, ...]:
-        """The steps of `rate`, none where it is one rate."""
-        return tuple(self.rate) if isinstance(self.rate, list) else ()
-
-    @property
-    def waits_for_baseline(self) -> bool:
-        """Whether a rate is `auto`, which the baseline replaces when the run begins."""
-        return "auto" in (self.rate, *(rate for step in self.steps for rate in (step.rate, step.to)))
-
-    @pydantic.model_validator(mode="after")
-    def _fit_locust(self) -> Self:
-        for name in ("users", "spawn_rate", "arguments", "tags"):
-            if self.locustfile is None and getattr(self, name) is not None:
-                raise field_types.Misfit((name,), "nothing: it is an option of Locust, and a command has its own")
-        for index, word in enumerate(self.arguments or ()):
-            taken = _find_taken_option(word)
-            if taken is not None:
-                raise field_types.Misfit(
-                    ("arguments", index), f"no {taken}: {_STANDS_FOR.get(taken, 'burst gives it')}"
-                )
-        return self
-
-    @property
-    def runs_own_profile(self) -> bool:
-        """Whether the locustfile is burst's own, by its path; preflight shows that it takes the barrier's files."""
-        own = pathlib.PurePosixPath(OWN_PROFILE).parts
-        return self.locustfile is not None and pathlib.PurePosixPath(self.locustfile).parts[-len(own) :] == own
-
-    @property
-    def holds_barrier(self) -> bool:
-        """Whether the program itself waits for GO. The guard starts any program at GO that does not declare so."""
-        return self.waits_for_go or self.runs_own_profile
-
-
-class LayersSection(Section):
+class LayersSection(pydantic.BaseModel):
     """Layers of the hard stop that must be armed before launch."""
+
+    model_config = question_sections.STRICT
 
     require: list[Literal["guard", "sidecar", "lease", "schedule", "sweeper", "controller"]] = ["guard", "lease"]
     lease_ttl: field_types.PositiveDuration = 30.0
 
 
-class BudgetSection(Section):
+class BudgetSection(sections.Section):
     """How long the burst may and must run: in seconds here, durations with units in the plan."""
 
     max: field_types.PositiveDuration
@@ -421,7 +231,7 @@ class BudgetSection(Section):
         return self.min_window if self.window is None else self.window
 
 
-class ColumnsSection(Section):
+class ColumnsSection(sections.Section):
     """The receipts table's columns."""
 
     decision: str = "decision"
@@ -430,7 +240,7 @@ class ColumnsSection(Section):
     event: str = "event_id"
 
 
-class CountingTaskSection(Section):
+class CountingTaskSection(sections.Section):
     """The task that counts inside the VPC; without a definition, the environment's own `burst-ENVIRONMENT-counter`."""
 
     task_definition: field_types.Resource | None = None
@@ -438,7 +248,7 @@ class CountingTaskSection(Section):
     start_timeout: field_types.PositiveDuration = 180.0
 
 
-class ReceiptsSection(Section):
+class ReceiptsSection(sections.Section):
     """Where receipts are counted, and how long a count may take.
 
     With `via: task` a task counts, whose definition holds the DSN as a secret.
@@ -521,7 +331,7 @@ class ReceiptsSection(Section):
         return self.task or CountingTaskSection()
 
 
-class BaselineSection(Section):
+class BaselineSection(sections.Section):
     """The reference rate: a baseline document, or figures given inline, which the plan's digest then covers."""
 
     file: str | None = None
@@ -551,7 +361,7 @@ STEP_LIMITS = (*COUNTED_LIMITS, *typing.get_args(AnswerLimit))
 """The limits that may name a step, as `LIMIT@STEP`."""
 
 
-class ContiguitySection(Section):
+class ContiguitySection(sections.Section):
     """Receipts through the whole window: in every whole bucket, or with `max_gap` no longer gap than that."""
 
     max_gap: Annotated[
@@ -560,7 +370,7 @@ class ContiguitySection(Section):
     ] = None
 
 
-class ShareSection(Section):
+class ShareSection(sections.Section):
     """The limits of one decision's share of all receipts of the window."""
 
     at_most: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
@@ -587,7 +397,7 @@ ModalGate = Literal[
 INFORMATIONAL: Literal["informational"] = "informational"
 
 
-class ModeSection(Section):
+class ModeSection(sections.Section):
     """Whether a gate opens its blocker (required) or is answered and shown alone (informational).
 
     It is informational until a promotion says that its figure is stable, and informational again by a demotion alone.
@@ -618,7 +428,7 @@ class ModeSection(Section):
         return self
 
 
-class GatesSection(Section):
+class GatesSection(sections.Section):
     """The figures that a burst must reach. A reference run, whose rate becomes a baseline, has no multiplier.
 
     A limit of `STEP_LIMITS` with the name of a step of `load.rate`, such as `latency_p95_ms@steady`, is asked of that
@@ -796,7 +606,7 @@ class StopSignSection(QuestionSection):
         return str(self.alarm or self.name)
 
 
-class ChangeSection(Section):
+class ChangeSection(sections.Section):
     """One term that a rerun changes on purpose, from the prior's value to its own, and why.
 
     `from` or `to` is left out where the term is not required there.
@@ -808,8 +618,10 @@ class ChangeSection(Section):
     why: Annotated[str, pydantic.Field(min_length=1)]
 
 
-class RerunSection(Section):
+class RerunSection(pydantic.BaseModel):
     """A bounded rerun: these blockers may change; all others are carried from the prior snapshot."""
+
+    model_config = question_sections.STRICT
 
     only: Annotated[list[str], pydantic.Field(min_length=1)]
     prior: str | None = None
@@ -855,13 +667,13 @@ class RerunSection(Section):
         return tuple(words for words in self.non_goals if names_key(words))
 
 
-class SignSection(Section):
+class SignSection(sections.Section):
     """The key that signs the documents before they are published."""
 
     key: field_types.SigningKey
 
 
-class ObjectLockSection(Section):
+class ObjectLockSection(sections.Section):
     """Object Lock on every document, in buckets that have it."""
 
     mode: Literal["GOVERNANCE", "COMPLIANCE"]
@@ -871,8 +683,10 @@ class ObjectLockSection(Section):
     ]
 
 
-class EvidenceSection(Section):
+class EvidenceSection(pydantic.BaseModel):
     """Where the documents of a run go, and how S3 keeps them. A place may be a list: each gets every document."""
+
+    model_config = question_sections.STRICT
 
     local: str = "runs"
     run_control: Annotated[
@@ -942,8 +756,10 @@ def _list_places(places: str | list[str] | None) -> tuple[str, ...]:
     return (places,) if isinstance(places, str) else tuple(places or ())
 
 
-class Plan(Section):
+class Plan(pydantic.BaseModel):
     """A whole plan, valid by construction. `execution_id` is set once the plan is resolved for a run."""
+
+    model_config = question_sections.STRICT
 
     schema_: Annotated[Literal["burst.plan/v1"], pydantic.Field(alias="schema")]
     kind: Annotated[
@@ -955,7 +771,7 @@ class Plan(Section):
     environment: Literal["local", "dev", "ci", "staging", "pilot", "prod"]
     execution_id: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,99}$")] | None = None
     target: TargetSection
-    load: LoadSection
+    load: load_sections.LoadSection
     layers: LayersSection = LayersSection()
     budget: BudgetSection
     receipts: ReceiptsSection

@@ -8,7 +8,7 @@ import pydantic
 
 from burst.domain.basics import errors, wording
 from burst.domain.documents import models
-from burst.domain.plan import field_types, plan_problems, plans, yaml_lines
+from burst.domain.plan import field_types, plan_problems, sections, yaml_lines
 from burst.domain.staging import allowed_settings, change_grammar, changes
 
 SCHEMA: Literal["burst.stages/v1"] = "burst.stages/v1"
@@ -56,7 +56,7 @@ Better = Literal["lower", "higher"]
 Argv = Annotated[list[Annotated[str, pydantic.Field(min_length=1)]], pydantic.Field(min_length=1, max_length=200)]
 
 
-class ReceiptColumns(plans.Section):
+class ReceiptColumns(sections.Section):
     """The columns of the receipts table, where they are named otherwise."""
 
     decision: str = "decision"
@@ -64,7 +64,7 @@ class ReceiptColumns(plans.Section):
     scope: str = "platform_run_id"
 
 
-class CountCost(plans.Section):
+class CountCost(sections.Section):
     """The cost of counting one window of the file's table: `seconds` (the median), `least_seconds`, `pages` and
     `receipts`."""
 
@@ -81,7 +81,7 @@ class CountCost(plans.Section):
         return self
 
 
-class CheckSection(plans.Section):
+class CheckSection(sections.Section):
     """The figures of a stage, measured before its changes and after them: one of four ways."""
 
     count: CountCost | None = None
@@ -111,7 +111,7 @@ class CheckSection(plans.Section):
         return "higher" if self.plan is not None else None
 
 
-class RedLine(plans.Section):
+class RedLine(sections.Section):
     """A limit of one figure after the changes; `not_worse_than` holds it against the same figure before them."""
 
     figure: Figure
@@ -127,7 +127,7 @@ class RedLine(plans.Section):
         return self
 
 
-class PauseCondition(plans.Section):
+class PauseCondition(sections.Section):
     """A condition under which the operator is asked: a setting above an amount, or a figure worse than before."""
 
     setting: Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9_.]{0,62}$")] | None = None
@@ -141,7 +141,7 @@ class PauseCondition(plans.Section):
         return self
 
 
-class CommandEntry(plans.Section):
+class CommandEntry(sections.Section):
     """A one-shot command among the changes. It is not rolled back, and it runs again where it was cut."""
 
     command: Argv
@@ -158,7 +158,7 @@ def _read_entry(value: object) -> object:
 ApplyEntry: TypeAlias = Annotated[str | CommandEntry, pydantic.BeforeValidator(_read_entry)]
 
 
-class StageSection(plans.Section):
+class StageSection(sections.Section):
     """One stage: its changes, its check, its red line and its pauses."""
 
     apply: Annotated[list[ApplyEntry], pydantic.Field(min_length=1, max_length=100)]
@@ -216,7 +216,7 @@ class StageSection(plans.Section):
 StageName = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$")]
 
 
-class StageFile(plans.Section):
+class StageFile(sections.Section):
     """The whole file: one database, stages in order."""
 
     schema_: Annotated[Literal["burst.stages/v1"], pydantic.Field(alias="schema")] = SCHEMA

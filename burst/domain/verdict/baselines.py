@@ -15,7 +15,7 @@ import pydantic
 
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import models, window_metrics
-from burst.domain.plan import plans
+from burst.domain.plan import load_sections, plans
 from burst.load import rate_plans
 
 SCHEMA = "burst.baseline/v1"
@@ -237,8 +237,8 @@ def describe_environment(plan: plans.Plan) -> dict[str, str]:
 
 def name_program(value: str | int | float | None) -> str | int | float | None:
     """A value, burst's own profile by its own name, wherever it lies."""
-    own = isinstance(value, str) and f"/{value}".endswith(f"/{plans.OWN_PROFILE}")
-    return plans.OWN_PROFILE if own else value
+    own = isinstance(value, str) and f"/{value}".endswith(f"/{load_sections.OWN_PROFILE}")
+    return load_sections.OWN_PROFILE if own else value
 
 
 def _text(value: str | int | float | None) -> str:

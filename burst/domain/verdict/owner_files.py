@@ -5,12 +5,12 @@ from typing import Annotated, Literal, Self
 import pydantic
 
 from burst.domain.basics import errors, wording
-from burst.domain.plan import catalogues, field_types, plan_problems, plans, yaml_lines
+from burst.domain.plan import catalogues, field_types, plan_problems, sections, yaml_lines
 
 Sentence = Annotated[str, pydantic.Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]+$")]
 
 
-class OwnerSection(plans.Section):
+class OwnerSection(sections.Section):
     """The owner of the gates that fit every key it names; the first entry that fits is the one that counts."""
 
     phase: Annotated[str | None, pydantic.Field(pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,3}$")] = None
@@ -37,7 +37,7 @@ class OwnerSection(plans.Section):
         return fits_gate and all(key is None or key == value for key, value in pairs)
 
 
-class OwnerFile(plans.Section):
+class OwnerFile(sections.Section):
     """The whole file."""
 
     schema_: Annotated[Literal["burst.owners/v1"], pydantic.Field(alias="schema")]

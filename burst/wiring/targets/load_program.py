@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from burst.domain.plan import drill_sections, plans
+from burst.domain.plan import drill_sections, load_sections, plans
 from burst.domain.tasks import drills, tasks
 from burst.load import rate_plans, shard_values
 
@@ -30,7 +30,7 @@ def command(plan: plans.Plan, *, python: str, locustfile: Path | None = None) ->
     return (*start, *_list_users(load), *host, *end, *(load.arguments or ()), *_list_tags(load))
 
 
-def _list_users(load: plans.LoadSection) -> Iterator[str]:
+def _list_users(load: load_sections.LoadSection) -> Iterator[str]:
     """How many users Locust starts, and how fast. A locustfile of the plan's own keeps its defaults."""
     # The senders of burst's own profile: it raises their number itself, up to the plan's.
     users = min(USERS_PER_TASK, load.users or USERS_PER_TASK) if load.runs_own_profile else load.users
@@ -41,7 +41,7 @@ def _list_users(load: plans.LoadSection) -> Iterator[str]:
         yield from ("-r", f"{spawn_rate:g}")
 
 
-def _list_tags(load: plans.LoadSection) -> Iterator[str]:
+def _list_tags(load: load_sections.LoadSection) -> Iterator[str]:
     """The tags, last: Locust takes every word behind them for one."""
     if load.tags:
         yield from ("--tags", *load.tags)

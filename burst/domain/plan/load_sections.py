@@ -1,0 +1,196 @@
+"""The load of a plan: the program of each task, its rate, and what the program is given."""
+
+import pathlib
+import re
+import urllib.parse
+from typing import Annotated, Literal, Self
+
+import pydantic
+
+from burst.domain.plan import field_types, question_sections, rate_sections
+from burst.load import rate_plans, shard_values
+
+OWN_PROFILE = "locustfiles/ingest.py"
+"""The path, or the end of it, under which plans name burst's own locustfile. It reads rate, profile and source."""
+OWN_PROFILES = ("steady", "replay", *rate_plans.NAMED)
+LOCUST_OPTIONS_OF_BURST = (
+    *("-f", "--locustfile", "--config", "--headless", "--headful", "--autostart", "--autoquit", "-H", "--host"),
+    *("-u", "--users", "-r", "--spawn-rate", "-t", "--run-time", "-T", "--tags", "--master", "--worker"),
+    *("-l", "--list", "-h", "--help", "-V", "--version", "--show-task-ratio", "--show-task-ratio-json"),
+)
+"""Options of Locust that burst gives itself, that a key of the plan stands for, or that start no load."""
+
+
+def _port_fits(host: str) -> bool:
+    try:
+        return urllib.parse.urlsplit(host).port != 0
+    except ValueError:
+        return False
+
+
+_STANDS_FOR = {
+    "-H": "load.host says it", "--host": "load.host says it",
+    "-u": "load.users says it", "--users": "load.users says it",
+    "-r": "load.spawn_rate says it", "--spawn-rate": "load.spawn_rate says it",
+    "-T": "load.tags says it", "--tags": "load.tags says it",
+    "-t": "budget.window ends the load", "--run-time": "budget.window ends the load",
+    "--master": "target.tasks are independent of each other", "--worker": "target.tasks are independent of each other",
+    "--config": "a plan holds the whole load; give its options here",
+}  # fmt: skip
+
+
+def _find_taken_option(word: str) -> str | None:
+    """The option of burst's that a word for Locust is, or is short for: Locust takes every unambiguous beginning."""
+    flag = word.partition("=")[0]
+    if flag.startswith("--"):
+        return next((taken for taken in LOCUST_OPTIONS_OF_BURST if len(flag) > 2 and taken.startswith(flag)), None)
+    return next((taken for taken in LOCUST_OPTIONS_OF_BURST if len(taken) == 2 and word.startswith(taken)), None)
+
+
+class LoadSection(pydantic.BaseModel):
+    """The program of each task: a locustfile with host, profile and rate, or any command."""
+
+    model_config = question_sections.STRICT
+
+    locustfile: str | None = None
+    host: str | None = None
+    profile: field_types.Name = "steady"
+    rate: rate_sections.RateOrSteps | None = None
+    warmup: Annotated[
+        field_types.PositiveDuration | None,
+        pydantic.Field(description="Sent at the first rate from GO on, and not counted: the counted window follows."),
+    ] = None
+    headroom: Annotated[float, pydantic.Field(ge=1.0, le=10.0)] = 1.1
+    source_events: field_types.PositiveWhole | None = None
+    api_key: field_types.SecretReference | None = None
+    command: list[str] | None = None
+    environment: dict[str, str] = {}
+    waits_for_go: bool = False
+    arrivals: Literal["even", "poisson"] | None = None
+    users: Annotated[int, pydantic.Field(ge=1, le=1_000_000)] | None = None
+    spawn_rate: Annotated[float, pydantic.Field(gt=0, le=1e6)] | None = None
+    arguments: list[str] | None = None
+    tags: Annotated[list[field_types.Name], pydantic.Field(min_length=1)] | None = None
+    per_shard: Annotated[
+        dict[str, Annotated[str, pydantic.Field(min_length=1)] | list[Annotated[str, pydantic.Field(min_length=1)]]]
+        | None,
+        pydantic.Field(
+            min_length=1,
+            description="Variables, with a value for each task, or a text with {index}. HOST is a task's own host.",
+        ),
+    ] = None
+    canary: bool = True
+
+    @pydantic.field_validator("host")
+    @classmethod
+    def _plain_host(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^/\s@?#:][^/\s@?#]*(/[^\s@?#]*)?", value):
+            raise ValueError("expected http://HOST[:PORT] or https://HOST[:PORT], without user, query or fragment")
+        if value is not None and not _port_fits(value):
+            raise ValueError("expected a port from 1 to 65535, or none")
+        if value is not None and "/v1/ingest/push" in value:
+            raise ValueError("expected the host alone: the profile adds /v1/ingest/push itself, and twice gives 404")
+        return value.rstrip("/") if value is not None else None
+
+    @pydantic.field_validator("environment")
+    @classmethod
+    def _own_environment(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.startswith("BURST_"):
+                raise ValueError(f"expected names of letters, digits and _, without burst's own BURST_, not {name!r}")
+            if field_types.SECRET_NAME.search(name) and not field_types.SECRET_REFERENCE.fullmatch(value[name]):
+                raise field_types.Misfit((name,), field_types.REFERENCE_ALLOWED)
+        return value
+
+    @pydantic.field_validator("per_shard")
+    @classmethod
+    def _own_variables(cls, value: dict[str, str | list[str]] | None) -> dict[str, str | list[str]] | None:
+        for name, values in (value or {}).items():
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name.startswith(("BURST_", "LOCUST_")):
+                why = "a name of letters, digits and _, without BURST_ and LOCUST_ before it"
+                raise field_types.Misfit((name,), why)
+            if field_types.SECRET_NAME.search(name):
+                raise field_types.Misfit((name,), "no secret: each task would hold those of all")
+            if isinstance(values, str) and shard_values.INDEX not in values:
+                raise field_types.Misfit(
+                    (name,), f"a list with a value for each task, or a text with {shard_values.INDEX}"
+                )
+        hosts = (value or {}).get(shard_values.HOST, [])
+        for index, host in enumerate([hosts] if isinstance(hosts, str) else hosts):
+            try:
+                cls._plain_host(host.replace(shard_values.INDEX, "0"))
+            except ValueError as exc:
+                key = (shard_values.HOST,) if isinstance(hosts, str) else (shard_values.HOST, index)
+                raise field_types.Misfit(key, str(exc).removeprefix("expected ")) from None
+        return value
+
+    def find_shard_values(self, shard_index: int) -> dict[str, str]:
+        """The per-shard values of one task, by name; none where there are none, or not for it."""
+        try:
+            return shard_values.choose_values(self.per_shard or {}, shard_index)
+        except IndexError:
+            return {}
+
+    @pydantic.model_validator(mode="after")
+    def _one_program(self) -> Self:
+        if (self.locustfile is None) == (self.command is None):
+            raise field_types.Misfit(("locustfile",), "either locustfile or command, and not both")
+        if self.command is not None and not self.command:
+            raise field_types.Misfit(("command",), "at least a program")
+        if self.locustfile is not None and self.host is None:
+            raise field_types.Misfit(("host",), "this key is required with a locustfile")
+        if self.runs_own_profile and self.rate is None:
+            raise field_types.Misfit(("rate",), f"this key is required with {OWN_PROFILE}")
+        if self.runs_own_profile and self.profile not in OWN_PROFILES:
+            raise field_types.Misfit(("profile",), f"{' or '.join(OWN_PROFILES)}, which {OWN_PROFILE} knows")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _fit_rates(self) -> Self:
+        if isinstance(self.rate, list):
+            if self.named_profile:
+                raise field_types.Misfit(("profile",), f"none that is a rate plan itself, as {self.profile} is")
+            try:
+                rate_sections.refuse_unfit_steps(self.rate, has_warmup=self.warmup is not None)
+            except field_types.Misfit as exc:
+                raise field_types.Misfit(("rate", *exc.key), str(exc)) from None
+        return self
+
+    @property
+    def named_profile(self) -> str | None:
+        """The profile of burst's own program that is a rate plan itself; None for another."""
+        return self.profile if self.runs_own_profile and self.profile in rate_plans.NAMED else None
+
+    @property
+    def steps(self) -> tuple[rate_sections.RateStepSection, ...]:
+        """The steps of `rate`, none where it is one rate."""
+        return tuple(self.rate) if isinstance(self.rate, list) else ()
+
+    @property
+    def waits_for_baseline(self) -> bool:
+        """Whether a rate is `auto`, which the baseline replaces when the run begins."""
+        return "auto" in (self.rate, *(rate for step in self.steps for rate in (step.rate, step.to)))
+
+    @pydantic.model_validator(mode="after")
+    def _fit_locust(self) -> Self:
+        for name in ("users", "spawn_rate", "arguments", "tags"):
+            if self.locustfile is None and getattr(self, name) is not None:
+                raise field_types.Misfit((name,), "nothing: it is an option of Locust, and a command has its own")
+        for index, word in enumerate(self.arguments or ()):
+            taken = _find_taken_option(word)
+            if taken is not None:
+                raise field_types.Misfit(
+                    ("arguments", index), f"no {taken}: {_STANDS_FOR.get(taken, 'burst gives it')}"
+                )
+        return self
+
+    @property
+    def runs_own_profile(self) -> bool:
+        """Whether the locustfile is burst's own, by its path; preflight shows that it takes the barrier's files."""
+        own = pathlib.PurePosixPath(OWN_PROFILE).parts
+        return self.locustfile is not None and pathlib.PurePosixPath(self.locustfile).parts[-len(own) :] == own
+
+    @property
+    def holds_barrier(self) -> bool:
+        """Whether the program itself waits for GO. The guard starts any program at GO that does not declare so."""
+        return self.waits_for_go or self.runs_own_profile
