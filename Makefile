@@ -35,7 +35,7 @@ campaign: ## a campaign on this machine: window, burst on HOLD, its reopening, s
 	@$(BURST) demo --campaign $(ARGS)
 
 rehearse: ## the example plan for ECS on a simulated AWS on this machine; ARGS="--fault ecs-down@15+10" and so on
-	@scripts/environment dev
+	@scripts/environment rehearse
 	@$(BURST) rehearse runbooks/plans/ecs.yaml $(ARGS)
 
 define TESTS
@@ -101,9 +101,11 @@ COMPILE = $(PYTHON) -m uv pip compile --quiet pyproject.toml --group=build --uni
 lock: ## the locks anew from pyproject.toml; ARGS=--upgrade takes newer versions
 	@scripts/environment bare
 	@$(PYTHON) -m pip --disable-pip-version-check -qq install uv
-	$(COMPILE) --extra=load --extra=sandbox --extra=statistics --output-file=requirements/run.lock $(ARGS)
+	$(COMPILE) --extra=load --extra=sandbox --output-file=requirements/run.lock $(ARGS)
+	$(COMPILE) --extra=load --extra=sandbox --extra=rehearsal --constraint=requirements/run.lock \
+		--output-file=requirements/rehearse.lock $(ARGS)
 	$(COMPILE) --extra=load --constraint=requirements/run.lock --output-file=requirements/image.lock $(ARGS)
-	$(COMPILE) --extra=dev --constraint=requirements/run.lock --output-file=requirements/dev.lock $(ARGS)
+	$(COMPILE) --extra=dev --constraint=requirements/rehearse.lock --output-file=requirements/dev.lock $(ARGS)
 
 clean: ## removes .venv and every cache
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -47,4 +47,4 @@ def test_an_unknown_profile_is_refused(checkout: Path) -> None:
     refused = environment(checkout, "prod", base_python="python3")
 
     assert refused.returncode == 2
-    assert "say run, dev or bare" in refused.stderr
+    assert "say run, rehearse, dev or bare" in refused.stderr

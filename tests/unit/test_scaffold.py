@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ["run.lock", "dev.lock"]
+LOCKS = ["run.lock", "rehearse.lock", "dev.lock"]
+"""Each is made on top of the one before it."""
+TOOLS = ("hypothesis", "mypy", "pre-commit", "ruff", "numpy", "scipy", "cfn-lint")
 
 
 def locked(name: str) -> dict[str, str]:
@@ -31,11 +33,23 @@ def test_a_lock_names_no_address(name: str) -> None:
     assert not re.search(r"://|--(extra-)?index-url|--find-links", text)
 
 
-def test_a_development_environment_holds_all_that_a_run_needs() -> None:
+def test_each_environment_holds_all_that_the_smaller_ones_hold() -> None:
     """The same versions; what only Windows or PyPy needs for a run may be needed everywhere for development."""
-    run, dev = ({requirement.partition(" ;")[0] for requirement in locked(name)} for name in LOCKS)
+    run, rehearse, dev = ({requirement.partition(" ;")[0] for requirement in locked(name)} for name in LOCKS)
 
-    assert run < dev
+    assert run < rehearse < dev
+
+
+@pytest.mark.parametrize("name", ["run.lock", "rehearse.lock"])
+def test_a_newcomer_installs_no_tool_of_development(name: str) -> None:
+    names = {requirement.partition("==")[0] for requirement in locked(name)}
+
+    assert names.isdisjoint(TOOLS)
+    assert {"scripts/environment run", "scripts/environment rehearse"} == set(
+        re.findall(
+            r"(?:^demo|^rehearse):.*\n\t@(scripts/environment \w+)", (ROOT / "Makefile").read_text(), re.MULTILINE
+        )
+    )
 
 
 def test_locusts_plugin_does_not_patch_the_test_process(pytestconfig: pytest.Config) -> None:
