@@ -12,7 +12,7 @@ from typing import Any
 import locust
 from locust import argument_parser, main
 
-from burst.load import load_account, locust_account
+from burst.load import forked_workers, load_account, locust_account
 
 
 class _PlainParser(argument_parser.LocustArgumentParser):
@@ -25,6 +25,7 @@ class _PlainParser(argument_parser.LocustArgumentParser):
 def start() -> None:
     """Run Locust with the words of the command line."""
     locust_account.LocustAccount(os.environ.get(load_account.ACCOUNT_FILE)).attach(locust.events)
+    forked_workers.end_with_parent()
     argument_parser.LocustArgumentParser = _PlainParser  # type: ignore[misc]
     main.main()  # type: ignore[no-untyped-call]
 

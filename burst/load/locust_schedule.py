@@ -1,0 +1,218 @@
+"""The schedule of a task for the users of any locustfile: they take turns at it, as senders of its events.
+
+A user that is `Scheduled` waits for the next event that is due, in Locust's own waiting state, from which Locust ends
+it at once; a request in flight may finish. So the rate does not depend on the number of users as long as there are
+enough of them: where an event is due and no sender is free, their number is doubled, up to a cap. When the source is
+spent the users idle, because a task that ends by itself counts as failed.
+
+Every setting of a load program (`load_settings`) is an option of Locust too, under a name of its own. A load that is
+started again from Locust's web page begins a schedule anew, by the settings that stand in the page then.
+`import locust` patches the standard library, so nothing else of burst imports this module.
+"""
+
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+import locust
+from gevent.event import AsyncResult
+from locust import events, runners
+
+from burst.load import forked_workers, load_events, load_settings, load_shares, send_account, send_schedule
+
+USERS = 32
+LOOK_SECONDS = 0.05
+SPAWN_RATE = 100.0
+"""Above this Locust logs a warning at every change; it spawns at once what it is told of in one second."""
+IDLE_SECONDS = 3600.0
+
+OPTIONS = {
+    load_settings.SCOPE: "--burst-scope",
+    load_settings.SHARD_INDEX: "--burst-shard-index",
+    load_settings.SHARD_COUNT: "--burst-shard-count",
+    load_settings.RATE_PER_MINUTE: "--burst-rate",
+    load_settings.RATE_PLAN: "--burst-rate-plan",
+    load_settings.PROFILE: "--burst-profile",
+    load_settings.SOURCE_EVENTS: "--burst-source-events",
+    load_settings.ARRIVALS: "--burst-arrivals",
+    load_settings.MOST_SENDERS: "--burst-most-senders",
+    load_settings.GO_FILE: "--burst-go-file",
+    load_settings.READY_FILE: "--burst-ready-file",
+}
+"""The option of each setting; the setting itself is its twin in the environment."""
+_SHOWN_IN_PAGE = frozenset(
+    {load_settings.SCOPE, load_settings.RATE_PER_MINUTE, load_settings.SOURCE_EVENTS, load_settings.ARRIVALS}
+)
+"""The settings that a person changes between two starts from the web page; the others are those of the task."""
+
+log = logging.getLogger("burst.load")
+
+
+class ScheduledLoad:
+    """This process's part of the burst. `schedule` has its value from GO on; a user that needs it earlier waits."""
+
+    def __init__(self, share: load_shares.LoadShare, counts: Any) -> None:
+        self.share = share
+        self.schedule: AsyncResult[send_schedule.SendSchedule] = AsyncResult()
+        self.account = send_account.SendAccount(share, counts.writer if counts else None)
+        self._beginning = gevent.Greenlet(self._begin)
+        self._runner: Any = None
+        if counts:
+            counts.counts_sending = False
+            counts.before_write = lambda: self.account.count_due(time.monotonic())
+
+    def begin(self, runner: Any) -> None:
+        """Begin once, on a greenlet of its own; a second call changes nothing."""
+        self._runner = runner
+        self._beginning.start()
+
+    def _begin(self) -> None:
+        """Announce that all users are ready, wait for GO, start the schedule, and see that it has senders enough."""
+        runner = self._runner
+        self.share.announce_ready()
+        while not self.share.may_start():
+            gevent.sleep(load_shares.GO_POLL_SECONDS)
+        started = time.monotonic()
+        schedule = send_schedule.SendSchedule(self.share, started)
+        self.account.begin(schedule, started)
+        self.schedule.set(schedule)
+        senders = runner.user_count
+        while senders < self.share.most_senders and runner.environment.shape_class is None:
+            gevent.sleep(LOOK_SECONDS)
+            if runner.state == runners.STATE_RUNNING and schedule.is_overdue(time.monotonic()):
+                senders = min(2 * senders, self.share.most_senders)
+                runner.start(senders, max(SPAWN_RATE, senders))
+
+    def end(self) -> None:
+        """Count what was due until now, and nothing more."""
+        self._beginning.kill(block=False)
+        self.account.count_due(time.monotonic())
+
+
+def load_of(environment: Any) -> ScheduledLoad:
+    """The process's part of the burst, which `prepare` put on Locust's environment."""
+    load: ScheduledLoad = environment.burst_load
+    return load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueEvent:
+    """An event that is due now: its number among those of its task, from 0, and what follows from it."""
+
+    stream: load_events.EventStream
+    sequence: int
+
+    @property
+    def event_id(self) -> str:
+        """The same for each time that this event is sent, and for no other of its scope."""
+        return self.stream.event_id(self.sequence)
+
+    def encode(self) -> str:
+        """The event as the reference ingest takes it, in JSON."""
+        return self.stream.encode(self.sequence)
+
+
+class Scheduled(locust.User):
+    """Mix it into a user, before the user's own class: `class Order(Scheduled, FastHttpUser)`.
+
+    Each task of the user runs when the next event of the schedule is due, and calls `take_event` first.
+    """
+
+    abstract = True
+    slot: send_schedule.Slot | None = None
+
+    def on_start(self) -> None:
+        """Wait for the first event that is due."""
+        super().on_start()
+        self.wait()
+
+    def wait_time(self) -> float:
+        """Take the next slot and return the seconds until it is due; without one, a wait that Locust ends."""
+        self.slot = load_of(self.environment).schedule.get().take_slot()
+        if self.slot is None:
+            return IDLE_SECONDS
+        return max(0.0, self.slot.due - time.monotonic())
+
+    def take_event(self) -> DueEvent:
+        """The event that is due now, counted as sent. A task takes one, right before it sends it."""
+        load, slot = load_of(self.environment), self.slot
+        if slot is None:
+            raise RuntimeError("a task of a Scheduled user takes one event, and only after its wait")
+        self.slot = None
+        load.account.record(slot, time.monotonic())
+        return DueEvent(stream=load.share.stream, sequence=slot.sequence)
+
+
+@events.init_command_line_parser.add_listener
+def add_options(parser: Any) -> None:
+    """Every setting as an option too; and enough users that plain `locust -f` keeps the rate."""
+    for name, (default, help_text) in load_settings.SETTINGS.items():
+        parser.add_argument(
+            OPTIONS[name],
+            env_var=name,
+            default=default or "",
+            help=help_text,
+            metavar="VALUE",
+            include_in_web_ui=name in _SHOWN_IN_PAGE,
+        )
+    parser.set_defaults(num_users=USERS, spawn_rate=USERS)
+
+
+@events.init.add_listener
+def prepare(environment: Any, runner: Any, **_: Any) -> None:
+    """Read the settings; a wrong one ends the process with a message before any event is sent."""
+    try:
+        if not isinstance(runner, runners.LocalRunner):
+            raise load_settings.SettingError(
+                "master, worker and --processes would each send the whole share: "
+                f"start tasks with {load_settings.SHARD_COUNT}"
+            )
+        environment.burst_load = _make_load(environment)
+    except load_settings.SettingError as exc:
+        refuse(exc)
+
+    @environment.events.spawning_complete.add_listener
+    def begin(**_: Any) -> None:
+        load_of(environment).begin(runner)  # a change of the number of users calls this again, which changes nothing
+
+    @environment.events.test_start.add_listener
+    def begin_anew(**_: Any) -> None:
+        """A start from the web page after a stop has a schedule of its own."""
+        if not load_of(environment).schedule.ready():
+            return
+        load_of(environment).end()
+        try:
+            environment.burst_load = _make_load(environment)
+        except load_settings.SettingError as exc:
+            log.error("%s", exc)
+            environment.runner.stop()
+
+
+def refuse(problem: load_settings.SettingError) -> None:
+    """Ends the process with the words of a wrong setting."""
+    log.error("%s", problem)
+    sys.exit(2)
+
+
+def _make_load(environment: Any) -> ScheduledLoad:
+    share = load_shares.read_share(read_options(environment.parsed_options))
+    # Locust that burst started counts an account of the load; plain `locust -f` does not.
+    return ScheduledLoad(share, getattr(environment, "burst_account", None))
+
+
+@events.quitting.add_listener
+def log_account(environment: Any, **_: Any) -> None:
+    """Log how the schedule was kept."""
+    load = load_of(environment)
+    log.info("%s", load.account.summarize() if load.schedule.ready() else "ended before GO: nothing was sent")
+
+
+def read_options(options: Any) -> dict[str, str]:
+    """The settings as Locust's options hold them."""
+    return {name: getattr(options, flag.removeprefix("--").replace("-", "_")) for name, flag in OPTIONS.items()}
+
+
+forked_workers.end_with_parent()
