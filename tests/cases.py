@@ -12,7 +12,7 @@ from typing import Any
 
 from burst.domain.basics import canonical, instants
 from burst.domain.documents import document_names, window_metrics
-from burst.domain.plan import catalogues, plans
+from burst.domain.plan import catalogues, gate_sections, plan_keys, plans
 from burst.domain.preflight import entry_gates
 from burst.domain.run import journals
 from burst.domain.run.events import base, launch_events, watch_events
@@ -43,7 +43,7 @@ def at(seconds: float) -> str:
 def plan_value(**changes: Any) -> Value:
     """A valid plan; each keyword replaces a top-level key, None removes it."""
     value: Value = {
-        "schema": plans.SCHEMA,
+        "schema": plan_keys.SCHEMA,
         "phase": "M10.F",
         "scope": SCOPE,
         "environment": "ci",
@@ -617,7 +617,7 @@ _FULLEST_PLAN = plan(
     execution_id=EXECUTION_ID,
     load={"command": ["push-events"], "rate": [{"for": "15m", "rate": 1200, "name": "whole"}]},
     gates={
-        **{f"{name}@whole": 1.0 for name in plans.STEP_LIMITS},
+        **{f"{name}@whole": 1.0 for name in gate_sections.STEP_LIMITS},
         "multiplier": 3.0,
         "admit_ratio": 0.995,
         **dict.fromkeys(load_gates.ANSWER_GATES, 1.0),

@@ -19,7 +19,7 @@ import pytest
 from burst.adapters.aws import s3_store
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, run_records
-from burst.domain.plan import plans
+from burst.domain.plan import plans, target_sections
 from burst.domain.tasks import ecs_requests, services
 from burst.kit import aws
 from burst.rehearsal import aws_simulation, settings
@@ -76,9 +76,11 @@ class Cloud:
         return len(self.world.calls(operation=operation))
 
 
-def target(definition: str = "burst:1", *, tasks: int = 2, container: str | None = None) -> plans.TargetSection:
+def target(
+    definition: str = "burst:1", *, tasks: int = 2, container: str | None = None
+) -> target_sections.TargetSection:
     """Where a plan's tasks run."""
-    return plans.TargetSection(
+    return target_sections.TargetSection(
         kind="ecs",
         tasks=tasks,
         cluster=CLUSTER,

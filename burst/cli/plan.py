@@ -11,7 +11,7 @@ import click
 from burst.cli import common
 
 if TYPE_CHECKING:
-    from burst.domain.plan import drill_sections, load_sections, plans
+    from burst.domain.plan import drill_sections, load_sections, plans, target_sections
     from burst.wiring import preparing
 
 
@@ -235,7 +235,7 @@ def _entry_gates(written: "plans.Plan") -> list[dict[str, Any]]:
     ]
 
 
-def _describe_roll(service: "plans.ServiceSection") -> str:
+def _describe_roll(service: "target_sections.ServiceSection") -> str:
     """How a service is rolled, in words; its variables by name alone."""
     words = f", rolled to {service.task_definition}" if service.task_definition else ", rolled to a revision"
     variables = ", ".join(service.environment or ())

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from burst.cli import common, observed_progress
 from burst.domain.basics import instants
-from burst.domain.plan import plans
+from burst.domain.plan import budget_sections, plans
 from burst.domain.receipts import receipts
 from burst.domain.run import lifecycle, runs
 
@@ -152,7 +152,7 @@ def _seconds_left(run: runs.Run, decision: lifecycle.Decision | None, now: datet
     return None
 
 
-def _figures(progress: _BurstProgress, budget: plans.BudgetSection) -> str:
+def _figures(progress: _BurstProgress, budget: budget_sections.BudgetSection) -> str:
     ratio = receipts.admit_ratio(progress.counts)
     parts = [
         f"{progress.elapsed_seconds:.0f} s of {budget.cap_seconds:.0f} s cap, {budget.max:.0f} s budget",
@@ -164,7 +164,9 @@ def _figures(progress: _BurstProgress, budget: plans.BudgetSection) -> str:
     return " · ".join(parts)
 
 
-def _brief(state: str, progress: _BurstProgress | None, budget: plans.BudgetSection, seconds_left: float | None) -> str:
+def _brief(
+    state: str, progress: _BurstProgress | None, budget: budget_sections.BudgetSection, seconds_left: float | None
+) -> str:
     """State, elapsed/cap/budget, counts, ratio, multiplier, seconds to the next event."""
     parts = [state]
     if progress is not None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from burst import ports
 from burst.domain.basics import canonical, errors, redaction
 from burst.domain.documents import fact_answers, models
-from burst.domain.plan import plans
+from burst.domain.plan import fact_sections, plans, question_sections
 
 ReadDocument = Callable[[str], bytes]
 """Reads the bytes at an `s3://` address, or raises an `errors.BurstError`."""
@@ -27,7 +27,7 @@ def ask_facts(
 ) -> list[fact_answers.FactEntry]:
     """Asks every fact the plan declares; one that cannot be answered has no value and says why."""
 
-    def answer(fact: plans.FactSection) -> fact_answers.FactEntry:
+    def answer(fact: fact_sections.FactSection) -> fact_answers.FactEntry:
         value: models.Value
         try:
             value, detail = ask_value(fact, plan.scope, source, read_document, give_up_at)
@@ -39,7 +39,7 @@ def ask_facts(
 
 
 def ask_value(
-    question: plans.QuestionSection,
+    question: question_sections.QuestionSection,
     scope: str,
     source: ports.ReceiptSource,
     read_document: ReadDocument,
@@ -68,7 +68,7 @@ def ask_value(
 
 
 def _make_entry(
-    plan: plans.Plan, fact: plans.FactSection, value: models.Value, detail: str, answered_at: datetime
+    plan: plans.Plan, fact: fact_sections.FactSection, value: models.Value, detail: str, answered_at: datetime
 ) -> fact_answers.FactEntry:
     return fact_answers.FactEntry.model_validate(
         {

@@ -17,7 +17,7 @@ from burst.control import facts, questions_aside, recorder
 from burst.domain.basics import errors, instants
 from burst.domain.documents import halts
 from burst.domain.observations import limits
-from burst.domain.plan import plans
+from burst.domain.plan import fact_sections, plans
 from burst.domain.run.events import watch_events
 from burst.domain.tasks import stop_signs
 from burst.domain.verdict import gates
@@ -168,7 +168,7 @@ def ask_alarms(port: ports.Alarms, arns: Sequence[str]) -> Sequence[stop_signs.S
 
 
 def ask_fact(
-    entry: plans.StopSignSection,
+    entry: fact_sections.StopSignSection,
     scope: str,
     source: ports.ReceiptSource,
     read_document: facts.ReadDocument,
@@ -188,7 +188,7 @@ def ask_fact(
 
 
 def _ask_fact_alone(
-    entry: plans.StopSignSection,
+    entry: fact_sections.StopSignSection,
     scope: str,
     source: ports.ReceiptSource,
     read_document: facts.ReadDocument,

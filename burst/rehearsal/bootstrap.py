@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from burst.domain.basics import errors
-from burst.domain.plan import plans
+from burst.domain.plan import plans, target_sections
 from burst.kit import aws
 from burst.rehearsal import aws_simulation, settings
 
@@ -194,7 +194,7 @@ def _create_services(plan: plans.Plan, ecs: Any) -> None:
     sections = {service.name: service for service in plan.services}
     restarted = [drill.restart.service for drill in plan.drills if drill.restart is not None]
     for name in dict.fromkeys([*sections, *restarted]):
-        section = sections.get(name, plans.ServiceSection(name=name, desired=SERVICE_COUNT))
+        section = sections.get(name, target_sections.ServiceSection(name=name, desired=SERVICE_COUNT))
         container = {"name": section.container or "service", "image": "service:rehearsal", "essential": True}
         for pinned in (f"{name}:1", section.task_definition):
             if pinned is not None:

@@ -15,7 +15,7 @@ from burst.control import campaigning, publication
 from burst.domain.basics import canonical, errors
 from burst.domain.course import campaign_files, courses
 from burst.domain.documents import campaign_records, document_names, models, rollup_documents
-from burst.domain.plan import catalogues, plans
+from burst.domain.plan import catalogues, evidence_sections
 from burst.domain.verdict import rollup_snapshots, rollups
 from burst.evidence import places, rollup_verification
 from burst.wiring.targets import ecs_places
@@ -25,7 +25,7 @@ from burst.wiring.targets import ecs_places
 class KeptRollup:
     """A roll-up, whose documents are kept as the evidence of its campaign says."""
 
-    evidence: plans.EvidenceSection
+    evidence: evidence_sections.EvidenceSection
     execution_id: str | None
 
 

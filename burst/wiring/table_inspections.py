@@ -11,7 +11,7 @@ from burst import ports
 from burst.adapters import secrets
 from burst.adapters.postgres import postgres_receipts, table_catalog
 from burst.domain.basics import errors, instants, redaction, windows
-from burst.domain.plan import plans
+from burst.domain.plan import receipts_sections
 from burst.domain.receipts import count_costs, receipt_table, table_proposals
 
 PATIENCE_SECONDS = 60.0
@@ -20,7 +20,7 @@ _FAR_SECONDS = 250_000_000_000.0
 """Seconds since 1970 near the last year that a datetime holds."""
 UNNAMED_DSN = "env:RECEIPTS_DSN"
 """The reference in the proposal where the DSN was given itself: a plan holds no DSN."""
-_PLAN = plans.ReceiptsSection(dsn=UNNAMED_DSN)
+_PLAN = receipts_sections.ReceiptsSection(dsn=UNNAMED_DSN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from psycopg import sql
 
 from burst.adapters.postgres import postgres_receipts, table_catalog
 from burst.domain.basics import errors, redaction, windows
-from burst.domain.plan import plans
+from burst.domain.plan import receipts_sections
 from burst.domain.receipts import receipts
 from burst.sandbox import embedded_postgres
 
@@ -148,7 +148,7 @@ def ask(logging_server: LoggingServer) -> Iterator[Ask]:
             logging_server.execute(insert.format(target, sql.Literal(words), sql.Literal(scope_value)))
         asked = {"dsn": "env:X", "table": table, "columns": columns, "decisions": {"ADMIT": [words]}}
         try:
-            section = plans.ReceiptsSection.model_validate(asked)
+            section = receipts_sections.ReceiptsSection.model_validate(asked)
         except pydantic.ValidationError as exc:
             return Asked(counts=None, failure=f"the plan is refused: {exc}", logged=())
         since = logging_server.size()
@@ -161,7 +161,7 @@ def ask(logging_server: LoggingServer) -> Iterator[Ask]:
 
 
 def _ask_everything(
-    dsn: str, section: plans.ReceiptsSection, columns: dict[str, str], scope: str
+    dsn: str, section: receipts_sections.ReceiptsSection, columns: dict[str, str], scope: str
 ) -> tuple[receipts.Counts | None, str]:
     """Every question that names table, columns, scope or words."""
     soon = datetime.now(UTC) + timedelta(seconds=30)

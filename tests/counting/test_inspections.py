@@ -13,7 +13,7 @@ from burst.adapters.local import system_clock
 from burst.adapters.postgres import postgres_receipts
 from burst.cli import main
 from burst.domain.basics import errors, redaction, windows
-from burst.domain.plan import plans
+from burst.domain.plan import receipts_sections
 from burst.domain.receipts import receipts
 from burst.wiring import table_inspections
 
@@ -44,13 +44,13 @@ def inspect(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Inspect:
     return ask
 
 
-def read_section(inspection: table_inspections.TableInspection) -> plans.ReceiptsSection:
+def read_section(inspection: table_inspections.TableInspection) -> receipts_sections.ReceiptsSection:
     """The section as the plan that it was pasted into reads it."""
     pasted = yaml.safe_load(inspection.section_text)
-    return plans.ReceiptsSection.model_validate(pasted["receipts"])
+    return receipts_sections.ReceiptsSection.model_validate(pasted["receipts"])
 
 
-def count_all(dsn: str, section: plans.ReceiptsSection) -> receipts.Counts:
+def count_all(dsn: str, section: receipts_sections.ReceiptsSection) -> receipts.Counts:
     columns = {name: getattr(section.columns, name) for name in ("decision", "at", "scope")}
     source = postgres_receipts.PostgresReceipts(redaction.Secret(dsn), columns=columns, form=section.form)
     window = windows.Window(START, START + timedelta(days=1))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.plan import plans
+from burst.domain.plan import receipts_sections
 from burst.domain.verdict import baselines
 from tests import cases
 
@@ -104,8 +104,8 @@ def test_what_has_no_canonical_bytes_is_corrupt_and_never_a_crash(extra: bytes) 
         baselines.read(cases.baseline()[:-1] + b"," + extra + b"}")
 
 
-REFERENCE = plans.BaselineSection(file="baseline.json", max_age="2h")  # type: ignore[arg-type]
-UNLIMITED = plans.BaselineSection(file="baseline.json")
+REFERENCE = receipts_sections.BaselineSection(file="baseline.json", max_age="2h")  # type: ignore[arg-type]
+UNLIMITED = receipts_sections.BaselineSection(file="baseline.json")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ UNLIMITED = plans.BaselineSection(file="baseline.json")
     ],
 )
 def test_the_age_limit_is_exact_and_the_tighter_one_counts(
-    own_limit: int | None, reference: plans.BaselineSection | None, age: float, usable: bool
+    own_limit: int | None, reference: receipts_sections.BaselineSection | None, age: float, usable: bool
 ) -> None:
     document = baselines.read(cases.baseline(max_age_seconds=own_limit, created_utc=cases.at(0)))
 
@@ -134,7 +134,7 @@ def test_the_age_limit_is_exact_and_the_tighter_one_counts(
 
 
 def test_an_inline_baseline_needs_no_document() -> None:
-    inline = plans.BaselineSection(admits=50100, seconds=7180, source="M10.E")
+    inline = receipts_sections.BaselineSection(admits=50100, seconds=7180, source="M10.E")
 
     made = baselines.from_inline(inline)
 

@@ -7,7 +7,7 @@ import pytest
 from burst.domain.basics import instants
 from burst.domain.documents import task_results, window_metrics
 from burst.domain.observations import recoveries
-from burst.domain.plan import catalogues, drill_sections, plans
+from burst.domain.plan import catalogues, drill_sections, plan_keys
 from burst.domain.verdict import contract_terms, drill_gates, gates
 from tests import cases
 
@@ -242,7 +242,7 @@ def test_a_drill_that_is_left_out_is_weaker_and_one_that_is_added_is_not() -> No
 
 
 def test_a_rerun_may_name_the_duration_of_a_drill_as_plans_write_it() -> None:
-    change = plans.ChangeSection.model_validate(
+    change = plan_keys.ChangeSection.model_validate(
         {"key": "during.restart-writer.recover_within", "from": "5m", "to": "6m", "why": "a slower image"}
     )
 

@@ -9,7 +9,7 @@ from botocore import exceptions
 
 from burst.adapters.aws import ecs_tasks
 from burst.domain.basics import errors, instants
-from burst.domain.plan import plans
+from burst.domain.plan import target_sections
 from burst.domain.tasks import ecs_requests, ecs_truths, task_records, tasks
 from tests import fakes, fakes_ecs
 
@@ -52,7 +52,7 @@ class Client:
 def launcher(
     client: Client, clock: fakes.TickingClock, records: ecs_tasks.Records = ecs_tasks.find_no_record
 ) -> ecs_tasks.EcsLauncher:
-    target = plans.TargetSection(
+    target = target_sections.TargetSection(
         kind="ecs", tasks=3, cluster="burst", task_definition="burst:1", subnets=["a"], security_groups=["b"]
     )
     run = ecs_requests.RunContext(

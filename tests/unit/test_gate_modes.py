@@ -7,7 +7,7 @@ import pytest
 
 from burst.domain.basics import canonical
 from burst.domain.documents import gate_records
-from burst.domain.plan import plans
+from burst.domain.plan import gate_sections
 from burst.domain.run import lifecycle
 from burst.domain.verdict import contract_terms, differences, promotions, snapshots
 from tests import cases, promoting
@@ -205,7 +205,7 @@ def test_rails_of_early_stop_know_no_modes_and_no_intervals() -> None:
 
 
 def test_no_plan_of_before_has_a_mode() -> None:
-    gates = plans.GatesSection(admit_ratio=0.995, latency_p95_ms=1.0)
+    gates = gate_sections.GatesSection(admit_ratio=0.995, latency_p95_ms=1.0)
 
     assert gates.promoted == {}
     assert not gates.is_informational("latency_p95_ms")

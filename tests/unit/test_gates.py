@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from burst.domain.basics import canonical, windows
 from burst.domain.documents import fact_answers, models, task_results, window_metrics
-from burst.domain.plan import catalogues, plans
+from burst.domain.plan import catalogues, fact_sections, plans
 from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines, gates
 from tests import cases
@@ -402,7 +402,7 @@ def test_a_number_that_is_none_passes_no_expectation(value: float, expectation: 
 )
 def test_an_answer_to_another_expectation_is_known(answered: dict[str, Any], asked: dict[str, Any], same: bool) -> None:
     entry = fact_answers.FactEntry.model_validate(cases.fact("B2", "a", 0, **answered))
-    fact = plans.FactSection.model_validate({"blocker": "M10F-B2", "name": "a", "sql": "select 0", **asked})
+    fact = fact_sections.FactSection.model_validate({"blocker": "M10F-B2", "name": "a", "sql": "select 0", **asked})
 
     assert gates.same_expectation(entry, fact) is same
 

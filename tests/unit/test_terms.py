@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from burst.domain.basics import canonical
-from burst.domain.plan import plans
+from burst.domain.plan import plan_keys, plans
 from burst.domain.verdict import contract_terms, differences, snapshots
 from burst.report import runbook_pages
 from tests import cases
@@ -262,9 +262,9 @@ def test_a_command_line_with_a_hidden_word_is_no_command_that_repeats_the_run() 
 
 
 def test_a_non_goal_below_a_mapping_of_the_plan_is_a_key_of_it() -> None:
-    assert plans.names_key("load.environment.SPEED")
-    assert not plans.names_key("load.environment.SPEED.x")
-    assert not plans.names_key("target.tasks.x")
+    assert plan_keys.names_key("load.environment.SPEED")
+    assert not plan_keys.names_key("load.environment.SPEED.x")
+    assert not plan_keys.names_key("target.tasks.x")
 
 
 @pytest.mark.parametrize("words", ["target.task", "gates.multiplyer", "before.check.timeout"])

@@ -18,7 +18,7 @@ from typing import Any
 
 from burst import ports
 from burst.domain.basics import errors, instants
-from burst.domain.plan import plans
+from burst.domain.plan import target_sections
 from burst.domain.tasks import ecs_definitions, ecs_marks, ecs_requests, ecs_truths, launch_rates, task_records, tasks
 from burst.kit import aws, side_by_side, silence, token_bucket
 
@@ -373,7 +373,7 @@ class EcsLauncher(EcsTasks):
 
     def __init__(
         self,
-        target: plans.TargetSection,
+        target: target_sections.TargetSection,
         *,
         run: ecs_requests.RunContext,
         clock: ports.Clock,
@@ -482,7 +482,7 @@ class EcsOneShots(EcsTasks):
 
     def __init__(
         self,
-        target: plans.TargetSection,
+        target: target_sections.TargetSection,
         *,
         run: ecs_requests.RunContext,
         grace_seconds: float,
@@ -617,7 +617,7 @@ def _says_more(description: Mapping[str, Any], newest: Mapping[str, Any]) -> boo
     return bool(version > newest_version or (version == newest_version and description != newest))
 
 
-def _network(cluster: str, target: plans.TargetSection) -> ecs_requests.TaskNetwork:
+def _network(cluster: str, target: target_sections.TargetSection) -> ecs_requests.TaskNetwork:
     return ecs_requests.TaskNetwork(
         cluster=cluster,
         subnets=target.subnets or (),

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 
 from burst.domain.basics import errors, wording
-from burst.domain.plan import field_types, plan_problems, plans, sections, yaml_lines
+from burst.domain.plan import evidence_sections, field_types, plan_problems, sections, yaml_lines
 
 SCHEMA: Literal["burst.campaign/v1"] = "burst.campaign/v1"
 Family = Literal["semantic", "incident_drill", "scale", "reproducibility"]
@@ -212,7 +212,7 @@ class CampaignFile(sections.Section):
     scope: field_types.Name | None = None
     """The scope of every plan; without it each plan has its own."""
     budget: CampaignBudget
-    evidence: plans.EvidenceSection = plans.EvidenceSection()
+    evidence: evidence_sections.EvidenceSection = evidence_sections.EvidenceSection()
     steps: Annotated[list[StepSection], pydantic.Field(min_length=1, max_length=100)]
 
     @pydantic.model_validator(mode="after")

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import pydantic
 
 from burst.domain.basics import errors
-from burst.domain.plan import field_types, plans
+from burst.domain.plan import field_types, plans, target_sections
 
 OUTPUT = "plan"
 _MARK = "\ufeff"
@@ -40,7 +40,7 @@ class _Target(_Part):
     capacity: list[field_types.Name]
     subnets: Annotated[list[field_types.Name], pydantic.Field(min_length=1)]
     security_groups: Annotated[list[field_types.Name], pydantic.Field(min_length=1)]
-    reaper: plans.ReaperSection
+    reaper: target_sections.ReaperSection
 
 
 class _Load(_Part):

@@ -15,7 +15,7 @@ import pydantic
 
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import models, window_metrics
-from burst.domain.plan import load_sections, plans
+from burst.domain.plan import load_sections, plans, receipts_sections
 from burst.load import rate_plans
 
 SCHEMA = "burst.baseline/v1"
@@ -245,14 +245,14 @@ def _text(value: str | int | float | None) -> str:
     return "none" if value is None else str(value)
 
 
-def from_inline(reference: plans.BaselineSection) -> Baseline | None:
+def from_inline(reference: receipts_sections.BaselineSection) -> Baseline | None:
     """The baseline a plan gives inline, None where it names a file."""
     if reference.admits is None or reference.seconds is None:
         return None
     return Baseline(admits=reference.admits, seconds=reference.seconds, source=reference.source or "the plan")
 
 
-def expiry_problem(document: Document, reference: plans.BaselineSection | None, at: datetime) -> str | None:
+def expiry_problem(document: Document, reference: receipts_sections.BaselineSection | None, at: datetime) -> str | None:
     """Why the baseline is too old to use at an instant, None when it is not.
 
     The tighter of the document's own limit and the plan's `max_age` counts.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from burst.domain.basics import canonical, errors, windows
 from burst.domain.documents import attempts, window_metrics
-from burst.domain.plan import plans
+from burst.domain.plan import plans, target_sections
 from burst.domain.verdict import baselines, cases, promotions, stability
 
 Setting = Mapping[str, promotions.Json]
@@ -87,7 +87,7 @@ def describe_setting(plan: plans.Plan, machine: Setting | None) -> dict[str, pro
     return {name: value for name, value in stated.items() if value not in (None, "")}
 
 
-def _list_variables(service: plans.ServiceSection) -> list[tuple[str, str]]:
+def _list_variables(service: target_sections.ServiceSection) -> list[tuple[str, str]]:
     """The variables that a service gets for a run, each as it stands in the plan, so that no scope is part of them."""
     environment = service.environment or {}
     return [(f"services.{service.name}.environment.{name}", value) for name, value in environment.items()]

@@ -11,7 +11,7 @@ from typing import Any
 
 from burst.domain.basics import instants
 from burst.domain.documents import fact_answers, holding, preflight_results, window_metrics
-from burst.domain.plan import catalogues, plans
+from burst.domain.plan import catalogues, fact_sections, plans
 from burst.domain.verdict import cases, contracts, gates, load_gates, released_gates, volume_gates
 
 Ask = Callable[[cases.Case], Iterable[gates.Gate]]
@@ -243,7 +243,7 @@ def ask_facts(case: cases.Case) -> Iterator[gates.Gate]:
             yield gates.fact_gate(entry, shorts[entry.blocker])
 
 
-def _answer_problem(case: cases.Case, fact: plans.FactSection, entry: fact_answers.FactEntry | None) -> str:
+def _answer_problem(case: cases.Case, fact: fact_sections.FactSection, entry: fact_answers.FactEntry | None) -> str:
     """Why an entry does not answer the plan's question; empty where it does."""
     if entry is None:
         return case.explain_lack(case.facts.problem) or "the question was not answered"

@@ -16,7 +16,7 @@ import pydantic
 
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names
-from burst.domain.plan import drill_sections, observe_sections, plans
+from burst.domain.plan import drill_sections, gate_sections, observe_sections, plan_keys, plans
 from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines, load_gates
 
@@ -141,7 +141,7 @@ def _state_plan(plan: plans.Plan) -> dict[str, Any]:
     return stated | dict(_state_questions(plan))
 
 
-def _state_modes(stated: plans.GatesSection, limits: Mapping[str, Any]) -> dict[str, Any]:
+def _state_modes(stated: gate_sections.GatesSection, limits: Mapping[str, Any]) -> dict[str, Any]:
     """The limits that require nothing, and the promotions by which others do."""
     modes = stated.modes or {}
     informational = {name: limits[name] for name in modes if stated.is_informational(name)}
@@ -219,7 +219,7 @@ class PriorContract:
     """The terms that a rerun is held to, and how they came about along the chain of its priors."""
 
     terms: Terms
-    changes: tuple[plans.ChangeSection, ...] = ()
+    changes: tuple[plan_keys.ChangeSection, ...] = ()
     """The changes that the reruns before named, the first one first."""
     unstated: tuple[str, ...] = ()
     """Terms that one of those priors did not state."""
@@ -258,7 +258,7 @@ def _read_contract(contract: Any) -> PriorContract:
     if not isinstance(changes, list) or not _are_texts(unstated):
         raise errors.EvidenceCorrupt("the prior snapshot's contract has no lists of changes and unstated terms")
     try:
-        named = tuple(plans.ChangeSection.model_validate(change) for change in changes)
+        named = tuple(plan_keys.ChangeSection.model_validate(change) for change in changes)
     except pydantic.ValidationError as exc:
         raise errors.EvidenceCorrupt("the prior snapshot's contract names a change that is none") from exc
     terms = own if held_to is None else _read_terms(held_to)
@@ -321,11 +321,11 @@ def read_plan(content: bytes) -> plans.Plan | None:
 class TermsComparison:
     """How the terms of a rerun stand to those of its prior."""
 
-    named: tuple[plans.ChangeSection, ...]
+    named: tuple[plan_keys.ChangeSection, ...]
     """The changes that the plan names, and that are so."""
     unnamed: tuple[TermChange, ...]
     """The changes that it does not name."""
-    idle: tuple[plans.ChangeSection, ...]
+    idle: tuple[plan_keys.ChangeSection, ...]
     """What it names, and is not so."""
     unstated: tuple[str, ...]
     """The terms of the rerun that the prior does not state."""
@@ -333,7 +333,7 @@ class TermsComparison:
     """The terms of the prior that nobody can tell of the rerun."""
 
 
-def compare(terms: Terms, prior: Terms, changes: Sequence[plans.ChangeSection]) -> TermsComparison:
+def compare(terms: Terms, prior: Terms, changes: Sequence[plan_keys.ChangeSection]) -> TermsComparison:
     """The differences between two runs' terms, those that the plan names set apart."""
     keys = sorted({*terms.values, *prior.values})
     known_keys = [key for key in keys if terms.knows(key) and prior.knows(key)]
@@ -440,7 +440,7 @@ def _asks_more(before: Any, after: Any) -> bool:
     )
 
 
-def _names(change: plans.ChangeSection, differs: TermChange) -> bool:
+def _names(change: plan_keys.ChangeSection, differs: TermChange) -> bool:
     """Whether a plan names exactly this change."""
     key, expected = differs.key, ((change.from_, differs.before), (change.to, differs.after))
     return change.key == key and all(_same(_read_value(key, named), value) for named, value in expected)
@@ -468,7 +468,7 @@ def _same(first: Any, second: Any) -> bool:
         return False
 
 
-def list_changed(terms: Terms, changes: Sequence[plans.ChangeSection]) -> tuple[str, ...]:
+def list_changed(terms: Terms, changes: Sequence[plan_keys.ChangeSection]) -> tuple[str, ...]:
     """The keys whose terms are not what they were before the first of these changes."""
     first: dict[str, Any] = {}
     for change in changes:
@@ -484,7 +484,7 @@ def _text(key: str, value: Any) -> str:
     return canonical.encode(value).decode()
 
 
-def explain_change(change: plans.ChangeSection) -> str:
+def explain_change(change: plan_keys.ChangeSection) -> str:
     """A named change in words, with its reason."""
     values = (_text(change.key, _read_value(change.key, value)) for value in (change.from_, change.to))
     return f"{change.key} {' -> '.join(values)} ({change.why})"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from burst.domain.basics import canonical
 from burst.domain.documents import document_names
-from burst.domain.plan import catalogues, plans
+from burst.domain.plan import catalogues, plan_keys, plans
 from burst.domain.verdict import baselines, cases, contract_terms, gates
 
 
@@ -39,7 +39,7 @@ class Contract:
         return self.prior.terms if self.prior else contract_terms.NOTHING
 
     @property
-    def changes(self) -> tuple[plans.ChangeSection, ...]:
+    def changes(self) -> tuple[plan_keys.ChangeSection, ...]:
         """The changes of terms along the chain of priors, each named by a plan; refused ones are none."""
         own = self.comparison.named if self.comparison and not self.refused else ()
         return (*(self.prior.changes if self.prior else ()), *own)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from burst.domain.basics import errors
 from burst.domain.documents import gate_records
-from burst.domain.plan import catalogues, plans
+from burst.domain.plan import catalogues, gate_sections, plans
 from burst.domain.verdict import cases, contract_terms, gates, promotions
 
 Record = promotions.Promotion | promotions.Demotion
@@ -42,10 +42,10 @@ def ask_gate_modes(case: cases.Case) -> Iterator[gates.Gate]:
     yield question.answer(status, len(problems), "; ".join(problems) or _describe(modes))
 
 
-def _describe(modes: Mapping[plans.ModalGate, plans.ModeSection]) -> str:
+def _describe(modes: Mapping[gate_sections.ModalGate, gate_sections.ModeSection]) -> str:
     words = [
         f"{name} is informational" + (f" by demotion {mode.demoted_by[:12]}" if mode.demoted_by else "")
-        if mode.mode == plans.INFORMATIONAL
+        if mode.mode == gate_sections.INFORMATIONAL
         else f"{name} is required by promotion {(mode.promoted_by or '')[:12]}"
         for name, mode in modes.items()
     ]
@@ -91,7 +91,7 @@ def find_mode_problems(plan: plans.Plan, document: gate_records.GateRecords) -> 
     return "; ".join(filter(None, problems))
 
 
-def _find_problem(plan: plans.Plan, name: str, mode: plans.ModeSection, record: Record | None) -> str:
+def _find_problem(plan: plans.Plan, name: str, mode: gate_sections.ModeSection, record: Record | None) -> str:
     """Why a mode is not as its record says; empty where it is, or names none."""
     digest = mode.promoted_by or mode.demoted_by
     if digest is None:

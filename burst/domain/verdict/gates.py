@@ -16,7 +16,7 @@ from typing import Literal
 from burst.domain.basics import canonical, instants, windows, wording
 from burst.domain.documents import fact_answers, holding, load_documents, models, task_results, window_metrics
 from burst.domain.observations import limits
-from burst.domain.plan import catalogues, plans
+from burst.domain.plan import catalogues, fact_sections, plans, question_sections, target_sections
 from burst.domain.receipts import receipts
 from burst.domain.verdict import baselines
 
@@ -337,13 +337,13 @@ def coherence_gate(
     return question.answer(GateStatus.PASS, plan.scope, "every document speaks of this run and scope")
 
 
-def same_expectation(entry: fact_answers.FactEntry, fact: plans.FactSection) -> bool:
+def same_expectation(entry: fact_answers.FactEntry, fact: fact_sections.FactSection) -> bool:
     """Whether an answer was held against what the plan expects; `true` is not 1 here either."""
     pairs = ((entry.equals, fact.equals), (entry.at_most, fact.at_most), (entry.at_least, fact.at_least))
     return all(limits.same_value(answered, planned) for answered, planned in pairs)
 
 
-def expectation(fact: fact_answers.FactEntry | plans.QuestionSection) -> limits.Limit:
+def expectation(fact: fact_answers.FactEntry | question_sections.QuestionSection) -> limits.Limit:
     """The one limit of a question."""
     return limits.choose(fact.equals, fact.at_most, fact.at_least)
 
@@ -354,12 +354,12 @@ def fact_gate(entry: fact_answers.FactEntry, short: str) -> Gate:
     return _fact(entry, short).answer(answer.status, entry.value, answer.why)
 
 
-def missing_fact_gate(fact: plans.FactSection, short: str, why: str) -> Gate:
+def missing_fact_gate(fact: fact_sections.FactSection, short: str, why: str) -> Gate:
     """The gate of a fact the plan declares and no document answers."""
     return _fact(fact, short).answer(GateStatus.INVALID, None, why)
 
 
-def _fact(fact: fact_answers.FactEntry | plans.FactSection, short: str) -> GateQuestion:
+def _fact(fact: fact_answers.FactEntry | fact_sections.FactSection, short: str) -> GateQuestion:
     limit = expectation(fact)
     return GateQuestion(name=fact.name, blocker=short, required=limit.required, comparison=limit.comparison)
 
@@ -455,7 +455,11 @@ def one_shot_gates(
 
 
 def _one_shot_gate(
-    name: str, role: catalogues.Role, shot: plans.OneShotSection, entry: task_results.OneShotEntry | None, problem: str
+    name: str,
+    role: catalogues.Role,
+    shot: target_sections.OneShotSection,
+    entry: task_results.OneShotEntry | None,
+    problem: str,
 ) -> Gate:
     why = (problem or "it was not run") if entry is None else entry.problem
     proven = entry is not None and entry.exit_code == shot.exit_code and entry.stopped_utc is not None

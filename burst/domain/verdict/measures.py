@@ -6,7 +6,7 @@ from typing import get_args
 
 from burst.domain.basics import canonical, errors, magnitudes
 from burst.domain.documents import document_names, load_documents, models, window_metrics
-from burst.domain.plan import plans
+from burst.domain.plan import gate_sections
 from burst.domain.receipts import receipts
 
 P95, P99, RATE = "latency_p95", "latency_p99", "rate"
@@ -39,7 +39,7 @@ def require_known(measure: str) -> None:
 
 def find_gate_problem(measure: str, gate: str) -> str:
     """Why a measure cannot promote a gate; empty where it can. A percentile's gate needs the number of its answers."""
-    allowed, own = get_args(plans.ModalGate), GATES.get(measure)
+    allowed, own = get_args(gate_sections.ModalGate), GATES.get(measure)
     if gate not in allowed:
         return f"gate {gate} is always required; allowed: {', '.join(allowed)}"
     if own is not None and gate != own:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from burst.domain.basics import instants, wording
 from burst.domain.documents import task_results, window_metrics
-from burst.domain.plan import catalogues, plans
+from burst.domain.plan import budget_sections, catalogues, plans
 from burst.domain.tasks import tasks
 from burst.domain.verdict import gates
 
@@ -40,7 +40,10 @@ def tasks_gate_0_1_0(
 
 
 def _due(
-    task: task_results.TaskEntry, budget: plans.BudgetSection, result: task_results.TaskResult, end: datetime | None
+    task: task_results.TaskEntry,
+    budget: budget_sections.BudgetSection,
+    result: task_results.TaskResult,
+    end: datetime | None,
 ) -> datetime | None:
     """Until when a task had to run: the window's end, and the declared one where the tasks' own ends moved it.
 

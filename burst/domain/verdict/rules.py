@@ -8,7 +8,7 @@ question in its place; a version that was released never changes.
 from dataclasses import dataclass
 
 from burst.domain.basics import errors
-from burst.domain.plan import catalogues, plans
+from burst.domain.plan import catalogues, gate_sections
 from burst.domain.verdict import (
     case_gates,
     cases,
@@ -110,7 +110,7 @@ RULES_0_2_0 = Rules(
         _question(Role.BUDGET, f"{gates.DRILL_UNDONE}*", drill_gates.ask_undone),
         case_gates.CaseQuestion(role=None, name=f"{gates.OBSERVED}*", ask=observation_gates.ask_observations),
         *(_question(Role.PROFILE, name, case_gates.ask_answers(name)) for name in load_gates.ANSWER_GATES),
-        *(_question(Role.PROFILE, f"{name}@*", step_gates.ask_step_limit(name)) for name in plans.STEP_LIMITS),
+        *(_question(Role.PROFILE, f"{name}@*", step_gates.ask_step_limit(name)) for name in gate_sections.STEP_LIMITS),
         _question(Role.DEPENDENCY, gates.SAME_CONTRACT, case_gates.ask_contract(_VERSION_0_2_0)),
         _question(Role.PROFILE, interval_gates.MULTIPLIER_LOWER, interval_gates.ask_multiplier_lower),
         _question(Role.DEPENDENCY, gates.GATE_MODES, gate_modes.ask_gate_modes),

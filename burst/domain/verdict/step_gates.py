@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from burst.domain.basics import instants, windows
 from burst.domain.documents import load_answers, window_metrics
-from burst.domain.plan import catalogues, plans
+from burst.domain.plan import catalogues, gate_sections
 from burst.domain.receipts import receipts
 from burst.domain.verdict import cases, gates, load_gates
 
@@ -25,7 +25,7 @@ def ask_step_limit(limit: str) -> Callable[[cases.Case], Iterable[gates.Gate]]:
             if name == limit:
                 yield (
                     _answer_from_counts(case, name, step, required)
-                    if name in plans.COUNTED_LIMITS
+                    if name in gate_sections.COUNTED_LIMITS
                     else (_answer_from_load(case, name, step, required))
                 )
 

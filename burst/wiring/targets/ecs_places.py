@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from burst.adapters.aws import s3_halts, s3_leases, s3_store
 from burst.domain.basics import errors, instants
-from burst.domain.plan import plans
+from burst.domain.plan import evidence_sections, plans
 from burst.kit import aws
 
 
@@ -55,7 +55,7 @@ class Kept(Protocol):
     """What keeps documents on S3: a plan, or a roll-up with the evidence of its campaign."""
 
     @property
-    def evidence(self) -> plans.EvidenceSection:
+    def evidence(self) -> evidence_sections.EvidenceSection:
         """The places, and how S3 keeps documents in them."""
         ...
 

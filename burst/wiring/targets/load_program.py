@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from burst.domain.plan import drill_sections, load_sections, plans
+from burst.domain.plan import drill_sections, load_sections, plans, target_sections
 from burst.domain.tasks import drills, tasks
 from burst.load import rate_plans, shard_values
 
@@ -69,7 +69,7 @@ def variables(plan: plans.Plan) -> dict[str, str]:
     return values
 
 
-def one_shots(plan: plans.Plan, sections: Sequence[plans.OneShotSection]) -> tuple[tasks.OneShot, ...]:
+def one_shots(plan: plans.Plan, sections: Sequence[target_sections.OneShotSection]) -> tuple[tasks.OneShot, ...]:
     """The plan's one-shots as they are started, with the variables of its tasks."""
     environment = tuple(variables(plan).items())
     return tuple(

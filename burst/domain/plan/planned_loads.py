@@ -1,0 +1,124 @@
+"""The load of a plan over its length: when it is counted, and how many events its rates add up to."""
+
+from burst.domain.basics import instants, windows
+from burst.domain.plan import field_types, gate_sections, plan_keys, rate_sections
+from burst.load import rate_plans, shard_values
+
+MOST_SHARD_VALUES = 4000
+"""ECS takes overrides of 8,192 characters, and other variables need some of them."""
+
+
+class PlannedLoad(plan_keys.PlanKeys):
+    """The keys of a plan with its load, which begins at GO."""
+
+    def _refuse_unfit_rates(self) -> None:
+        """Raises where the steps of the rate do not fit the budget, the gates, or the buckets of the counts."""
+        budget, load = self.budget, self.load
+        names = rate_sections.name_steps(load.steps)
+        for index, (step, name) in enumerate(zip(load.steps, names, strict=True)):
+            has_multiple = self.gates.find_multiplier(name) is not None and self.baseline is not None
+            if "auto" in (step.rate, step.to) and not has_multiple:
+                why = f"auto needs gates.multiplier, or multiplier@{name}, and a baseline"
+                raise field_types.Misfit(("load", "rate", index, "rate"), f"events per minute; {why}")
+        counted = rate_sections.sum_seconds(load.steps, counted=True)
+        if load.steps and counted != budget.window_seconds:
+            seen = instants.duration_text(counted)
+            raise field_types.Misfit(
+                ("budget", "window"), f"{seen}, which the counted steps of load.rate last; or none"
+            )
+        if self.load_seconds >= budget.cap_seconds:
+            cap, ends = instants.duration_text(budget.cap_seconds), instants.duration_text(self.load_seconds)
+            raise field_types.Misfit(
+                ("load", "rate" if load.steps else "warmup"),
+                f"a load that ends before the cap ({cap}) does, not after {ends}",
+            )
+        self._refuse_unfit_step_limits()
+
+    def _refuse_unfit_shard_values(self) -> None:
+        """Raises where a list has not exactly one value for each task, or all are too long for ECS."""
+        for name, values in (self.load.per_shard or {}).items():
+            if isinstance(values, list) and len(values) != self.target.tasks:
+                raise field_types.Misfit(
+                    ("load", "per_shard", name), f"{self.target.tasks} values, one for each of target.tasks"
+                )
+            if name in self.load.environment:
+                raise field_types.Misfit(("load", "per_shard", name), "another name: load.environment has it for all")
+        length = len(shard_values.write_values(self.load.per_shard or {}))
+        if self.target.kind == "ecs" and length > MOST_SHARD_VALUES:
+            raise field_types.Misfit(
+                ("load", "per_shard"),
+                f"at most {MOST_SHARD_VALUES} characters on ECS, which gives each task all of them; a text with "
+                f"{shard_values.INDEX} is short",
+            )
+
+    def _refuse_unfit_step_limits(self) -> None:
+        """Raises where a limit names a step that is not counted, or whose receipts no bucket could tell apart."""
+        counted = rate_sections.name_counted(self.load.rate, self.load.named_profile, self.load.warmup)
+        for name, step, _ in self.gates.step_limits:
+            key = ("gates", f"{name}@{step}")
+            if step not in counted:
+                raise field_types.Misfit(key, f"a counted step of load.rate: {', '.join(counted) or 'it has none'}")
+            edge = rate_sections.find_split_bucket(self.rate_plan, step, self.receipts.bucket)
+            if edge and name in gate_sections.COUNTED_LIMITS:
+                bucket = instants.duration_text(self.receipts.bucket)
+                raise field_types.Misfit(key, f"a step of whole buckets (receipts.bucket, {bucket}): {edge}")
+
+    @property
+    def rate_plan(self) -> rate_plans.RatePlan | None:
+        """The steps of the load; None where it has one rate from GO to its end, or a rate is not known yet."""
+        load = self.load
+        return rate_sections.build_plan(
+            load.rate, profile=load.named_profile, warmup_seconds=load.warmup, window_seconds=self.budget.window_seconds
+        )
+
+    @property
+    def lead_seconds(self) -> float:
+        """From GO to the beginning of the counted window: what is sent before is not counted."""
+        return rate_sections.find_lead_seconds(self.load.rate, self.load.warmup)
+
+    def cut_counted(self, attempt: windows.Window) -> windows.Window | None:
+        """The part of an attempt that is counted: all of it, or where the load has steps or a warm-up, the window that
+        was declared, as far as the attempt goes; None where it ended before."""
+        if self.rate_plan is None and not self.lead_seconds:
+            return attempt
+        start = instants.later(attempt.start, self.lead_seconds)
+        end = min(attempt.end, instants.later(start, self.budget.window_seconds))
+        return windows.Window(start, end) if start < end else None
+
+    @property
+    def load_seconds(self) -> float:
+        """From GO to the declared end of the load, counted or not."""
+        if not self.load.steps:
+            return self.lead_seconds + self.budget.window_seconds
+        return (self.load.warmup or 0.0) + rate_sections.sum_seconds(self.load.steps)
+
+    @property
+    def highest_rate(self) -> float | None:
+        """The highest events a minute; None where none is declared, or it is not known yet."""
+        steps = self.rate_plan
+        if steps is not None:
+            return steps.highest * 60
+        return float(self.load.rate) if isinstance(self.load.rate, float) else None
+
+    def count_planned(self, since_seconds: float, until_seconds: float) -> float | None:
+        """How many events the rates add up to between two instants after GO; None where no rate is declared."""
+        steps = self.rate_plan
+        if steps is not None:
+            return float(steps.sum_until(until_seconds) - steps.sum_until(since_seconds))
+        if not isinstance(self.load.rate, float):
+            return None
+        return self.load.rate / 60 * max(0.0, until_seconds - since_seconds)
+
+    @property
+    def planned_events(self) -> float | None:
+        """How many events the rates add up to from GO to the end of the load; None where no rate is declared."""
+        return self.count_planned(0.0, self.load_seconds)
+
+    @property
+    def mean_rate(self) -> float | None:
+        """The mean events a minute of the counted window; None where no rate is declared."""
+        window = self.budget.window_seconds
+        events = self.count_planned(self.lead_seconds, self.lead_seconds + window)
+        if events is None or self.rate_plan is None:
+            return float(self.load.rate) if isinstance(self.load.rate, float) else None
+        return events / window * 60
