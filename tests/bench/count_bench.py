@@ -105,7 +105,8 @@ def _source(dsn: str) -> Iterator[postgres_receipts.PostgresReceipts]:
 
 def _compare(connection: psycopg.Connection[Any], dsn: str, name: str) -> dict[str, object]:
     """The shipped count, with its own connection, clock and 20 buckets, in turns with the statements by hand, which
-    have no buckets."""
+    have no buckets. They run on an open connection; the one with the name `..._and_connection` opens its own, as the
+    shipped count does, and as a person's `psql -c` would."""
     values = {"scope": SCOPE, "start": WINDOW.start, "end": WINDOW.end}
     values |= {"first": f"{WINDOW.start:%Y-%m-%dT%H:%M:%S}", "last": f"{WINDOW.end:%Y-%m-%dT%H:%M:%S}"}
 
@@ -130,6 +131,7 @@ def _compare(connection: psycopg.Connection[Any], dsn: str, name: str) -> dict[s
         for by_hand, statement in _BY_HAND.items():
             assert count_by_hand(statement) == recorded.counts
             acts[by_hand] = functools.partial(count_by_hand, statement)
+        acts["text_and_cast_and_connection"] = functools.partial(_count_once, dsn, _BY_TEXT_AND_CAST, values)
         rounds = [{each: _seconds(act) for each, act in acts.items()} for _ in range(ROUNDS)]
     seconds = {each: statistics.median(timed[each] for timed in rounds) for each in acts}
     pages = {"shipped": _pages(connection, _inline(recorded))}
@@ -138,10 +140,17 @@ def _compare(connection: psycopg.Connection[Any], dsn: str, name: str) -> dict[s
         f"{name}_receipts_in_window": recorded.counts.total,
         **{f"{name}_{each}_seconds": seconds[each] for each in acts},
         f"{name}_shipped_to_text_and_cast": seconds["shipped"] / seconds["text_and_cast"],
+        f"{name}_shipped_to_text_and_cast_and_connection": seconds["shipped"]
+        / seconds["text_and_cast_and_connection"],
         f"{name}_shipped_statement_to_text_and_cast": seconds["shipped_statement"] / seconds["text_and_cast"],
         f"{name}_cast_to_shipped": seconds["cast"] / seconds["shipped"],
         **{f"{name}_{each}_pages": pages[each] for each in pages},
     }
+
+
+def _count_once(dsn: str, statement: str, values: dict[str, Any]) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(statement.encode(), values).fetchone()
 
 
 def _inline(count: receipts.WindowCount) -> str:
