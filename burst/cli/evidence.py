@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from burst.cli import cited, common, hotspots, keys, risk_writing, verifying_closures
+from burst.cli import cited, common, evidence_forms, hotspots, keys, risk_writing, verifying_closures
 from burst.domain.basics import wording
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from burst.evidence import full_verification, newest, pruning
     from burst.report import comparison, outcomes
 
-_FOR_CI = ("junit", "sarif")
 _MOST_CITED = 500
 _EXITS = """
 \b
@@ -29,17 +28,6 @@ Exit codes:
   0 sound, PASS    3 sound, HOLD    7 absent or incomplete
   8 integrity failed                9 cannot tell
 """
-
-
-def _format_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--format",
-        "form",
-        type=click.Choice(["text", "json", *_FOR_CI]),
-        default="text",
-        show_default=True,
-        help="Form of the result; json is the same as --json.",
-    )(function)
 
 
 _phase_option = click.option("--phase", metavar="PHASE", help="Only this phase, such as M10.F.")
@@ -96,6 +84,7 @@ Examples:
   burst verify runs/m10_20260221T020923Z_a1b2c3
   burst verify m10_20260221T020923Z_a1b2c3 --json
   burst verify bundle.zip --format junit > evidence.xml
+  burst verify RUN --format github --write markdown=summary.md --write junit=evidence.xml
   burst verify bundle.zip --require-signature --key signing.pem.pub
   burst verify s3://bucket/evidence/run_control/m10_20260221T020923Z_a1b2c3
   burst verify promotions/p95.json --runs runs
@@ -103,7 +92,7 @@ Examples:
 )
 @click.argument("run", metavar="RUN|FILE")
 @_demand_options
-@_format_option
+@evidence_forms.forms_options
 @click.option("--runs", "search", multiple=True, metavar="PLACE", help="Where the runs lie that a FILE cites.")
 @common.runs_dir_option
 @common.options
@@ -111,7 +100,7 @@ def verify(
     output: common.Output,
     run: str,
     demands: _Demands,
-    form: str,
+    forms: evidence_forms.Forms,
     search: tuple[str, ...],
     runs_dir: Path,
 ) -> int:
@@ -130,11 +119,11 @@ def verify(
 
     place = common.find_place(run, runs_dir)
     if cited.is_document(run) or evidence.is_closure(place):
-        output.json = output.json or form == "json"
+        output.json = output.json or forms.shown == "json"
         show = cited.verify if cited.is_document(run) else verifying_closures.verify
         return show(output, Path(run), search or (str(runs_dir),), key=demands.key, required=demands.require_signature)
     verified = evidence.verify(place, **dataclasses.asdict(demands))
-    return _show(output, form, verified)
+    return _show(output, forms, verified)
 
 
 @click.command(
@@ -153,7 +142,7 @@ Examples:
     "--max-age", "max_age_seconds", type=common.AGE, help="Exit 7 where the newest is older, such as 8d: no run came."
 )
 @_demand_options
-@_format_option
+@evidence_forms.forms_options
 @common.options
 def latest(
     output: common.Output,
@@ -162,7 +151,7 @@ def latest(
     scope: str | None,
     max_age_seconds: float | None,
     demands: _Demands,
-    form: str,
+    forms: evidence_forms.Forms,
 ) -> int:
     """The newest attempt under PLACE (a folder of runs, or run control on S3), verified.
 
@@ -179,7 +168,7 @@ def latest(
         verified = attempt.verified
     except (errors.EvidenceIncomplete, errors.EvidenceUnknown) as exc:
         verified = evidence.unsound(place, exc)
-    return _show(output, form, verified)
+    return _show(output, forms, verified)
 
 
 @click.command(
@@ -197,16 +186,18 @@ Exit codes:
 )
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
-@_format_option
+@evidence_forms.forms_options
 @common.priors_option
 @common.runs_dir_option
 @common.options
-def diff(output: common.Output, before: str, after: str, ignore_priors: bool, form: str, runs_dir: Path) -> int:
+def diff(
+    output: common.Output, before: str, after: str, ignore_priors: bool, forms: evidence_forms.Forms, runs_dir: Path
+) -> int:
     """The changes from run A to run B: gates, blockers, inputs, budget.
 
     A gate is new, unchanged, updated or absent. It regressed where it passes no longer, was fixed where it now does,
     and is lost where it is asked no more. A requirement that was lowered, and another baseline, is a regression too.
-    Both runs are verified first; where one is not sound, junit and sarif hold a failing result that says so.
+    Both runs are verified first; where one is not sound, every form for CI holds a failing result that says so.
     """
     from burst import evidence
     from burst.domain.basics import errors
@@ -217,13 +208,11 @@ def diff(output: common.Output, before: str, after: str, ignore_priors: bool, fo
     try:
         change = evidence.difference_of(verified_before, verified_after)
     except errors.BurstError as exc:
-        if form in _FOR_CI:
-            output.content(_render_for_ci(form, _outcome(verified_after, uncompared=str(exc))))
+        forms.give(output, _outcome(verified_after, uncompared=str(exc)))
         raise
-    if form in _FOR_CI:
-        output.content(_render_for_ci(form, _outcome(verified_after, change=change)))
-    else:
-        output.json = output.json or form == "json"
+    forms.give(output, _outcome(verified_after, change=change))
+    if not forms.for_ci:
+        output.json = output.json or forms.shown == "json"
         output.result(change.value(), comparison.difference(change))
     return 3 if change.regressed else 0
 
@@ -277,15 +266,19 @@ def ls(
 Examples:
   burst history runs --phase M10.F
   burst history s3://bucket/evidence/run_control --phase M10.F --json
+  burst history runs --phase M10.F --csv > m10_f.csv
 """,
 )
 @click.argument("place")
 @click.option("--phase", metavar="PHASE", required=True, help="The phase, such as M10.F.")
 @_scope_option
 @_limit_option
+@click.option("--csv", "as_csv", is_flag=True, help="One row an attempt, for tools that look for a change.")
 @common.priors_option
 @common.options
-def history(output: common.Output, place: str, phase: str, scope: str | None, limit: int, ignore_priors: bool) -> None:
+def history(
+    output: common.Output, place: str, phase: str, scope: str | None, limit: int, as_csv: bool, ignore_priors: bool
+) -> None:
     """The attempts of a phase under PLACE, the oldest first, and the changes from each to the next.
 
     Verdict, open blockers, multiplier, admit ratio, elapsed seconds, cost where it is known, the attempt's number, the
@@ -293,9 +286,14 @@ def history(output: common.Output, place: str, phase: str, scope: str | None, li
     worth, 7 where there is no such place, or 9 where it cannot be read.
     """
     from burst import evidence
-    from burst.report import comparison
+    from burst.report import comparison, history_csv
 
+    if as_csv and output.json:
+        raise click.UsageError("--csv and --json: allowed: one of them")
     steps = evidence.history(place, phase=phase, scope=scope, limit=limit, priors=not ignore_priors)
+    if as_csv:
+        output.content(history_csv.render([_listed_run(step.attempt) for step in steps]).encode())
+        return
     if output.json:
         _lines(
             output,
@@ -497,11 +495,11 @@ def _value(verified: "full_verification.Verified") -> dict[str, Any]:
     }
 
 
-def _show(output: common.Output, form: str, verified: "full_verification.Verified") -> int:
-    if form in _FOR_CI:
-        output.content(_render_for_ci(form, _outcome(verified)))
+def _show(output: common.Output, forms: evidence_forms.Forms, verified: "full_verification.Verified") -> int:
+    forms.give(output, _outcome(verified))
+    if forms.for_ci:
         return verified.exit_code
-    output.json = output.json or form == "json"
+    output.json = output.json or forms.shown == "json"
     output.result(_value(verified), "\n".join(_words(verified)))
     return verified.exit_code
 
@@ -518,14 +516,6 @@ def _words(verified: "full_verification.Verified") -> list[str]:
     if chain and chain[-1].state in ("not-here", "unreachable"):
         lines.append("put its evidence beside this run's, or ask S3 (--places all), or believe it (--ignore-priors)")
     return lines
-
-
-def _render_for_ci(form: str, outcome: "outcomes.EvidenceOutcome") -> bytes:
-    from burst.report import junit, sarif
-
-    if form == "junit":
-        return junit.render(outcome)
-    return json.dumps(sarif.render(outcome), indent=2).encode() + b"\n"
 
 
 def _lines(output: common.Output, rows: list[dict[str, Any]]) -> None:

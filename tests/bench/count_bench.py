@@ -140,8 +140,7 @@ def _compare(connection: psycopg.Connection[Any], dsn: str, name: str) -> dict[s
         f"{name}_receipts_in_window": recorded.counts.total,
         **{f"{name}_{each}_seconds": seconds[each] for each in acts},
         f"{name}_shipped_to_text_and_cast": seconds["shipped"] / seconds["text_and_cast"],
-        f"{name}_shipped_to_text_and_cast_and_connection": seconds["shipped"]
-        / seconds["text_and_cast_and_connection"],
+        f"{name}_shipped_to_text_and_cast_and_connection": seconds["shipped"] / seconds["text_and_cast_and_connection"],
         f"{name}_shipped_statement_to_text_and_cast": seconds["shipped_statement"] / seconds["text_and_cast"],
         f"{name}_cast_to_shipped": seconds["cast"] / seconds["shipped"],
         **{f"{name}_{each}_pages": pages[each] for each in pages},

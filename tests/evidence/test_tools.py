@@ -460,7 +460,7 @@ def test_sarif_follows_a_gate_over_runs_by_its_fingerprint(tmp_path: Path) -> No
         change=evidence.diff(passed, held),
     )
 
-    log = sarif.render(outcome)
+    log = sarif.render(outcome, passes=True)
 
     assert log["version"] == "2.1.0"
     (run,) = log["runs"]

@@ -142,6 +142,12 @@ class Difference:
         """Whether a blocker opened, a gate passes no longer or is asked no more, or a requirement was lowered."""
         return bool(self.opened or self.lowered) or any(gate.bad_turn for gate in self.gates)
 
+    def list_regressions(self) -> list[str]:
+        """Each regression in a few words."""
+        turned = [f"{gate.name} lost" if gate.turn == "lost" else gate.name for gate in self.gates if gate.bad_turn]
+        lowered = [f"{term.key} lowered" for term in self.lowered]
+        return [*turned, *lowered, *(f"{blocker} opened" for blocker in self.opened)]
+
     def value(self) -> dict[str, Any]:
         """As JSON."""
         return {

@@ -43,6 +43,10 @@ class GateLine:
         """Whether it stands behind a blocker of a kind; `takes_facts`: whether facts do."""
         return takes_facts if self.role is None else catalogue.find_short(self.role) == short
 
+    def fits(self, name: str) -> bool:
+        """Whether it is the line of a gate of this name."""
+        return name.startswith(self.name[:-1]) if self.name.endswith("*") else name == self.name
+
     @property
     def verifier(self) -> str:
         """The command that answers the gate again from its documents."""
@@ -172,6 +176,14 @@ def find_line(name: str) -> GateLine:
         return next(line for line in GATES if line.name == name)
     except StopIteration:
         raise KeyError(f"gate {name} has no line in gate_table.GATES: invariant and documents") from None
+
+
+def find_invariant(name: str) -> str | None:
+    """What a gate of a snapshot holds; None for one that an older table had, or a newer one will have."""
+    lines = [
+        line for line in GATES if line.name == name or (line.name.endswith("*") and name.startswith(line.name[:-1]))
+    ]
+    return max(lines, key=lambda line: len(line.name)).invariant if lines else None
 
 
 def list_documents(
