@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from burst.domain.basics import canonical, instants
-from burst.domain.documents import document_names, window_metrics
+from burst.domain.documents import document_names
 from burst.domain.plan import catalogues, gate_sections, plan_keys, plans
 from burst.domain.preflight import entry_gates
 from burst.domain.run import journals
@@ -483,6 +483,10 @@ class Case:
         plan_content = canonical.encode(self.plan.document())
         return snapshots.adjudicate(cases.from_documents(self.plan, plan_content, self.contents), judged_by)
 
+    def documents(self) -> dict[str, bytes]:
+        """Every document by name, the plan among them, as a report is made of them."""
+        return {document_names.PLAN: canonical.encode(self.plan.document()), **self.contents}
+
     def document(self) -> Value:
         """The snapshot of that verdict, as a JSON value."""
         return self.verdict().snapshot.document()
@@ -655,9 +659,9 @@ def read_back(document: Value) -> snapshots.Verdict:
     return snapshots.Verdict.read(canonical.encode(document))
 
 
-def counted(value: Value | None) -> window_metrics.Metrics | None:
+def counted(value: Value) -> dict[str, bytes]:
     """Counts as a report gets them."""
-    return None if value is None else window_metrics.read_usable(content(value))
+    return {METRICS: content(value)}
 
 
 def entry(verdict: snapshots.Verdict, short: str) -> Value:

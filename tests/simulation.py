@@ -367,7 +367,7 @@ class World:
                     plan=self.plan,
                     record=record,
                     store=self.store,
-                    render=lambda shown, metrics: b"<html></html>",
+                    render=lambda verdict, contents: b"<html></html>",
                     places=[self.place] if self.signer else [],
                     signer=self.signer,
                 ),

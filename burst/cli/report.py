@@ -1,5 +1,6 @@
 """`burst report`: a run's report, made from evidence that holds."""
 
+import os
 from pathlib import Path
 
 import click
@@ -12,6 +13,8 @@ from burst.cli import common
 Examples:
   burst report runs/m10_20260221T020923Z -o report.html
   burst report m10_20260221T020923Z > report.html
+  burst report bundle.zip -o report.html
+  burst report s3://bucket/evidence/run_control/m10_20260221T020923Z -o report.html
 """
 )
 @click.argument("run")
@@ -20,23 +23,19 @@ Examples:
 @common.runs_dir_option
 @common.options
 def report(output: common.Output, run: str, file: Path | None, ignore_priors: bool, runs_dir: Path) -> None:
-    """Write the report of RUN (a folder, or an execution id) as one self-contained HTML page.
+    """Write the report of RUN as one self-contained HTML page.
 
-    The evidence is verified first. Evidence that does not hold gives no report, and exits 7, 8 or 9 as `burst verify`
-    does.
+    RUN is a folder, an execution id, a bundle, or an s3:// place. The evidence is verified first. Evidence that does
+    not hold gives no report, and exits 7, 8 or 9 as `burst verify` does.
     """
     from burst import evidence
-    from burst.adapters.local import folder_store
     from burst.domain.basics import canonical
-    from burst.domain.documents import document_names, window_metrics
     from burst.report import html
 
-    folder = common.run_folder(run, runs_dir)
-    finding = evidence.verify(folder, priors=not ignore_priors).finding
-    verdict, store = finding.require_verdict(), folder_store.FolderStore(folder)
-    name = document_names.metrics_name(finding.slug)
-    content = store.read(name) if name in store.names() else None
-    page = html.render(verdict, window_metrics.read_usable(content))
+    held: list[evidence.HeldEvidence] = []
+    verified = evidence.verify(_find_place(run, runs_dir), priors=not ignore_priors, checks=[held.append])
+    verdict = verified.finding.require_verdict()
+    page = html.render(verdict, held[0].documents)
     described = {"sha256": canonical.digest(page), "size": len(page)}
     if file is None:
         output.result({**described, "html": page.decode()}, "")
@@ -46,3 +45,8 @@ def report(output: common.Output, run: str, file: Path | None, ignore_priors: bo
     common.write_new(file, page)
     output.say(f"wrote {file}")
     output.result({**described, "file": str(file)}, "")
+
+
+def _find_place(run: str, runs_dir: Path) -> str:
+    """The place of a run. Raises `errors.EvidenceIncomplete` for a name that is none here."""
+    return run if "://" in run or os.path.isfile(run) else str(common.run_folder(run, runs_dir))

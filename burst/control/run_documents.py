@@ -28,8 +28,8 @@ from burst.domain.run.events import ending_events
 from burst.domain.verdict import attestations, cases, snapshots, unpublished
 from burst.kit import measure
 
-Render = Callable[[snapshots.Verdict, window_metrics.Metrics | None], bytes]
-"""Renders the report from snapshot and metrics; the same input gives the same bytes."""
+Render = Callable[[snapshots.Verdict, Mapping[str, bytes]], bytes]
+"""Renders the report from a verdict and every document that its snapshot names; the same input gives the same bytes."""
 
 
 class RunDocuments:
@@ -172,10 +172,17 @@ class RunDocuments:
         contents = {name: self._read(name) for name in document_names.adjudicated_names(slug) if name in frozen}
         verdict = self._verdict(contents, frozen=snapshot in frozen)
         if not self.has(document_names.REPORT):
-            metrics = window_metrics.read_usable(contents.get(document_names.metrics_name(slug)))
-            self.freeze(document_names.REPORT, self._render(verdict, metrics))
+            self.freeze(document_names.REPORT, self._render(verdict, self._list_named(verdict, contents)))
         self._publish(verdict, contents)
         return verdict
+
+    def _list_named(self, verdict: snapshots.Verdict, contents: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Every document that the snapshot names, of the journal the part that it names."""
+        named = {**contents, document_names.PLAN: self._read(document_names.PLAN)}
+        for ref in verdict.snapshot.evidence_refs:
+            if ref.prefix:
+                named[ref.name] = self._record.prefix()[: ref.size]
+        return named
 
     def _freeze_records(self, run: runs.Run) -> None:
         """Freezes the records of the guards and the samples, as the journal had them when the task result was."""

@@ -25,7 +25,6 @@ from burst.domain.documents import (
     run_records,
     task_records_document,
     task_results,
-    window_metrics,
 )
 from burst.domain.plan import plans
 from burst.domain.run import journals, observations_builder, runs, task_result_builder
@@ -33,8 +32,8 @@ from burst.domain.run.events import launch_events
 from burst.domain.tasks import tasks
 from burst.domain.verdict import cases, rollup_snapshots, rules, snapshots, unpublished
 
-Render = Callable[[snapshots.Verdict, window_metrics.Metrics | None], bytes]
-"""Renders the report from snapshot and metrics; the same input gives the same bytes."""
+Render = Callable[[snapshots.Verdict, Mapping[str, bytes]], bytes]
+"""Renders the report from a verdict and every document that its snapshot names; the same input gives the same bytes."""
 
 
 class EvidenceState(StrEnum):
@@ -191,8 +190,7 @@ def _verify_store(store: ports.EvidenceStore, render: Render | None, checks: Seq
     _compare_journal(plan, contents, snapshot.verifier)
     _require_agreeing_records(plan, contents)
     if render is not None and document_names.REPORT in names and snapshot.verifier == cases.VERIFIER:
-        metrics = window_metrics.read_usable(contents.get(document_names.metrics_name(slug)))
-        _compare_report(_read(store, document_names.REPORT), render, verdict, metrics)
+        _compare_report(_read(store, document_names.REPORT), render, verdict, contents)
     held = HeldEvidence(name=name, verdict=verdict, plan=plan, documents=contents, names=names)
     for check in checks:
         check(held)
@@ -585,8 +583,6 @@ def _may_be_later(run: runs.Run, task_id: str, now: object) -> bool:
     return now is not None and truth.status is not tasks.TaskStatus.STOPPED
 
 
-def _compare_report(
-    report: bytes, render: Render, verdict: snapshots.Verdict, metrics: window_metrics.Metrics | None
-) -> None:
-    if render(verdict, metrics) != report:
+def _compare_report(report: bytes, render: Render, verdict: snapshots.Verdict, contents: Mapping[str, bytes]) -> None:
+    if render(verdict, contents) != report:
         raise NotSoundError(EvidenceState.CORRUPT, f"{document_names.REPORT} does not show what the snapshot says")

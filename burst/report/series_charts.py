@@ -1,4 +1,4 @@
-"""Charts of observed series: a line of its samples each, and the bounds of its rules, as a few lines of SVG."""
+"""Charts of observed series: a line of its samples each, and the bounds of its rules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from burst.domain.basics import wording
 from burst.domain.observations import limits, series_rules
 from burst.domain.verdict import gates, observed_sections, snapshot_sections, snapshots
-from burst.report import figures
+from burst.report import drawing, figures
 
-_WIDTH, _HEIGHT = 720.0, 140.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 12.0, 12.0, 24.0
 _BOUNDED = tuple(
     aggregate.value
     for aggregate in (
@@ -36,6 +34,8 @@ class SeriesChart:
 
     series: observed_sections.ObservedSeries
     last_value: str
+    plot: drawing.Plot
+    time_ticks: Sequence[drawing.Tick]
     points: str
     bounds: Sequence[Bound]
     go_x: str | None
@@ -56,21 +56,23 @@ def _draw_one(series: observed_sections.ObservedSeries, answers: Sequence[snapsh
     seconds = [point.seconds for point in series.line]
     low, high = min(values, default=0.0), max(values, default=0.0)
     start, end = min(seconds, default=0.0), max(seconds, default=0.0)
-    across = (_WIDTH - _LEFT - _RIGHT) / ((end - start) or 1.0)
-    down = (_HEIGHT - _TOP - _BOTTOM) / ((high - low) or 1.0)
+    plot = drawing.Plot(first=start, last=end, highest=1.0, height=140.0)
 
-    def find_y(value: float) -> str:
-        return _length(_HEIGHT - _BOTTOM - (value - low) * down)
-
-    def find_x(second: float) -> str:
-        return _length(_LEFT + (second - start) * across)
+    def find_y(value: float) -> float:
+        """Where a value lies: the lowest at the floor, and the highest at the top."""
+        return plot.floor - (value - low) / ((high - low) or 1.0) * (plot.floor - plot.top)
 
     return SeriesChart(
         series=series,
         last_value=figures.number(series.last_value) if limits.finite(series.last_value) is not None else "",
-        points=" ".join(f"{find_x(point.seconds)},{find_y(point.value)}" for point in series.line),
-        bounds=[Bound(y=find_y(value), words=words) for value, words in bounds],
-        go_x=find_x(0.0) if start <= 0.0 <= end else None,
+        plot=plot,
+        time_ticks=plot.list_time_ticks(),
+        points=" ".join(
+            f"{drawing.length(plot.find_x(point.seconds))},{drawing.length(find_y(point.value))}"
+            for point in series.line
+        ),
+        bounds=[Bound(y=drawing.length(find_y(value)), words=words) for value, words in bounds],
+        go_x=drawing.length(plot.find_x(0.0)) if start <= 0.0 <= end else None,
         top=figures.number(high),
         bottom=figures.number(low),
         first=figures.instant(series.first_utc),
@@ -87,10 +89,6 @@ def _find_bounds(name: str, answers: Sequence[snapshot_sections.GateEntry]) -> l
         if rule != gate.name and rule.split(".")[0] in _BOUNDED and required is not None:
             bounds[required] = f"{gate.comparison or ''} {figures.number(required)}".replace("_", " ").strip()
     return list(bounds.items())
-
-
-def _length(value: float) -> str:
-    return f"{value:.2f}"
 
 
 def describe(series: observed_sections.ObservedSeries) -> str:

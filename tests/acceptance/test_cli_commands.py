@@ -15,7 +15,7 @@ from burst.adapters.local import folder_store
 from burst.cli import main
 from burst.control import preflight
 from burst.domain.basics import canonical
-from burst.domain.documents import document_names, window_metrics
+from burst.domain.documents import document_names
 from burst.load import shipped_profiles
 from burst.report import html
 from tests import cases, terraforming
@@ -33,12 +33,9 @@ def publish(runs: Path, case: cases.Case, execution_id: str = cases.EXECUTION_ID
     """The run folder of a case, as a controller leaves it."""
     store = folder_store.FolderStore.create(runs, execution_id)
     verdict = case.verdict()
-    store.put_once(document_names.PLAN, canonical.encode(case.plan.document()))
-    for name, content in case.contents.items():
+    for name, content in case.documents().items():
         store.put_once(name, content)
-    store.put_once(
-        document_names.REPORT, html.render(verdict, window_metrics.read_usable(case.contents[cases.METRICS]))
-    )
+    store.put_once(document_names.REPORT, html.render(verdict, case.documents()))
     store.put_once(document_names.snapshot_name(case.plan.slug, case.plan.kind), verdict.content)
     return store.folder
 

@@ -7,9 +7,8 @@ import pytest
 
 from burst.adapters.local import folder_store
 from burst.cli import main
-from burst.domain.basics import canonical
 from burst.domain.course import campaign_files
-from burst.domain.documents import document_names, window_metrics
+from burst.domain.documents import document_names
 from burst.domain.plan import catalogues
 from burst.report import html, runbook_pages
 from tests import cases
@@ -30,8 +29,7 @@ def publish(runs: Path, kind: catalogues.Kind, *, holds: bool = False) -> Path:
     changes = {"facts": phases.answer_wrongly(kind), "metrics": phases.make_metrics(settled=False)} if holds else {}
     case = phases.make_case(kind, **changes)
     store, verdict = folder_store.FolderStore.create(runs, cases.EXECUTION_ID), case.verdict()
-    contents = {document_names.PLAN: canonical.encode(case.plan.document()), **case.contents}
-    contents[document_names.REPORT] = html.render(verdict, window_metrics.read_usable(case.contents[cases.METRICS]))
+    contents = {**case.documents(), document_names.REPORT: html.render(verdict, case.documents())}
     for name, content in contents.items():
         store.put_once(name, content)
     store.put_once(document_names.snapshot_name(case.plan.slug, kind), verdict.content)

@@ -174,7 +174,7 @@ def drive(address: str, fleet: Fleet, folder: Path) -> dict[str, Any]:
         target=target,
         source=fakes_receipts.MemoryReceiptSource(now=clock.now, answers={"select 0": [[0]], "select 3": [[3]]}),
         documents_=run_documents.RunDocuments(
-            plan=plan, record=record, store=frozen_inputs(plan), render=lambda snapshot, metrics: b""
+            plan=plan, record=record, store=frozen_inputs(plan), render=lambda verdict, contents: b""
         ),
         clock=clock,
         observe=samples.observe,

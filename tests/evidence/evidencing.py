@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from burst.domain.basics import canonical
-from burst.domain.documents import document_names, window_metrics
+from burst.domain.documents import document_names
 from burst.domain.plan import catalogues
 from burst.report import html
 from tests import cases
@@ -38,9 +38,8 @@ def published(given: cases.Case) -> dict[str, bytes]:
     """Every document of a run, the snapshot last."""
     verdict = given.verdict()
     return {
-        document_names.PLAN: canonical.encode(given.plan.document()),
-        **given.contents,
-        document_names.REPORT: html.render(verdict, window_metrics.read_usable(given.contents[cases.METRICS])),
+        **given.documents(),
+        document_names.REPORT: html.render(verdict, given.documents()),
         document_names.snapshot_name(given.plan.slug, given.plan.kind): verdict.content,
     }
 

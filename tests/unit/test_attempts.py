@@ -171,7 +171,7 @@ def test_a_pass_after_three_holds_says_so_wherever_it_is_shown() -> None:
     assert "attempt         5 (before it: 3 HOLD, 1 without a verdict, 4 of them by other terms)" in terminal.render(
         snapshot
     )
-    assert "attempt 5, after 3 HOLDs" in html.render(verdict, None).decode()
+    assert "attempt 5, after 3 HOLDs" in html.render(verdict, {}).decode()
     listed = comparison.ListedRun(execution_id="m10_x", state="ok", snapshot=snapshot)
     assert "attempt 5, after 3 HOLDs" in comparison.history([(listed, None)])
 

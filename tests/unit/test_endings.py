@@ -27,7 +27,7 @@ REASONS = set(
 
 def render(world: World) -> str:
     verdict = snapshots.Verdict.read(world.store.documents["m10_f_burst_snapshot.json"])
-    page = html.render(verdict, None).decode()
+    page = html.render(verdict, {}).decode()
     assert verdict.snapshot.decision.ended is not None
     assert '<th scope="row">Ended</th>' in page
     return terminal.render(verdict.snapshot)

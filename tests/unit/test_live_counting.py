@@ -57,7 +57,7 @@ def test_a_live_count_that_does_not_come_is_in_the_snapshot_and_both_reports_unt
     assert len(events(world, watch_events.CountBlind)) == 1
     verdict = cases.read_back(world.document)
     assert "early stop could not act: the table is locked" in terminal.render(verdict.snapshot)
-    assert b"so that early stop could not act: the table is locked" in html.render(verdict, None)
+    assert b"so that early stop could not act: the table is locked" in html.render(verdict, {})
 
 
 def test_a_burst_that_was_never_counted_while_it_ran_says_so_to_its_end() -> None:

@@ -24,25 +24,26 @@ def observed(values: list[Any], *rules: cases.Value) -> cases.Case:
 def test_the_report_draws_each_series_with_its_bounds_and_go() -> None:
     verdict = observed([3] * 13 + [15] + [3] * 4).verdict()
 
-    page = html.render(verdict, None).decode()
+    page = html.render(verdict, {}).decode()
 
-    (points,) = re.findall(r'<polyline points="([^"]+)"', page)
+    (points,) = re.findall(r'<polyline class="p50" points="([^"]+)"', page)
     assert len(points.split()) == 18
-    assert "at most 10</text>" in page
-    assert ">GO</text>" in page
+    assert 'class="bound"' in page
+    assert "at most 10</li>" in page
+    assert "GO</li>" in page
     assert "<caption>Samples by series</caption>" in page
     highest = min(float(point.partition(",")[2]) for point in points.split())
     assert highest == 12.0  # the top of the drawing: 15 is the largest
-    assert html.render(verdict, None) == html.render(verdict, None)
+    assert html.render(verdict, {}) == html.render(verdict, {})
 
 
 def test_a_report_without_series_has_no_such_section() -> None:
-    assert b"Samples by series" not in html.render(cases.passing().verdict(), None)
+    assert b"Samples by series" not in html.render(cases.passing().verdict(), {})
 
 
 def test_a_series_of_words_has_its_row_and_no_line() -> None:
     ready = {"blocker": "M10F-B7", "aggregate": "last", "equals": "ready"}
-    page = html.render(observed(["<late>"] * 18, ready).verdict(), None).decode()
+    page = html.render(observed(["<late>"] * 18, ready).verdict(), {}).decode()
 
     assert "<polyline" not in page
     assert "&lt;late&gt;" in page

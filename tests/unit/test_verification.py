@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from burst.adapters.local import folder_store
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import document_names, window_metrics
+from burst.domain.documents import document_names
 from burst.domain.run.events import codec, errand_events, launch_events, watch_events
 from burst.domain.tasks import services
 from burst.domain.verdict import cases as given_cases
@@ -27,11 +27,9 @@ FEWER = hypothesis.settings(max_examples=50)
 def published(case: cases.Case) -> dict[str, bytes]:
     """The documents of a run folder: what the case was made from, its report, and the snapshot."""
     verdict = case.verdict()
-    metrics = case.contents.get(cases.METRICS)
     return {
-        document_names.PLAN: canonical.encode(case.plan.document()),
-        **case.contents,
-        document_names.REPORT: html.render(verdict, window_metrics.read_usable(metrics)),
+        **case.documents(),
+        document_names.REPORT: html.render(verdict, case.documents()),
         SNAPSHOT: verdict.content,
     }
 

@@ -33,14 +33,16 @@ def counted(*numbers: int, bucket: float = 60.0, last: float | None = None, **ch
         {**cases.window(start, length), "counts": cases.counts(number)}
         for start, length, number in zip(starts, lengths, numbers, strict=True)
     ]
-    metrics = cases.counted(
-        cases.metrics(
-            **{
-                "window": cases.window(60, sum(lengths)),
-                "counts": cases.counts(sum(numbers)),
-                "buckets": buckets,
-                **changes,
-            }
+    metrics = window_metrics.read_usable(
+        cases.content(
+            cases.metrics(
+                **{
+                    "window": cases.window(60, sum(lengths)),
+                    "counts": cases.counts(sum(numbers)),
+                    "buckets": buckets,
+                    **changes,
+                }
+            )
         )
     )
     assert metrics is not None

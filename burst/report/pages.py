@@ -1,0 +1,52 @@
+"""Pages: the templates of every HTML page that burst writes, and the filters that they share."""
+
+import functools
+import shlex
+
+import jinja2
+
+from burst.report import figures
+
+_FILTERS = (
+    figures.phase,
+    figures.number,
+    figures.instant,
+    figures.measured_value,
+    figures.required_value,
+    figures.span,
+    figures.decisions,
+    figures.deliveries,
+    figures.drill,
+    figures.duplicates,
+    figures.driver,
+    figures.cost,
+    figures.ended_by,
+    figures.asked_by,
+    figures.quorum,
+    figures.attempt,
+    figures.changed_terms,
+    figures.mode,
+    figures.interval,
+    figures.duration,
+    figures.against,
+)
+
+
+def find_template(name: str) -> jinja2.Template:
+    """A template by its file name; all that it prints is escaped."""
+    return _environment().get_template(name)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("burst.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {print_figure.__name__: print_figure for print_figure in _FILTERS}
+    environment.filters["shell_words"] = shlex.join
+    return environment
