@@ -4,6 +4,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 
 SCOPE = "BURST_SCOPE"
 SHARD_INDEX = "BURST_SHARD_INDEX"
@@ -34,6 +35,21 @@ SETTINGS: Mapping[str, tuple[str | None, str]] = {
 }
 """The default of each setting (None: it may be absent) and its help."""
 
+OPTIONS: Mapping[str, str] = {
+    SCOPE: "--burst-scope",
+    SHARD_INDEX: "--burst-shard-index",
+    SHARD_COUNT: "--burst-shard-count",
+    RATE_PER_MINUTE: "--burst-rate",
+    RATE_PLAN: "--burst-rate-plan",
+    PROFILE: "--burst-profile",
+    SOURCE_EVENTS: "--burst-source-events",
+    ARRIVALS: "--burst-arrivals",
+    MOST_SENDERS: "--burst-most-senders",
+    GO_FILE: "--burst-go-file",
+    READY_FILE: "--burst-ready-file",
+}
+"""Each setting as an option of Locust."""
+
 _PLACEHOLDER = re.compile(r"REPLACE_ME|CHANGE_?ME|TO_PIN|\bTBD\b|<[^<>]*>", re.IGNORECASE)
 
 
@@ -48,14 +64,25 @@ def fill_defaults(settings: Mapping[str, str]) -> dict[str, str | None]:
 
 def read_api_key() -> str:
     """The key of the ingest, from the environment and nowhere else; a missing key or a placeholder is refused."""
-    key = os.environ.get(API_KEY, "")
-    if not key.strip():
-        raise SettingError(f"{API_KEY} is not set: put the ingest's API key in the environment under that name")
-    if _PLACEHOLDER.search(key):
-        raise SettingError(f"{API_KEY} holds a placeholder, not a key (it is not shown): put the real key there")
+    key = read_secret(API_KEY, "the ingest's API key")
     if not key.isascii() or not key.isprintable():
         raise SettingError(f"{API_KEY} holds characters that cannot stand in a header (it is not shown)")
     return key
+
+
+def read_options(options: Any) -> dict[str, str]:
+    """Every setting from the parsed options of a program that has `OPTIONS`."""
+    return {name: getattr(options, option.removeprefix("--").replace("-", "_")) for name, option in OPTIONS.items()}
+
+
+def read_secret(name: str, meaning: str) -> str:
+    """A secret from the environment; a missing one or a placeholder is refused."""
+    secret = os.environ.get(name, "")
+    if not secret.strip():
+        raise SettingError(f"{name} is not set: put {meaning} in the environment under that name")
+    if _PLACEHOLDER.search(secret):
+        raise SettingError(f"{name} holds a placeholder, not a value (it is not shown): put {meaning} there")
+    return secret
 
 
 def parse_positive(values: Mapping[str, str | None], name: str) -> float:

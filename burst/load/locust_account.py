@@ -13,6 +13,8 @@ import gevent
 from burst.load import failure_kinds, load_account
 
 BEAT_LOOK_SECONDS = 0.25
+DUE_AT = "burst_due_at"
+"""In the context of a request: the UTC seconds at which its event was due, from which its latency is measured then."""
 
 
 class LocustAccount:
@@ -75,6 +77,7 @@ class LocustAccount:
         exception: BaseException | None = None,
         response: Any = None,
         start_time: float | None = None,
+        context: Any = None,
         **_: Any,
     ) -> None:
         now, tally = time.time(), self.writer.pending
@@ -83,6 +86,9 @@ class LocustAccount:
         sent_at = now - (seconds or 0.0) if since_start is None else now - since_start
         if self.counts_sending:
             tally.note_sent(sent_at)
+        due_at = context.get(DUE_AT) if isinstance(context, dict) else None
+        if isinstance(due_at, int | float):
+            seconds = _read_seconds(max(0.0, now - due_at))
         step = self.writer.find_step(sent_at)
         if exception is None:
             tally.note_answer(now, str(name), latency_seconds=seconds, status=None, error=None, step=step)

@@ -29,20 +29,6 @@ SPAWN_RATE = 100.0
 """Above this Locust logs a warning at every change; it spawns at once what it is told of in one second."""
 IDLE_SECONDS = 3600.0
 
-OPTIONS = {
-    load_settings.SCOPE: "--burst-scope",
-    load_settings.SHARD_INDEX: "--burst-shard-index",
-    load_settings.SHARD_COUNT: "--burst-shard-count",
-    load_settings.RATE_PER_MINUTE: "--burst-rate",
-    load_settings.RATE_PLAN: "--burst-rate-plan",
-    load_settings.PROFILE: "--burst-profile",
-    load_settings.SOURCE_EVENTS: "--burst-source-events",
-    load_settings.ARRIVALS: "--burst-arrivals",
-    load_settings.MOST_SENDERS: "--burst-most-senders",
-    load_settings.GO_FILE: "--burst-go-file",
-    load_settings.READY_FILE: "--burst-ready-file",
-}
-"""The option of each setting; the setting itself is its twin in the environment."""
 _SHOWN_IN_PAGE = frozenset(
     {load_settings.SCOPE, load_settings.RATE_PER_MINUTE, load_settings.SOURCE_EVENTS, load_settings.ARRIVALS}
 )
@@ -151,7 +137,7 @@ def add_options(parser: Any) -> None:
     """Every setting as an option too; and enough users that plain `locust -f` keeps the rate."""
     for name, (default, help_text) in load_settings.SETTINGS.items():
         parser.add_argument(
-            OPTIONS[name],
+            load_settings.OPTIONS[name],
             env_var=name,
             default=default or "",
             help=help_text,
@@ -198,7 +184,7 @@ def refuse(problem: load_settings.SettingError) -> None:
 
 
 def _make_load(environment: Any) -> ScheduledLoad:
-    share = load_shares.read_share(read_options(environment.parsed_options))
+    share = load_shares.read_share(load_settings.read_options(environment.parsed_options))
     # Locust that burst started counts an account of the load; plain `locust -f` does not.
     return ScheduledLoad(share, getattr(environment, "burst_account", None))
 
@@ -208,11 +194,6 @@ def log_account(environment: Any, **_: Any) -> None:
     """Log how the schedule was kept."""
     load = load_of(environment)
     log.info("%s", load.account.summarize() if load.schedule.ready() else "ended before GO: nothing was sent")
-
-
-def read_options(options: Any) -> dict[str, str]:
-    """The settings as Locust's options hold them."""
-    return {name: getattr(options, flag.removeprefix("--").replace("-", "_")) for name, flag in OPTIONS.items()}
 
 
 forked_workers.end_with_parent()

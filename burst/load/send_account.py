@@ -5,10 +5,22 @@ Times of the schedule are monotonic, and those of the account are UTC: `clock_of
 
 import math
 import time
+from collections import Counter
+from typing import Protocol
 
 from burst.load import load_account, load_shares, send_schedule
 
 LATE_SECONDS = 0.1
+
+
+class Schedule(Protocol):
+    """What an account asks of a schedule: what became due."""
+
+    def count_due(self, until: float) -> int:
+        """How many more events became due before a monotonic instant, since this was last asked."""
+
+    def take_step_counts(self) -> Counter[str]:
+        """How many of them in each step of a rate plan."""
 
 
 class SendAccount:
@@ -17,14 +29,14 @@ class SendAccount:
     def __init__(self, share: load_shares.LoadShare, tally: load_account.AccountWriter | None = None) -> None:
         self._share = share
         self._tally = tally or load_account.AccountWriter(None)
-        self._schedule: send_schedule.SendSchedule | None = None
+        self._schedule: Schedule | None = None
         self._clock_offset = 0.0
         self._counted_until = 0.0
         self._sent = 0
         self._late = 0
         self._latest_seconds = 0.0
 
-    def begin(self, schedule: send_schedule.SendSchedule, started: float) -> None:
+    def begin(self, schedule: Schedule, started: float) -> None:
         """The schedule started at this monotonic instant."""
         self._schedule = schedule
         self._clock_offset = time.time() - time.monotonic()
@@ -42,6 +54,10 @@ class SendAccount:
         self._latest_seconds = max(self._latest_seconds, lateness_seconds)
         due_at = slot.due + self._clock_offset
         self._tally.pending.note_sent(sent_at + self._clock_offset, due_at, step=slot.step)
+
+    def find_utc(self, instant: float) -> float:
+        """A monotonic instant as UTC seconds."""
+        return instant + self._clock_offset
 
     def count_due(self, now: float) -> None:
         """Count what became due before a monotonic instant, each event in its own second."""

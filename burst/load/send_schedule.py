@@ -64,13 +64,13 @@ class SendSchedule:
 
 
 def _list_slots(share: load_shares.LoadShare, started: float) -> Iterator[Slot]:
-    for sequence, (due, step) in enumerate(_list_arrivals(share, started)):
+    for sequence, (due, step) in enumerate(list_arrivals(share, started)):
         if share.event_count is not None and sequence >= share.event_count:
             return
         yield Slot(sequence=sequence, due=due, step=step)
 
 
-def _list_arrivals(share: load_shares.LoadShare, started: float) -> Iterator[tuple[float, str | None]]:
+def list_arrivals(share: load_shares.LoadShare, started: float) -> Iterator[tuple[float, str | None]]:
     """The instants at which events are due, each with the step of a rate plan; without end where there is none."""
     shard, seed = share.stream.shard_index, f"{share.stream.scope}:{share.stream.shard_index}"
     pauses = random.Random(seed)  # noqa: S311 (arrivals, not a key)

@@ -123,9 +123,9 @@ from burst.load import load_settings, locust_schedule
 from locust import argument_parser
 
 os.environ.update(dict.fromkeys(load_settings.SETTINGS, "from-environment"))
-by_twin = locust_schedule.read_options(argument_parser.get_parser().parse_args([]))
-words = [word for option in locust_schedule.OPTIONS.values() for word in (option, "from-option")]
-by_option = locust_schedule.read_options(argument_parser.get_parser().parse_args(words))
+by_twin = load_settings.read_options(argument_parser.get_parser().parse_args([]))
+words = [word for option in load_settings.OPTIONS.values() for word in (option, "from-option")]
+by_option = load_settings.read_options(argument_parser.get_parser().parse_args(words))
 assert by_twin == dict.fromkeys(load_settings.SETTINGS, "from-environment"), by_twin
 assert by_option == dict.fromkeys(load_settings.SETTINGS, "from-option"), by_option
 """

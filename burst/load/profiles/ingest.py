@@ -6,48 +6,15 @@ Locust's users are only senders here: they take turns at one schedule (`burst.lo
 makes sockets and sleeps cooperative, so nothing else of burst imports this file.
 """
 
-import functools
 import os
-import ssl
 import time
-from importlib import metadata
 from typing import Any
 
 from locust import FastHttpUser, events, task
 
-from burst.load import load_events, load_settings, locust_schedule
+from burst.load import load_events, load_settings, locust_schedule, sending_client
 
-_CLIENT, _SENDS_ONCE_FROM = "geventhttpclient", (2, 6)
-
-
-def require_client_that_sends_once() -> None:
-    """Raises SettingError where Locust's client sends an event again when its connection breaks before the answer.
-
-    The ingest may have taken the first one, and then one event is two.
-    """
-    version = metadata.version(_CLIENT)
-    if tuple(map(int, version.split(".")[:2])) < _SENDS_ONCE_FROM:
-        raise load_settings.SettingError(
-            f"{_CLIENT} {version} sends an event again where its connection breaks, so that one becomes two: "
-            f"install {'.'.join(map(str, _SENDS_ONCE_FROM))} or newer, as burst[load] does"
-        )
-
-
-require_client_that_sends_once()  # at import, so that preflight and the run both refuse
-
-
-def trust_as_canary(**_: Any) -> ssl.SSLContext:
-    """The certificates that Python trusts by default, in OpenSSL's file and folder, as the canary of preflight does.
-
-    The client would name the file alone, and that of certifi where there is none; so what it names is not taken.
-    """
-    return _make_context()
-
-
-@functools.cache
-def _make_context() -> ssl.SSLContext:
-    """One for all senders: to read the certificates takes longer than to send an event."""
-    return ssl.create_default_context()
+sending_client.require_client_that_sends_once()  # at import, so that preflight and the run both refuse
 
 
 class IngestUser(locust_schedule.Scheduled, FastHttpUser):
@@ -59,7 +26,7 @@ class IngestUser(locust_schedule.Scheduled, FastHttpUser):
     # The key goes to the host alone: no redirect is followed, and the host has to show a valid certificate.
     max_redirects = 0
     insecure = False
-    ssl_context_factory = staticmethod(trust_as_canary)
+    ssl_context_factory = staticmethod(sending_client.trust_as_canary)
     headers: dict[str, str]
 
     @task

@@ -1,0 +1,97 @@
+"""Where a shard keeps its checkpoint, and which run may go on from it; without I/O.
+
+Each run takes the checkpoint over before it sends, which raises its fence. A run that is still alive from before finds
+at its next flush that the fence is another, and stops: two never write one checkpoint in turn.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from burst.load.playback import progress
+
+FOLDER_SCHEME = "folder:"
+ENVIRONMENT_SCHEME = "env:"
+
+
+class CheckpointError(Exception):
+    """A checkpoint cannot be used: the message says why and what to do; no secret."""
+
+
+class CheckpointAway(CheckpointError):
+    """The store does not answer now; the same question may succeed later."""
+
+
+class Fenced(CheckpointError):
+    """Another run has taken the checkpoint over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The run that asks for the checkpoint of one shard. `recording` is the digest of what it plays."""
+
+    scope: str
+    shard_index: int
+    shard_count: int
+    attempt: str
+    recording: str
+    continues: bool
+
+    @property
+    def output(self) -> str:
+        """The name of the shard's output."""
+        return f"{self.shard_index:04d}-of-{self.shard_count:04d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a store holds of one output."""
+
+    recording: str
+    attempt: str
+    fence: int
+    checkpoint: progress.Checkpoint
+
+
+class CheckpointStore(Protocol):
+    """The checkpoints of all scopes. Raises CheckpointAway where it does not answer."""
+
+    def take_over(self, owner: Owner) -> progress.Checkpoint:
+        """Make the checkpoint the owner's alone, from now on. Raises CheckpointError where `refuse_unfit` does."""
+
+    def save(self, checkpoint: progress.Checkpoint) -> None:
+        """Keep what was acknowledged, durably when it returns. Raises Fenced where another run took it over."""
+
+    def close(self) -> None:
+        """Free what is held; no checkpoint is lost by it."""
+
+
+def refuse_unfit(kept: Mapping[str, Kept], owner: Owner) -> None:
+    """Raises CheckpointError where going on would send again or skip; `kept` is all of the scope, by output."""
+    others = sorted(name for name in kept if not name.endswith(f"-of-{owner.shard_count:04d}"))
+    if others:
+        raise CheckpointError(
+            f"scope {owner.scope} was played in other shards ({others[0]}), and this run has {owner.shard_count}: "
+            "records would move between shards; play it with as many tasks as before, or in a fresh scope"
+        )
+    own = kept.get(owner.output)
+    if own is None or not own.checkpoint.acknowledged:
+        return
+    if not owner.continues:
+        raise CheckpointError(
+            f"scope {owner.scope} was played before, and {own.checkpoint.acknowledged} records of shard {owner.output} "
+            "were acknowledged: say load.continues: true to go on behind them, or take a fresh scope"
+        )
+    if own.recording != owner.recording:
+        raise CheckpointError(
+            f"scope {owner.scope} was played from another recording: its files, their sizes or the key differ; "
+            "go on with the same ones, or take a fresh scope"
+        )
+
+
+def describe_problem(checkpoint: str) -> str:
+    """Why a text names no place of checkpoints; empty where it does."""
+    scheme, _, rest = checkpoint.partition(":")
+    if f"{scheme}:" in (FOLDER_SCHEME, ENVIRONMENT_SCHEME) and rest:
+        return ""
+    return "expected env:NAME of a variable that holds a DSN of Postgres, or folder:PATH"
