@@ -57,7 +57,7 @@ class Output:
     def content(self, content: bytes) -> None:
         """Bytes to stdout, as they are. Raises `errors.Unavailable` where they cannot be written there."""
         try:
-            _write(sys.stdout, self._redact(content.decode("utf-8", "replace")).encode() if self._hidden else content)
+            _write(sys.stdout, self.redact(content.decode("utf-8", "replace")).encode() if self._hidden else content)
         except OSError as exc:
             raise errors.Unavailable(f"the result cannot be written to stdout: {exc.strerror}") from exc
 
@@ -68,9 +68,10 @@ class Output:
         else:
             words = strip_controls(f"burst: {text}" if level == "error" else text)
         with contextlib.suppress(OSError):  # there is no other stream for the message
-            _write(sys.stderr, (self._redact(words) + "\n").encode())
+            _write(sys.stderr, (self.redact(words) + "\n").encode())
 
-    def _redact(self, text: str) -> str:
+    def redact(self, text: str) -> str:
+        """The text with every hidden secret masked."""
         if not self._hidden:
             return text
         from burst.adapters import secrets

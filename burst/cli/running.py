@@ -3,14 +3,14 @@
 Apart from the commands, because all that a run needs is imported here: `--help` is not to wait for it.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from burst.cli import common, observed_progress, progress
-from burst.control import preflight
+from burst.cli import common, observed_progress, progress, terminals
 from burst.domain.basics import errors, instants
 from burst.domain.documents import window_metrics
 from burst.domain.plan import plans, run_commands
@@ -18,56 +18,102 @@ from burst.domain.preflight import findings
 from burst.domain.run import lifecycle, run_ids, runs
 from burst.domain.run.events import codec
 from burst.domain.tasks import tasks
-from burst.report import terminal
+from burst.report import live_views, run_states, terminal
 from burst.wiring import driving, marked_runs, preparing, standings
+
+if TYPE_CHECKING:
+    from burst.cli import live_display
 
 
 class RunReporter:
-    """`driving.Reporter` that says everything on stderr."""
+    """`driving.Reporter` that shows everything on stderr: as the live view on a terminal, as lines elsewhere.
+
+    While the live view has the terminal, lines stand in it, and are written once it has gone.
+    """
 
     def __init__(self, output: common.Output) -> None:
         self._output = output
+        self._situation = live_views.Situation()
         self._progress: progress.Progress | None = None
+        self._display: live_display.LiveDisplay | None = None
+        self._said: list[str] = []
 
     def say(self, words: str) -> None:
         """A line of words."""
-        self._output.say(words)
+        if self._display is None:
+            self._output.say(words)
+            return
+        self._said.append(words)
+        self._change(notes=(*self._situation.notes, *words.splitlines()))
+
+    def checks_begun(self, plan: plans.Plan, names: Sequence[str]) -> None:
+        """The checks that are asked from now on; the first of a run take the terminal over."""
+        self._open_display()
+        asked = (*self._situation.preflight.checks, *live_views.Preflight.begin(names).checks)
+        self._change(plan=plan, preflight=live_views.Preflight(checks=asked))
+
+    def check_answered(self, name: str, found: Sequence[findings.Finding]) -> None:
+        """A check that answered."""
+        self._change(preflight=self._situation.preflight.answer(name, found))
 
     def checks_waiting(self, names: Sequence[str]) -> None:
-        """The checks that preflight waits for."""
-        self._output.say(f"preflight: waiting for {', '.join(dict.fromkeys(names))}")
+        """The checks that preflight waits for; said once while they stay the same."""
+        waiting = ", ".join(dict.fromkeys(names))
+        if self._display is None and waiting != self._situation.preflight.waiting:
+            self._output.say(f"preflight: waiting for {waiting}")
+        self._change(preflight=dataclasses.replace(self._situation.preflight, waiting=waiting))
 
     def checks_passed(self, checked: Sequence[findings.Finding]) -> None:
         """How many checks passed, and each warning."""
         passed = sum(finding.passed for finding in checked)
-        self._output.say(f"preflight: {passed} of {len(checked)} checks passed, none refuses")
+        self.say(f"preflight: {passed} of {len(checked)} checks passed, none refuses")
         for finding in checked:
             if not finding.passed:
-                self._output.say("\n".join(finding.lines()))
+                self.say("\n".join(finding.lines()))
 
     def run_begun(self, plan: plans.Plan, folder: Path, baseline_rate_per_second: float | None) -> None:
         """The id, folder and scope of a new run."""
-        self._show_progress(plan, baseline_rate_per_second)
-        self._output.say(f"run {plan.execution_id} in {common.shorten_path(folder)}, scope {plan.scope}")
+        self.say(f"run {plan.execution_id} in {common.shorten_path(folder)}, scope {plan.scope}")
+        self._change(plan=plan, baseline_per_second=baseline_rate_per_second)
 
     def run_continued(self, status: standings.RunStatus) -> None:
         """The state in which an earlier controller left a run."""
-        self._show_progress(status.plan, status.baseline_rate_per_second)
-        self._output.say(f"continuing run {status.run.execution_id}, which was {progress.state(status.run)}")
+        self._open_display()
+        self.say(f"continuing run {status.run.execution_id}, which was {run_states.describe(status.run)}")
+        self._change(plan=status.plan, baseline_per_second=status.baseline_rate_per_second)
 
     def observe(self, run: runs.Run, decision: lifecycle.Decision, now: datetime) -> None:
         """One look at the run."""
-        if self._progress is not None:
-            self._progress(run, decision, now)
+        due = None
+        if isinstance(decision, lifecycle.Wait) and decision.until is not None:
+            due = (decision.due, decision.until)
+        self._change(run=run, next_due=due)
+        if self._display is None:
+            if self._progress is None:
+                self._progress = progress.Progress(self._output.say)
+            self._progress.observe(self._situation, decision, now)
 
     def run_closed(self) -> None:
-        """Ends the live line."""
-        if self._progress is not None:
-            self._progress.end()
+        """Gives the terminal back, and writes the lines that stood in the live view."""
+        display, self._display = self._display, None
+        self._situation, self._progress = live_views.Situation(), None
+        if display is not None:
+            display.close()
+        said, self._said = self._said, []
+        for words in said:
+            self._output.say(words)
 
-    def _show_progress(self, plan: plans.Plan, baseline_rate_per_second: float | None) -> None:
-        live = False if self._output.quiet or self._output.log_json else None
-        self._progress = progress.Progress(plan, baseline_rate_per_second, self._output.say, live=live)
+    def _open_display(self) -> None:
+        if self._display is None and terminals.can_draw(self._output):
+            from burst.cli import live_display  # rich takes a tenth of a second
+
+            self._display = live_display.LiveDisplay(self._output)
+            self._display.start()
+
+    def _change(self, **changes: Any) -> None:
+        self._situation = dataclasses.replace(self._situation, **changes)
+        if self._display is not None:
+            self._display.show(self._situation)
 
 
 def find_run(run_name: str, runs_dir: Path, run_control: str | None = None) -> driving.RunAddress:
@@ -102,10 +148,10 @@ def render(output: common.Output, outcome: driving.Outcome) -> int:
 def check(output: common.Output, request: preparing.RunRequest) -> None:
     """Asks every check of a plan and shows the findings. Raises `errors.Refused` where one refuses."""
     reporter = RunReporter(output)
-    observer = preflight.Observer(
-        found=lambda finding: output.say(f"{finding.check}: {finding.status}"), waiting=reporter.checks_waiting
-    )
-    checked = driving.check(request, observer)
+    try:
+        checked = driving.check(request, reporter)
+    finally:
+        reporter.run_closed()
     lines = [line for finding in checked.findings for line in finding.lines()]
     output.result(checked.document.model_dump(mode="json", by_alias=True), "\n".join(lines))
     refused = [finding.check for finding in checked.findings if finding.refused]
@@ -195,7 +241,7 @@ def _status_fields(status: standings.RunStatus) -> dict[str, Any]:
         "platform_run_id": status.plan.scope,
         "phase": status.plan.phase,
         "kind": status.plan.kind.value,
-        "state": progress.state(run) if status.newer is None else "unknown: written by a newer burst",
+        "state": run_states.describe(run) if status.newer is None else "unknown: written by a newer burst",
         "controller_alive": status.controller_alive,
         "deadline_utc": instants.text(run.deadline) if run.deadline else None,
         "go_utc": instants.text(run.go_at) if run.go_at else None,

@@ -76,14 +76,22 @@ def _build_step(name: str, parts: Mapping[str, Counter[Any]]) -> load_documents.
     )
 
 
-def summarize(document: load_documents.Load) -> watch_events.LoadCounted:
-    """The event that says what the accounts came to. Where a task has no schedule, nobody knows what was due in all."""
+def summarize(document: load_documents.Load, before: load_documents.Load | None = None) -> watch_events.LoadCounted:
+    """The event that says what the accounts came to, and how long the answers took that are not in `before`.
+
+    Where a task has no schedule, nobody knows what was due in all.
+    """
     scheduled = len(document.shards_with_due) == len(document.tasks)
+    latency = load_documents.subtract_latency(document.latency, () if before is None else before.latency)
     return watch_events.LoadCounted(
         tasks=len(document.tasks),
         due=document.decided_due if scheduled else 0,
         in_time=document.in_time if scheduled else 0,
         sent=document.sent,
+        answered=document.answered,
+        unsuccessful=document.refusals() + document.failures(),
+        late_tasks=sum(task.late > 0 for task in document.tasks),
+        p95_ms=load_documents.find_percentile_ms(latency, 95.0),
     )
 
 

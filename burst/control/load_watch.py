@@ -6,6 +6,7 @@ run goes on, and its gate is answered from what is read at the end.
 
 from burst import ports
 from burst.control import load_accounts, questions_aside, recorder
+from burst.domain.documents import load_documents
 from burst.domain.run import runs
 from burst.domain.run.events import watch_events
 
@@ -30,6 +31,7 @@ class LoadWatch:
         self._record = record
         self._clock = clock
         self._scope = scope
+        self._read_before: load_documents.Load | None = None
         self._question = questions_aside.Question(self._read, max(LOOK_SECONDS, tasks / TASKS_A_SECOND))
 
     def look(self) -> None:
@@ -49,13 +51,17 @@ class LoadWatch:
         read = load_accounts.parse(self._accounts.read())
         run = self._record.run
         document = load_accounts.build_document(read, execution_id=run.execution_id, scope=self._scope)
-        return None if document is None else load_accounts.summarize(document)
+        if document is None:
+            return None
+        before, self._read_before = self._read_before, document
+        return load_accounts.summarize(document, before)
 
 
 def _has_news(before: runs.LoadView | None, counted: watch_events.LoadCounted) -> bool:
-    return before is None or (before.tasks, before.due, before.in_time, before.sent) != (
+    return before is None or (before.tasks, before.due, before.in_time, before.sent, before.answered) != (
         counted.tasks,
         counted.due,
         counted.in_time,
         counted.sent,
+        counted.answered,
     )

@@ -4,7 +4,6 @@ Every check runs, side by side and each on its own: one that crashes or does not
 that refuses, and hides no other. Checks ask here, and `domain.preflight.judgements` judges the answers.
 """
 
-import itertools
 import queue
 import secrets
 import threading
@@ -37,6 +36,10 @@ TIMES_SAMPLED = 1000
 class Observer:
     """Hears how far the checks are; by default nobody does."""
 
+    begun: Callable[[Sequence[str]], None] = lambda _: None
+    """Called with the names of the checks that are asked from now on."""
+    answered: Callable[[str, Sequence[findings.Finding]], None] = lambda _, __: None
+    """Called with each check, by its name, and its findings as they come."""
     found: Callable[[findings.Finding], None] = lambda _: None
     """Called with each finding as it comes."""
     waiting: Callable[[Sequence[str]], None] = lambda _: None
@@ -79,6 +82,7 @@ def run(
     extra seconds refuses.
     """
     answers: queue.SimpleQueue[tuple[int, tuple[findings.Finding, ...]]] = queue.SimpleQueue()
+    observer.begun([check.name for check in checks])
     for index in order_checks(checks):
         _begin(index, checks[index], answers)
     by_index: dict[int, tuple[findings.Finding, ...]] = {}
@@ -98,12 +102,14 @@ def run(
                 for index, check in waiting.items()
                 if give_up_after[index] == min(give_up_after.values())
             }
-            by_index |= late
-            answer = tuple(itertools.chain.from_iterable(late.values()))
+            come: dict[int, tuple[findings.Finding, ...]] = dict(late)
         else:
-            by_index[index] = answer
-        for finding in answer:
-            observer.found(finding)
+            come = {index: answer}
+        by_index |= come
+        for index, answer in come.items():
+            observer.answered(checks[index].name, answer)
+            for finding in answer:
+                observer.found(finding)
     return tuple(finding for index in range(len(checks)) for finding in by_index[index])
 
 

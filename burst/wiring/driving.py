@@ -39,6 +39,14 @@ class Reporter(Protocol):
         """A line of words to the operator."""
         ...
 
+    def checks_begun(self, plan: plans.Plan, names: Sequence[str]) -> None:
+        """These preflight checks of a plan are asked from now on."""
+        ...
+
+    def check_answered(self, name: str, found: Sequence[findings.Finding]) -> None:
+        """A preflight check answered with these findings."""
+        ...
+
     def checks_waiting(self, names: Sequence[str]) -> None:
         """No preflight check has answered for a while; these have not answered yet."""
         ...
@@ -100,10 +108,10 @@ class Checked:
     document: preflight_results.Preflight
 
 
-def check(request: preparing.RunRequest, observer: preflight.Observer) -> Checked:
+def check(request: preparing.RunRequest, reporter: Reporter) -> Checked:
     """Asks every preflight check of a plan; a refusing finding is not raised."""
     prepared, clock = preparing.examine(request, datetime.now(UTC)), system_clock.SystemClock()
-    checked = checks.run(prepared, clock, observer)
+    checked = checks.run(prepared, clock, _observe_checks(prepared.plan, reporter))
     document = preflight.build_document(prepared.plan, checked, clock.now(), prepared.machine)
     return Checked(findings=checked, document=document)
 
@@ -119,14 +127,30 @@ def launch(prepared: preparing.Prepared, reporter: Reporter, *, early_stop: bool
 
     Raises `errors.Refused` where a preflight check refuses, and what `drive` raises.
     """
-    observer = preflight.Observer(waiting=reporter.checks_waiting)
-    checked = checks.run(prepared, system_clock.SystemClock(), observer)
+    try:
+        session = _begin(prepared, reporter, early_stop=early_stop)
+    except BaseException:
+        reporter.run_closed()
+        raise
+    return drive(session, reporter)
+
+
+def _observe_checks(plan: plans.Plan, reporter: Reporter) -> preflight.Observer:
+    return preflight.Observer(
+        begun=lambda names: reporter.checks_begun(plan, names),
+        answered=reporter.check_answered,
+        waiting=reporter.checks_waiting,
+    )
+
+
+def _begin(prepared: preparing.Prepared, reporter: Reporter, *, early_stop: bool) -> sessions.Session:
+    checked = checks.run(prepared, system_clock.SystemClock(), _observe_checks(prepared.plan, reporter))
     findings.refuse_launch(checked)
     reporter.checks_passed(checked)
     session = sessions.begin(prepared, checked, early_stop=early_stop, observe=reporter.observe)
     rate_per_second = prepared.baseline.rate_per_second if prepared.baseline else None
     reporter.run_begun(prepared.plan, session.folder, rate_per_second)
-    return drive(session, reporter)
+    return session
 
 
 def resume(address: RunAddress, reporter: Reporter) -> Outcome:

@@ -30,6 +30,12 @@ class Silent:
     def say(self, words: str) -> None:
         pass
 
+    def checks_begun(self, plan: plans.Plan, names: Sequence[str]) -> None:
+        pass
+
+    def check_answered(self, name: str, found: Sequence[findings.Finding]) -> None:
+        pass
+
     def checks_waiting(self, names: Sequence[str]) -> None:
         pass
 

@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from burst import ports
-from burst.cli import progress
 from burst.control import live_counting, questions_aside
 from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names, window_metrics
 from burst.domain.receipts import receipts
 from burst.domain.run.events import base, watch_events
-from burst.report import html, terminal
+from burst.report import html, run_states, terminal
 from tests import cases
 from tests.simulation import World, sound
 
@@ -77,9 +76,9 @@ def test_the_screen_says_since_when_no_count_comes_and_what_that_means() -> None
     bursting = dataclasses.replace(world.outcome, stopping=None, measured=False, exit_code=None, count_blindnesses=())
     run = blind.apply(bursting, cases.moment(40))
 
-    assert progress.state(bursting) == "bursting"
-    assert "count blind since" in progress.state(run)
-    assert "early stop cannot act (the table is locked)" in progress.state(run)
+    assert run_states.describe(bursting) == "bursting"
+    assert "count blind since" in run_states.describe(run)
+    assert "early stop cannot act (the table is locked)" in run_states.describe(run)
 
 
 def metrics(world: World) -> dict[str, Any]:

@@ -74,7 +74,10 @@ def test_a_generator_that_withholds_ends_its_run_early_and_is_not_called_hopeles
     early = world.document["decision"]["early_stop"]
     assert early["rule"] == early_stops.LOAD_WITHHELD
     assert "sent 30 of 40 due in time" in early["detail"]
-    assert world.outcome.load == runs.LoadView(at=world.outcome.load.at, tasks=2, due=40, in_time=30, sent=30)  # type: ignore[union-attr]
+    assert world.outcome.load is not None
+    assert world.outcome.load == runs.LoadView(
+        at=world.outcome.load.at, tasks=2, due=40, in_time=30, sent=30, answered=0, unsuccessful=0, late_tasks=0
+    )
     assert {"B1", "B9"} <= world.blockers
 
 
@@ -113,3 +116,25 @@ def test_accounts_that_cannot_be_read_stop_nothing() -> None:
     simulation.sound(world)
     assert world.blockers == set()
     assert world.outcome.load is None
+
+
+def test_a_look_says_how_long_the_answers_took_since_the_look_before_and_how_many_were_none() -> None:
+    account = load_account.LoadAccount()
+    for _ in range(100):
+        account.note_sent(AT, AT)
+        account.note_answer(AT, "push", latency_seconds=0.010, status=202, error=None)
+    account.note_beat(AT + 5)
+    before = load_accounts.build_document({0: account}, execution_id="a_run", scope="platform_a")
+    for _ in range(10):
+        account.note_sent(AT + 5, AT + 2)
+        account.note_answer(AT + 5, "push", latency_seconds=0.500, status=503, error=None)
+    document = load_accounts.build_document({0: account}, execution_id="a_run", scope="platform_a")
+    assert before is not None
+    assert document is not None
+
+    since, in_all = load_accounts.summarize(document, before), load_accounts.summarize(document)
+
+    assert (since.answered, since.unsuccessful, since.late_tasks) == (110, 10, 1)
+    assert since.p95_ms == pytest.approx(500, rel=0.05)
+    assert load_accounts.summarize(before).p95_ms == pytest.approx(10, rel=0.05)
+    assert in_all.p95_ms == pytest.approx(500, rel=0.05)

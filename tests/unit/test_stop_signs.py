@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from burst.cli import progress
 from burst.control import controller, sign_watch, watching
 from burst.domain.basics import errors, instants
 from burst.domain.documents import halts, task_results
@@ -14,6 +13,7 @@ from burst.domain.run import lifecycle, runs
 from burst.domain.run.events import ending_events, launch_events, watch_events
 from burst.domain.tasks import leases
 from burst.domain.tasks import stop_signs as signs
+from burst.report import run_states
 from tests import cases, fakes, fakes_stop_signs, simulation, waiting
 from tests.simulation import World, sound
 
@@ -464,5 +464,5 @@ def test_the_progress_line_names_the_sign_that_cannot_be_read() -> None:
     going = run(launching_at=cases.moment(0), go_at=cases.moment(1))
     doubtful = watch_events.StopSignUnclear(sign=ARN, why="access denied").apply(going, cases.moment(2))
 
-    assert progress.state(going) == "bursting"
-    assert progress.state(doubtful) == f"bursting, cannot read {ARN}"
+    assert run_states.describe(going) == "bursting"
+    assert run_states.describe(doubtful) == f"bursting, cannot read {ARN}"

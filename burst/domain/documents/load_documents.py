@@ -202,6 +202,13 @@ def find_percentile_ms(latency: Sequence[LatencyBucket], percent: float, *, answ
     return None
 
 
+def subtract_latency(latency: Sequence[LatencyBucket], before: Sequence[LatencyBucket]) -> list[LatencyBucket]:
+    """The latencies of the answers that `latency` has and an earlier look did not have yet."""
+    earlier = {bucket.up_to_us: bucket.count for bucket in before}
+    counts = [(bucket.up_to_us, bucket.count - earlier.get(bucket.up_to_us, 0)) for bucket in latency]
+    return [LatencyBucket(up_to_us=up_to_us, count=count) for up_to_us, count in counts if count > 0]
+
+
 def count_planned_due(events_per_second: float, seconds: float) -> int:
     """What a rate makes due in so many seconds, and has its second in which to be sent."""
     return int(events_per_second * max(0.0, seconds - PATIENCE_SECONDS))

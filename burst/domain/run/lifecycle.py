@@ -149,7 +149,7 @@ def terms(
         start_timeout_seconds=plan.budget.start_timeout,
         grace_seconds=plan.budget.stop_grace,
         early_stop=early_stop,
-        sequential=_early_stop_terms(plan, required_admits_per_second),
+        sequential=early_stop_terms(plan, required_admits_per_second),
         capacity=tuple(plan.target.capacity or ()),
         barrier=barrier,
         claims=limits.claims,
@@ -164,7 +164,8 @@ def terms(
     )
 
 
-def _early_stop_terms(plan: plans.Plan, required_admits_per_second: float | None) -> early_stops.EarlyStopTerms:
+def early_stop_terms(plan: plans.Plan, required_admits_per_second: float | None) -> early_stops.EarlyStopTerms:
+    """What a plan promises, as the rules of early stop need it."""
     rate, admits = plan.highest_rate, (plan.gates.decision_shares or {}).get("ADMIT")
     steps = plan.rate_plan
     return early_stops.EarlyStopTerms(

@@ -83,13 +83,24 @@ class LaunchAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadView:
-    """What the accounts of `tasks` tasks said at one look: due with its second to be sent, sent in time, sent."""
+    """What the accounts of `tasks` tasks said at one look: due with its second to be sent, sent in time, sent.
+
+    What follows them is None in a journal of burst 0.1.0.
+    """
 
     at: datetime
     tasks: int
     due: int
     in_time: int
     sent: int
+    answered: int | None = None
+    """The requests that came to an end."""
+    unsuccessful: int | None = None
+    """Those of them that were refused, or failed."""
+    late_tasks: int | None = None
+    """How many tasks sent an event more than a second after it was due."""
+    p95_ms: float | None = None
+    """Of the answers since the look before; None where there was none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +166,8 @@ class Run:
     stopping: Stopping | None = None
     early_stop: task_results.EarlyStop | None = None
     outages: tuple[task_results.Outage, ...] = ()
-    load: LoadView | None = None
-    """What the load accounts said, when they were last read."""
+    loads: tuple[LoadView, ...] = ()
+    """What the load accounts said at each look that had news."""
     observed: Mapping[str, tuple[samples.Sample, ...]] = field(default_factory=dict, hash=False)
     """Every sample of each observed series, in the order in which they were journalled."""
     measured: bool = False
@@ -244,6 +255,11 @@ class Run:
         """When the launch of a task was intended, as far as the journal tells."""
         attempts = (attempt.at for attempt in self.attempts if task_id in attempt.task_ids)
         return next(attempts, self.launching_at)
+
+    @property
+    def load(self) -> LoadView | None:
+        """What the load accounts said, when they were last read."""
+        return self.loads[-1] if self.loads else None
 
     @property
     def counts(self) -> receipts.Counts:

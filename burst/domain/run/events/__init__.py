@@ -29,7 +29,7 @@ a line into an event and back; an event's class says its name, its fields and it
     sight-regained          SightRegained                outages
     counted                 Counted                      polls, counted_to, count_blindnesses
     count-blind             CountBlind                   count_blindnesses
-    load-counted            LoadCounted                  load
+    load-counted            LoadCounted                  loads
     sample-taken            SampleTaken                  observed
     lease-unreadable        LeaseUnreadable              nothing
     lease-unwritable        LeaseUnwritable              lease_lost

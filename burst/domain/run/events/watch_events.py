@@ -127,16 +127,23 @@ class LoadCounted(base.Event):
     """The load accounts of so many tasks were read: the events due that had their second to be sent, and those sent."""
 
     wire_name: ClassVar[str] = "load-counted"
+    added: ClassVar[Mapping[str, Any]] = dict.fromkeys(("answered", "unsuccessful", "late_tasks", "p95_ms"))
 
     tasks: models.Count
     due: models.Count
     in_time: models.Count
     sent: models.Count
+    answered: models.Count | None = None
+    """How many requests came to an end, and in the next field how many of them were refused or failed."""
+    unsuccessful: models.Count | None = None
+    late_tasks: models.Count | None = None
+    p95_ms: float | None = None
+    """Of the answers since the look before."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
-        """The last look counts: accounts only grow."""
-        load = runs.LoadView(at=at, tasks=self.tasks, due=self.due, in_time=self.in_time, sent=self.sent)
-        return replace(run, load=load)
+        """One more look. The last one counts: accounts only grow."""
+        figures = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(run, loads=(*run.loads, runs.LoadView(at=at, **figures)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
