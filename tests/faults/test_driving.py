@@ -113,5 +113,5 @@ def test_a_plan_that_preflight_refuses_launches_nothing(play: stage.Stage) -> No
     with pytest.raises(errors.Refused, match="no-such-program"):
         driving.run(request, reports)
 
-    assert reports.names == []
+    assert reports.names == ["closed"]
     assert not ran.folder.exists()
