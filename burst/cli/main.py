@@ -21,6 +21,7 @@ from burst.kit import ending_signals
 
 COMMANDS = {
     "demo": ("burst.cli.demo:demo", "The whole story on this machine: baseline, burst, verdict, report."),
+    "sandbox": ("burst.cli.sandbox:sandbox", "A gateway and a Postgres that stay up on this machine."),
     "init": ("burst.cli.init:init", "Write a commented plan."),
     "plan": ("burst.cli.plan:plan", "Validate a plan and print what would run. Starts nothing."),
     "preflight": ("burst.cli.run:preflight", "Every check before a run, with its finding."),

@@ -37,6 +37,11 @@ class Gateway:
         """The pid of its process."""
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process has ended."""
+        return self._process.poll() is not None
+
     def stop(self) -> None:
         """Ends the gateway, after a short time for requests in flight. A second call does nothing."""
         _end_process(self._process)
@@ -50,15 +55,15 @@ class Gateway:
         self.stop()
 
 
-def start(*, dsn: str, api_key: str) -> Gateway:
-    """Starts a gateway on a free port and creates its tables. Raises `Unavailable` if it does not start."""
+def start(*, dsn: str, api_key: str, port: int = 0) -> Gateway:
+    """Starts a gateway on `port` (0: a free one) and creates its tables. Raises `Unavailable` if it does not start."""
     with tempfile.TemporaryDirectory(prefix="burst-gw-") as folder:
         port_file, log = Path(folder) / "port", Path(folder) / "log"
         with log.open("wb") as log_file:
             process = subprocess.Popen(
                 [
                     sys.executable, "-m", "burst.sandbox.gateway", "--until-eof", "--port-file", str(port_file),
-                    "--dsn-env", _DSN_VARIABLE, "--api-key-env", _API_KEY_VARIABLE,
+                    "--dsn-env", _DSN_VARIABLE, "--api-key-env", _API_KEY_VARIABLE, "--port", str(port),
                 ],
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log_file, start_new_session=True,
                 env=os.environ | {_DSN_VARIABLE: dsn, _API_KEY_VARIABLE: api_key},
