@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
 import burst
@@ -461,7 +462,7 @@ def test_every_command_has_help_and_says_its_version(name: str, capsys: Shown) -
     shown = capsys.readouterr().out
 
     assert f"burst {name}" in shown
-    if name not in ("evidence", "baseline", "receipts", "db", "campaign"):
+    if not isinstance(main.cli.get_command(click.Context(main.cli), name), click.Group):
         assert "Example" in shown
         assert {"--json", "--quiet", "--log-format", "--version"} <= set(shown.replace(",", " ").split())
         assert run(name, "--version") == 0
