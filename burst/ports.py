@@ -18,7 +18,7 @@ from burst.domain.receipts import count_costs, driver_figures, duplicates, recei
 from burst.domain.run import journals
 from burst.domain.run.events import base
 from burst.domain.staging import changes, stage_files, stagings
-from burst.domain.tasks import leases, services, stop_signs, tasks
+from burst.domain.tasks import leases, masters, services, stop_signs, tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +211,17 @@ class LeaseStore(Protocol):
 
     def close_claims(self, count: int) -> None:
         """From here on no task can claim a shard of `count` that is still free."""
+        ...
+
+    def tell_master(self, master: masters.MasterAddress) -> None:
+        """The task with the master of a distributed burst says where workers find it; a later one replaces it."""
+        ...
+
+    def find_master(self) -> masters.MasterAddress | None:
+        """Where workers find the master, None as long as no task has said so.
+
+        Raises `errors.Unavailable` when blind.
+        """
         ...
 
 

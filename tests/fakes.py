@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from burst import ports
 from burst.domain.basics import errors, instants, windows
-from burst.domain.tasks import leases, services, tasks
+from burst.domain.tasks import leases, masters, services, tasks
 
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
 
@@ -41,6 +41,7 @@ class MemoryLeaseStore:
     shards_claimed: dict[str, int] = field(default_factory=dict)
     """What tasks claimed, for a run whose tasks claim their shards."""
     closed: bool = False
+    master: masters.MasterAddress | None = None
     down: bool = False
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -89,6 +90,14 @@ class MemoryLeaseStore:
     def close_claims(self, count: int) -> None:
         self._require_up()
         self.closed = True
+
+    def tell_master(self, master: masters.MasterAddress) -> None:
+        self._require_up()
+        self.master = master
+
+    def find_master(self) -> masters.MasterAddress | None:
+        self._require_up()
+        return self.master
 
     def _require_up(self) -> None:
         if self.down:

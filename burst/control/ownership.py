@@ -29,7 +29,7 @@ from burst import ports
 from burst.control import heart, watching
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans, run_commands
-from burst.domain.tasks import leases
+from burst.domain.tasks import leases, masters
 
 SKEW_SECONDS = 900.0
 """How far a machine's clock may be off: AWS answers no machine whose clock is further off."""
@@ -124,6 +124,14 @@ class OwnedLease:
     def close_claims(self, count: int) -> None:
         """Lets no further task take a shard, as `ports.LeaseStore` says."""
         self._store.close_claims(count)
+
+    def tell_master(self, master: masters.MasterAddress) -> None:
+        """The task with the master says where workers find it."""
+        self._store.tell_master(master)
+
+    def find_master(self) -> masters.MasterAddress | None:
+        """Where workers find the master."""
+        return self._store.find_master()
 
 
 def hold(store: ports.LeaseStore, owner: leases.Owner | None) -> ports.LeaseStore:

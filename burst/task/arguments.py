@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from burst.domain.basics import errors, instants
+from burst.load import task_processes
 
 GRACE_SECONDS = 30.0
 LEASE_TTL_SECONDS = 30.0
@@ -24,7 +25,8 @@ Run a command and hold it, and everything it starts, to its budget.
 Options left out are read from BURST_BUDGET_SECONDS, BURST_DEADLINE_UTC,
 BURST_GRACE_SECONDS, BURST_CONTROL_URI, BURST_LEASE_TTL_SECONDS,
 BURST_SHARD_INDEX (or BURST_SHARD_HINT and BURST_SHARD_COUNT, to claim one),
-BURST_RECORD_URI and BURST_CHILD_WAITS."""
+BURST_RECORD_URI and BURST_CHILD_WAITS. With BURST_PROCESSES=4 it runs the
+command four times, each with a part of the load; the first that ends ends all."""
 _EPILOG = """\
 examples:
   burst guard --budget 90m -- locust -f locustfiles/ingest.py --headless
@@ -56,6 +58,14 @@ class Options:
     record: Path | str | None = None
     child_waits: bool = False
     claim: tuple[int, int] | None = None
+    processes: int = 1
+    shard_count: int = 1
+    topology: str = task_processes.INDEPENDENT
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether Locust's own master runs beside the processes of shard 0."""
+        return self.topology == task_processes.DISTRIBUTED
 
 
 def budget_seconds(options: Options, now: datetime) -> float:
@@ -66,6 +76,7 @@ def budget_seconds(options: Options, now: datetime) -> float:
         raise errors.UsageError("give either --budget or --deadline, or set BURST_BUDGET_SECONDS")
     if options.child_waits and options.lease_uri is None:
         raise errors.UsageError("--child-waits needs --lease: there is nothing to wait for")
+    _refuse_unfit_processes(options)
     if options.shard_index < 0 or options.grace_seconds < 0 or options.lease_ttl_seconds <= 0:
         raise errors.UsageError("--shard and --grace may not be negative, and --lease-ttl has to be more than nothing")
     if options.budget_seconds is not None and options.budget_seconds <= 0:
@@ -74,6 +85,16 @@ def budget_seconds(options: Options, now: datetime) -> float:
     if options.deadline is not None:
         limits.append(instants.seconds_between(now, options.deadline))
     return min(limits)
+
+
+def _refuse_unfit_processes(options: Options) -> None:
+    if not 1 <= options.processes <= task_processes.MOST_PROCESSES:
+        raise errors.UsageError(f"{options.processes} processes; allowed: 1 to {task_processes.MOST_PROCESSES}")
+    if options.topology not in (task_processes.INDEPENDENT, task_processes.DISTRIBUTED):
+        allowed = f"{task_processes.INDEPENDENT}, {task_processes.DISTRIBUTED}"
+        raise errors.UsageError(f"{task_processes.TOPOLOGY} is {options.topology!r}; allowed: {allowed}")
+    if options.is_distributed and not options.child_waits:
+        raise errors.UsageError("a distributed burst waits for GO: give --child-waits and --lease")
 
 
 def parse(words: Sequence[str]) -> Options:
@@ -92,6 +113,9 @@ def parse(words: Sequence[str]) -> Options:
         record=arguments.record,
         child_waits=arguments.child_waits,
         claim=_read_claim() if arguments.shard is None else None,
+        processes=_read_variable(task_processes.PROCESSES, int) or 1,
+        shard_count=_read_variable("BURST_SHARD_COUNT", int) or 1,
+        topology=os.environ.get(task_processes.TOPOLOGY) or task_processes.INDEPENDENT,
     )
 
 

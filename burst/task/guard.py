@@ -33,9 +33,8 @@ import psutil
 from burst.adapters.local import account_files, file_leases
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import task_records, tasks
-from burst.kit import files, process_tree
-from burst.load import load_account, shard_values
-from burst.task import arguments, guarded_program, lease_watch, signal_pipe
+from burst.kit import files
+from burst.task import arguments, guarded_program, lease_watch, signal_pipe, task_programs
 
 if TYPE_CHECKING:
     from burst import ports  # imports the whole domain, which would double the guard's start-up
@@ -95,7 +94,6 @@ class _Guard:
         self._lease = lease
         self._link = link
         self._has_shard = options.claim is None
-        self._barrier_folder = private_folder if options.child_waits else None
         self._account_file = _place_account(options, private_folder)
         now = time.monotonic()
         self._ends_at = ends_at
@@ -105,12 +103,20 @@ class _Guard:
         self._marked_ready = False
         self._obeyed_go = False
         self._program = guarded_program.GuardedProgram(options.command)
+        guard_started = psutil.Process().create_time()
+        self._programs = task_programs.TaskPrograms(
+            options,
+            self._program,
+            guard_mark=f"{os.getpid()}:{guard_started:.6f}",
+            folder=private_folder if options.child_waits else None,
+            account_file=self._account_file,
+        )
         self._ending: _Ending | None = None
         self._interrupts = 0
         self._record = task_records.GuardRecord(
             shard_index=options.shard_index,
             guard_pid=os.getpid(),
-            guard_started=psutil.Process().create_time(),
+            guard_started=guard_started,
             started_at=datetime.now(UTC),
         )
 
@@ -139,7 +145,7 @@ class _Guard:
             if self._ending is not None and self._program.end(kill=now >= self._ending.kill_at):
                 return self._finish(self._ending)
             if self._ending is None and self._program.exit_code is not None:
-                return self.note_end(self._program.exit_code, None, self._record.detail)
+                return self.note_end(self._program.exit_code, None, self._program.end_words or self._record.detail)
             self._listen(wait_for_signals, self._due_at() - time.monotonic())
 
     # Deciding
@@ -147,7 +153,8 @@ class _Guard:
     def _decide(self, now: float) -> None:
         if self._program.exit_code is not None:
             if not self._program.is_childless:
-                self._end(None, tasks.EndCause.PROGRAM_ENDED, "the program ended and left processes behind", now)
+                words = self._program.end_words or "the program ended"
+                self._end(None, tasks.EndCause.PROGRAM_ENDED, f"{words} and left processes behind", now)
         elif now >= self._ends_at:
             self._end(tasks.Layer.GUARD, tasks.EndCause.BUDGET, "the budget was used up", now, self._deadline())
         else:
@@ -176,10 +183,12 @@ class _Guard:
             return
         if not self._has_shard:
             return
+        self._join_master(lease)
         self._mark_ready(lease)
         if order.go and not self._obeyed_go:
             with contextlib.suppress(OSError):  # tried again at the next look
-                self._pass_go_on()
+                self._programs.pass_go_on(self._record.shard_index)
+                self._note_problem()
                 self._obeyed_go = True
 
     def _obey_earlier_deadline(self, deadline: datetime | None, now: float) -> None:
@@ -189,9 +198,7 @@ class _Guard:
         self._ends_at = min(self._ends_at, now + instants.seconds_between(datetime.now(UTC), deadline))
 
     def _mark_ready(self, lease: "ports.LeaseStore | s3_link.S3Link") -> None:
-        if self._marked_ready:
-            return
-        if self._barrier_folder is not None and not (self._barrier_folder / "ready").exists():
+        if self._marked_ready or not self._programs.is_ready:
             return
         with contextlib.suppress(errors.Unavailable):  # tried again at the next look
             lease.mark_ready(self._record.shard_index)
@@ -220,26 +227,21 @@ class _Guard:
 
     # Acting
 
-    def _pass_go_on(self) -> None:
-        if self._barrier_folder is not None:
-            (self._barrier_folder / "go").touch()
-        else:
-            self._start()
-
     def _start(self) -> None:
-        guard = f"{self._record.guard_pid}:{self._record.guard_started:.6f}"
-        environment = {**os.environ, process_tree.GUARD_MARK: guard}
-        if self._options.claim is not None:
-            environment["BURST_SHARD_INDEX"] = str(self._record.shard_index)
-        environment |= shard_values.read_variables(os.environ, self._record.shard_index)
-        if self._account_file is not None:
-            environment[load_account.ACCOUNT_FILE] = str(self._account_file)
-        if self._barrier_folder is not None:
-            environment["BURST_GO_FILE"] = str(self._barrier_folder / "go")
-            environment["BURST_READY_FILE"] = str(self._barrier_folder / "ready")
-        problem = self._program.start(environment)
-        if problem is not None:
-            self._record = replace(self._record, detail=problem)
+        self._programs.start(self._record.shard_index)
+        self._note_problem()
+
+    def _join_master(self, lease: "ports.LeaseStore | s3_link.S3Link") -> None:
+        if not self._programs.waits_for_master or self._program.exit_code is not None:
+            return
+        own_host = task_programs.LOOPBACK if self._link is None else self._link.own_host
+        with contextlib.suppress(errors.Unavailable, OSError, ValueError):  # tried again at the next look
+            self._programs.join_master(lease, own_host)
+            self._note_problem()
+
+    def _note_problem(self) -> None:
+        if self._programs.problem:
+            self._record = replace(self._record, detail=self._programs.problem)
 
     def _end(
         self,

@@ -1,4 +1,6 @@
-"""The program that a guard runs, with every process it started: the guard ends all of them or none is left.
+"""The programs that a guard runs, with every process they started: the guard ends all of them or none is left.
+
+A task may run several, side by side: the first one that ends stands for the task.
 
 As child subreaper the guard keeps processes that double-fork or open a new session as its own descendants. The kernel
 kills the program if the guard itself is killed (Linux only; elsewhere the process group has to do).
@@ -42,14 +44,17 @@ def become_subreaper() -> None:
 
 
 class GuardedProgram:
-    """One program and all processes below it."""
+    """One program, started once or several times side by side, and all processes below it."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
-        self._child: subprocess.Popen[bytes] | None = None
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._names: dict[int, str] = {}
         self._terminated: set[psutil.Process] = set()
         self.exit_code: int | None = None
-        """The program's own code, 128+n where signal n ended it; None before it ended."""
+        """The code of the first process that ended, 128+n where signal n ended it; None before one ended."""
+        self.end_words = ""
+        """Which process ended first, and how, where it has a name."""
         self.is_childless = True
         """Whether no process is left, as the kernel said at the last `reap`."""
         self.was_killed = False
@@ -60,23 +65,28 @@ class GuardedProgram:
     @property
     def was_started(self) -> bool:
         """Whether the program ever ran."""
-        return self._child is not None
+        return bool(self._children)
 
-    def start(self, environment: Mapping[str, str]) -> str | None:
-        """Starts the program in a session of its own; returns why it did not start, None where it did."""
+    def start(self, environment: Mapping[str, str], name: str = "") -> str | None:
+        """Starts the program in a session of its own; returns why it did not start, None where it did. `name` tells
+        one process of several."""
         try:
-            self._child = subprocess.Popen(
+            child = subprocess.Popen(
                 self._command, env=environment, start_new_session=True, preexec_fn=_die_with(os.getpid())
             )
         except OSError as exc:
             self.exit_code = EXIT_NOT_FOUND if isinstance(exc, FileNotFoundError) else EXIT_NOT_EXECUTABLE
             return f"{self._command[0]} did not start: {exc.strerror}"
+        self._children.append(child)
+        self._names[child.pid] = name
+        self.is_childless = False
         return None
 
     def pass_on(self, number: signal.Signals) -> None:
         """Sends a signal to the program alone, while it runs."""
-        if self._child is not None and self.exit_code is None:
-            os.kill(self._child.pid, number)  # a child that was not waited for yet keeps its pid
+        for child in self._children:
+            if child.returncode is None:  # a child that was not waited for yet keeps its pid
+                os.kill(child.pid, number)
 
     def end(self, *, kill: bool) -> bool:
         """One round of ending: TERM to every process once, KILL with `kill`. True when no process is left.
@@ -101,8 +111,9 @@ class GuardedProgram:
         """KILL to the group of the program, for which nothing has to be opened; then to every process that can be seen
         with the one descriptor that stdin had."""
         self.was_killed = True
-        if self._child is not None and self._child.returncode is None:  # not waited for: its pid is still its own
-            process_tree.kill_group(self._child.pid)
+        for child in self._children:
+            if child.returncode is None:  # not waited for: its pid is still its own
+                process_tree.kill_group(child.pid)
         shortage.give_up_stdin()
         with contextlib.suppress(errors.Unavailable):
             process_tree.kill(process_tree.list_descendants())
@@ -126,10 +137,16 @@ class GuardedProgram:
             if kill:
                 process_tree.kill_group(ended.si_pid)
             _, status = os.waitpid(ended.si_pid, 0)
-            if self._child is not None and ended.si_pid == self._child.pid:
-                code = os.waitstatus_to_exitcode(status)
-                self.exit_code = code if code >= 0 else 128 - code
-                self._child.returncode = code
+            child = next((child for child in self._children if child.pid == ended.si_pid), None)
+            if child is not None:
+                child.returncode = os.waitstatus_to_exitcode(status)
+                self._note_end(self._names[child.pid], child.returncode)
+
+    def _note_end(self, name: str, code: int) -> None:
+        if self.exit_code is None:
+            self.exit_code = code if code >= 0 else 128 - code
+            how = f"exit {code}" if code >= 0 else f"killed by signal {-code}"
+            self.end_words = f"{name} ended ({how})" if name else ""
 
 
 def _die_with(guard_pid: int) -> Callable[[], None] | None:

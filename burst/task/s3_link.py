@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from burst.adapters.aws import s3_leases
 from burst.domain.basics import errors
-from burst.domain.tasks import leases
+from burst.domain.tasks import leases, masters
 from burst.load import load_account
 from burst.task import task_names
 
@@ -54,6 +54,9 @@ class S3Link:
         self._last_lease: leases.Lease | None = None
         self._problem: str | None = "it was not read yet"
         self._shard_to_mark: int | None = None
+        self._master_to_tell: masters.MasterAddress | None = None
+        self._looks_for_master = False
+        self._master: masters.MasterAddress | None = None
         self._account: load_account.AccountReader | None = None
         self._account_due_at = 0.0
         self._account_lock = threading.Lock()
@@ -95,6 +98,20 @@ class S3Link:
     def mark_ready(self, shard_index: int) -> None:
         """Marks the shard ready at the next reading, and again until it succeeds."""
         self._shard_to_mark = shard_index
+
+    @property
+    def own_host(self) -> str | None:
+        """Where other tasks reach this one; None as long as the metadata service has not told."""
+        return self._names.host
+
+    def tell_master(self, master: masters.MasterAddress) -> None:
+        """Says where the master is at the next reading, and again until it succeeds."""
+        self._master_to_tell = master
+
+    def find_master(self) -> masters.MasterAddress | None:
+        """Where the master is, by the last reading; from the first call on it is looked for."""
+        self._looks_for_master = self._master is None
+        return self._master
 
     # On the threads
 
@@ -141,8 +158,17 @@ class S3Link:
             if self._shard_to_mark is not None:
                 lease.mark_ready(self._shard_to_mark)
                 self._shard_to_mark = None
+            self._meet_master(lease)
         except errors.Unavailable as exc:
             self._problem = str(exc)
+
+    def _meet_master(self, lease: s3_leases.S3LeaseStore) -> None:
+        if self._master_to_tell is not None:
+            lease.tell_master(self._master_to_tell)
+            self._master_to_tell = None
+        if self._looks_for_master:
+            self._master = lease.find_master()
+            self._looks_for_master = self._master is None
 
     def _write_account(self, most_bytes: int | None = None) -> None:
         """Puts the account as far as the program wrote it, or so many bytes further than the last; what fails is tried

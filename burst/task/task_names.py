@@ -1,4 +1,5 @@
-"""The names of a guard's task: its ARN, once the metadata service of its platform has told it, and one of its own.
+"""The names of a guard's task: its ARN and address, once the metadata service of its platform has told them, and a name
+of its own.
 
 The service may be slow while a task starts, so it is asked again, on a thread of its own: the guard's loop and the
 reading of the lease wait for nothing. A shard is claimed under one name for good; the record of the guard is written
@@ -14,6 +15,8 @@ import threading
 import time
 import urllib.parse
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from burst.domain.tasks import tasks
 
@@ -37,6 +40,8 @@ class TaskNames:
         self._own = f"{tasks.NAMELESS}{uuid.uuid4().hex}"
         self._patient_until = time.monotonic() + (PATIENCE_SECONDS if self._address else 0.0)
         self._arn: str | None = None
+        self.host: str | None = None
+        """The address of the task in its network; None as long as it is not known."""
         self._claimed_as: str | None = None
 
     def learn(self) -> None:
@@ -61,24 +66,34 @@ class TaskNames:
 
     def _ask(self) -> None:
         for number in range(TRIES):
-            self._arn = _read_arn(self._address)
+            self._arn, self.host = _read_task(self._address)
             if self._arn is not None:
                 return
             pause_seconds = min(LONGEST_PAUSE_SECONDS, PAUSE_SECONDS * 2**number)
             time.sleep(pause_seconds * random.uniform(0.5, 1.5))  # noqa: S311 (a delay, not a key)
 
 
-def _read_arn(address: str) -> str | None:
-    """The task's ARN from the metadata service, without any proxy."""
+def _read_task(address: str) -> tuple[str | None, str | None]:
+    """The task's ARN and the address of its network interface from the metadata service, without any proxy."""
     parts = urllib.parse.urlsplit(address)
     if not parts.hostname:
-        return None
+        return None, None
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", parts.path.rstrip("/") + "/task")
-        arn = json.loads(connection.getresponse().read()).get("TaskARN")
+        answer = json.loads(connection.getresponse().read())
+        arn = answer.get("TaskARN")
     except (OSError, http.client.HTTPException, ValueError, AttributeError):
-        return None
+        return None, None
     finally:
         connection.close()
-    return arn if isinstance(arn, str) and arn else None
+    return (arn, _find_host(answer)) if isinstance(arn, str) and arn else (None, None)
+
+
+def _find_host(answer: Mapping[str, Any]) -> str | None:
+    """The first IPv4 address of the task's containers, which share one interface."""
+    try:
+        networks = [network for each in answer["Containers"] for network in each.get("Networks", ())]
+        return next((str(host) for network in networks for host in network.get("IPv4Addresses", ())), None)
+    except (KeyError, TypeError, AttributeError):
+        return None

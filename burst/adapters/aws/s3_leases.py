@@ -21,7 +21,7 @@ from datetime import datetime
 from typing import Any
 
 from burst.domain.basics import errors, naming
-from burst.domain.tasks import leases, task_records
+from burst.domain.tasks import leases, masters, task_records
 from burst.kit import aws, silence
 
 CONNECT_SECONDS = 2.0
@@ -39,6 +39,7 @@ CLAIM_READERS = 16
 """How many claims are read at once."""
 CLOSED = "closed"
 """The claim of a shard that no task may take any more."""
+_MASTER = "master.json"
 _BUCKET = re.compile(naming.BUCKET)
 _SHARD = re.compile(r"\d{4,9}", re.ASCII)
 
@@ -181,6 +182,18 @@ class S3LeaseStore:
         for name in map(_shard_name, range(count)):
             if name not in taken:
                 self._objects.put(prefix + name, CLOSED.encode(), IfNoneMatch="*")
+
+    def tell_master(self, master: masters.MasterAddress) -> None:
+        """Writes `master.json` beside the lease."""
+        self._objects.put(self._folder + _MASTER, masters.encode(master))
+
+    def find_master(self) -> masters.MasterAddress | None:
+        """What `master.json` says, None where it is not there."""
+        answer = self._objects.get(self._folder + _MASTER)
+        try:
+            return None if answer is None else masters.decode(answer[0])
+        except ValueError as exc:
+            raise errors.Unavailable(f"{self._folder}{_MASTER}: {exc}") from exc
 
     def _is_claimed_by(self, key: str, task_id: str) -> bool:
         claim = self._objects.get(key)

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from burst.domain.basics import errors
-from burst.domain.tasks import leases
+from burst.domain.tasks import leases, masters
 from burst.kit import files
 
 LOCK_WAIT_SECONDS = 2.0
@@ -42,6 +42,7 @@ class FileLeaseStore:
         self.path = path.absolute()
         self._lock = self.path.with_name(self.path.name + ".lock")
         self._ready = self.path.with_name("ready")
+        self._master = self.path.with_name("master.json")
 
     @property
     def uri(self) -> str:
@@ -115,6 +116,20 @@ class FileLeaseStore:
 
     def close_claims(self, count: int) -> None:
         """Does nothing: nobody claims."""
+
+    def tell_master(self, master: masters.MasterAddress) -> None:
+        """Writes `master.json` beside the lease."""
+        with _os_error_as_unavailable(f"{self._master} could not be written"):
+            files.replace(self._master, masters.encode(master))
+
+    def find_master(self) -> masters.MasterAddress | None:
+        """What `master.json` says, None where it is not there."""
+        with _os_error_as_unavailable(f"{self._master} could not be read"):
+            content = files.read(self._master)
+        try:
+            return None if content is None else masters.decode(content)
+        except ValueError as exc:
+            raise errors.Unavailable(f"{self._master}: {exc}") from exc
 
     def _read_for_write(self, lease: leases.Lease) -> leases.Lease | None:
         try:
