@@ -118,6 +118,7 @@ def _build_task(shard: int, account: load_account.LoadAccount, values: dict[str,
         refused=dict(sorted(account.refused.items())),
         failed=dict(sorted(account.failed.items())),
         bad_lines=account.bad_lines,
+        processes=len(account.processes) or None,
         values=values,
     )
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from burst.load import histograms
+from burst.load import histograms, task_processes
 
 ACCOUNT_FILE = "BURST_ACCOUNT_FILE"
 LATE_SECONDS = 1.0
@@ -61,6 +61,8 @@ class LoadAccount:
         self.first_at: float | None = None
         self.last_at: float | None = None
         self.bad_lines = 0
+        self.processes: set[int] = set()
+        """Which processes of a task wrote it, where the task has several."""
 
     @property
     def latency(self) -> Counter[int]:
@@ -177,6 +179,7 @@ class LoadAccount:
             "markers": dict(self.markers),
             "marked_at": dict(self.marked_at),
             "bad_lines": self.bad_lines,
+            **({"processes": sorted(self.processes)} if self.processes else {}),
         }
 
     def add_value(self, value: Mapping[str, Any]) -> None:
@@ -189,6 +192,7 @@ class LoadAccount:
         self.late += tally.late
         self.latest_seconds = max(self.latest_seconds, tally.latest_seconds)
         self.bad_lines += tally.bad_lines
+        self.processes |= tally.processes
         for second, counts in tally.seconds.items():
             self.seconds.setdefault(second, Counter()).update(counts)
         for own, added in ((self.refused, tally.refused), (self.failed, tally.failed)):
@@ -256,6 +260,7 @@ def _read_tally(value: Mapping[str, Any]) -> LoadAccount:
     account.knows_due, account.late = value["knows_due"] is True, _read_count(value["late"])
     account.latest_seconds = _read_duration(value["latest_seconds"])
     account.bad_lines = _read_count(value.get("bad_lines", 0))
+    account.processes = set(map(_read_count, value.get("processes", ())))
     for second, numbers in value["seconds"].items():
         counts = dict(zip(BY_SECOND, map(_read_count, numbers), strict=True))
         account.seconds[int(_read_instant(second))] = Counter(counts)
@@ -353,10 +358,14 @@ class AccountReader:
 
 
 class AccountWriter:
-    """Appends what one process counts to the account file of its task; without a file it counts for nobody."""
+    """Appends what one process counts to the account file of its task; without a file it counts for nobody.
 
-    def __init__(self, path: str | None) -> None:
+    `process` is its number, where the task has several.
+    """
+
+    def __init__(self, path: str | None, process: int | None = None) -> None:
         self._path = path or None
+        self._process = process
         self._next_at = 0.0
         self._after_part = False
         self.pending = LoadAccount()
@@ -375,6 +384,8 @@ class AccountWriter:
         if self._path is None:
             return
         tally.note_beat(time.time() if now is None else now)
+        if self._process is not None:
+            tally.processes.add(self._process)
         line = json.dumps(tally.to_value(), separators=(",", ":")).encode() + b"\n"
         written = False
         try:
@@ -390,3 +401,8 @@ class AccountWriter:
         finally:
             if not written:  # also where a signal came in between: the next line holds it
                 self.pending.add_value(tally.to_value())
+
+
+def open_writer(environment: Mapping[str, str]) -> AccountWriter:
+    """The account of this process, as its guard says in its environment."""
+    return AccountWriter(environment.get(ACCOUNT_FILE), task_processes.read_index(environment))

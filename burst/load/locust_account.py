@@ -20,8 +20,8 @@ DUE_AT = "burst_due_at"
 class LocustAccount:
     """Counts the requests of one process. Locust's workers each have one, and append to one file."""
 
-    def __init__(self, path: str | None) -> None:
-        self.writer = load_account.AccountWriter(path)
+    def __init__(self, path: str | None, process: int | None = None) -> None:
+        self.writer = load_account.AccountWriter(path, process)
         self.before_write: Callable[[], None] = lambda: None
         """Called before each line: a program that has a schedule counts what became due."""
         self.counts_sending = True
@@ -67,7 +67,7 @@ class LocustAccount:
         """Locust hears TERM itself, but not while a shape runs without its web page: then TERM would end the process at
         once, with its users in the middle of a request."""
         self._write()
-        if environment.shape_class is not None:
+        if environment.shape_class is not None and not environment.parsed_options.worker:
             gevent.spawn(environment.runner.quit)
 
     def _count(

@@ -2,8 +2,9 @@
 
 A user that is `Scheduled` waits for the next event that is due, in Locust's own waiting state, from which Locust ends
 it at once; a request in flight may finish. So the rate does not depend on the number of users as long as there are
-enough of them: where an event is due and no sender is free, their number is doubled, up to a cap. When the source is
-spent the users idle, because a task that ends by itself counts as failed.
+enough of them: where an event is due and no sender is free, their number is doubled, up to a cap; a worker of Locust's
+asks its master for them, and sends its part of the shard. When the source is spent the users idle, because a task that
+ends by itself counts as failed.
 
 Every setting of a load program (`load_settings`) is an option of Locust too, under a name of its own. A load that is
 started again from Locust's web page begins a schedule anew, by the settings that stand in the page then.
@@ -21,13 +22,24 @@ import locust
 from gevent.event import AsyncResult
 from locust import events, runners
 
-from burst.load import forked_workers, load_events, load_settings, load_shares, send_account, send_schedule
+from burst.load import (
+    forked_workers,
+    load_events,
+    load_settings,
+    load_shares,
+    locust_roles,
+    send_account,
+    send_schedule,
+    task_processes,
+)
 
 USERS = 32
 LOOK_SECONDS = 0.05
 SPAWN_RATE = 100.0
 """Above this Locust logs a warning at every change; it spawns at once what it is told of in one second."""
 IDLE_SECONDS = 3600.0
+PATIENCE_SECONDS = 2.0
+"""How long a worker waits for the senders that it asked its master for."""
 
 _SHOWN_IN_PAGE = frozenset(
     {load_settings.SCOPE, load_settings.RATE_PER_MINUTE, load_settings.SOURCE_EVENTS, load_settings.ARRIVALS}
@@ -70,12 +82,23 @@ class ScheduledLoad:
             gevent.sleep(LOOK_SECONDS)
             if runner.state == runners.STATE_RUNNING and schedule.is_overdue(time.monotonic()):
                 senders = min(2 * senders, self.share.most_senders)
-                runner.start(senders, max(SPAWN_RATE, senders))
+                _raise_senders(runner, senders)
 
     def end(self) -> None:
         """Count what was due until now, and nothing more."""
         self._beginning.kill(block=False)
         self.account.count_due(time.monotonic())
+
+
+def _raise_senders(runner: Any, senders: int) -> None:
+    """Starts more users; a worker asks its master for them."""
+    if not isinstance(runner, runners.WorkerRunner):
+        runner.start(senders, max(SPAWN_RATE, senders))
+        return
+    locust_roles.ask_for_senders(runner, senders)
+    with gevent.Timeout(PATIENCE_SECONDS, False):  # then it is asked again, where that is still too few
+        while runner.user_count < senders:
+            gevent.sleep(LOOK_SECONDS)
 
 
 def load_of(environment: Any) -> ScheduledLoad:
@@ -151,11 +174,9 @@ def add_options(parser: Any) -> None:
 def prepare(environment: Any, runner: Any, **_: Any) -> None:
     """Read the settings; a wrong one ends the process with a message before any event is sent."""
     try:
-        if not isinstance(runner, runners.LocalRunner):
-            raise load_settings.SettingError(
-                "master, worker and --processes would each send the whole share: "
-                f"start tasks with {load_settings.SHARD_COUNT}"
-            )
+        if isinstance(runner, runners.MasterRunner):  # it sends nothing
+            locust_roles.answer_wishes(runner, load_shares.read_share(_read_own(environment)).most_senders)
+            return
         environment.burst_load = _make_load(environment)
     except load_settings.SettingError as exc:
         refuse(exc)
@@ -184,16 +205,37 @@ def refuse(problem: load_settings.SettingError) -> None:
 
 
 def _make_load(environment: Any) -> ScheduledLoad:
-    share = load_shares.read_share(load_settings.read_options(environment.parsed_options))
+    share = load_shares.read_share(_read_own(environment))
     # Locust that burst started counts an account of the load; plain `locust -f` does not.
     return ScheduledLoad(share, getattr(environment, "burst_account", None))
 
 
 @events.quitting.add_listener
 def log_account(environment: Any, **_: Any) -> None:
-    """Log how the schedule was kept."""
+    """Log how the schedule was kept, where this process has one."""
+    if isinstance(environment.runner, runners.MasterRunner):
+        return
     load = load_of(environment)
     log.info("%s", load.account.summarize() if load.schedule.ready() else "ended before GO: nothing was sent")
+
+
+def _read_own(environment: Any) -> dict[str, str]:
+    """The settings of this process. A worker that burst did not start has its part of the shard by its number."""
+    options, runner = environment.parsed_options, environment.runner
+    settings = load_settings.read_options(options)
+    if not isinstance(runner, runners.WorkerRunner) or locust_roles.is_worker():
+        return settings
+    workers, index = options.processes or options.expect_workers, runner.worker_index
+    if index >= workers:
+        raise load_settings.SettingError(f"worker {index + 1} of {workers}: say --expect-workers to every worker too")
+    values = load_settings.fill_defaults(settings)
+    shard = load_settings.parse_whole(values, load_settings.SHARD_INDEX, least=0)
+    count = load_settings.parse_whole(values, load_settings.SHARD_COUNT, least=1)
+    part = {
+        load_settings.SHARD_INDEX: str(task_processes.find_part(shard, count, index)),
+        load_settings.SHARD_COUNT: str(count * workers),
+    }
+    return settings | part
 
 
 forked_workers.end_with_parent()

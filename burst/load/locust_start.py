@@ -7,12 +7,14 @@ process, so nothing else of burst imports this file.
 """
 
 import os
+import sys
 from typing import Any
 
 import locust
 from locust import argument_parser, main
 
-from burst.load import forked_workers, load_account, locust_account
+import burst
+from burst.load import forked_workers, load_account, locust_account, locust_roles, task_processes
 
 
 class _PlainParser(argument_parser.LocustArgumentParser):
@@ -23,8 +25,18 @@ class _PlainParser(argument_parser.LocustArgumentParser):
 
 
 def start() -> None:
-    """Run Locust with the words of the command line."""
-    locust_account.LocustAccount(os.environ.get(load_account.ACCOUNT_FILE)).attach(locust.events)
+    """Run Locust with the words of the command line, in the role that the guard gave this process."""
+    version = f"locust {locust.__version__}, burst {burst.__version__}"
+    problem = task_processes.explain_other_version(os.environ, version)
+    if problem:
+        sys.stderr.write(f"{problem}\n")
+        sys.exit(2)
+    if os.environ.get(task_processes.ROLE) != task_processes.MASTER:  # a master sends nothing
+        process = task_processes.read_index(os.environ)
+        locust_account.LocustAccount(os.environ.get(load_account.ACCOUNT_FILE), process).attach(locust.events)
+    locust_roles.LocustRole(os.environ, version).attach(locust.events)
+    options = task_processes.share_users(sys.argv[1:], os.environ)
+    sys.argv[1:] = [*task_processes.list_options(os.environ), *options]
     forked_workers.end_with_parent()
     argument_parser.LocustArgumentParser = _PlainParser  # type: ignore[misc]
     main.main()  # type: ignore[no-untyped-call]

@@ -40,6 +40,12 @@ def find_part(shard_index: int, shard_count: int, process_index: int) -> int:
     return process_index * shard_count + shard_index
 
 
+def read_index(environment: Mapping[str, str]) -> int | None:
+    """Which process of its task this is, by its environment; None for the only one."""
+    index = environment.get(PROCESS_INDEX)
+    return None if index is None else int(index)
+
+
 def split_whole(whole: int, index: int, count: int) -> int:
     """One of so many shares of a whole number; together they are the whole."""
     each, remainder = divmod(whole, count)

@@ -64,6 +64,8 @@ load:
     HOST: http://lane-{index}.internal:8080
     OUTPUT: lane-{index}
   canary: false
+  topology: independent
+  processes: 2
 layers:
   require: [guard, sidecar, lease, schedule]
   lease_ttl: 30s
@@ -440,6 +442,13 @@ BAD = [
         "load.per_shard.BURST_X",
         "without BURST_ and LOCUST_",
     ),
+    ("  topology: independent", "  topology: star", "load.topology", "'independent' or 'distributed'"),
+    ("  topology: independent", "  topology: distributed", "load.topology", "the workers of every task"),
+    ("  processes: 2", "  processes: 0", "load.processes", "greater than or equal to 1"),
+    ("  processes: 2", "  processes: 65", "load.processes", "less than or equal to 64"),
+    ("  processes: 2", "  processes: 41", "load.processes", "at most users, which is 40"),
+    ("  arguments: [--own, x]", "  arguments: [--processes, '2']", "load.arguments[0]", "load.processes says it"),
+    ("  arguments: [--own, x]", "  arguments: [--worker]", "load.arguments[0]", "load.topology distributed"),
     ("  warmup: 5s", "  warmup: 60", "load.warmup", "a duration"),
     ("  warmup: 5s", "  warmup: 5m", "load.warmup", "ends before the cap (1200s) does, not after 1260s"),
     ("  rate: auto", "  rate: .nan", "load.rate", "above 0"),

@@ -66,6 +66,8 @@ class TaskAccount(models.Model):
     refused: dict[str, models.Count]
     failed: dict[str, models.Count]
     bad_lines: models.Count = 0
+    processes: models.Count | None = None
+    """How many processes of the task wrote it; None where it has one alone."""
     values: dict[str, str] = {}
     """The per-shard values that the plan gave this task."""
 

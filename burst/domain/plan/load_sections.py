@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 import pydantic
 
 from burst.domain.plan import field_types, question_sections, rate_sections
-from burst.load import rate_plans, shard_values
+from burst.load import rate_plans, shard_values, task_processes
 
 OWN_PROFILE = "locustfiles/ingest.py"
 """The path, or the end of it, under which plans name burst's own locustfile. It reads rate, profile and source."""
@@ -16,6 +16,8 @@ OWN_PROFILES = ("steady", "replay", *rate_plans.NAMED)
 LOCUST_OPTIONS_OF_BURST = (
     *("-f", "--locustfile", "--config", "--headless", "--headful", "--autostart", "--autoquit", "-H", "--host"),
     *("-u", "--users", "-r", "--spawn-rate", "-t", "--run-time", "-T", "--tags", "--master", "--worker"),
+    *("--master-host", "--master-port", "--master-bind-host", "--master-bind-port"),
+    *("--expect-workers", "--expect-workers-max-wait"),
     *("-l", "--list", "-h", "--help", "-V", "--version", "--show-task-ratio", "--show-task-ratio-json"),
 )
 """Options of Locust that burst gives itself, that a key of the plan stands for, or that start no load."""
@@ -34,7 +36,9 @@ _STANDS_FOR = {
     "-r": "load.spawn_rate says it", "--spawn-rate": "load.spawn_rate says it",
     "-T": "load.tags says it", "--tags": "load.tags says it",
     "-t": "budget.window ends the load", "--run-time": "budget.window ends the load",
-    "--master": "target.tasks are independent of each other", "--worker": "target.tasks are independent of each other",
+    "--master": "load.topology distributed starts it", "--worker": "load.topology distributed starts it",
+    "--master-host": "load.topology distributed says it", "--master-port": "load.topology distributed says it",
+    "--expect-workers": "load.topology distributed says it",
     "--config": "a plan holds the whole load; give its options here",
 }  # fmt: skip
 
@@ -80,6 +84,20 @@ class LoadSection(pydantic.BaseModel):
         ),
     ] = None
     canary: bool = True
+    topology: Annotated[
+        Literal["independent", "distributed"] | None,
+        pydantic.Field(
+            description="distributed: Locust's own master, beside the workers of task 0, leads those of all tasks."
+        ),
+    ] = None
+    processes: Annotated[
+        int | None,
+        pydantic.Field(
+            ge=1,
+            le=task_processes.MOST_PROCESSES,
+            description="How many processes a task has, each with its part of the task's load; 1 unless said.",
+        ),
+    ] = None
 
     @pydantic.field_validator("host")
     @classmethod
@@ -184,6 +202,32 @@ class LoadSection(pydantic.BaseModel):
                 )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _fit_processes(self) -> Self:
+        if self.is_distributed and self.locustfile is None:
+            raise field_types.Misfit(("topology",), "independent: a command has no master of Locust's")
+        for index, word in enumerate(self.arguments or () if self.needs_guard else ()):
+            if word.partition("=")[0] == "--processes":
+                raise field_types.Misfit(("arguments", index), "no --processes: load.processes says it")
+        if self.users is not None and self.users < self.processes_per_task:
+            raise field_types.Misfit(("processes",), f"at most users, which is {self.users}: each has one or more")
+        return self
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether Locust's own master leads the processes of all tasks."""
+        return self.topology == task_processes.DISTRIBUTED
+
+    @property
+    def processes_per_task(self) -> int:
+        """How many processes send the load of a task."""
+        return self.processes or 1
+
+    @property
+    def needs_guard(self) -> bool:
+        """Whether only burst's guard can start the processes of a task."""
+        return self.is_distributed or self.processes_per_task > 1
+
     @property
     def runs_own_profile(self) -> bool:
         """Whether the locustfile is burst's own, by its path; preflight shows that it takes the barrier's files."""
@@ -192,5 +236,6 @@ class LoadSection(pydantic.BaseModel):
 
     @property
     def holds_barrier(self) -> bool:
-        """Whether the program itself waits for GO. The guard starts any program at GO that does not declare so."""
-        return self.waits_for_go or self.runs_own_profile
+        """Whether the program itself waits for GO, or Locust's master does for it. The guard starts any other program
+        at GO."""
+        return self.waits_for_go or self.runs_own_profile or self.is_distributed

@@ -34,6 +34,13 @@ class PlannedLoad(plan_keys.PlanKeys):
             )
         self._refuse_unfit_step_limits()
 
+    def _refuse_unfit_topology(self) -> None:
+        """Raises where a master would wait for workers that need not come."""
+        if self.load.is_distributed and self.target.least_tasks < self.target.tasks:
+            tasks = self.target.tasks
+            why = f"independent, or target.min_tasks {tasks}: a master begins with the workers of every task"
+            raise field_types.Misfit(("load", "topology"), why)
+
     def _refuse_unfit_shard_values(self) -> None:
         """Raises where a list has not exactly one value for each task, or all are too long for ECS."""
         for name, values in (self.load.per_shard or {}).items():

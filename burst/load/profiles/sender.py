@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _send(share: load_shares.LoadShare, sender: Sender) -> None:
-    tally = load_account.AccountWriter(os.environ.get(load_account.ACCOUNT_FILE))
+    tally = load_account.open_writer(os.environ)
     started = time.monotonic()
     schedule, account = send_schedule.SendSchedule(share, started), send_account.SendAccount(share, tally)
     account.begin(schedule, started)

@@ -90,6 +90,12 @@ def describe_program(plan: plans.Plan, definition: ecs_definitions.Definition) -
         raise errors.Refused(
             f"container {definition.container} of {definition.arn} has no secret {load_program.API_KEY_VARIABLE}"
         )
+    if plan.load.needs_guard and not definition.guarded:
+        raise errors.Refused(
+            f"container {definition.container} of {definition.arn} does not start burst's guard, and only that starts "
+            "the processes of load.processes and load.topology; take them out of the plan, or let the entry point be "
+            "burst guard --"
+        )
     by_plan = task_environment(plan)
     variables = definition.variables | definition.secrets
     foreign = sorted(name for name in variables if _changes_load(name) and name not in by_plan)

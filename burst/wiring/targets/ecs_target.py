@@ -136,7 +136,7 @@ class EcsTarget:
             lease=lease,
             layers=self._hard_stop_layers(launcher, lease, schedule),
             command=load_program.command(plan, python="python"),
-            environment=tuple(ecs_adapters.task_environment(plan).items()),
+            environment=tuple((ecs_adapters.task_environment(plan) | load_program.guard_variables(plan)).items()),
             child_waits=plan.load.holds_barrier,
             appears_seconds=self.appears_seconds,
             looks_are_calls=True,

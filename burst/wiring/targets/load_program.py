@@ -5,7 +5,7 @@ from pathlib import Path
 
 from burst.domain.plan import drill_sections, load_sections, plans, target_sections
 from burst.domain.tasks import drills, tasks
-from burst.load import rate_plans, shard_values
+from burst.load import load_settings, rate_plans, shard_values, task_processes
 
 LOCUST = "burst.load.locust_start"
 USERS_PER_TASK = 32
@@ -27,14 +27,19 @@ def command(plan: plans.Plan, *, python: str, locustfile: Path | None = None) ->
     end = ("--stop-timeout", "1", "--exit-code-on-error", "0")
     has_own_hosts = shard_values.HOST in (load.per_shard or {})  # by a variable, which an option would outdo
     host = () if has_own_hosts else ("--host", str(load.host))
-    return (*start, *_list_users(load), *host, *end, *(load.arguments or ()), *_list_tags(load))
+    return (*start, *_list_users(plan), *host, *end, *(load.arguments or ()), *_list_tags(load))
 
 
-def _list_users(load: load_sections.LoadSection) -> Iterator[str]:
+def _list_users(plan: plans.Plan) -> Iterator[str]:
     """How many users Locust starts, and how fast. A locustfile of the plan's own keeps its defaults."""
-    # The senders of burst's own profile: it raises their number itself, up to the plan's.
-    users = min(USERS_PER_TASK, load.users or USERS_PER_TASK) if load.runs_own_profile else load.users
-    spawn_rate = users if load.runs_own_profile and load.spawn_rate is None else load.spawn_rate
+    load = plan.load
+    users, spawn_rate = load.users, load.spawn_rate
+    if load.runs_own_profile:
+        # Its senders: it raises their number itself, up to the plan's, which is for a task. A master starts those of
+        # all tasks.
+        users = max(load.processes_per_task, min(USERS_PER_TASK, load.users or USERS_PER_TASK))
+        users *= plan.target.tasks if load.is_distributed else 1
+        spawn_rate = users if spawn_rate is None else spawn_rate
     if users is not None:
         yield from ("-u", str(users))
     if spawn_rate is not None:
@@ -64,8 +69,20 @@ def variables(plan: plans.Plan) -> dict[str, str]:
         values["BURST_ARRIVALS"] = load.arrivals
     if load.per_shard is not None:
         values[shard_values.PER_SHARD] = shard_values.write_values(load.per_shard)
-    if load.users is not None:
-        values["BURST_MOST_SENDERS"] = str(load.users)
+    if load.users is not None or load.processes_per_task > 1:
+        most_senders = load.users or int(load_settings.SETTINGS[load_settings.MOST_SENDERS][0] or 1)
+        values[load_settings.MOST_SENDERS] = str(max(1, most_senders // load.processes_per_task))
+    return values
+
+
+def guard_variables(plan: plans.Plan) -> dict[str, str]:
+    """What the guard of a burst task reads beside the variables of its program. A one-shot's guard may not: it would
+    start as many."""
+    values = {}
+    if plan.load.processes_per_task > 1:
+        values[task_processes.PROCESSES] = str(plan.load.processes_per_task)
+    if plan.load.is_distributed:
+        values[task_processes.TOPOLOGY] = task_processes.DISTRIBUTED
     return values
 
 

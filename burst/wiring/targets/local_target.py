@@ -23,7 +23,7 @@ from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
 from burst.domain.run import lifecycle
 from burst.domain.tasks import leases, tasks, worst_ends
-from burst.load import shipped_profiles
+from burst.load import shipped_profiles, task_processes
 from burst.task import guard
 from burst.wiring.preflight import local_checks
 from burst.wiring.targets import load_program
@@ -99,7 +99,9 @@ class LocalTarget:
     ) -> controller.RunTarget:
         """The adapters of one run; the secrets of its tasks are resolved here where it is `to_launch`."""
         plan, launcher, lease = self._plan, self.launcher(deadline), ownership.hold(self.lease_store(), owner)
-        variables = task_environment(plan) if to_launch else {}
+        variables = task_environment(plan) | load_program.guard_variables(plan) if to_launch else {}
+        if plan.load.is_distributed:
+            variables |= {task_processes.MASTER_PORT: "0"}  # of all runs on this machine, none takes another's port
         return controller.RunTarget(
             launcher=launcher,
             lease=lease,
