@@ -95,9 +95,23 @@ def test_a_load_that_is_started_again_from_the_page_begins_its_schedule_anew(
 
 
 def test_forked_workers_that_are_refused_leave_no_process_behind(ingest: fixtures_ingest.Site, scope: str) -> None:
-    with start_ingest(ingest, scope, "--headless", "--processes", "2") as process:
+    keyless = {"BURST_HOST": ingest.host, "BURST_SCOPE": scope}
+    with start("locust", "-f", str(INGEST), "--headless", "--processes", "2", **keyless) as process:
         assert process.wait(START_SECONDS) == 2
 
+    waiting.until(lambda: not find_processes(scope), what="the forked workers to end")
+
+
+def test_forked_workers_share_one_source_and_send_each_of_its_events_once(
+    ingest: fixtures_ingest.Site, scope: str
+) -> None:
+    source = ("--burst-rate", "100/s", "--burst-source-events", "31")
+    with start_ingest(ingest, scope, "--headless", "--processes", "2", *source) as process:
+        waiting.until(lambda: count_decisions(ingest, scope, "ADMIT") >= 31, seconds=START_SECONDS, what="31 events")
+        process.terminate()
+        assert process.wait(START_SECONDS) == 0
+
+    assert (count_decisions(ingest, scope, "ADMIT"), count_decisions(ingest, scope, "DUPLICATE")) == (31, 0)
     waiting.until(lambda: not find_processes(scope), what="the forked workers to end")
 
 
