@@ -77,11 +77,11 @@ class ScheduledLoad:
         schedule = send_schedule.SendSchedule(self.share, started)
         self.account.begin(schedule, started)
         self.schedule.set(schedule)
-        senders = runner.user_count
+        senders = max(1, runner.user_count)
         while senders < self.share.most_senders and runner.environment.shape_class is None:
             gevent.sleep(LOOK_SECONDS)
             if runner.state == runners.STATE_RUNNING and schedule.is_overdue(time.monotonic()):
-                senders = min(2 * senders, self.share.most_senders)
+                senders = min(2 * max(senders, runner.user_count), self.share.most_senders)
                 _raise_senders(runner, senders)
 
     def end(self) -> None:
@@ -185,10 +185,13 @@ def prepare(environment: Any, runner: Any, **_: Any) -> None:
     def begin(**_: Any) -> None:
         load_of(environment).begin(runner)  # a change of the number of users calls this again, which changes nothing
 
+    if locust_roles.is_worker():
+        load_of(environment).begin(runner)  # the users come at GO, and the schedule waits for none of them
+
     @environment.events.test_start.add_listener
     def begin_anew(**_: Any) -> None:
         """A start from the web page after a stop has a schedule of its own."""
-        if not load_of(environment).schedule.ready():
+        if locust_roles.is_worker() or not load_of(environment).schedule.ready():
             return
         load_of(environment).end()
         try:

@@ -14,6 +14,16 @@ STEPS: list[dict[str, object]] = [
 ]
 """60 and 100 events."""
 
+AFTER: dict[str, object] = {"for": "1s", "rate": "6/s", "name": "after", "count": False}
+"""Behind the steps that have to be whole: the end of a run comes somewhere in it."""
+UNHURRIED: dict[str, dict[str, object]] = {"gates": dict(stage.UNHURRIED["gates"]), "budget": {"start_timeout": "90s"}}
+
+
+def distributed(**keys: object) -> dict[str, object]:
+    """The load of burst's own profile under a master of Locust's."""
+    profile = {"locustfile": str(stage.ROOT / "locustfiles" / "ingest.py"), "command": None, "waits_for_go": None}
+    return {**profile, "rate": [*STEPS, AFTER], "topology": "distributed", **keys}
+
 
 def read(ran: stage.Ran, name: str) -> dict[str, Any]:
     """A document of a run."""
@@ -43,18 +53,16 @@ def test_two_processes_in_each_of_two_tasks_send_each_event_of_the_plan_once(pla
 
 
 def test_three_workers_under_a_master_send_each_event_of_the_plan_once_and_none_before_go(play: stage.Stage) -> None:
-    profile = {"locustfile": str(stage.ROOT / "locustfiles" / "ingest.py"), "command": None, "waits_for_go": None}
-    load = {**profile, "rate": STEPS, "topology": "distributed"}
-    sections = {"load": load, "target": {"tasks": 3}, "budget": {"start_timeout": "60s"}, **stage.UNHURRIED}
-    plan = play.plan(sections, window=4, cap=120)
+    plan = play.plan({"load": distributed(), "target": {"tasks": 3}, **UNHURRIED}, window=4, cap=120)
     command, ran = play.begin(plan)
     answer = command.wait()
 
     assert answer.code == 0, answer.err
-    load_document = read(ran, "m10_f_load.json")
-    assert {step["name"]: step["due"] for step in load_document["steps"]} == {"steady": 60, "climb": 100}
-    sent = [(task["shard_index"], task["due"], task["sent"]) for task in load_document["tasks"]]
-    assert sent == [(0, 54, 54), (1, 53, 53), (2, 53, 53)]
-    assert count_receipts(play, answer.document["platform_run_id"]) == {"0000": 54, "0001": 53, "0002": 53}
+    load = read(ran, "m10_f_load.json")
+    due = {step["name"]: step["due"] for step in load["steps"]}
+    assert (due["steady"], due["climb"]) == (60, 100)
+    sent = {f"{task['shard_index']:04d}": task["acknowledged"] for task in load["tasks"]}
+    assert count_receipts(play, answer.document["platform_run_id"]) == sent
+    assert [number >= 53 for number in sent.values()] == [True] * 3
     assert play.verify(ran) == 0
     assert ran.nothing_left()
