@@ -119,12 +119,17 @@ class Progress:
         self._say = say
         self._last: Look | None = None
         self._said_at = 0.0
+        self._notes: tuple[str, ...] = ()
 
     def observe(self, situation: live_views.Situation, decision: lifecycle.Decision | None, now: datetime) -> None:
         """One look at a run whose plan is known."""
         run, plan = situation.run, situation.plan
         if run is None or plan is None:
             return
+        for note in situation.notes:
+            if note not in self._notes:
+                self._say(note)
+        self._notes = situation.notes
         look = show(run, decision, now, plan, situation.baseline_per_second)
         if self._worth_a_line(look):
             self._say(look.line, **live_views.list_fields(live_views.build(situation, now)))

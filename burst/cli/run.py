@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from burst.cli import common
+from burst.domain.basics import errors
 
 if TYPE_CHECKING:
     from burst.wiring import preparing
@@ -160,24 +161,35 @@ def resume(output: common.Output, run_name: str, runs_dir: Path, run_control: st
     epilog="""\b
 Examples:
   burst status m10_20260221T020923Z_4f7a1c --json
+  burst status m10_20260221T020923Z_4f7a1c --watch
   burst status m10_20260221T020923Z_4f7a1c --run-control s3://bucket/evidence/run_control
 """
 )
 @click.argument("run_name", metavar="RUN")
+@click.option("--watch", is_flag=True, help="Go on showing it until it is finished.")
 @_add_run_control("Look at the run")
 @common.runs_dir_option
 @common.options
-def status(output: common.Output, run_name: str, runs_dir: Path, run_control: str | None) -> None:
+def status(output: common.Output, run_name: str, runs_dir: Path, run_control: str | None, watch: bool) -> None:
     """Where a run stands: from its journal, and from the processes themselves. Changes nothing.
 
-    Of a run on another machine: from its lease, its tasks and its published verdict.
+    Of a run on another machine: from its lease, its tasks and its published verdict. With --watch it is shown as
+    `burst run` shows it, from any terminal and any machine; Ctrl-C ends that, and not the run.
 
     Exits 0, 7 where no run began, or 6 where its tasks cannot be seen.
     """
     from burst.cli import running
     from burst.wiring import driving
 
-    running.render_status(output, driving.inspect(running.find_run(run_name, runs_dir, run_control)))
+    address = running.find_run(run_name, runs_dir, run_control)
+    if watch:
+        from burst.cli import following
+
+        if output.json:
+            raise errors.UsageError("--json is one document; for a line a change: --watch --log-format json")
+        running.render_status(output, following.follow(output, address))
+    else:
+        running.render_status(output, driving.inspect(address))
 
 
 @click.command(

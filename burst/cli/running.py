@@ -44,7 +44,7 @@ class RunReporter:
             self._output.say(words)
             return
         self._said.append(words)
-        self._change(notes=(*self._situation.notes, *words.splitlines()))
+        self._change(notes=(*self._situation.notes, *words.splitlines()[:1]))
 
     def checks_begun(self, plan: plans.Plan, names: Sequence[str]) -> None:
         """The checks that are asked from now on; the first of a run take the terminal over."""

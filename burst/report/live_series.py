@@ -48,7 +48,7 @@ class Buckets:
         """The shortest buckets of which no more than `most` make a window."""
         fitting = (seconds for seconds in BUCKET_SECONDS if window_seconds / seconds <= most)
         seconds = float(next(fitting, window_seconds / most))
-        return cls(start=start, seconds=seconds, number=max(1, -int(-window_seconds // seconds)))
+        return cls(start=start, seconds=seconds, number=max(1, min(most, -int(-window_seconds // seconds))))
 
     def overlaps(self, index: int, span: Span) -> float:
         """The seconds of a span that lie in a bucket."""

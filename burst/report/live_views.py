@@ -204,7 +204,7 @@ def build(situation: Situation, now: datetime) -> LiveView:
         gates=() if situation.far else live_gates.list_standings(reckoning),
         asked_later=len(plan.facts),
         task_states=Counter(truth.status.value for truth in run.truths.values()),
-        ready=(run.ready_count, len(run.carriers)) if run.go_at is None and run.truths else None,
+        ready=(run.ready_count, len(run.carriers)) if run.go_at is None and run.truths and not situation.far else None,
         late_tasks=None if run.load is None else run.load.late_tasks,
         layers=_list_layers(run),
         observed=tuple(_list_observed(plan, run)),

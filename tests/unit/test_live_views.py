@@ -1,0 +1,217 @@
+"""The live view as a value: rates, bars, what gates still need, blindness, layers, and what happened."""
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from burst.domain.basics import instants
+from burst.domain.preflight import findings
+from burst.domain.receipts import early_stops, receipts
+from burst.domain.run import runs
+from burst.domain.tasks import tasks
+from burst.report import live_gates, live_series, live_views
+from tests import cases, live_situations
+
+GO = live_situations.at(live_situations.GO_SECONDS)
+PLAN = live_situations.PLAN
+STANDING = live_gates.Standing
+
+
+def counted(admit: int, duplicate: int = 0, *, seconds: float = 30.0) -> runs.Run:
+    """A run of which so many seconds were counted."""
+    poll = early_stops.Poll(seconds=seconds, counts=receipts.Counts(admit=admit, duplicate=duplicate))
+    return runs.Run(execution_id="m10_x", go_at=GO, polls=(poll,), counted_to=instants.later(GO, seconds))
+
+
+def stand(run: runs.Run, name: str, now_seconds: float = 30.0, **changes: Any) -> live_gates.GateStanding:
+    plan = PLAN if not changes else cases.plan(**changes)
+    reckoning = live_gates.Reckoning(
+        plan=plan, run=run, baseline_per_second=live_situations.BASELINE_PER_SECOND, now=instants.later(GO, now_seconds)
+    )
+    return next(gate for gate in live_gates.list_standings(reckoning) if gate.name == name)
+
+
+@pytest.mark.parametrize(
+    ("run", "name", "standing", "words"),
+    [
+        pytest.param(
+            counted(12780), "multiplier", STANDING.HOLDS, "12,780 ADMIT in 30 s, 25,560/min", id="at the edge"
+        ),
+        pytest.param(counted(12779), "multiplier", STANDING.SHORT, "12,781 ADMIT in 30 s, 25,562/min", id="one short"),
+        pytest.param(counted(100, seconds=58.0), "multiplier", STANDING.SHORT, "25,460 ADMIT in 2 s", id="late"),
+        pytest.param(counted(0), "admit_ratio", STANDING.UNKNOWN, "", id="no receipts have no ratio"),
+        pytest.param(
+            counted(995, 5), "admit_ratio", STANDING.HOLDS, "0 more DUPLICATE may come", id="exactly the ratio"
+        ),
+        pytest.param(counted(994, 6), "admit_ratio", STANDING.SHORT, "200 ADMIT without a DUPLICATE", id="below it"),
+        pytest.param(counted(0, 20000), "admit_ratio", STANDING.LOST, "", id="no rest can mend it"),
+        pytest.param(counted(5), "duration", STANDING.SHORT, "30 s more", id="half the window"),
+        pytest.param(counted(5), "offered_load", STANDING.UNKNOWN, "", id="no account was read"),
+        pytest.param(counted(5), "latency_p95", STANDING.UNKNOWN, "of the last look", id="no answer was timed"),
+    ],
+)
+def test_a_gate_says_how_it_stands_and_what_is_needed(
+    run: runs.Run, name: str, standing: live_gates.Standing, words: str
+) -> None:
+    gate = stand(run, name)
+
+    assert (gate.standing, words in gate.needed) == (standing, True), gate
+
+
+def test_what_a_gate_needs_is_enough() -> None:
+    """By the gates' own arithmetic: as many as are said mend the ratio, and one less does not."""
+    for admit, duplicate in ((994, 6), (1, 1), (0, 3), (19_900, 101)):
+        needed = int(stand(counted(admit, duplicate), "admit_ratio").needed.split()[0].replace(",", ""))
+
+        assert stand(counted(admit + needed, duplicate), "admit_ratio").standing is STANDING.HOLDS
+        assert stand(counted(admit + needed - 1, duplicate), "admit_ratio").standing is STANDING.SHORT
+
+
+@pytest.mark.parametrize(
+    ("load", "name", "standing"),
+    [
+        pytest.param({"due": 1000, "in_time": 990}, "offered_load", STANDING.HOLDS, id="offered"),
+        pytest.param(
+            {"due": 1000, "in_time": 980}, "offered_load", STANDING.SHORT, id="late, and the rest can mend it"
+        ),
+        pytest.param({"due": 20000, "in_time": 10000}, "offered_load", STANDING.LOST, id="withheld"),
+        pytest.param({"p95_ms": 250.0}, "latency_p95", STANDING.HOLDS, id="at the limit"),
+        pytest.param({"p95_ms": 250.1}, "latency_p95", STANDING.SHORT, id="above it"),
+        pytest.param(
+            {"answered": 1000, "unsuccessful": 1}, "error_ratio", STANDING.HOLDS, id="as many errors as may be"
+        ),
+        pytest.param({"answered": 1000, "unsuccessful": 2}, "error_ratio", STANDING.SHORT, id="one more"),
+        pytest.param({"answered": 0, "unsuccessful": 0}, "error_ratio", STANDING.UNKNOWN, id="nothing was answered"),
+    ],
+)
+def test_the_gates_of_the_load_follow_the_accounts(
+    load: dict[str, Any], name: str, standing: live_gates.Standing
+) -> None:
+    view = runs.LoadView(**{"at": GO, "tasks": 4, "due": 0, "in_time": 0, "sent": 0, **load})
+
+    assert stand(dataclasses.replace(counted(5), loads=(view,)), name).standing is standing
+
+
+def test_a_bucket_that_is_counted_in_part_shows_no_collapse_and_one_that_is_not_shows_nothing() -> None:
+    buckets = live_series.Buckets(start=GO, seconds=10.0, number=4)
+    whole = live_series.Span(start=GO, end=instants.later(GO, 10), amount=1000)
+    part = live_series.Span(start=instants.later(GO, 10), end=instants.later(GO, 11), amount=100)
+    empty = live_series.Span(start=instants.later(GO, 20), end=instants.later(GO, 22), amount=0)
+
+    assert buckets.find_rates([whole, part, empty]) == (6000.0, 6000.0, 0.0, None)
+
+
+def test_spans_that_cross_the_edge_of_a_bucket_lose_and_gain_nothing() -> None:
+    buckets = live_series.Buckets(start=GO, seconds=2.0, number=3)
+    spans = [
+        live_series.Span(start=instants.later(GO, 1.5 * index), end=instants.later(GO, 1.5 * (index + 1)), amount=index)
+        for index in range(4)
+    ]
+
+    rates = buckets.find_rates(spans)
+
+    assert sum(rate / 60 * 2 for rate in rates if rate is not None) == pytest.approx(6)
+
+
+@pytest.mark.parametrize(
+    ("values", "highest", "bars"),
+    [
+        ([0, 1, 50, 100], None, "_▁▅█"),
+        ([None, 0, 0], None, " __"),
+        ([10], 100, "▁"),
+        ([200, 100], 100, "█▅"),
+        ([], None, ""),
+    ],
+)
+def test_bars_are_drawn_from_nothing_to_the_highest(
+    values: list[float | None], highest: float | None, bars: str
+) -> None:
+    assert live_series.draw_bars(values, highest) == bars
+
+
+@pytest.mark.parametrize(("window_seconds", "seconds"), [(30, 1), (60, 2), (900, 30), (5400, 120), (1e6, 1e6 / 48)])
+def test_a_whole_window_fits_beside_its_words(window_seconds: float, seconds: float) -> None:
+    buckets = live_series.Buckets.fit(GO, window_seconds, 48)
+
+    assert buckets.seconds == pytest.approx(seconds)
+    assert buckets.number <= 48
+    assert buckets.number * buckets.seconds >= window_seconds
+
+
+def test_while_no_count_comes_nobody_is_told_a_rate_of_now() -> None:
+    view = live_situations.build("blind")
+
+    assert view.rates.now is None
+    assert [words.partition(": ")[2].partition(":")[0] for words in view.blind] == [
+        "the tasks cannot be seen",
+        "no count comes",
+    ]
+    assert view.blind[0].startswith("blind since 02:10:06 (13 s)")
+    assert view.tone is live_views.Tone.BAD
+    assert view.tracks[0].last is None
+
+
+def test_a_layer_says_whether_it_is_armed_and_at_how_many_tasks_it_fired() -> None:
+    layers = {layer.name: layer for layer in live_situations.build("stopping").layers}
+
+    assert layers["lease"] == live_views.LayerState(name="lease", armed=True, fired=2)
+    assert layers["guard"].fired == 0
+    assert (layers["sidecar"].armed, layers["sidecar"].why) == (False, "the task definition has none")
+
+
+def test_many_tasks_that_stop_at_once_are_one_line() -> None:
+    view = live_situations.build("hold")
+
+    told = [happening.words for happening in view.happenings]
+    assert [words for words in told if "stopped" in words] == ["4 tasks stopped by lease, exit 0"]
+
+
+def test_the_happenings_are_in_order() -> None:
+    for name in live_situations.SITUATIONS:
+        instants_told = [happening.at for happening in live_situations.build(name).happenings]
+
+        assert instants_told == sorted(instants_told)
+
+
+def test_a_hold_shows_its_open_blockers_first() -> None:
+    view = live_situations.build("hold")
+
+    assert view.state == "HOLD (exit 3, HOLD: 1 blocker open)"
+    assert view.open_blockers[0].startswith("M10F-B1  profile not achieved: ")
+
+
+def test_checks_turn_green_one_by_one_in_their_places() -> None:
+    passed = findings.Finding(check="rate", status=findings.FindingStatus.PASSED, seen="1")
+    refused = findings.Finding(check="source", status=findings.FindingStatus.REFUSED, seen="too few events")
+    state = live_views.Preflight.begin(["rate", "program", "rate"])
+
+    once = state.answer("rate", [passed])
+    twice = once.answer("rate", [passed, refused])
+
+    assert [check.status for check in once.checks] == ["passed", "waiting", "waiting"]
+    assert [(check.status, check.seen) for check in twice.checks] == [
+        ("passed", ""), ("waiting", ""), ("refused", "too few events")
+    ]  # fmt: skip
+    assert twice.answer("never-asked", [passed]) == twice
+
+
+@pytest.mark.parametrize("name", live_situations.SITUATIONS)
+def test_the_same_view_is_one_json_object_for_machines(name: str) -> None:
+    fields = live_views.list_fields(live_situations.build(name))
+
+    assert json.loads(json.dumps(fields, allow_nan=False)) == fields
+
+
+def test_a_run_of_another_machine_shows_what_run_control_tells_and_says_what_it_cannot_know() -> None:
+    truth = tasks.TaskTruth(task=tasks.Task(task_id="a", shard_index=0), status=tasks.TaskStatus.RUNNING)
+    run = runs.Run(execution_id="m10_x", go_at=GO, deadline=live_situations.at(240), truths={"a": truth})
+    situation = live_views.Situation(plan=PLAN, run=run, far=True)
+
+    view = live_views.build(situation, instants.later(GO, 20))
+
+    assert (view.counts, view.gates, view.tracks) == (None, (), ())
+    assert view.task_states == {"RUNNING": 1}
+    assert view.clocks[0].left_seconds == 40.0
+    assert view.notes == (live_views.NO_COUNTS_HERE,)
