@@ -9,6 +9,8 @@ from burst.domain.basics import errors
 
 _STDIN = Path("/dev/stdin")
 _EXAMPLES = Path(__file__).parent / "examples"
+_HOST = "http://127.0.0.1:8080"
+"""`load.host` in the examples: where `burst sandbox up` listens unless it is told otherwise."""
 _ROLLUP = "rollup"
 """It is no run, so what is written for it is a campaign file."""
 _KINDS = ("burst", "window", "soak", "recovery", "reproducibility", "drill", _ROLLUP)
@@ -20,12 +22,14 @@ Examples:
   burst init
   burst init --target ecs -o burst.yaml
   burst init --kind soak -o soak.yaml
+  burst init --steps -o steps.yaml       a load of several rates, on this machine
   terraform output -json > outputs.json && burst init --target ecs --from-terraform outputs.json
   terraform output -json | burst init --target ecs --from-terraform -
 """
 )
 @click.option("--target", type=click.Choice(["local", "ecs"]), default="local", help="Where tasks run.")
 @click.option("--kind", type=click.Choice(_KINDS), default=_KINDS[0], help="The kind of phase; others run locally.")
+@click.option("--steps", is_flag=True, help="A load of several rates on one clock, in place of one rate.")
 @click.option(
     "-o", "--output", "file", type=click.Path(path_type=Path), default=Path("plan.yaml"), help="Where the plan goes."
 )
@@ -37,10 +41,11 @@ Examples:
     help="With ecs: the names that infra/ made, as `terraform output -json` prints them; - reads them from stdin.",
 )
 @common.options
-def init(output: common.Output, target: str, kind: str, file: Path, outputs: Path | None) -> None:
+def init(output: common.Output, target: str, kind: str, steps: bool, file: Path, outputs: Path | None) -> None:
     """Write a commented plan. A file that exists is not overwritten.
 
-    A plan of another kind than burst is written for this machine. A roll-up is a step of a campaign file.
+    A plan of another kind than burst is written for this machine. A roll-up is a step of a campaign file. Where
+    `burst sandbox up` keeps a gateway, a plan for this machine names its address.
     Exits 0, or 2 where the file exists, or OUTPUTS are not those of infra/.
     """
     if kind != _KINDS[0] and target != "local":
@@ -49,14 +54,35 @@ def init(output: common.Output, target: str, kind: str, file: Path, outputs: Pat
         )
     if outputs is not None and target != "ecs":
         raise errors.UsageError("--from-terraform goes with --target ecs: Terraform makes nothing for the local target")
-    name = target if kind == _KINDS[0] else f"{target}-{kind}"
-    text = (_EXAMPLES / f"{name}.yaml").read_text()
+    if steps and (target, kind) != ("local", _KINDS[0]):
+        raise errors.UsageError("--steps goes with --target local and --kind burst; take its `load.rate` for others")
+    text = _read_example(target, kind, steps=steps)
+    host = _find_sandbox() if target == "local" else None
+    if host is not None:
+        text = text.replace(_HOST, host)
     common.write_new(file, (text if outputs is None else _fill_in(text, outputs)).encode())
     follows = (
         f"`burst campaign run {file}` runs it" if kind == _ROLLUP else f"`burst plan {file}` says what it would do"
     )
-    output.say(f"wrote {file}; change it, then {follows}")
+    changes = "change it, then" if host is None else f"its host is the sandbox's, {host};"
+    output.say(f"wrote {file}; {changes} {follows}")
     output.result({"plan": str(file), "target": target, "kind": kind}, "")
+
+
+def _read_example(target: str, kind: str, *, steps: bool) -> str:
+    if steps:
+        from burst.report import runbook_pages
+
+        return runbook_pages.find_plan(Path("runbooks/plans/steps.yaml")).read_text()
+    return (_EXAMPLES / f"{target if kind == _KINDS[0] else f'{target}-{kind}'}.yaml").read_text()
+
+
+def _find_sandbox() -> str | None:
+    """The address of the gateway that `burst sandbox up` keeps; None where none is up."""
+    from burst.sandbox import sandbox_folders, standing_sandbox
+
+    standing = standing_sandbox.find_standing(sandbox_folders.SandboxFolder(sandbox_folders.default_folder()))
+    return None if standing is None else standing.url
 
 
 def _fill_in(example: str, outputs: Path) -> str:

@@ -186,3 +186,33 @@ def test_an_interrupted_start_leaves_nothing(sandbox: Sandbox) -> None:
 
 def find_keeper(sandbox: Sandbox) -> psutil.Process | None:
     return sandbox.keeper() if (sandbox.folder / "keeper.json").exists() else None
+
+
+STEPS = (
+    ("burst", "init", "-o", "plan.yaml"),
+    ("burst", "init", "--steps", "-o", "steps.yaml"),
+    ("burst", "plan", "steps.yaml"),
+    ("burst", "receipts", "inspect", "--dsn", "env:IG_ADMISSION_DSN"),
+    ("burst", "preflight", "plan.yaml"),
+    ("burst", "db", "check", "--plan", "plan.yaml"),
+)
+
+
+def test_the_plans_that_init_writes_are_ready_for_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    exports = sandbox.command("up", "--port", str(sandbox.port)).stdout
+    burst = f'burst() {{ "{sys.executable}" -m burst "$@"; }}'
+    script = "\n".join([burst, exports, *(" ".join(step) for step in STEPS)])
+
+    played = subprocess.run(
+        ["/bin/sh", "-ec", script],
+        cwd=tmp_path,
+        env=sandbox.environment() | {"PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert played.returncode == 0, played.stdout + played.stderr
+    for plan in ("plan.yaml", "steps.yaml"):
+        assert f"host: http://127.0.0.1:{sandbox.port}" in (tmp_path / plan).read_text()
+        assert f"wrote {plan}; its host is the sandbox's" in played.stderr
