@@ -20,7 +20,7 @@ from burst.domain.verdict import baselines
 from burst.evidence import reference_runs
 from burst.load import shipped_profiles
 from burst.report import campaign_text
-from burst.sandbox import demo_campaigns, demo_faults, demo_plans, embedded_postgres, gateway
+from burst.sandbox import demo_campaigns, demo_faults, demo_plans, embedded_postgres, gateway, reached_rates
 from burst.wiring import campaigns, preparing
 from burst.wiring.targets import local_target
 
@@ -37,9 +37,10 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
     place = _make_place(runs_dir)
     with _sandbox(output) as sandbox:
         stage = demo_plans.DemoPlaces(host=sandbox.host, locustfile=shipped_profiles.INGEST, runs=place)
-        output.say(f"\n1. A reference run of {BASELINE_SECONDS} s becomes the baseline.")
+        rate = _choose_rate(output, sandbox)
+        output.say(f"\n1. A reference run of {BASELINE_SECONDS} s at {rate:,.0f} events a minute becomes the baseline.")
         folder, code = _play(
-            output, place, "baseline", demo_plans.render_baseline_plan(stage, window_seconds=BASELINE_SECONDS)
+            output, place, "baseline", demo_plans.render_baseline_plan(stage, rate, window_seconds=BASELINE_SECONDS)
         )
         if code in INTERRUPTED:
             return code
@@ -64,9 +65,27 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
                 window_seconds=REPLAY_SECONDS,
             )
         else:
-            output.say(f"\n2. A burst of {BURST_SECONDS} s at three times the baseline, with headroom.")
+            output.say(
+                f"\n2. A burst of {BURST_SECONDS} s. It has to reach {demo_plans.MULTIPLIER:g} times the baseline, and "
+                f"sends {demo_plans.BURST_FACTOR:g} times as much, so that a busy machine may lose half of it."
+            )
             plan = demo_plans.render_burst_plan(stage, baseline, window_seconds=BURST_SECONDS)
         return _run(output, place, "burst", plan)
+
+
+def _choose_rate(output: common.Output, sandbox: "_Sandbox") -> float:
+    """The rate of the reference run, in events a minute, after what the machine reaches now; says both."""
+    output.say(f"Measuring what this machine reaches now ({reached_rates.SECONDS:g} s of sending without a pause).")
+    reached = reached_rates.measure_reached_rate(host=sandbox.host, api_key=sandbox.api_key, dsn=sandbox.dsn)
+    rate = demo_plans.choose_baseline_rate(reached)
+    asked = rate * demo_plans.BURST_FACTOR
+    words = f"It admits about {reached:,.0f} events a minute now, and the demo's burst sends {asked:,.0f}."
+    if not demo_plans.can_carry(reached):
+        words += (
+            " That is more than it reaches: the demo may end with HOLD. Try it again when the machine is less busy."
+        )
+    output.say(words)
+    return rate
 
 
 def _make_place(runs_dir: Path) -> Path:
@@ -104,9 +123,10 @@ def play_campaign(output: common.Output, runs_dir: Path) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sandbox:
-    """The address of the gateway, and the DSN of the database's owner."""
+    """The address of the gateway and its key, and the DSN of the database's owner."""
 
     host: str
+    api_key: str
     dsn: str
 
 
@@ -122,7 +142,7 @@ def _sandbox(output: common.Output) -> Iterator[_Sandbox]:
         output.hide(api_key)
         try:
             with gateway.start(dsn=dsn, api_key=api_key) as running:
-                yield _Sandbox(host=running.url, dsn=dsn)
+                yield _Sandbox(host=running.url, api_key=api_key, dsn=dsn)
         finally:
             for name in (demo_plans.DSN_NAME, demo_plans.API_KEY_NAME, demo_faults.OWNER_DSN_NAME):
                 os.environ.pop(name, None)

@@ -131,6 +131,5 @@ def _render(places: demo_plans.DemoPlaces, kind: str, phase: str, sections: str)
 
 def _render_burst(places: demo_plans.DemoPlaces, baseline: Path) -> str:
     """A burst that half of the machine would do for: it shows a HOLD and its reopening, and no speed."""
-    plan = demo_plans.render_burst_plan(places, baseline, window_seconds=WINDOW_SECONDS)
-    plan = plan.replace("facts:\n", f"facts:\n{_FACT}").replace("multiplier: 3.0", "multiplier: 1.2")
-    return plan.replace("rate: auto\n", "rate: auto\n  headroom: 1.8\n")
+    plan = demo_plans.render_burst_plan(places, baseline, window_seconds=WINDOW_SECONDS, multiplier=1.2, headroom=1.8)
+    return plan.replace("facts:\n", f"facts:\n{_FACT}")
