@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from burst.load import histograms, task_processes
+from burst.load import histograms, quick_counts, task_processes
 
 ACCOUNT_FILE = "BURST_ACCOUNT_FILE"
 LATE_SECONDS = 1.0
@@ -91,7 +91,7 @@ class LoadAccount:
 
     def note_step_due(self, step: str, number: int) -> None:
         """So many events became due in a step of the rate plan."""
-        self._find_step(step)["sending"]["due"] += number
+        self.find_step(step)["sending"]["due"] += number
 
     def note_sent(self, at: float, due_at: float | None = None, *, step: str | None = None) -> None:
         """One event was sent, where it was due at all at `due_at`, in a step of a rate plan."""
@@ -105,7 +105,7 @@ class LoadAccount:
         else:
             self.count(due_at, "in_time")
             if step is not None:
-                self._find_step(step)["sending"]["in_time"] += 1
+                self.find_step(step)["sending"]["in_time"] += 1
 
     def note_answer(
         self,
@@ -119,7 +119,7 @@ class LoadAccount:
     ) -> None:
         """One request came to its end: refused where a status says so, failed where an error does, or a status that
         is none. `step` is the one in which it was sent."""
-        entries = [self._find_name(name), *([self._find_step(step)] if step is not None else [])]
+        entries = [self.find_name(name), *([self.find_step(step)] if step is not None else [])]
         if error is None and (status is None or 100 <= status < 400):
             outcome = "acknowledged"
         elif status is not None and 300 <= status < 1000:
@@ -146,13 +146,15 @@ class LoadAccount:
         if at is not None:
             self.marked_at[marker] = min(at, self.marked_at.get(marker, at))
 
-    def _find_name(self, name: str) -> dict[str, Counter[Any]]:
+    def find_name(self, name: str) -> dict[str, Counter[Any]]:
+        """The counts of a request name, by part."""
         key = name if name in self.names or len(self.names) < MOST_NAMES else MORE_NAMES
         if key not in self.names:
             self.names[key] = {part: Counter() for part in _PARTS}
         return self.names[key]
 
-    def _find_step(self, name: str) -> dict[str, Counter[Any]]:
+    def find_step(self, name: str) -> dict[str, Counter[Any]]:
+        """The counts of a step, by part."""
         key = name if name in self.steps or len(self.steps) < MOST_NAMES else MORE_NAMES
         if key not in self.steps:
             self.steps[key] = {part: Counter() for part in ("sending", *_PARTS)}
@@ -198,11 +200,11 @@ class LoadAccount:
         for own, added in ((self.refused, tally.refused), (self.failed, tally.failed)):
             own.update(added)
         for name, parts in tally.names.items():
-            entry = self._find_name(name)
+            entry = self.find_name(name)
             for part, part_counts in parts.items():
                 entry[part].update(part_counts)
         for name, parts in tally.steps.items():
-            entry = self._find_step(name)
+            entry = self.find_step(name)
             for part, part_counts in parts.items():
                 entry[part].update(part_counts)
         for name, number in tally.markers.items():
@@ -265,7 +267,7 @@ def _read_tally(value: Mapping[str, Any]) -> LoadAccount:
         counts = dict(zip(BY_SECOND, map(_read_count, numbers), strict=True))
         account.seconds[int(_read_instant(second))] = Counter(counts)
     account.refused, account.failed = _read_counts(value["refused"]), _read_counts(value["failed"])
-    for find_entry, entries in ((account._find_name, value["names"]), (account._find_step, value.get("steps", {}))):
+    for find_entry, entries in ((account.find_name, value["names"]), (account.find_step, value.get("steps", {}))):
         for name, parts in entries.items():
             entry = find_entry(_read_name(name))
             for part in entry:
@@ -368,9 +370,23 @@ class AccountWriter:
         self._process = process
         self._next_at = 0.0
         self._after_part = False
-        self.pending = LoadAccount()
+        self._counted = LoadAccount()
+        self.quick = quick_counts.QuickCounts()
         self.find_step: Callable[[float], str | None] = lambda _: None
         """The step of a rate plan in which an instant lies; None where there is no such plan."""
+
+    @property
+    def pending(self) -> LoadAccount:
+        """What was counted since the last line."""
+        self.quick.move_to(self._counted)
+        return self._counted
+
+    def note_sent(self, at: float, due_at: float, step: str | None) -> None:
+        """One event was sent."""
+        if at - due_at > LATE_SECONDS:
+            self._counted.note_sent(at, due_at, step=step)
+        else:
+            self.quick.note_sent_in_time(at, due_at, step)
 
     def write_if_due(self, now: float) -> None:
         """Write a line where the last one is a beat old."""
@@ -380,7 +396,7 @@ class AccountWriter:
 
     def write(self, now: float | None = None) -> None:
         """Write a line: it is one call to the system, so lines of several processes do not mix."""
-        tally, self.pending = self.pending, LoadAccount()
+        tally, self._counted = self.pending, LoadAccount()
         if self._path is None:
             return
         tally.note_beat(time.time() if now is None else now)

@@ -80,22 +80,23 @@ class LocustAccount:
         context: Any = None,
         **_: Any,
     ) -> None:
-        now, tally = time.time(), self.writer.pending
+        now = time.time()
         seconds = _read_seconds(None if response_time is None else response_time / 1000)
         since_start = _read_seconds(None if start_time is None else now - start_time)
         sent_at = now - (seconds or 0.0) if since_start is None else now - since_start
         if self.counts_sending:
-            tally.note_sent(sent_at)
+            self.writer.quick.note_sent(sent_at)
         due_at = context.get(DUE_AT) if isinstance(context, dict) else None
         if isinstance(due_at, int | float):
             seconds = _read_seconds(max(0.0, now - due_at))
         step = self.writer.find_step(sent_at)
         if exception is None:
-            tally.note_answer(now, str(name), latency_seconds=seconds, status=None, error=None, step=step)
+            self.writer.quick.note_success(now, str(name), seconds, step)
             return
         status = getattr(response, "status_code", None) or None
         refused = status if isinstance(status, int) and status >= 300 else None
         kind = failure_kinds.name_failure(exception)
+        tally = self.writer.pending
         tally.note_answer(now, str(name), latency_seconds=seconds, status=refused, error=kind, step=step)
 
 

@@ -53,7 +53,7 @@ class SendAccount:
         self._late += lateness_seconds > LATE_SECONDS
         self._latest_seconds = max(self._latest_seconds, lateness_seconds)
         due_at = slot.due + self._clock_offset
-        self._tally.pending.note_sent(sent_at + self._clock_offset, due_at, step=slot.step)
+        self._tally.note_sent(sent_at + self._clock_offset, due_at, slot.step)
 
     def find_utc(self, instant: float) -> float:
         """A monotonic instant as UTC seconds."""

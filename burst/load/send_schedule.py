@@ -7,6 +7,7 @@ sender that falls behind sends late events at once and reports its lateness (`se
 quietly.
 """
 
+import itertools
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -32,8 +33,8 @@ class SendSchedule:
         self._slots = _list_slots(share, started)
         self._next_slot = next(self._slots, None)
         # A second reading of the same slots: a slot is due also where no sender took it.
-        self._due_slots = _list_slots(share, started)
-        self._next_due = next(self._due_slots, None)
+        self._dues = _list_own_arrivals(share, started)
+        self._next_due = next(self._dues, None)
         self.due_count = 0
         """How many events were due when `count_due` was last asked."""
         self._due_by_step = Counter[str]()
@@ -50,11 +51,11 @@ class SendSchedule:
     def count_due(self, until: float) -> int:
         """How many more events became due before an instant, since this was last asked."""
         counted = self.due_count
-        while self._next_due is not None and self._next_due.due < until:
+        while self._next_due is not None and self._next_due[0] < until:
             self.due_count += 1
-            if self._next_due.step is not None:
-                self._due_by_step[self._next_due.step] += 1
-            self._next_due = next(self._due_slots, None)
+            if self._next_due[1] is not None:
+                self._due_by_step[self._next_due[1]] += 1
+            self._next_due = next(self._dues, None)
         return self.due_count - counted
 
     def take_step_counts(self) -> Counter[str]:
@@ -64,10 +65,13 @@ class SendSchedule:
 
 
 def _list_slots(share: load_shares.LoadShare, started: float) -> Iterator[Slot]:
-    for sequence, (due, step) in enumerate(list_arrivals(share, started)):
-        if share.event_count is not None and sequence >= share.event_count:
-            return
+    for sequence, (due, step) in enumerate(_list_own_arrivals(share, started)):
         yield Slot(sequence=sequence, due=due, step=step)
+
+
+def _list_own_arrivals(share: load_shares.LoadShare, started: float) -> Iterator[tuple[float, str | None]]:
+    """The arrivals of the task, which end with its part of the source."""
+    return itertools.islice(list_arrivals(share, started), share.event_count)
 
 
 def list_arrivals(share: load_shares.LoadShare, started: float) -> Iterator[tuple[float, str | None]]:

@@ -458,7 +458,8 @@ def test_the_sender_counts_a_failure_by_its_kind() -> None:
 def test_a_client_that_sends_an_event_again_is_refused_before_anything_is_sent(launch: Launch, tmp_path: Path) -> None:
     (tmp_path / "geventhttpclient-2.5.1.dist-info").mkdir()
     (tmp_path / "geventhttpclient-2.5.1.dist-info" / "METADATA").write_text("Name: geventhttpclient\nVersion: 2.5.1\n")
-    process = launch(LOCUST, PYTHONPATH=tmp_path)
+    playback = (*LOCUST[:4], str(LOCUSTFILES / "playback.py"), "--headless")
+    process = launch(playback, PYTHONPATH=tmp_path)
 
     _, output = process.communicate(timeout=START_SECONDS)
 

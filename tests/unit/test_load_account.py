@@ -449,3 +449,22 @@ def test_a_percentile_is_the_end_of_its_bucket(percent: float, milliseconds: flo
 
     assert load_documents.find_percentile_ms(latency, percent) == milliseconds
     assert load_documents.find_percentile_ms([], percent) is None
+
+
+ENDS = st.tuples(
+    st.floats(AT, AT + 3), st.floats(0, 3), st.none() | st.sampled_from(["steady", "burst"]), st.floats(0, 60)
+)
+
+
+@hypothesis.given(ends=st.lists(ENDS, max_size=12))
+def test_counts_that_are_taken_quickly_are_those_of_the_account(ends: list[Any]) -> None:
+    writer, account = load_account.AccountWriter(None), load_account.LoadAccount()
+
+    for at, late_seconds, step, latency_seconds in ends:
+        writer.note_sent(at, at - late_seconds, step)
+        account.note_sent(at, at - late_seconds, step=step)
+        writer.quick.note_success(at, "order", latency_seconds, step)
+        account.note_answer(at, "order", latency_seconds=latency_seconds, status=200, error=None, step=step)
+
+    assert writer.pending.to_value() == account.to_value()
+    assert writer.pending.to_value() == account.to_value()  # taken over once

@@ -10,24 +10,26 @@ import os
 import time
 from typing import Any
 
-from locust import FastHttpUser, events, task
+from geventhttpclient import response as answers
+from locust import User, events, task
 
-from burst.load import load_events, load_settings, locust_schedule, sending_client
-
-sending_client.require_client_that_sends_once()  # at import, so that preflight and the run both refuse
+from burst.load import load_events, load_settings, locust_schedule, push_connection
 
 
-class IngestUser(locust_schedule.Scheduled, FastHttpUser):
-    """One sender: waits for a slot, sends its event."""
+class NotTaken(Exception):
+    """The ingest answered with a status that is no success."""
+
+
+class IngestUser(locust_schedule.Scheduled, User):
+    """One sender, with a connection of its own: waits for a slot, sends its event."""
 
     host = os.environ.get(load_settings.HOST)
-    connection_timeout = 5.0
-    network_timeout = 10.0
-    # The key goes to the host alone: no redirect is followed, and the host has to show a valid certificate.
-    max_redirects = 0
-    insecure = False
-    ssl_context_factory = staticmethod(sending_client.trust_as_canary)
     headers: dict[str, str]
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._connection = push_connection.PushConnection(str(self.host), load_events.PUSH_PATH, self.headers)
+        self._fire = self.environment.events.request.fire
 
     @task
     def push(self) -> None:
@@ -36,7 +38,30 @@ class IngestUser(locust_schedule.Scheduled, FastHttpUser):
             return
         load = locust_schedule.load_of(self.environment)
         load.account.record(self.slot, time.monotonic())
-        self.client.post(load_events.PUSH_PATH, data=load.share.stream.encode(self.slot.sequence), headers=self.headers)
+        started_at, started = time.time(), time.perf_counter()
+        answer, failure = self._send(load.share.stream.encode(self.slot.sequence).encode())
+        self._fire(
+            request_type="POST",
+            name=load_events.PUSH_PATH,
+            response_time=(time.perf_counter() - started) * 1000,
+            response_length=0 if answer is None else answer.content_length or 0,
+            response=answer,
+            context={},
+            exception=failure,
+            start_time=started_at,
+        )
+
+    def _send(self, body: bytes) -> tuple[answers.HTTPResponse | None, Exception | None]:
+        try:
+            answer = self._connection.push(body)
+        except (OSError, answers.HTTPParseError) as failure:
+            return None, failure
+        taken = answer.status_code < 300
+        return answer, None if taken else NotTaken(f"status {answer.status_code}")
+
+    def on_stop(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
 
 @events.init.add_listener
