@@ -35,7 +35,7 @@ def test_a_whole_machine_is_said_with_versions_and_exits_0(capsys: Shown) -> Non
 
     assert (code, missing) == (0, [])
     assert parts["pydantic"]["seen"] == metadata.version("pydantic")
-    assert parts["extra load"]["needed_by"] == ["demo", "run", "rehearse"]
+    assert parts["extra load"]["needed_by"] == ["demo", "run", "rehearse", "locust"]
     assert "Python 3." in str(parts["python"]["seen"])
     assert parts["postgres"]["seen"] == str(postgres_programs.find_programs().path)
     assert "not configured" in str(parts["aws"]["seen"])

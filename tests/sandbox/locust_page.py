@@ -56,6 +56,10 @@ class Page:
 
         return waiting.until(find_statistics, seconds=START_SECONDS, what=f"{least} requests on the page")
 
+    def is_closed(self) -> bool:
+        """Whether nobody serves it any more."""
+        return self._read_page() is None
+
     def _read_page(self) -> str | None:
         try:
             return self._exchange("GET", "/").decode()

@@ -24,7 +24,7 @@ from burst.sandbox import postgres_programs
 
 OLDEST_PYTHON = (3, 11)
 EXTRAS = {
-    "load": ("locust", ("demo", "run", "rehearse")),
+    "load": ("locust", ("demo", "run", "rehearse", "locust")),
     "sandbox": ("uvicorn", ("demo", "rehearse")),
     "rehearsal": ("moto", ("rehearse",)),
     "sign": ("securesystemslib", ("evidence",)),
