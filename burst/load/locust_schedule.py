@@ -6,7 +6,7 @@ enough of them: where an event is due and no sender is free, their number is dou
 asks its master for them, and sends its part of the shard. When the source is spent the users idle, because a task that
 ends by itself counts as failed.
 
-Every setting of a load program (`load_settings`) is an option of Locust too, under a name of its own. A load that is
+Every setting of a load program is an option of Locust too (`locust_options`). A load that is
 started again from Locust's web page begins a schedule anew, by the settings that stand in the page then.
 `import locust` patches the standard library, so nothing else of burst imports this module.
 """
@@ -27,24 +27,19 @@ from burst.load import (
     load_events,
     load_settings,
     load_shares,
+    locust_options,
     locust_roles,
     send_account,
     send_schedule,
     task_processes,
 )
 
-USERS = 32
 LOOK_SECONDS = 0.05
 SPAWN_RATE = 100.0
 """Above this Locust logs a warning at every change; it spawns at once what it is told of in one second."""
 IDLE_SECONDS = 3600.0
 PATIENCE_SECONDS = 2.0
 """How long a worker waits for the senders that it asked its master for."""
-
-_SHOWN_IN_PAGE = frozenset(
-    {load_settings.SCOPE, load_settings.RATE_PER_MINUTE, load_settings.SOURCE_EVENTS, load_settings.ARRIVALS}
-)
-"""The settings that a person changes between two starts from the web page; the others are those of the task."""
 
 log = logging.getLogger("burst.load")
 
@@ -155,21 +150,6 @@ class Scheduled(locust.User):
         return DueEvent(stream=load.share.stream, sequence=slot.sequence)
 
 
-@events.init_command_line_parser.add_listener
-def add_options(parser: Any) -> None:
-    """Every setting as an option too; and enough users that plain `locust -f` keeps the rate."""
-    for name, (default, help_text) in load_settings.SETTINGS.items():
-        parser.add_argument(
-            load_settings.OPTIONS[name],
-            env_var=name,
-            default=default or "",
-            help=help_text,
-            metavar="VALUE",
-            include_in_web_ui=name in _SHOWN_IN_PAGE,
-        )
-    parser.set_defaults(num_users=USERS, spawn_rate=USERS)
-
-
 @events.init.add_listener
 def prepare(environment: Any, runner: Any, **_: Any) -> None:
     """Read the settings; a wrong one ends the process with a message before any event is sent."""
@@ -241,4 +221,5 @@ def _read_own(environment: Any) -> dict[str, str]:
     return settings | part
 
 
+locust_options.offer_settings()
 forked_workers.end_with_parent()

@@ -19,7 +19,7 @@ from tests import fixtures_aws, fixtures_ingest, waiting
 from tests.sandbox import locust_page
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = ("http_ingest", "journeys", "postgres_copy", "queue_send")
+EXAMPLES = ("http_ingest", "journeys", "playback", "postgres_copy", "queue_send")
 USUAL_SECONDS = 60.0
 LEAST_REQUESTS = 5
 
@@ -34,11 +34,23 @@ def queue(simulated_aws: fixtures_aws.Shared) -> str:
 
 
 @pytest.fixture
-def variables(ingest: fixtures_ingest.Site, simulated_aws: fixtures_aws.Shared, queue: str) -> dict[str, str]:
+def variables(
+    ingest: fixtures_ingest.Site, simulated_aws: fixtures_aws.Shared, queue: str, tmp_path: Path
+) -> dict[str, str]:
     """What the examples read from the environment, with a scope of this test's own."""
+    scope = f"platform_{uuid.uuid4().hex}"
+    recording = tmp_path / "recording.jsonl"
+    recording.write_text("".join(json.dumps(make_record(scope, number)) + "\n" for number in range(2000)))
     own = {"IG_API_KEY": ingest.api_key, "BURST_HOST": ingest.host, "COPY_DSN": ingest.dsn, "QUEUE_URL": queue}
-    scope = {"BURST_SCOPE": f"platform_{uuid.uuid4().hex}"}
-    return {**os.environ, **simulated_aws.world.environment, **own, **scope, "BURST_RATE_PER_MINUTE": "20/s"}
+    played = {"BURST_PLAYBACK": json.dumps({"source": str(recording), "key": "event_type"})}
+    load = {"BURST_SCOPE": scope, "BURST_RATE_PER_MINUTE": "20/s"}
+    return {**os.environ, **simulated_aws.world.environment, **own, **played, **load}
+
+
+def make_record(scope: str, number: int) -> dict[str, Any]:
+    """A recorded event, one of several kinds."""
+    kind = {"event_type": f"kind-{number % 7}", "event_class": "traffic"}
+    return {"event_id": f"{scope}-{number}", "platform_run_id": scope, "payload": {"number": number}, **kind}
 
 
 @contextlib.contextmanager

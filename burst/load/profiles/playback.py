@@ -26,6 +26,7 @@ from burst.load import (
     load_settings,
     load_shares,
     locust_account,
+    locust_options,
     send_account,
     send_schedule,
     sending_client,
@@ -43,7 +44,6 @@ from burst.load.playback import (
     templates,
 )
 
-USERS = 32
 LOOK_SECONDS = 0.05
 FLUSH_LOOK_SECONDS = 0.02
 LAST_FLUSH_SECONDS = 5.0
@@ -316,15 +316,6 @@ def playback_of(environment: Any) -> TaskPlayback:
     return playback
 
 
-@events.init_command_line_parser.add_listener
-def add_options(parser: Any) -> None:
-    """Every setting as an option too; and enough users that plain `locust -f` keeps the rate."""
-    for name, (default, help_text) in load_settings.SETTINGS.items():
-        option = load_settings.OPTIONS[name]
-        parser.add_argument(option, env_var=name, default=default or "", help=help_text, metavar="VALUE")
-    parser.set_defaults(num_users=USERS, spawn_rate=USERS)
-
-
 @events.init.add_listener
 def prepare(environment: Any, runner: Any, **_: Any) -> None:
     """Read the settings, the checkpoint and the first record; what is wrong ends the process, and nothing is sent."""
@@ -354,3 +345,6 @@ def prepare(environment: Any, runner: Any, **_: Any) -> None:
     def finish(**_: Any) -> None:
         playback.finish()
         log.info("%s", playback.summarize())
+
+
+locust_options.offer_settings()
