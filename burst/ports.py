@@ -19,6 +19,7 @@ from burst.domain.run import journals
 from burst.domain.run.events import base
 from burst.domain.staging import changes, stage_files, stagings
 from burst.domain.tasks import leases, masters, services, stop_signs, tasks
+from burst.domain.verdict import run_messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -470,6 +471,22 @@ class Runs(Protocol):
         """Removes a document as it was listed; a missing one is a success.
 
         Raises `errors.Conflict` where it has changed since, `errors.Unavailable` or `errors.Refused` where it stays.
+        """
+        ...
+
+
+class Outlet(Protocol):
+    """Somebody outside who is told how a run went: a webhook, a bus, a collector, a file."""
+
+    @property
+    def name(self) -> str:
+        """What the operator calls it; never an address, which may hold a secret."""
+        ...
+
+    def send(self, message: run_messages.RunMessage) -> None:
+        """Tells it one message; the same message may come twice.
+
+        Raises `errors.Unavailable` where a repeat may help, `errors.Refused` where it will not. Ends within seconds.
         """
         ...
 

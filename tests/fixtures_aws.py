@@ -23,7 +23,7 @@ from burst.domain.plan import plans, target_sections
 from burst.domain.tasks import ecs_requests, services
 from burst.kit import aws
 from burst.rehearsal import aws_simulation, settings
-from tests import waiting
+from tests import event_queue, waiting
 
 BUCKET = "evidence"
 CLUSTER = "burst"
@@ -196,6 +196,12 @@ def cloud(simulated_aws: Shared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cl
     """The session's AWS, with this process as the operator's."""
     with use(simulated_aws, monkeypatch) as used:
         yield used
+
+
+@pytest.fixture
+def events(cloud: Cloud) -> event_queue.EventQueue:
+    """A bus of this test's own, with a queue behind it."""
+    return event_queue.make()
 
 
 @contextlib.contextmanager

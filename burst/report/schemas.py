@@ -40,6 +40,7 @@ from burst.domain.plan import catalogues, plans
 from burst.domain.staging import stage_files
 from burst.domain.tasks import leases
 from burst.domain.verdict import (
+    run_messages,
     attestations,
     baselines,
     owner_files,
@@ -121,6 +122,7 @@ KINDS: dict[str, DocumentKind] = {
         model=attestations.Statement, name="the payload of the signature", schema="in-toto Statement/v1"
     ),
     "run": _kind(run_records.Announcement, document_names.RUN),
+    "message": _kind(run_messages.RunMessage, "what outlets are told"),
     "halt": _kind(halts.Halt, document_names.HALT),
     "services": _kind(run_records.KeptServices, "services/EXECUTION_ID.json"),
     "drill": _kind(run_records.KeptDrill, "drills/EXECUTION_ID.DRILL.json"),

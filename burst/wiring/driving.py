@@ -15,16 +15,16 @@ from types import FrameType
 from typing import Protocol
 
 from burst.adapters.local import folder_store, system_clock
-from burst.control import ownership, preflight
+from burst.control import ownership, preflight, telling
 from burst.domain.basics import errors
 from burst.domain.documents import document_names, preflight_results
 from burst.domain.plan import plans, run_commands
 from burst.domain.preflight import findings
 from burst.domain.run import lifecycle, runs
 from burst.domain.tasks import tasks
-from burst.domain.verdict import snapshots
+from burst.domain.verdict import run_messages, snapshots
 from burst.kit import ending_signals
-from burst.wiring import adoption, inputs, preparing, sessions, standings, stopping, takeover
+from burst.wiring import adoption, inputs, outlets, preparing, sessions, standings, stopping, takeover
 from burst.wiring.preflight import checks
 
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -111,6 +111,7 @@ class Checked:
 def check(request: preparing.RunRequest, reporter: Reporter) -> Checked:
     """Asks every preflight check of a plan; a refusing finding is not raised."""
     prepared, clock = preparing.examine(request, datetime.now(UTC)), system_clock.SystemClock()
+    outlets.open_outlets(prepared.plan)
     checked = checks.run(prepared, clock, _observe_checks(prepared.plan, reporter))
     document = preflight.build_document(prepared.plan, checked, clock.now(), prepared.machine)
     return Checked(findings=checked, document=document)
@@ -127,12 +128,15 @@ def launch(prepared: preparing.Prepared, reporter: Reporter, *, early_stop: bool
 
     Raises `errors.Refused` where a preflight check refuses, and what `drive` raises.
     """
+    told = outlets.open_outlets(prepared.plan)
     try:
         session = _begin(prepared, reporter, early_stop=early_stop)
     except BaseException:
         reporter.run_closed()
         raise
-    return drive(session, reporter)
+    heard = outlets.begin(told)
+    heard.tell(run_messages.RunMessage.started(session.plan, datetime.now(UTC)))
+    return drive(session, reporter, heard)
 
 
 def _observe_checks(plan: plans.Plan, reporter: Reporter) -> preflight.Observer:
@@ -210,13 +214,28 @@ def stop(address: RunAddress, reason: str, reporter: Reporter) -> stopping.Stopp
         return None
 
 
-def drive(session: sessions.Session, reporter: Reporter) -> Outcome:
-    """Drives a session to the verdict of its run, and closes it.
+def drive(session: sessions.Session, reporter: Reporter, told: telling.Telling = telling.NOBODY) -> Outcome:
+    """Drives a session to the verdict of its run, closes it, and tells the outlets how it ended.
 
     Raises `errors.PublicationFailed` where the verdict is not published, `errors.StillRunning` where a task may still
     run or a service was not put back after an unforeseen error, and `errors.ControllerAtWork` once another controller
     claimed the run: its tasks are left to that one.
     """
+    try:
+        outcome = _drive(session, reporter)
+    except (errors.PublicationFailed, errors.StillRunning) as exc:
+        told.tell(run_messages.RunMessage.failed(session.plan, exc.exit_code, str(exc), datetime.now(UTC)))
+        raise
+    else:
+        told.tell(
+            run_messages.RunMessage.ended(session.plan, outcome.verdict, datetime.now(UTC), urgent=outcome.urgent)
+        )
+        return outcome
+    finally:
+        told.close(reporter.say)
+
+
+def _drive(session: sessions.Session, reporter: Reporter) -> Outcome:
     failure: errors.BurstError | None = None
     try:
         with _ended_in_order(session):
@@ -303,7 +322,7 @@ def _continue(
     ):
         session = sessions.reopen(folder, observe=reporter.observe, own=own)
     reporter.run_continued(status)
-    return drive(session, reporter)
+    return drive(session, reporter, outlets.begin_again(status.plan))
 
 
 def _is_settled(run: runs.Run) -> bool:

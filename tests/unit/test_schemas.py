@@ -46,7 +46,7 @@ from burst.domain.verdict import (
     unpublished,
 )
 from burst.report import schemas
-from tests import cases, closing, fakes_database, fakes_staging, json_schemas, promoting, rolling_up
+from tests import cases, closing, fakes_database, fakes_outlets, fakes_staging, json_schemas, promoting, rolling_up
 
 FORMS: tuple[schemas.Form, ...] = ("strict", "lenient")
 ALL = sorted(schemas.KINDS)
@@ -208,6 +208,7 @@ EXAMPLES: dict[str, Any] = {
     "signature": json.loads(attestations.envelope(STATEMENT, keyid="0" * 64, signature=b"signed")),
     "statement": json.loads(STATEMENT),
     "run": json.loads(ANNOUNCEMENT.content()),
+    "message": json.loads(fakes_outlets.held().content()),
     "halt": json.loads(halts.Halt(reason="customers see errors", by="ada@laptop", at_utc=cases.STARTED).content()),
     "services": json.loads(
         run_records.KeptServices(

@@ -18,6 +18,7 @@ from burst.domain.plan import (
     gate_sections,
     load_sections,
     observe_sections,
+    outlet_sections,
     question_sections,
     receipts_sections,
     reproduction_sections,
@@ -134,6 +135,10 @@ class PlanKeys(pydantic.BaseModel):
         pydantic.Field(max_length=MOST_DRILLS, description="Faults that the run causes in its window, in order."),
     ] = None
     evidence: evidence_sections.EvidenceSection = evidence_sections.EvidenceSection()
+    outlets: Annotated[
+        outlet_sections.OutletsSection | None,
+        pydantic.Field(description="Who is told how the run goes; no outlet changes a verdict."),
+    ] = None
 
     @pydantic.field_validator("execution_id")
     @classmethod

@@ -1,0 +1,50 @@
+"""The figures of the last run as OpenMetrics text in a file, for a collector that reads files."""
+
+from pathlib import Path
+
+from burst.domain.basics import errors
+from burst.domain.verdict import run_messages
+from burst.kit import files
+
+_LABELS = ("phase", "environment")
+
+
+class OpenMetricsFile:
+    """`ports.Outlet` that replaces one file whole, once a run has a verdict. An unknown figure has no line."""
+
+    name = "openmetrics"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def send(self, message: run_messages.RunMessage) -> None:
+        """Replaces the file. Raises `errors.Refused` where it cannot be written."""
+        if message.verdict is None:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            files.replace(self._path, render(message))
+        except OSError as failure:
+            raise errors.Refused(f"its file cannot be written: {failure.strerror}") from failure
+
+
+def render(message: run_messages.RunMessage) -> bytes:
+    """The text of a message with a verdict."""
+    import prometheus_client
+    from prometheus_client.openmetrics import exposition
+
+    registry = prometheus_client.CollectorRegistry()
+    labels = (message.phase, message.environment)
+    figures = {
+        **message.figures,
+        "passed": float(message.verdict == "PASS"),
+        "exit_code": float(message.exit_code or 0),
+        "ended_timestamp_seconds": message.at_utc.timestamp(),
+    }
+    for name, value in sorted(figures.items()):
+        words = f"{name} of the last run of the phase"
+        prometheus_client.Gauge(f"burst_{name}", words, _LABELS, registry=registry).labels(*labels).set(value)
+    info = prometheus_client.Info("burst_run", "The last run of the phase", _LABELS, registry=registry)
+    info.labels(*labels).info({"execution_id": message.execution_id, "platform_run_id": message.platform_run_id})
+    content: bytes = exposition.generate_latest(registry)
+    return content

@@ -1,0 +1,35 @@
+"""A POST to an address of the operator's: one answer or one of burst's errors, and never the address in its words."""
+
+import http
+import urllib.parse
+from collections.abc import Mapping
+
+import urllib3
+
+from burst.domain.basics import errors, redaction
+
+CONNECT_SECONDS, READ_SECONDS = 3.0, 5.0
+_PASSING = (http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_EARLY, http.HTTPStatus.TOO_MANY_REQUESTS)
+_SCHEMES = ("http", "https")
+
+
+def post(address: redaction.Secret, body: bytes, headers: Mapping[str, str]) -> None:
+    """Sends the body once; a redirect is not followed, because it could lead the message to another host.
+
+    Raises `errors.Unavailable` where there is no answer, or one that asks for a repeat; `errors.Refused` for any other
+    answer than a success, and for an address that is none.
+    """
+    url = address.reveal()
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in _SCHEMES or not parts.hostname:
+        raise errors.Refused("its address (hidden, it may hold a secret) is no http:// or https:// URL")
+    timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
+    try:
+        with urllib3.PoolManager(retries=False, timeout=timeout) as pool:
+            answer = pool.request("POST", url, body=body, headers=dict(headers), redirect=False)
+    except urllib3.exceptions.HTTPError as failure:
+        raise errors.Unavailable(f"no answer from {parts.hostname}: {type(failure).__name__}") from None
+    if not http.HTTPStatus.OK <= answer.status < http.HTTPStatus.MULTIPLE_CHOICES:
+        repeated = answer.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _PASSING
+        words = f"{parts.hostname} answered {answer.status}"
+        raise errors.Unavailable(words) if repeated else errors.Refused(words)

@@ -1,0 +1,117 @@
+"""OTLP over HTTP: the figures of a run as gauges, and one trace with the run, its counted window and its tasks.
+
+The trace is made once the run has a verdict, from the instants of the evidence, so that it shows what was judged.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from burst.domain.basics import errors, redaction
+from burst.domain.verdict import run_messages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.sdk.metrics.export import MetricsData
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan
+
+PATIENCE_SECONDS = 5.0
+_UNITS = {"admits": "{receipt}", "duplicates": "{receipt}", "open_blockers": "{blocker}", "cost_usd": "{USD}"}
+_SUFFIXES = {"_seconds": "s", "_ms": "ms"}
+
+
+class Telemetry:
+    """`ports.Outlet` of a collector. A message without a verdict has no figures, and is not sent."""
+
+    name = "otlp"
+
+    def __init__(self, endpoint: redaction.Secret) -> None:
+        self._endpoint = endpoint
+
+    def send(self, message: run_messages.RunMessage) -> None:
+        """Sends metrics, then the trace. Raises `errors.Unavailable` where the collector takes one of them not."""
+        if message.verdict is None:
+            return
+        from opentelemetry.exporter.otlp.proto.http import metric_exporter, trace_exporter
+        from opentelemetry.sdk.metrics.export import MetricExportResult
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
+        base = self._endpoint.reveal().rstrip("/")
+        metrics = metric_exporter.OTLPMetricExporter(endpoint=f"{base}/v1/metrics", timeout=PATIENCE_SECONDS)
+        traces = trace_exporter.OTLPSpanExporter(endpoint=f"{base}/v1/traces", timeout=PATIENCE_SECONDS)
+        try:
+            if metrics.export(make_metrics(message)) is not MetricExportResult.SUCCESS:
+                raise errors.Unavailable("the collector took no metrics")
+            if traces.export(make_spans(message)) is not SpanExportResult.SUCCESS:
+                raise errors.Unavailable("the collector took no trace")
+        finally:
+            metrics.shutdown()
+            traces.shutdown()
+
+
+def make_metrics(message: run_messages.RunMessage) -> "MetricsData":
+    """One gauge for each figure, and `burst.passed`."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    reader = InMemoryMetricReader()
+    provider = MeterProvider(metric_readers=[reader], resource=_make_resource(message), shutdown_on_exit=False)
+    meter = provider.get_meter("burst")
+    for name, value in {**message.figures, "passed": float(message.verdict == "PASS")}.items():
+        meter.create_gauge(f"burst.{name}", unit=_name_unit(name)).set(value)
+    collected = reader.get_metrics_data()
+    provider.shutdown()
+    if collected is None:
+        raise errors.Refused("no figure was collected")
+    return collected
+
+
+def make_spans(message: run_messages.RunMessage) -> "Sequence[ReadableSpan]":
+    """The first stretch as the root of the trace, the others as its children."""
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    kept = InMemorySpanExporter()
+    provider = TracerProvider(resource=_make_resource(message), shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    tracer = provider.get_tracer("burst")
+    parent = None
+    for stretch in message.spans:
+        span = tracer.start_span(stretch.name, context=parent, start_time=_nanoseconds(stretch.start_utc))
+        if parent is None:
+            parent = trace.set_span_in_context(span)
+            failed = message.verdict != "PASS"
+            span.set_status(
+                trace.StatusCode.ERROR if failed else trace.StatusCode.OK, message.words if failed else None
+            )
+        span.end(end_time=_nanoseconds(stretch.end_utc))
+    finished = kept.get_finished_spans()
+    provider.shutdown()
+    return finished
+
+
+def _make_resource(message: run_messages.RunMessage) -> "Resource":
+    from opentelemetry.sdk.resources import Resource
+
+    return Resource(
+        {
+            "service.name": "burst",
+            "deployment.environment.name": message.environment,
+            "burst.phase": message.phase,
+            "burst.execution_id": message.execution_id,
+            "burst.scope": message.platform_run_id,
+            "burst.verdict": message.verdict or "",
+        }
+    )
+
+
+def _name_unit(name: str) -> str:
+    suffix = next((unit for ending, unit in _SUFFIXES.items() if name.endswith(ending)), "1")
+    return _UNITS.get(name, suffix)
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000) * 1000

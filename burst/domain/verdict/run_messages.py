@@ -1,0 +1,168 @@
+"""Run messages: what outlets are told of a run. A message is a copy of what the evidence says, and never evidence.
+
+Its id is that of the run and the kind, so that one that is told twice is known as the same.
+"""
+
+import enum
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+import pydantic
+
+from burst.domain.basics import canonical, instants
+from burst.domain.documents import document_names, models
+from burst.domain.plan import plans
+from burst.domain.verdict import snapshots
+
+STILL_RUNNING, UNPUBLISHED = 6, 5
+"""The exit codes of a run that a person has to act on at once, and of one whose verdict stands on one machine only."""
+
+
+class MessageKind(enum.StrEnum):
+    """What became of a run."""
+
+    STARTED = "started"
+    VERDICT = "verdict"
+    HALTED = "halted"
+    UNPUBLISHED = "unpublished"
+    ACT_NOW = "act-now"
+
+
+class Span(models.Model):
+    """A stretch of a run: the run itself, its counted window, a task."""
+
+    name: str
+    start_utc: models.Instant
+    end_utc: models.Instant
+
+
+class EvidenceAddress(models.Model):
+    """The snapshot that the message copies."""
+
+    name: str
+    sha256: models.Digest
+    places: list[str]
+
+
+class RunMessage(models.Model):
+    """One message. Figures have their unit in their name; one that is not known is left out."""
+
+    schema_: Annotated[Literal["burst.message/v1"], pydantic.Field(alias="schema")] = "burst.message/v1"
+    id: str
+    kind: Annotated[MessageKind, pydantic.Field(strict=False)]
+    execution_id: str
+    phase: str
+    phase_kind: str
+    platform_run_id: str
+    environment: str
+    at_utc: models.Instant
+    words: models.Words
+    verdict: Literal["PASS", "HOLD"] | None
+    exit_code: int | None
+    blockers: list[str]
+    figures: dict[str, float]
+    spans: list[Span]
+    evidence: EvidenceAddress | None
+
+    @property
+    def title(self) -> str:
+        """The message in a few words."""
+        said = self.verdict or self.kind.value
+        if self.kind in (MessageKind.ACT_NOW, MessageKind.HALTED):
+            said = f"{self.kind}, {said}" if self.verdict else self.kind.value
+        return f"burst {said}: {self.phase}, run {self.execution_id}"
+
+    @classmethod
+    def started(cls, plan: plans.Plan, at: datetime) -> Self:
+        """A run has its folder, and its tasks are about to be launched."""
+        return cls._of(plan, MessageKind.STARTED, at, f"{plan.target.tasks} tasks on {plan.target.kind}")
+
+    @classmethod
+    def failed(cls, plan: plans.Plan, exit_code: int, words: str, at: datetime) -> Self:
+        """A run without a published verdict."""
+        kind = MessageKind.ACT_NOW if exit_code == STILL_RUNNING else MessageKind.UNPUBLISHED
+        return cls._of(plan, kind, at, words).model_copy(update={"exit_code": exit_code})
+
+    @classmethod
+    def ended(cls, plan: plans.Plan, verdict: snapshots.Verdict, at: datetime, *, urgent: str = "") -> Self:
+        """A run with a verdict; `urgent`: what a person has to do at once."""
+        snapshot = verdict.snapshot
+        made = cls._of(plan, _name_kind(snapshot), at, urgent or snapshot.exit_reason or "")
+        return made.model_copy(
+            update={
+                "verdict": "PASS" if snapshot.overall_pass else "HOLD",
+                "exit_code": snapshot.exit_code,
+                "blockers": list(snapshot.blockers),
+                "figures": _list_figures(snapshot),
+                "spans": _list_spans(snapshot),
+                "evidence": EvidenceAddress(
+                    name=document_names.snapshot_name(plan.slug, plan.kind),
+                    sha256=canonical.digest(verdict.content),
+                    places=[f"{place}/{plan.execution_id}" for place in plan.evidence.control_places],
+                ),
+            }
+        )
+
+    @classmethod
+    def _of(cls, plan: plans.Plan, kind: MessageKind, at: datetime, words: str) -> Self:
+        return cls(
+            id=f"{plan.execution_id}-{kind}",
+            kind=kind,
+            execution_id=str(plan.execution_id),
+            phase=plan.phase,
+            phase_kind=plan.kind.value,
+            platform_run_id=plan.scope,
+            environment=plan.environment,
+            at_utc=at,
+            words=words,
+            verdict=None,
+            exit_code=None,
+            blockers=[],
+            figures={},
+            spans=[],
+            evidence=None,
+        )
+
+    def content(self) -> bytes:
+        """The canonical bytes."""
+        return canonical.encode(self.document())
+
+
+def _name_kind(snapshot: snapshots.Snapshot) -> MessageKind:
+    if snapshot.exit_code == STILL_RUNNING:
+        return MessageKind.ACT_NOW
+    halted = any(gate.name == "not_halted" and gate.status != "PASS" for gate in snapshot.gates)
+    return MessageKind.HALTED if halted else MessageKind.VERDICT
+
+
+def _list_figures(snapshot: snapshots.Snapshot) -> dict[str, float]:
+    checks, window = snapshot.burst_load_checks, snapshot.burst_execution_window
+    counts = checks.counts.counts if checks.counts is not None else None
+    known = {
+        "admits": counts.admit if counts else None,
+        "duplicates": counts.duplicate if counts else None,
+        "multiplier": checks.achieved_multiplier.value,
+        "admit_ratio": checks.admit_ratio.value,
+        "elapsed_seconds": window.elapsed_seconds,
+        "cost_usd": snapshot.cost.estimated_usd if snapshot.cost else None,
+        "open_blockers": len(snapshot.blockers),
+        **{gate.name: gate.measured for gate in snapshot.gates if gate.name in _LATENCIES},
+    }
+    return {name: float(value) for name, value in known.items() if isinstance(value, int | float) and value is not True}
+
+
+_LATENCIES = ("latency_p50_ms", "latency_p95_ms", "latency_p99_ms")
+
+
+def _list_spans(snapshot: snapshots.Snapshot) -> list[Span]:
+    """The run first, then what lies in it. A stretch without both of its ends is left out."""
+    window = snapshot.burst_execution_window
+    counted = window.counted_window
+    stretches = [("run", window.start_utc, window.end_utc)]
+    stretches += [("counted window", counted.start_utc, counted.end_utc)] if counted is not None else []
+    stretches += [(f"task {task.id}", task.started_utc, task.stopped_utc) for task in window.tasks]
+    return [
+        Span(name=name, start_utc=instants.utc(start), end_utc=instants.utc(end))
+        for name, start, end in stretches
+        if start is not None and end is not None and start <= end
+    ]
