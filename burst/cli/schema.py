@@ -8,6 +8,7 @@ KINDS = (
     *(
         "plan",
         "snapshot",
+        "message",
         "metrics",
         "task-result",
         "task-records",

@@ -40,7 +40,6 @@ from burst.domain.plan import catalogues, plans
 from burst.domain.staging import stage_files
 from burst.domain.tasks import leases
 from burst.domain.verdict import (
-    run_messages,
     attestations,
     baselines,
     owner_files,
@@ -48,6 +47,7 @@ from burst.domain.verdict import (
     promotion_statements,
     promotions,
     rollup_snapshots,
+    run_messages,
     snapshots,
 )
 from burst.report import journal_schema

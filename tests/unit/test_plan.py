@@ -296,6 +296,7 @@ outlets:
   notify: [env:SLACK_URL]
 """.replace("PHASE}", f"{PHASE_DIGEST}}}").replace("IMAGE", IMAGE_DIGEST)
 WEBHOOK_LINE = '  webhook: [{url: "https://ci.example/hook", key: env:HOOK_KEY}]'
+OTLP_LINE = '  otlp: {endpoint: "http://127.0.0.1:4318"}'
 BUS_LINE = "  eventbridge: {bus: releases, region: eu-west-2}"
 SIGN_LINE = '  sign: {key: "kms:arn:aws:kms:eu-west-2:123456789012:key/1234"}'
 
@@ -764,14 +765,24 @@ BAD = [
     (LOCK, "  object_lock: {mode: GOVERNANCE, retain: 365}", "evidence.object_lock.retain", "days such as 365d"),
     ('  bucket_owner: "123456789012"', "  bucket_owner: me", "evidence.bucket_owner", "text like"),
     (WEBHOOK_LINE, '  webhook: [{url: "ftp://ci.example"}]', "outlets.webhook[0].url", "http(s)://HOST"),
-    (WEBHOOK_LINE, '  webhook: [{url: "https://user@ci.example"}]', "outlets.webhook[0].url", "without user and query"),
+    (
+        WEBHOOK_LINE,
+        '  webhook: [{url: "https://user@ci.example"}]',
+        "outlets.webhook[0].url",
+        "an address without them",
+    ),
     (WEBHOOK_LINE, "  webhook: [{url: env:HOOK, key: abc}]", "outlets.webhook[0].key", "env:NAME"),
     (WEBHOOK_LINE, "  webhook: []", "outlets.webhook", "at least 1"),
     ("  cdevents: [{url: env:CDEVENTS_URL}]", "  cdevents: [{}]", "outlets.cdevents[0].url", "required"),
-    (BUS_LINE, "  eventbridge: {bus: a bus}", "outlets.eventbridge.bus", "a name, id or ARN"),
+    (BUS_LINE, "  eventbridge: {bus: a bus}", "outlets.eventbridge.bus", "a name or an ARN"),
     (BUS_LINE, "  eventbridge: {bus: releases, region: Dublin}", "outlets.eventbridge.region", "text like"),
-    ('  otlp: {endpoint: "http://127.0.0.1:4318"}', "  otlp: {endpoint: collector}", "outlets.otlp.endpoint", "http(s)"),
-    ("  openmetrics: metrics/burst.prom", '  openmetrics: ""', "outlets.openmetrics", "at least 1"),
+    (
+        '  otlp: {endpoint: "http://127.0.0.1:4318"}',
+        "  otlp: {endpoint: collector}",
+        "outlets.otlp.endpoint",
+        "http(s)",
+    ),
+    ("  openmetrics: metrics/burst.prom", '  openmetrics: ""', "outlets.openmetrics", "the real value"),
     ("  notify: [env:SLACK_URL]", "  notify: [slack]", "outlets.notify[0]", "env:NAME"),
     ("  checksums: when_required", "  checksums: never", "evidence.checksums", "when_supported"),
 ]

@@ -27,8 +27,8 @@ class Notices:
             return
         import apprise
 
-        told = apprise.Apprise()
-        if not told.add(self._address.reveal()):
+        told = apprise.Apprise.instantiate(self._address.reveal(), suppress_exceptions=True)
+        if told is None:
             raise errors.Refused("its address (hidden, it holds a secret) is none that Apprise reads")
         kind = apprise.NotifyType.SUCCESS if message.verdict == "PASS" else apprise.NotifyType.FAILURE
         blockers = f"\nopen: {', '.join(message.blockers)}" if message.blockers else ""

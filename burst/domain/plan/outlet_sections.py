@@ -61,7 +61,9 @@ class OutletsSection(sections.Section):
     ] = None
     notify: Annotated[
         list[field_types.SecretReference] | None,
-        pydantic.Field(min_length=1, description="Addresses as Apprise reads them: Slack, mail and many more. Each holds a secret."),
+        pydantic.Field(
+            min_length=1, description="Addresses as Apprise reads them: Slack, mail and many more. Each holds a secret."
+        ),
     ] = None
 
     @pydantic.model_validator(mode="after")
