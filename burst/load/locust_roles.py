@@ -17,8 +17,6 @@ import gevent
 from burst.load import load_settings, task_processes
 
 GO_POLL_SECONDS = 0.02
-LAST_REPORTS_SECONDS = 2.5
-"""How long a master that ends waits for its workers: their stop timeout is a second."""
 SENDERS_WANTED = "burst_senders"
 """The message by which a worker asks for more senders."""
 
@@ -67,8 +65,8 @@ class LocustRole:
             return
         self._is_ending = True
         runner.send_message("quit")
-        give_up_at = time.monotonic() + LAST_REPORTS_SECONDS
-        while len(runner.clients) and time.monotonic() < give_up_at:
+        give_up_at = time.monotonic() + float(self._environment[task_processes.LAST_REPORTS])
+        while runner.worker_count and time.monotonic() < give_up_at:
             gevent.sleep(GO_POLL_SECONDS)
 
     def _end_shape(self, environment: Any) -> None:

@@ -35,7 +35,7 @@ def start() -> None:
         process = task_processes.read_index(os.environ)
         locust_account.LocustAccount(os.environ.get(load_account.ACCOUNT_FILE), process).attach(locust.events)
     locust_roles.LocustRole(os.environ, version).attach(locust.events)
-    options = task_processes.share_users(sys.argv[1:], os.environ)
+    options = task_processes.fit_words(sys.argv[1:], os.environ)
     sys.argv[1:] = [*task_processes.list_options(os.environ), *options]
     forked_workers.end_with_parent()
     argument_parser.LocustArgumentParser = _PlainParser  # type: ignore[misc]

@@ -33,6 +33,10 @@ MASTER_FILE = "BURST_MASTER_FILE"
 MASTER_ADDRESS = "BURST_MASTER_ADDRESS"
 MASTER_VERSION = "BURST_MASTER_VERSION"
 WORKER_COUNT = "BURST_WORKER_COUNT"
+LAST_REPORTS = "BURST_LAST_REPORTS_SECONDS"
+"""How long a master that ends may wait for the last reports of its workers."""
+_DOCUMENTS = ("--csv", "--html", "--json-file")
+"""Options of Locust that name a document, each with a value."""
 
 
 def find_part(shard_index: int, shard_count: int, process_index: int) -> int:
@@ -86,9 +90,14 @@ def list_options(environment: Mapping[str, str]) -> list[str]:
     return []
 
 
-def share_users(words: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """The words of a command line with this process's share of users and spawn rate, where several independent
-    processes share those of a task. A master gives each worker its users itself."""
+def fit_words(words: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """The words of Locust's command line as they are for this process.
+
+    Several independent processes share users and spawn rate of their task. A master gives each worker its users, and
+    writes the documents of all: workers write none.
+    """
+    if environment.get(ROLE) == WORKER:
+        return _leave_documents_out(words)
     count, index = int(environment.get(PROCESS_COUNT, "1")), int(environment.get(PROCESS_INDEX, "0"))
     if count == 1 or ROLE in environment:
         return list(words)
@@ -99,6 +108,19 @@ def share_users(words: Sequence[str], environment: Mapping[str, str]) -> list[st
         elif option == "-r":
             shared[position + 1] = f"{float(value) / count:g}"
     return shared
+
+
+def _leave_documents_out(words: Sequence[str]) -> list[str]:
+    kept, skips = list[str](), False
+    for word in words:
+        option, has_value, _ = word.partition("=")
+        if skips:
+            skips = False
+        elif option in _DOCUMENTS:
+            skips = not has_value
+        elif option != "--csv-full-history":
+            kept.append(word)
+    return kept
 
 
 def explain_other_version(environment: Mapping[str, str], version: str) -> str:

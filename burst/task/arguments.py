@@ -113,8 +113,8 @@ def parse(words: Sequence[str]) -> Options:
         record=arguments.record,
         child_waits=arguments.child_waits,
         claim=_read_claim() if arguments.shard is None else None,
-        processes=_read_variable(task_processes.PROCESSES, int) or 1,
-        shard_count=_read_variable("BURST_SHARD_COUNT", int) or 1,
+        processes=_read_count(task_processes.PROCESSES),
+        shard_count=_read_count("BURST_SHARD_COUNT"),
         topology=os.environ.get(task_processes.TOPOLOGY) or task_processes.INDEPENDENT,
     )
 
@@ -173,6 +173,12 @@ def _read_claim() -> tuple[int, int] | None:
     """The first shard to try and the number of shards, where the environment names no shard but one to claim."""
     hint, count = _read_variable("BURST_SHARD_HINT", int), _read_variable("BURST_SHARD_COUNT", int)
     return None if hint is None or count is None else (hint, count)
+
+
+def _read_count(name: str) -> int:
+    """The number that an environment variable holds; one where it is not set."""
+    number = _read_variable(name, int)
+    return 1 if number is None else number
 
 
 def _read_variable(name: str, parse_text: Callable[[str], T]) -> T | None:

@@ -153,8 +153,11 @@ class _Guard:
     def _decide(self, now: float) -> None:
         if self._program.exit_code is not None:
             if not self._program.is_childless:
-                words = self._program.end_words or "the program ended"
-                self._end(None, tasks.EndCause.PROGRAM_ENDED, f"{words} and left processes behind", now)
+                named = self._program.end_words
+                words = (
+                    f"{named}, and the others were ended" if named else "the program ended and left processes behind"
+                )
+                self._end(None, tasks.EndCause.PROGRAM_ENDED, words, now)
         elif now >= self._ends_at:
             self._end(tasks.Layer.GUARD, tasks.EndCause.BUDGET, "the budget was used up", now, self._deadline())
         else:

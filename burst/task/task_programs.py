@@ -17,6 +17,8 @@ from burst.load import load_account, shard_values, task_processes
 from burst.task import arguments, guarded_program
 
 LOOPBACK = "127.0.0.1"
+LAST_REPORTS_SECONDS = 2.5
+"""How long a master waits for the last reports of its workers at most: their stop timeout is a second."""
 _OF_GUARD_ALONE = (task_processes.PROCESSES, task_processes.TOPOLOGY)
 """A guard below this one would start as many again."""
 
@@ -65,9 +67,14 @@ class TaskPrograms:
             return
         self.waits_for_master = True
         if shard_index == task_processes.MASTER_SHARD:
-            workers = str(self._options.shard_count * self._options.processes)
-            role = {task_processes.ROLE: task_processes.MASTER, task_processes.WORKER_COUNT: workers}
-            self._start_one({**role, task_processes.MASTER_FILE: str(self._master_file)}, task_processes.MASTER)
+            workers = self._options.shard_count * self._options.processes
+            role = {
+                task_processes.ROLE: task_processes.MASTER,
+                task_processes.WORKER_COUNT: str(workers),
+                task_processes.MASTER_FILE: str(self._master_file),
+                task_processes.LAST_REPORTS: f"{min(LAST_REPORTS_SECONDS, self._options.grace_seconds / 4):g}",
+            }
+            self._start_one(role, task_processes.MASTER)
 
     def join_master(self, board: MasterBoard, own_host: str | None) -> None:
         """Starts the workers, once the master is known. The task that has it says so first; `own_host` is where others

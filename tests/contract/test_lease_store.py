@@ -16,7 +16,7 @@ from burst import ports
 from burst.adapters.aws import s3_leases
 from burst.adapters.local import file_leases
 from burst.domain.basics import errors, instants
-from burst.domain.tasks import leases
+from burst.domain.tasks import leases, masters
 from tests import fakes, fixtures_aws, waiting
 
 PORT = ports.LeaseStore
@@ -61,6 +61,20 @@ def test_nothing_stands_before_the_first_control(lease: ports.LeaseStore) -> Non
     assert lease.read() is None
     assert lease.ready() == frozenset()
     assert lease.claims() == {}
+
+
+def test_the_master_is_found_where_its_task_said_and_a_later_one_replaces_it(lease: ports.LeaseStore) -> None:
+    first = masters.MasterAddress(host="10.0.0.7", port=5557, version="locust 2.47.0, burst 0.2.0")
+    assert lease.find_master() is None
+    lease.create(HOLD)
+
+    lease.tell_master(first)
+    assert lease.find_master() == first
+    lease.tell_master(replace(first, host="10.0.0.8"))
+
+    assert lease.find_master() == replace(first, host="10.0.0.8")
+    assert lease.read() == HOLD
+    assert lease.ready() == frozenset()
 
 
 def test_what_was_created_is_read_back_whole(lease: ports.LeaseStore) -> None:
@@ -395,3 +409,11 @@ def test_the_file_is_plain_json_a_person_can_read(path: Path) -> None:
         "go_at": None,
         "reason": "operator",
     }
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"host": "a b", "port": 1, "version": ""}'])
+def test_an_address_that_makes_no_sense_is_unavailable(path: Path, content: bytes) -> None:
+    path.with_name("master.json").write_bytes(content)
+
+    with pytest.raises(errors.Unavailable, match="master"):
+        file_leases.FileLeaseStore(path).find_master()

@@ -4,8 +4,11 @@ import json
 from collections import Counter
 from typing import Any
 
+import psutil
 import psycopg
 
+from burst.kit import process_tree
+from tests import waiting
 from tests.faults import stage
 
 STEPS: list[dict[str, object]] = [
@@ -65,4 +68,40 @@ def test_three_workers_under_a_master_send_each_event_of_the_plan_once_and_none_
     assert count_receipts(play, answer.document["platform_run_id"]) == sent
     assert [number >= 53 for number in sent.values()] == [True] * 3
     assert play.verify(ran) == 0
+    assert ran.nothing_left()
+
+
+def find_role(ran: stage.Ran, role: str, shard: int) -> psutil.Process:
+    """The process of a role in the task of a shard."""
+
+    def find() -> psutil.Process | None:
+        for process in ran.tasks():
+            environment = process_tree.read_environment(process)
+            if environment.get("BURST_ROLE") == role and environment.get("BURST_SHARD_INDEX") == str(shard):
+                return process
+        return None
+
+    return waiting.until(find, seconds=60.0, what=f"the {role} of task {shard}")
+
+
+def test_a_worker_that_is_killed_is_named_and_holds_the_run(play: stage.Stage) -> None:
+    plan = play.plan({"load": distributed(), "target": {"tasks": 3}, **UNHURRIED}, window=4, cap=120)
+    command, ran = play.begin(plan, "--no-early-stop")
+    ran.reached("go-given", seconds=90)
+    find_role(ran, "worker", 1).kill()
+    answer = command.wait()
+
+    assert answer.code == stage.OVER, answer.err
+    words = "the worker ended (killed by signal 9)"
+    ends = [event for event in ran.events() if event["event"] == "task-seen" and event["exit_code"]]
+    assert ends[0]["detail"] == words
+    lost = {task["shard_index"]: task for task in ran.document("task_result")["tasks"]}[1]
+    assert (lost["detail"], lost["exit_code"], lost["ended_by"]) == (words, 137, "program-ended")
+    assert "B9" in stage.open_blockers(answer.document)
+    gates_by_name = {gate["name"]: gate for gate in answer.document["gates"]}
+    assert words in gates_by_name["tasks_held"]["why"]
+    account = {task["shard_index"]: task["sent"] for task in ran.document("load")["tasks"]}
+    assert f"and sent {account[1]} of the 55 events of its shard" in gates_by_name["tasks_held"]["why"]
+    assert account[1] < 40 <= account[0]
+    assert play.verify(ran) == stage.OVER
     assert ran.nothing_left()

@@ -49,6 +49,21 @@ def test_a_bucket_of_a_histogram_is_never_more_than_a_128th_wide(seconds: float)
     assert micros <= highest <= micros + micros * histograms.RESOLUTION
 
 
+def test_an_account_says_which_processes_of_its_task_wrote_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.jsonl")
+    for index in ("0", "2", "2"):
+        variables = {load_account.ACCOUNT_FILE: path, "BURST_PROCESS_INDEX": index, "BURST_PROCESS_COUNT": "3"}
+        load_account.open_writer(variables).write(AT)
+    load_account.open_writer({load_account.ACCOUNT_FILE: path}).write(AT)
+    reader = load_account.AccountReader(path)
+    reader.read()
+
+    merged = read(reader.account.to_value())
+
+    assert merged.processes == reader.account.processes == {0, 2}
+    assert "processes" not in read().to_value()
+
+
 @hypothesis.given(first=st.lists(REQUESTS, max_size=8), second=st.lists(REQUESTS, max_size=8))
 def test_accounts_of_two_processes_add_up_to_the_account_of_all_their_requests(
     first: list[Any], second: list[Any]

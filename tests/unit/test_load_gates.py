@@ -10,6 +10,7 @@ from burst.load import load_shares, send_schedule
 from tests import cases
 
 PROGRAM = {"command": ["push-events"], "rate": 1200}
+SHOP = {"locustfile": "shop.py", "host": "http://shop.internal"}
 FEW = cases.metrics(counts=cases.counts(600))
 
 
@@ -270,6 +271,28 @@ def test_a_limit_is_not_kept_by_a_part_of_the_answers(name: str) -> None:
         "INVALID",
         "2 lines of the accounts make no sense, so not every answer is known",
     )
+
+
+@pytest.mark.parametrize(
+    ("load", "processes", "why"),
+    [
+        (SHOP, 2, ""),
+        (SHOP, 1, "2 of the tasks' processes left no account"),
+        (SHOP, None, "2 of the tasks' processes left no account"),
+        (PROGRAM, 1, "2 of the tasks' processes left no account"),
+        (PROGRAM, None, ""),
+    ],
+)
+def test_a_limit_is_not_kept_by_a_part_of_the_processes(load: dict[str, Any], processes: int | None, why: str) -> None:
+    """An account of another program may not say which process wrote it."""
+    case = cases.passing(
+        load=load | {"processes": 2}, gates={"multiplier": 3.0, "admit_ratio": 0.995, "error_ratio": 1.0}
+    )
+
+    judged = cases.gate(case.having(load=cases.load(processes=processes)).verdict(), "error_ratio")
+
+    assert judged["status"] == ("INVALID" if why else "PASS")
+    assert why in judged["why"]
 
 
 @pytest.mark.parametrize(("known", "status"), [(10, "INVALID"), (17_830, "PASS")])

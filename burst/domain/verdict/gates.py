@@ -18,7 +18,7 @@ from burst.domain.documents import fact_answers, holding, load_documents, models
 from burst.domain.observations import limits
 from burst.domain.plan import catalogues, fact_sections, plans, question_sections, target_sections
 from burst.domain.receipts import receipts
-from burst.domain.verdict import baselines
+from burst.domain.verdict import baselines, unsent_load
 
 GateStatus = limits.AnswerStatus
 """The answer of a gate."""
@@ -524,7 +524,11 @@ def tasks_gate(
     if held >= required:
         why = f"{wording.format_count(held, 'task')} held to the end{_tell_quorum(result)}"
         return question.answer(GateStatus.PASS, held, "; ".join([why, *dropped]))
-    reasons = [f"{judged.task.id} {judged.problem}" for judged in holdings if not judged.held]
+    reasons = [
+        f"{judged.task.id} {judged.problem}{unsent_load.tell_unsent(plan, judged.task, load)}"
+        for judged in holdings
+        if not judged.held
+    ]
     never = [f"{required - len(holdings)} never started"] if len(holdings) < required else []
     return question.answer(GateStatus.FAIL, held, "; ".join([*never, *reasons, *dropped]))
 

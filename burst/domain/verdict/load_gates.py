@@ -213,7 +213,7 @@ class AnswerSource:
         """Why not every answer is known; empty where each is."""
         planned = self.plan.target.tasks
         go_tasks = planned if self.result is None or self.result.go_tasks is None else self.result.go_tasks
-        return self.problem if self.load is None else _find_gap(self.load, go_tasks)
+        return self.problem if self.load is None else _find_gap(self.plan, self.load, go_tasks)
 
 
 def answer_gates(
@@ -258,14 +258,24 @@ def answer_limit(source: AnswerSource, name: str, limit: float, *, gate_name: st
     return question.answer(status, measured, _explain(gate_name, measured, limit, source.plan, answers))
 
 
-def _find_gap(load: load_documents.Load, go_tasks: int) -> str:
+def _find_gap(plan: plans.Plan, load: load_documents.Load, go_tasks: int) -> str:
     """Why not every answer is known; empty where each is."""
     lacking, bad_lines = go_tasks - len(load.tasks), sum(task.bad_lines for task in load.tasks)
     if lacking > 0:
         return f"{wording.format_count(lacking, 'task')} left no account, so not every answer is known"
     if bad_lines:
         return f"{wording.format_count(bad_lines, 'line')} of the accounts make no sense, so not every answer is known"
+    silent = sum(max(0, plan.load.processes_per_task - _count_processes(plan, task)) for task in load.tasks)
+    if silent:
+        return f"{silent} of the tasks' processes left no account, so not every answer is known"
     return ""
+
+
+def _count_processes(plan: plans.Plan, task: load_documents.TaskAccount) -> int:
+    """How many processes wrote the account of a task, as burst's own lines say; another program's say nothing of it."""
+    if task.processes is None and plan.load.locustfile is None:
+        return plan.load.processes_per_task
+    return task.processes or 1
 
 
 def _explain_unmeasured(answers: load_answers.Answers, limit: float) -> str:
