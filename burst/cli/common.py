@@ -175,10 +175,22 @@ class _Parsed(click.ParamType[Any]):
             self.fail(str(exc), param, ctx)
 
 
+def _parse_share(text: str) -> float:
+    """A share from `5%` or `0.05`. Raises ValueError."""
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = 0.0
+    if not 0.001 <= share <= 1:
+        raise ValueError("expected a share from 0.1% to 100%, such as 5%")
+    return share
+
+
 DURATION = _Parsed("duration", instants.parse_duration)
 AGE = _Parsed("age", instants.parse_age)
 INSTANT = _Parsed("instant", instants.parse)
 RATE = _Parsed("rate", rates.parse_text)
+SHARE = _Parsed("share", _parse_share)
 
 
 class _PlanFile(click.Path):

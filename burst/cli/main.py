@@ -36,6 +36,7 @@ COMMANDS = {
     "reap": ("burst.cli.reap:reap", "Stop what outlived its deadline."),
     "campaign": ("burst.cli.campaign:campaign", "Phases in their order: run, status, resume, stop, roll-up."),
     "count": ("burst.cli.count:count", "Count the receipts of one window."),
+    "find-rate": ("burst.cli.find_rate:find_rate", "The highest rate at which criteria hold, by probes."),
     "receipts": ("burst.cli.receipt_tables:receipts", "Look at a table of receipts, before a burst is paid for."),
     "db": ("burst.cli.db:db", "The database of receipts: check it, compare checks, change it in stages."),
     "adjudicate": ("burst.cli.adjudicate:adjudicate", "Documents to verdict. Pure: same inputs, same bytes."),

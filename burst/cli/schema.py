@@ -25,7 +25,7 @@ KINDS = (
     *("promotion-statement", "gate-records"),
     *("active-baseline", "closure-statement", "reproduction"),
     *("campaign", "campaign-stop", "override-table", "rollup-order", "rollup-lanes", "rollup-snapshot"),
-    *("owners", "risks"),
+    *("owners", "risks", "rate-search"),
 )
 PHASE_KINDS = ("burst", "window", "soak", "recovery", "reproducibility", "drill", "rollup")
 GATES = "gates"

@@ -28,6 +28,7 @@ from burst.domain.documents import (
     override_tables,
     preflight_results,
     questions,
+    rate_search_documents,
     reproduction_vectors,
     risk_documents,
     rollup_documents,
@@ -162,6 +163,7 @@ KINDS: dict[str, DocumentKind] = {
     "rollup-snapshot": _kind(
         rollup_snapshots.RollupSnapshot, document_names.snapshot_name("{slug}", catalogues.Kind.ROLLUP)
     ),
+    "rate-search": _kind(rate_search_documents.RateSearch, rate_search_documents.NAME),
     "override-table": _kind(override_tables.OverrideTable, "table_STEP_NUMBER.json"),
     "risks": _kind(risk_documents.RiskRegister, "a file of `burst evidence risks`"),
     "owners": _kind(owner_files.OwnerFile, "owners.yaml", default="strict", optional=True),

@@ -14,8 +14,7 @@ from burst.control import campaigning
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.course import campaign_files, courses
 from burst.domain.plan import plans
-from burst.wiring import driving, preparing, standings
-from burst.wiring.targets import targets
+from burst.wiring import begun_runs, driving, preparing
 
 _CUT_BEFORE_LOAD = "resumed-before-go"
 """The reason of a run whose controller died before GO, as the course of a run has it."""
@@ -82,7 +81,7 @@ class PlanSteps:
         """Continues the run, or says that it never began."""
         plan = self.read_plan(step, fill_settings(attempt.settings, course))
         address = self._address(plan, attempt)
-        if not self._has_begun(address):
+        if not begun_runs.has_begun(address):
             return self._describe_lost(plan, attempt)
         return self._answer(step, plan, attempt, lambda: driving.resume(address, self.reporter))
 
@@ -92,7 +91,7 @@ class PlanSteps:
         """Stops the run, and settles it."""
         plan = self.read_plan(step, fill_settings(attempt.settings, course))
         address = self._address(plan, attempt)
-        if not self._has_begun(address):
+        if not begun_runs.has_begun(address):
             return self._describe_lost(plan, attempt)
         driving.stop(address, reason, self.reporter)
         return self._answer(step, plan, attempt, lambda: driving.resume(address, self.reporter))
@@ -103,40 +102,18 @@ class PlanSteps:
         """Stops the tasks of a run whose controller goes on to the verdict."""
         plan = self.read_plan(step, fill_settings(attempt.settings, course))
         address = self._address(plan, attempt)
-        if self._has_begun(address):
+        if begun_runs.has_begun(address):
             driving.stop(address, "the campaign is stopped", self.reporter)
 
     def _address(self, plan: plans.Plan, attempt: courses.StepAttempt) -> driving.RunAddress:
         folder = Path(plan.evidence.local) / attempt.run_id
         return driving.RunAddress(name=str(folder), folder=folder, run_control=plan.evidence.authority)
 
-    def _has_begun(self, address: driving.RunAddress) -> bool:
-        """Whether the journal of a run, here or under run control, says that it began: nothing is launched before."""
-        try:
-            if address.folder.is_dir():
-                standings.read_status(address.folder)
-            elif address.run_control is not None:
-                standings.inspect_remote(address.folder.name, address.run_control)
-            else:
-                return False
-        except errors.EvidenceIncomplete:
-            return False
-        except errors.BurstError:
-            return True  # something is there that cannot be read: resuming it says why
-        return True
-
     def _describe_lost(self, plan: plans.Plan, attempt: courses.StepAttempt) -> campaigning.StepAnswer:
         """A run without a journal has launched nothing, but for tasks that are seen to live all the same."""
-        own = plans.parse(
-            canonical.encode(plan.document() | {"execution_id": attempt.run_id}).decode(), source=attempt.run_id
-        )
-        living = targets.choose(own, system_clock.SystemClock()).living_tasks()
+        living = begun_runs.describe_living(plan, attempt.run_id)
         if living:
-            names = ", ".join(task.task.task_id for task in living)
-            return campaigning.StepCut(
-                exit_code=6, reason=f"run {attempt.run_id} has no journal, and tasks of it run: {names}; "
-                f"end them: burst stop {attempt.run_id}"
-            )  # fmt: skip
+            return campaigning.StepCut(exit_code=6, reason=living)
         return campaigning.NeverBegan(reason=f"run {attempt.run_id} was never begun")
 
     def _answer(
@@ -154,7 +131,7 @@ class PlanSteps:
         except (errors.PublicationFailed, errors.StillRunning) as exc:
             return campaigning.StepCut(exit_code=exc.exit_code, reason=str(exc))
         except errors.BurstError as exc:
-            if self._has_begun(self._address(plan, attempt)):
+            if begun_runs.has_begun(self._address(plan, attempt)):
                 return campaigning.StepCut(exit_code=exc.exit_code, reason=str(exc))
             return campaigning.StepEnd(end="FAILED", exit_code=exc.exit_code, reason=str(exc))
         return _describe_end(step, plan, attempt, outcome)

@@ -29,6 +29,7 @@ SITUATIONS = (
     "promote-a-gate",
     "observations",
     "rate-plan",
+    "find-rate",
     "entry-gates",
     "risk-register",
     "schedule",

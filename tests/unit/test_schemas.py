@@ -27,6 +27,7 @@ from burst.domain.documents import (
     override_tables,
     preflight_results,
     questions,
+    rate_search_documents,
     risk_documents,
     run_records,
     task_results,
@@ -107,6 +108,44 @@ _CHANGED.apply(change_grammar.parse_change("CREATE INDEX CONCURRENTLY i ON recei
 _CHANGED.apply(change_grammar.parse_change("CREATE EXTENSION pg_stat_statements"))
 DATABASE_SNAPSHOT = _CHANGED.read_snapshot([])
 _REFERENCE = database_stages.SnapshotReference(name="snapshot_0.json", sha256="0" * 64)
+_EDGE = rate_search_documents.RateEntry(rate_per_minute=48000.0, probes=2, outcome="held", confirmed=True)
+RATE_SEARCH = rate_search_documents.RateSearch(
+    search_id="rate_1",
+    phase="M10.F",
+    environment="dev",
+    plan_sha256="0" * 64,
+    criteria=["error_ratio<=0"],
+    lowest_per_minute=24000.0,
+    highest_per_minute=96000.0,
+    within=0.05,
+    confirm=2,
+    probe_seconds=10.0,
+    max_seconds=1800.0,
+    max_usd=None,
+    state="found",
+    complete=True,
+    limit="system",
+    highest_held=_EDGE,
+    lowest_not_held=None,
+    generator_withheld_from_per_minute=None,
+    advice=rate_search_documents.Advice(rate="800/s", needed_per_minute=24000.0, most_headroom=2.0),
+    seconds=180.0,
+    spent_usd=0.0,
+    probes=[
+        rate_search_documents.ProbeEntry(
+            number=1,
+            rate_per_minute=48000.0,
+            execution_id=cases.EXECUTION_ID,
+            outcome="held",
+            why="",
+            criteria=[rate_search_documents.CriterionAnswer(name="error_ratio", status="PASS", measured=0, why="0")],
+            seconds=20.0,
+            cost_usd=0.0,
+            place="runs/searches/rate_1/probes/m10_1",
+            snapshot_sha256="0" * 64,
+        )
+    ],
+)
 OVERRIDE_TABLE = override_tables.OverrideTable(
     campaign_id="dev_min_1",
     step="soak",
@@ -273,6 +312,7 @@ EXAMPLES: dict[str, Any] = {
     "campaign-stop": json.loads(
         campaign_records.CampaignStop(by="ada", reason="enough", at_utc=cases.STARTED).content()
     ),
+    "rate-search": json.loads(RATE_SEARCH.content()),
     "override-table": json.loads(OVERRIDE_TABLE.content()),
     **{
         kind: json.loads(rolling_up.CONTENTS[name])

@@ -10,7 +10,7 @@ BUCKET_ALLOWED = (
     "BUCKET of 3 to 63 lowercase letters, digits, . and -, first and last a letter or digit, and no directory bucket, "
     "which ends in --x-s3"
 )
-FOLDERS_OF_ALL_RUNS = frozenset({"attempts", "campaigns", "drills", "preflight", "services"})
+FOLDERS_OF_ALL_RUNS = frozenset({"attempts", "campaigns", "drills", "preflight", "searches", "services"})
 """The folders that burst itself keeps beside those of the runs, so that no run may have their names."""
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}", re.ASCII)
 

@@ -458,12 +458,21 @@ def report_problem(check: str, problem: str, observation: str, *, required: bool
     return report_refusal(check, problem) if required else report_warning(check, problem)
 
 
+class LaunchRefused(errors.Refused):
+    """Preflight refuses; `checks` are those that do."""
+
+    def __init__(self, words: str, checks: tuple[str, ...]) -> None:
+        super().__init__(words)
+        self.checks = checks
+
+
 def refuse_launch(answers: Iterable[Finding]) -> None:
-    """Raises `errors.Refused` naming every finding that refuses."""
+    """Raises `LaunchRefused` naming every finding that refuses."""
     every = tuple(answers)
     failed = [finding for finding in every if finding.refused]
     if failed:
         lines = "\n".join(line for finding in failed for line in finding.lines())
-        raise errors.Refused(
-            f"preflight found {len(failed)} of {len(every)} checks failing; nothing was launched:\n{lines}"
+        raise LaunchRefused(
+            f"preflight found {len(failed)} of {len(every)} checks failing; nothing was launched:\n{lines}",
+            tuple(dict.fromkeys(finding.check for finding in failed)),
         )

@@ -1,0 +1,112 @@
+"""Criteria of a search: what has to hold at a rate, in the words of gates, and what the gates of one probe say of it.
+
+A criterion is the name of a gate, with a limit or with the one that the plan sets. A probe says something of the system
+under load only where every other gate of it passes: the generator sent what was due in time, the tasks held, and the
+receipts were counted soundly.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from burst.domain.basics import errors
+
+Outcome = Literal["held", "broke", "withheld", "unknown"]
+"""What a probe says: every criterion held, one did not, the generator withheld load, or nobody can tell."""
+Comparison = Literal["at_least", "at_most"]
+LIMITS: dict[str, Comparison] = {
+    "admit_ratio": "at_least",
+    "latency_p95_ms": "at_most",
+    "latency_p99_ms": "at_most",
+    "error_ratio": "at_most",
+    "client_error_ratio": "at_most",
+    "server_error_ratio": "at_most",
+}
+"""The limits of a plan that a criterion may set, and on which side of them it holds."""
+ERRORS = "errors"
+"""Short for `error_ratio<=0`."""
+OFFERED_LOAD = "offered_load"
+_SIGNS: dict[Comparison, str] = {"at_least": ">=", "at_most": "<="}
+_FORM = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_.:-]*?)(?:(?P<sign>>=|<=)(?P<limit>[0-9][0-9.eE+-]*))?")
+_ALLOWED = (
+    f"a gate with a limit, such as admit_ratio>=0.995 or latency_p95_ms<=200, {ERRORS} for none at all, or the name "
+    "of a gate that the plan asks"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    """One gate that has to pass. `limit` None: the gate is a fact or an observed series, whose limit the plan has."""
+
+    name: str
+    limit: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The criterion as the command line takes it."""
+        return self.name if self.limit is None else f"{self.name}{_SIGNS[LIMITS[self.name]]}{self.limit:.15g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateAnswer:
+    """The answer of one gate of a probe."""
+
+    name: str
+    status: str
+    measured: bool | int | float | str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What a probe says, why, and the answers of its criteria."""
+
+    outcome: Outcome
+    why: str
+    answers: tuple[GateAnswer, ...] = ()
+
+
+def parse(words: str) -> tuple[str, float | None]:
+    """The name and the limit of a criterion as it is written. Raises `errors.UsageError`."""
+    if words.strip() == ERRORS:
+        return "error_ratio", 0.0
+    match = _FORM.fullmatch(re.sub(r"\s+", "", words))
+    if match is None:
+        raise errors.UsageError(f"--criterion {words}: allowed: {_ALLOWED}")
+    name, sign = match["name"], match["sign"]
+    if sign is None:
+        return name, None
+    if name not in LIMITS:
+        raise errors.UsageError(f"--criterion {words}: a limit can be set of {', '.join(LIMITS)}; {name} has its own")
+    if sign != _SIGNS[LIMITS[name]]:
+        raise errors.UsageError(f"--criterion {words}: {name} is held by {_SIGNS[LIMITS[name]]}, not {sign}")
+    try:
+        return name, float(match["limit"])
+    except ValueError:
+        raise errors.UsageError(f"--criterion {words}: {match['limit']} is no number") from None
+
+
+def judge(criteria: Sequence[Criterion], gates: Iterable[GateAnswer]) -> Judged:
+    """What a probe says, from all of its gates. A criterion that no gate answers never holds."""
+    answers = {gate.name: gate for gate in gates}
+    asked = tuple(answers[criterion.name] for criterion in criteria if criterion.name in answers)
+    names = {criterion.name for criterion in criteria}
+    offered = answers.get(OFFERED_LOAD)
+    if offered is None or offered.status not in ("PASS", "FAIL"):
+        why = "nobody can tell what the generator sent" if offered is None else offered.why
+        return Judged(outcome="unknown", why=f"{OFFERED_LOAD}: {why}", answers=asked)
+    if offered.status == "FAIL":
+        return Judged(outcome="withheld", why=offered.why, answers=asked)
+    unsound = next((gate for name, gate in answers.items() if name not in names and gate.status != "PASS"), None)
+    if unsound is not None:
+        return Judged(outcome="unknown", why=f"{unsound.name}: {unsound.why}", answers=asked)
+    broke = [gate for gate in asked if gate.status == "FAIL"]
+    if broke:
+        return Judged(outcome="broke", why="; ".join(f"{gate.name}: {gate.why}" for gate in broke), answers=asked)
+    dataless = [gate for gate in asked if gate.status != "PASS"]
+    silent = [criterion.name for criterion in criteria if criterion.name not in answers]
+    if dataless or silent or not criteria:
+        words = [f"{gate.name}: {gate.why}" for gate in dataless] + [f"{name}: no gate answers it" for name in silent]
+        return Judged(outcome="unknown", why="; ".join(words) or "there is no criterion", answers=asked)
+    return Judged(outcome="held", why="", answers=asked)
