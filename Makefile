@@ -2,7 +2,8 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo campaign rehearse test shuffled apart matrix runbooks released check lint types imports collect bench lock clean
+.PHONY: help demo campaign rehearse test shuffled apart matrix runbooks released check lint types imports collect \
+	stale reference docs bench lock clean
 
 PYTHON := .venv/bin/python
 BURST := .venv/bin/burst
@@ -70,9 +71,9 @@ released: ## the wheel in an empty environment, then real runs whose documents e
 	$(PYTHON) -m tests.released.empty_environment
 	$(PYTHON) -m tests.released
 
-check: ## ruff, mypy, the direction of imports, and whether the tests can be collected, side by side
+check: ## ruff, mypy, the direction of imports, the tests' collection and the reference pages, side by side
 	@scripts/environment dev
-	@$(MAKE) --no-print-directory --jobs=4 lint types imports collect
+	@$(MAKE) --no-print-directory --jobs=4 lint types imports collect stale
 
 lint: ## ruff
 	@scripts/environment dev
@@ -89,6 +90,19 @@ imports: ## the direction of imports (.importlinter)
 collect: ## whether every test can be collected; the workers of `make test` then find the tests compiled
 	@scripts/environment dev
 	@seen=$$($(PYTHON) -m pytest --collect-only -qq 2>&1) || { echo "$$seen"; exit 1; }
+
+stale: ## whether the pages of docs/reference are what the program says; make reference writes them again
+	@scripts/environment dev
+	$(PYTHON) -m tests.reference_pages --check
+
+reference: ## the pages of docs/reference, from the models and the command line
+	@scripts/environment dev
+	$(PYTHON) -m tests.reference_pages
+
+docs: ## the pages as a site, in build/site; any warning ends it
+	@scripts/environment dev
+	$(PYTHON) -m sphinx --builder=html --fail-on-warning --keep-going --quiet --conf-dir=docs/site . build/site
+	@echo "open build/site/index.html"
 
 bench: ## measured figures
 	@scripts/environment dev

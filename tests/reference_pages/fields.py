@@ -1,0 +1,141 @@
+"""The fields of a document, from the JSON Schema of the model that reads it: dotted name, form, default, meaning."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pydantic
+
+from burst.domain.basics import instants
+from burst.report import schemas
+from tests.reference_pages import docstrings
+
+Schema = Mapping[str, Any]
+_BOUNDS = {"exclusiveMinimum": "above", "gt": "above", "minimum": "from", "ge": "from", "maximum": "to", "le": "to"}
+_LARGEST = 2**53 - 1
+"""The largest whole number that JSON holds exactly; every number ends there, so it is not told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field. `[]` in its name stands for an entry of a list, `KEY` for a key that its author chooses."""
+
+    name: str
+    form: str
+    required: bool
+    default: str
+    meaning: str
+
+
+def list_fields(kind: str) -> list[Field]:
+    """The fields of one kind of document, in the order of its models, each followed by those within it."""
+    schema = schemas.make_schema(kind)
+    return list(dict.fromkeys(_Walk(schema.get("$defs", {}), _group_models()).list_within(schema, "", ())))
+
+
+class _Walk:
+    def __init__(self, definitions: Mapping[str, Schema], models: Mapping[str, list[type[pydantic.BaseModel]]]) -> None:
+        self._definitions = definitions
+        self._models = models
+
+    def list_within(self, schema: Schema, prefix: str, above: tuple[str, ...]) -> Iterator[Field]:
+        """The fields of an object, an entry of a list, or a value of a mapping, under a prefix."""
+        for part, suffix, name in self._list_parts(schema):
+            if name is not None and name in above:
+                continue  # it holds itself
+            names = above if name is None else (*above, name)
+            documented = self._read_docstrings(part)
+            for key, value in part.get("properties", {}).items():
+                field = self._describe(f"{prefix}{suffix}{key}", value, key in part.get("required", ()))
+                yield replace(field, meaning=documented.get(key) or field.meaning)
+                yield from self.list_within(value, field.name, names)
+
+    def _list_parts(self, schema: Schema) -> Iterator[tuple[Schema, str, str | None]]:
+        """Each object in a schema, with what stands between its name and those of its fields."""
+        dot = "." if "properties" not in schema or "$defs" not in schema else ""
+        for one, name in self._list_choices(schema):
+            if "properties" in one:
+                yield one, dot, name
+            elif "items" in one:
+                for part, suffix, inner in self._list_parts(one["items"]):
+                    yield part, f"[]{suffix}", inner
+            elif isinstance(one.get("additionalProperties"), Mapping):
+                for part, suffix, inner in self._list_parts(one["additionalProperties"]):
+                    yield part, f".KEY{suffix}", inner
+
+    def _list_choices(self, schema: Schema, name: str | None = None) -> Iterator[tuple[Schema, str | None]]:
+        if "$ref" in schema:
+            name = schema["$ref"].rpartition("/")[2]
+            yield from self._list_choices(self._definitions[name], name)
+        elif "anyOf" in schema or "oneOf" in schema:
+            for choice in schema.get("anyOf", schema.get("oneOf", ())):
+                yield from self._list_choices(choice, name)
+        else:
+            yield schema, name
+
+    def _describe(self, name: str, schema: Schema, required: bool) -> Field:
+        forms = dict.fromkeys(self._name_form(choice) for choice, _ in self._list_choices(schema))
+        form = " or ".join(text for text in forms if text != "null")
+        return Field(
+            name=name,
+            form=form,
+            required=required,
+            default=_name_default(schema.get("default"), form),
+            meaning=schema.get("description", ""),
+        )
+
+    def _name_form(self, schema: Schema) -> str:
+        if "const" in schema:
+            return str(schema["const"])
+        if "enum" in schema:
+            return ", ".join(map(str, schema["enum"]))
+        if "items" in schema:
+            inner = dict.fromkeys(self._name_form(choice) for choice, _ in self._list_choices(schema["items"]))
+            return f"list of {' or '.join(inner)}"
+        kind = schema.get("type", "any value")
+        if kind == "object":
+            return "section" if "properties" in schema else "mapping"
+        if kind == "string" and schema.get("format") == "date-time":
+            return "instant"
+        if kind == "string" and "gt" in schema:
+            kind = "duration"
+        return " ".join([str(kind), *_list_bounds(schema)])
+
+    def _read_docstrings(self, schema: Schema) -> Mapping[str, str]:
+        """Of the model that the schema is of: the one of its title with the same fields."""
+        names = set(schema.get("properties", ()))
+        for model in self._models.get(str(schema.get("title", "")), []):
+            aliases = {field.alias or name: name for name, field in model.model_fields.items()}
+            if names <= set(aliases):
+                documented = docstrings.read_field_docstrings(model)
+                return {alias: documented[name] for alias, name in aliases.items() if name in documented}
+        return {}
+
+
+def _name_default(default: object, form: str) -> str:
+    """A default as a plan writes it; nothing for none, and for a section or a list."""
+    if default is None or isinstance(default, dict | list):
+        return ""
+    if isinstance(default, float) and form.startswith("duration"):
+        return instants.duration_text(default)
+    return json.dumps(default) if isinstance(default, bool) else str(default)
+
+
+def _list_bounds(schema: Schema) -> Iterator[str]:
+    for key, word in _BOUNDS.items():
+        value = schema.get(key)
+        if isinstance(value, int | float) and value != _LARGEST:
+            yield f"{word} {value:g}"
+
+
+def _group_models() -> Mapping[str, list[type[pydantic.BaseModel]]]:
+    """Every model of burst by its name."""
+    grouped: dict[str, list[type[pydantic.BaseModel]]] = {}
+    pending: list[type[pydantic.BaseModel]] = [pydantic.BaseModel]
+    while pending:
+        model = pending.pop()
+        pending += model.__subclasses__()
+        if model.__module__.startswith("burst.") and model not in grouped.setdefault(model.__name__, []):
+            grouped[model.__name__].append(model)
+    return grouped

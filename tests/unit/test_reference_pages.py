@@ -1,0 +1,34 @@
+"""The reference pages are what the program says today."""
+
+from pathlib import Path
+
+from burst.cli import main
+from burst.domain.preflight import findings
+from burst.rehearsal import faults
+from tests.reference_pages import fields, pages
+
+
+def test_no_reference_page_is_stale() -> None:
+    assert pages.find_stale() == [], f"write docs/reference again with: {pages.COMMAND}"
+
+
+def test_each_page_has_a_line_for_everything_it_is_about() -> None:
+    made = pages.make_pages()
+
+    assert [name for name in findings.FINDING_KINDS if f"| `{name}` |" not in made["findings.md"]] == []
+    assert [name for name in faults.FAULTS if f"| `{name}` |" not in made["faults.md"]] == []
+    assert [name for name in main.COMMANDS if f"| `burst {name}" not in made["commands.md"]] == []
+    keys = {field.name for field in fields.list_fields("plan")}
+    assert {"budget.max", "facts[].sql", "load.rate[].for", "gates.modes.KEY.mode", "evidence.sign.key"} <= keys
+    assert [key for key in keys if f"| `{key}` |" not in made["plan-keys.md"]] == []
+
+
+def test_a_page_that_is_changed_missing_or_left_over_is_stale(tmp_path: Path) -> None:
+    pages.write(tmp_path)
+    (tmp_path / "faults.md").write_text("# Faults\n")
+    (tmp_path / "gates.md").unlink()
+    (tmp_path / "old.md").write_text("# Old\n")
+
+    assert pages.find_stale(tmp_path) == ["faults.md", "gates.md", "old.md"]
+    pages.write(tmp_path)
+    assert pages.find_stale(tmp_path) == []
