@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from burst.cli import cited, common, evidence_forms, hotspots, keys, risk_writing, verifying_closures
+from burst.cli import attest, cited, common, evidence_forms, hotspots, keys, risk_writing, verifying_closures
 from burst.domain.basics import wording
 
 if TYPE_CHECKING:
@@ -431,6 +431,7 @@ for _command in (
     latest,
     diff,
     ls,
+    attest.attest,
     bundle,
     prune,
     hotspots.hotspots,

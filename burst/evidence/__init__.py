@@ -9,6 +9,8 @@ path: a run folder, a folder of runs, a bundle (`.zip`), or `s3://BUCKET/PREFIX`
     verified = evidence.verify("runs/m10_20260221T020923Z_a1b2c3")
     if verified.exit_code == 0: ...                    # sound, and a PASS
     verified.finding.snapshot["blockers"]              # the snapshot as JSON; its model: `finding.verdict.snapshot`
+    verified.snapshot.burst_load_checks.admit_ratio.value     # typed: a `Snapshot`
+    evidence.read_load("runs/m10_20260221T020923Z_a1b2c3")    # its `LoadAccount`, from sound evidence
     newest = evidence.latest("s3://bucket/evidence/run_control", phase="M10.F")
     change = evidence.diff("runs/m10_one", "runs/m10_two")
     print(change.regressed, [gate.name for gate in change.gates if gate.turn])
@@ -23,13 +25,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from burst.domain.basics import errors
-from burst.domain.documents import risk_documents
+from burst.domain.basics import canonical, errors
+from burst.domain.closure.closures import Closure
+from burst.domain.documents import document_names, models, risk_documents
+from burst.domain.documents.load_documents import Load as LoadAccount
 from burst.domain.verdict import differences, owner_files
 from burst.domain.verdict.differences import Difference, GateChange, ValueChange
 from burst.domain.verdict.promotions import Promotion
+from burst.domain.verdict.snapshots import Snapshot
 from burst.evidence import (
     ages,
+    attesting,
     bundling,
     closure_verification,
     full_verification,
@@ -49,6 +55,7 @@ from burst.kit import files
 
 __all__ = [
     "Attempt",
+    "Closure",
     "Copy",
     "Difference",
     "EvidenceState",
@@ -58,15 +65,18 @@ __all__ = [
     "HeldEvidence",
     "Keep",
     "Link",
+    "LoadAccount",
     "NotSoundError",
     "Promotion",
     "Signed",
+    "Snapshot",
     "Step",
     "Trust",
     "ValueChange",
     "Verification",
     "Verified",
     "VerifiedClosure",
+    "attest",
     "bundle",
     "diff",
     "difference_of",
@@ -76,6 +86,7 @@ __all__ = [
     "ls",
     "promote",
     "prune",
+    "read_load",
     "risks",
     "unsound",
     "verify",
@@ -225,6 +236,43 @@ def difference_of(before: Verified, after: Verified) -> Difference:
         except errors.BurstError as exc:
             raise type(exc)(f"{verified.place}: {exc}") from exc
     return differences.compare(before.finding.require_verdict().snapshot, after.finding.require_verdict().snapshot)
+
+
+def read_load(run: Place, *, priors: bool = True, client: Any = None) -> LoadAccount:
+    """The load account of a run whose evidence is sound: what was due, sent and answered, each second of each task.
+
+    Raises the error of evidence that is not sound, `errors.EvidenceIncomplete` for a run without an account.
+    """
+    opener = places.Opener(client=client)
+    opened = opener.run(run)
+    verified = full_verification.verify(opened, opener, priors=priors)
+    snapshot = verified.finding.require_verdict().snapshot
+    name = document_names.load_name(verified.finding.slug)
+    digests = {ref.name: ref.sha256 for ref in snapshot.evidence_refs}
+    if name not in digests:
+        raise errors.EvidenceIncomplete(f"{snapshot.execution_id} has no {name}")
+    content = opened.store.read(name)
+    if canonical.digest(content) != digests[name]:
+        raise errors.EvidenceCorrupt(f"{name} changed while it was read")
+    return models.read(LoadAccount, content)
+
+
+def attest(
+    run: Place,
+    *,
+    word: str,
+    subject: str | None = None,
+    key: str | None = None,
+    only_predicate: bool = False,
+    now: datetime | None = None,
+    client: Any = None,
+) -> bytes:
+    """The verdict of a run as an in-toto `test-result` or a `vsa`: the statement, with `key` in a DSSE envelope.
+
+    `subject` is `NAME@sha256:DIGEST`. Raises the error of evidence that is not sound, and `errors.UsageError`.
+    """
+    order = attesting.AttestationOrder(word=word, subject=subject, key=key, only_predicate=only_predicate)
+    return attesting.attest(verify(run, client=client), order, now or datetime.now(UTC))
 
 
 def bundle(

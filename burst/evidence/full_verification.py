@@ -17,6 +17,7 @@ from burst import ports
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
 from burst.domain.run import run_ids
+from burst.domain.verdict import snapshots
 from burst.evidence import places, rollup_verification, signatures, verification
 from burst.report import html
 
@@ -56,6 +57,11 @@ class Verified:
     chain: tuple[Link, ...] = ()
     signature: signatures.Signed | None = None
     """None where something before it did not hold."""
+
+    @property
+    def snapshot(self) -> snapshots.Snapshot:
+        """The snapshot of a run, typed. Raises the error of evidence that is not sound."""
+        return self.finding.require_verdict().snapshot
 
     @property
     def exit_code(self) -> int:
