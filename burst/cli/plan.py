@@ -99,7 +99,9 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
         "profile": written.load.profile,
         "own_profile": written.load.runs_own_profile,
         "barrier": _name_barrier(written.load),
-        "users_per_task": written.load.users,
+        "users_per_task": None if written.load.is_distributed else written.load.users,
+        "topology": written.load.topology or "independent",
+        "processes_per_task": written.load.processes_per_task,
         "rate_of": "auto" if written.load.waits_for_baseline else "program" if rate is None else "plan",
         "rate_written": _describe_written_rate(written),
         "warmup_seconds": written.load.warmup,
@@ -160,6 +162,8 @@ def _volume_fields(written: "plans.Plan") -> dict[str, Any]:
 
 def _name_barrier(load: "load_sections.LoadSection") -> str:
     """Who keeps the program from sending before GO."""
+    if load.is_distributed:
+        return "master"
     return "program" if load.holds_barrier else "guard"
 
 
@@ -286,6 +290,7 @@ def _rate(prepared: "preparing.Prepared") -> float | None:
 
 
 _BARRIERS = {
+    "master": "Locust's own master starts the users of all workers at GO",
     "program": "the program is started at once, says when it is ready and waits for GO itself",
     "guard": "the guard starts the program at GO",
 }
@@ -302,6 +307,7 @@ def _text(name: str, value: dict[str, Any]) -> str:
         f"phase      {value['phase']}, a {value['kind']} ({value['environment']}), scope {value['scope']}",
         f"tasks      {_tasks_text(target)}",
         f"load       {value['program']}" + (f" against {value['host']}" if value["host"] else ""),
+        *_process_lines(value),
         f"rate       {_rate_text(value)}",
         *(f"           {line}" for line in value["chart"]),
         *(f"step       {step['words']}" for step in value["steps"]),
@@ -369,6 +375,18 @@ def _tasks_text(target: dict[str, Any]) -> str:
     least = f"{target['tasks']} on {target['kind']}, at least {target['min_tasks']}"
     most = target["replacements"]
     return f"{least}; up to {most} replaced before GO" if most else f"{least}; none is replaced"
+
+
+def _process_lines(value: dict[str, Any]) -> list[str]:
+    """How the tasks share the load, where it is not one process for each."""
+    each, tasks, lines = value["processes_per_task"], value["target"]["tasks"], []
+    if each > 1:
+        lines.append(
+            f"processes  {each} a task, each with its part of the task's load; the first that ends ends the task"
+        )
+    if value["topology"] == "distributed":
+        lines.append(f"topology   distributed: Locust's master beside task 0, and {tasks * each} workers that join it")
+    return lines
 
 
 def _rate_text(value: dict[str, Any]) -> str:

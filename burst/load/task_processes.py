@@ -20,6 +20,8 @@ INDEPENDENT, DISTRIBUTED = "independent", "distributed"
 MASTER_PORT = "BURST_MASTER_PORT"
 """The port of the master; 0 lets the system choose one that is free."""
 LOCUST_PORT = 5557
+MASTER_BIND = "BURST_MASTER_BIND"
+"""The address on which the master listens; every one unless said."""
 MASTER_SHARD = 0
 """The shard beside which the master runs."""
 MOST_PROCESSES = 64
@@ -82,8 +84,9 @@ def list_options(environment: Mapping[str, str]) -> list[str]:
     """The options of Locust for the role of this process; none for one that is independent."""
     role = environment.get(ROLE)
     if role == MASTER:
-        port = environment.get(MASTER_PORT) or str(LOCUST_PORT)
-        return ["--master", "--master-bind-port", port, "--expect-workers", environment[WORKER_COUNT]]
+        port, host = environment.get(MASTER_PORT) or str(LOCUST_PORT), environment.get(MASTER_BIND) or "*"
+        listens = ("--master-bind-host", host, "--master-bind-port", port)
+        return ["--master", *listens, "--expect-workers", environment[WORKER_COUNT]]
     if role == WORKER:
         host, _, port = environment[MASTER_ADDRESS].rpartition(":")
         return ["--worker", "--master-host", host, "--master-port", port]

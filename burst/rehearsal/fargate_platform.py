@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore import exceptions
 
+from burst.load import task_processes
 from burst.rehearsal import aws_requests, endpoint, log_driver, moto_server, settings, simulated_tasks
 
 
@@ -33,6 +34,9 @@ class FargatePlatform:
             "TMPDIR": str(container.log.parent),  # a container has a file system of its own
             "ECS_CONTAINER_METADATA_URI_V4": f"{self.address}{endpoint.METADATA_PATH}{container.metadata_name}",
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
+            # The tasks share one machine, on which the port of a master may be taken.
+            task_processes.MASTER_PORT: "0",
+            task_processes.MASTER_BIND: settings.LOOPBACK,
             **container.environment,
             **secrets,
         }

@@ -58,8 +58,17 @@ class Network:
         facts = f"<vpcId>{VPC}</vpcId>"
         if operation == "DescribeSubnets":
             facts += f"<availableIpAddressCount>{FREE_ADDRESSES}</availableIpAddressCount>"
-        items = "".join(f"<item><{id_tag}>{saxutils.escape(name)}</{id_tag}>{facts}</item>" for name in ids)
+        rules = (lambda _: "") if operation == "DescribeSubnets" else _open_to_itself
+        items = "".join(
+            f"<item><{id_tag}>{saxutils.escape(name)}</{id_tag}>{facts}{rules(name)}</item>" for name in ids
+        )
         return _answer(f"<{set_tag}>{items}</{set_tag}>", operation)
+
+
+def _open_to_itself(group: str) -> str:
+    """A rule that lets everything in from the group itself."""
+    pair = f"<groups><item><groupId>{saxutils.escape(group)}</groupId></item></groups>"
+    return f"<ipPermissions><item><ipProtocol>-1</ipProtocol>{pair}</item></ipPermissions>"
 
 
 def _answer(content: str, operation: str) -> aws_requests.HttpAnswer:

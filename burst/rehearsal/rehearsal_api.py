@@ -172,6 +172,7 @@ def _describe_container_metadata(
         "Image": container.definition.get("image"),
         "ContainerARN": container.arn,
         "KnownStatus": container.last_status,
+        "Networks": [{"NetworkMode": "awsvpc", "IPv4Addresses": [settings.LOOPBACK]}],
         "Labels": {
             "com.amazonaws.ecs.cluster": task.cluster_arn,
             "com.amazonaws.ecs.container-name": container.name,

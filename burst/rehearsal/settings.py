@@ -11,6 +11,8 @@ from burst.kit import token_bucket
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-2"
+LOOPBACK = "127.0.0.1"
+"""The address of every task: they share one machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,7 +84,7 @@ class Rehearsal:
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
         """`burst` with these words."""
-        watching = str(self.folder / "watching")
+        watching = f"{self.folder / 'watching'}:{ROOT}"
         added = {"REHEARSED_API_KEY": API_KEY, "PYTHONPATH": watching, "CONNECTIONS": str(self.connections)}
         return subprocess.Popen(
             [sys.executable, "-m", "burst", *words],
@@ -136,7 +136,7 @@ def _make_rehearsal(folder: Path, *, window: int, cap: int) -> Rehearsal:
     made = Rehearsal(folder=folder)
     (folder / "watching").mkdir()
     (folder / "watching" / "sitecustomize.py").write_text(WATCHING)
-    sender, watching = ROOT / "locustfiles" / "sender.py", folder / "watching"
+    sender, watching = ROOT / "locustfiles" / "sender.py", f"{folder / 'watching'}:{ROOT}"
     text = PLAN.format(sender=sender, watching=watching, connections=made.connections, window=window, cap=cap)
     (folder / "plan.yaml").write_text(text)
     return made
@@ -164,6 +164,27 @@ def test_a_plan_passes_on_a_simulated_aws_leaves_nothing_running_and_never_leave
     asked = {tuple(line.rsplit(" ", 1)) for line in played.connections.read_text().splitlines()}
     assert [(program, host) for program, host in asked if not _on_loopback(host)] == []
     assert {"__main__.py", "guard.py", "sender.py"} <= {program for program, _ in asked}
+
+
+def test_workers_of_three_simulated_tasks_join_the_master_of_the_first(tmp_path: Path, rehearsal: Rehearsing) -> None:
+    played = rehearsal(window=6, cap=240)
+    plan = tmp_path / "plan.yaml"
+    text = plan.read_text().replace("tasks: 2", "tasks: 3").replace("  waits_for_go: true\n", "")
+    program, profile = f"command: [python, {ROOT / 'locustfiles' / 'sender.py'}]", ROOT / "locustfiles" / "ingest.py"
+    plan.write_text(text.replace(program, f"locustfile: {profile}\n  topology: distributed"))
+
+    answer = played.burst("rehearse", "plan.yaml", "--json")
+
+    document: dict[str, Any] = json.loads(answer.stdout)
+    assert answer.returncode == document["exit_code"] == 3, answer.stderr  # the plan asks nothing behind B2, B6 and B7
+    assert document["snapshot"]["blockers"] == ["M10F-B2", "M10F-B6", "M10F-B7"]
+    (load_document,) = played.folder.glob("runs/rehearsal_*/rehearsal_*/m10_f_load.json")
+    tasks = json.loads(load_document.read_bytes())["tasks"]
+    assert [(task["shard_index"], task["knows_due"]) for task in tasks] == [(0, True), (1, True), (2, True)]
+    assert max(task["due"] for task in tasks) - min(task["due"] for task in tasks) <= 20  # of 20 a second in all
+    assert document["snapshot"]["burst_load_checks"]["achieved_multiplier"]["pass"] is True
+    assert document["tasks_left"] == 0
+    assert played.processes() == []
 
 
 def _on_loopback(host: str) -> bool:

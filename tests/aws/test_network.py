@@ -4,7 +4,7 @@ import pytest
 
 from burst.adapters.aws import vpc_networks
 from burst.domain.basics import errors
-from burst.domain.preflight import networks
+from burst.domain.preflight import master_ports, networks
 from burst.kit import aws
 from tests import fixtures_aws
 
@@ -28,12 +28,34 @@ def test_a_vpc_is_read_as_its_subnets_routes_and_endpoints(cloud: fixtures_aws.C
     tables = {table.name: table for table in vpc_networks.describe_route_tables(ec2, [vpc])}
     endpoints = {endpoint.service: endpoint for endpoint in vpc_networks.describe_endpoints(ec2, [vpc])}
 
-    assert subnets == [networks.Subnet(name=subnet, vpc=vpc, free_addresses=11)]
+    assert subnets == [networks.Subnet(name=subnet, vpc=vpc, free_addresses=11, addresses="10.8.0.0/28")]
     assert (tables[main].main, tables[own].main) == (True, False)
     assert tables[own].subnets == {subnet}
     assert networks.Route(destination="0.0.0.0/0", target=gateway, active=True) in tables[own].routes
     assert endpoints["s3"].tables == frozenset({own})
     assert (endpoints["ecr.api"].tables, endpoints["ecr.api"].private_names) == (None, True)
+
+
+def test_the_rules_of_a_group_for_what_comes_in_are_read_with_their_ports_groups_and_ranges(
+    cloud: fixtures_aws.Cloud,
+) -> None:
+    ec2 = aws.client("ec2", read_seconds=60)
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    group = ec2.create_security_group(GroupName="tasks", Description="tasks", VpcId=vpc)["GroupId"]
+    master = {"IpProtocol": "tcp", "FromPort": 5557, "ToPort": 5558}
+    ec2.authorize_security_group_ingress(
+        GroupId=group,
+        IpPermissions=[
+            master | {"UserIdGroupPairs": [{"GroupId": group}]},
+            {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "10.9.0.0/16"}]},
+        ],
+    )
+
+    rules = vpc_networks.describe_inward_rules(ec2, [group])
+
+    assert master_ports.InwardRule(protocol="tcp", ports=(5557, 5558), groups=(group,)) in rules
+    (every,) = (rule for rule in rules if rule.protocol == master_ports.ANY_PROTOCOL)
+    assert (every.opens_master, every.ranges) == (True, ("10.9.0.0/16",))
 
 
 def test_a_subnet_that_is_not_there_is_a_wrong_parameter(cloud: fixtures_aws.Cloud) -> None:

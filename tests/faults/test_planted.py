@@ -845,6 +845,16 @@ def subnet(*, routed_to: str = "", **changes: Any) -> Callable[[Ground], Plantin
 
 
 @contextlib.contextmanager
+def closed_group(ground: Ground) -> Iterator[Changes]:
+    """A distributed plan whose security group lets nobody in."""
+    ec2 = aws.client("ec2", read_seconds=60)
+    vpc = ec2.create_vpc(CidrBlock="10.6.0.0/16")["Vpc"]["VpcId"]
+    group = ec2.create_security_group(GroupName=ground.aws.name, Description="closed", VpcId=vpc)["GroupId"]
+    profile = {"locustfile": "locustfiles/ingest.py", "command": None, "waits_for_go": None}
+    yield {"load": {**profile, "topology": "distributed"}, "target": {"security_groups": [group]}}
+
+
+@contextlib.contextmanager
 def place_that_is_taken(ground: Ground) -> Iterator[Changes]:
     """A run-scoped place in which the first attempt of this scope stands."""
     taken = f"s3://evidence-{ground.aws.name}/taken"
@@ -893,6 +903,7 @@ ON_AWS: dict[str, Row] = {
     "the quota is in use": (quota_in_use, "quota"),
     "fewer free addresses than tasks": (subnet(target={"tasks": 12}), "subnet-addresses"),
     "no way out of the subnet": (subnet(), "way-out"),
+    "no way to the master": (closed_group, "master-port"),
     "an internet gateway and no public address": (subnet(routed_to="internet gateway"), "way-out"),
     "a read-only root": (definition({**GUARDED, "readonlyRootFilesystem": True}, LIFESPAN), "task-root-filesystem"),
     "more tasks than can be launched in time": (planned(target={"tasks": 400}), "start-timeout"),

@@ -85,8 +85,11 @@ WORKER = {"BURST_ROLE": "worker", "BURST_MASTER_ADDRESS": "10.0.0.7:5557", "BURS
 
 
 def test_a_role_has_the_options_of_locust() -> None:
-    assert task_processes.list_options(MASTER) == ["--master", "--master-bind-port", "5557", "--expect-workers", "6"]
-    assert task_processes.list_options(MASTER | {"BURST_MASTER_PORT": "0"})[2] == "0"
+    everywhere = ["--master-bind-host", "*", "--master-bind-port", "5557"]
+    assert task_processes.list_options(MASTER) == ["--master", *everywhere, "--expect-workers", "6"]
+    on_loopback = {"BURST_MASTER_PORT": "0", "BURST_MASTER_BIND": "127.0.0.1"}
+    assert task_processes.list_options(MASTER | on_loopback)[1:5:2] == ["--master-bind-host", "--master-bind-port"]
+    assert task_processes.list_options(MASTER | on_loopback)[2:6:2] == ["127.0.0.1", "0"]
     assert task_processes.list_options(WORKER) == ["--worker", "--master-host", "10.0.0.7", "--master-port", "5557"]
     assert task_processes.list_options({}) == []
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from burst.domain.preflight import networks
+from burst.domain.preflight import master_ports, networks
 from burst.kit import aws
 
 _TARGETS = (
@@ -27,9 +27,27 @@ def describe_subnets(ec2: Any, ids: Sequence[str]) -> list[networks.Subnet]:
     answer = aws.call("ec2:DescribeSubnets", ec2.describe_subnets, SubnetIds=list(ids))
     return [
         networks.Subnet(
-            name=subnet["SubnetId"], vpc=subnet["VpcId"], free_addresses=int(subnet["AvailableIpAddressCount"])
+            name=subnet["SubnetId"],
+            vpc=subnet["VpcId"],
+            free_addresses=int(subnet["AvailableIpAddressCount"]),
+            addresses=subnet.get("CidrBlock") or "",
         )
         for subnet in answer["Subnets"]
+    ]
+
+
+def describe_inward_rules(ec2: Any, groups: Sequence[str]) -> list[master_ports.InwardRule]:
+    """The rules of these security groups for what comes in."""
+    answer = aws.call("ec2:DescribeSecurityGroups", ec2.describe_security_groups, GroupIds=list(groups))
+    return [
+        master_ports.InwardRule(
+            protocol=rule["IpProtocol"],
+            ports=(rule["FromPort"], rule["ToPort"]) if "FromPort" in rule else None,
+            groups=tuple(pair["GroupId"] for pair in rule.get("UserIdGroupPairs") or ()),
+            ranges=tuple(each["CidrIp"] for each in rule.get("IpRanges") or ()),
+        )
+        for group in answer["SecurityGroups"]
+        for rule in group.get("IpPermissions") or ()
     ]
 
 

@@ -307,6 +307,11 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         why="each task takes an address of its subnet, and one without an address does not start",
         mend="name more or larger subnets in target.subnets, or lower target.tasks",
     ),
+    "master-port": FindingKind(
+        title="the security groups let the workers of other tasks reach the master",
+        why="a worker that does not reach its master is never ready, and the burst does not begin",
+        mend="let TCP 5557 in from the tasks' own security group, or use load.topology: independent",
+    ),
     "way-out": FindingKind(
         title="the subnets have a way out for image, lease, records and logs",
         why="a task that cannot pull its image never starts, and one that cannot reach S3 has no lease and is ended",

@@ -23,6 +23,8 @@ class Subnet:
     name: str
     vpc: str
     free_addresses: int
+    addresses: str = ""
+    """Its range, such as 10.0.1.0/24; empty where EC2 does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from burst.domain.plan import plans, run_commands
 from burst.domain.preflight import (
     findings,
     judgements,
+    master_ports,
     networks,
     sending,
     session_keys,
@@ -97,6 +98,8 @@ class EcsChecks:
         plan, checks = self._plan, list[preflight.PreflightCheck]()
         if "sweeper" in plan.layers.require:
             checks.append(preflight.PreflightCheck(name="sweeper", ask=self._check_sweeper))
+        if plan.load.is_distributed:
+            checks.append(preflight.PreflightCheck(name="master-port", ask=self._check_master_port))
         if plan.before or plan.after:
             checks.append(preflight.PreflightCheck(name="one-shots", ask=self._check_one_shots))
         if plan.services or any(drill.restart is not None for drill in plan.drills):
@@ -219,6 +222,15 @@ class EcsChecks:
         except errors.BurstError as exc:
             return findings.report_warning("way-out", f"cannot be told: {exc}")
         return networks.judge_ways(subnets, tables, endpoints, outward, public=public)
+
+    def _check_master_port(self) -> findings.Finding:
+        """Whether workers reach the master of another task; a warning where EC2 does not tell."""
+        subnets, groups = self._subnets(), self._plan.target.security_groups or []
+        try:
+            rules = vpc_networks.describe_inward_rules(self._session.client("ec2"), groups)
+        except errors.BurstError as exc:
+            return findings.report_warning("master-port", f"cannot be told: {exc}")
+        return master_ports.judge_master_port(groups, rules, subnets)
 
     # The cluster and its tasks
 

@@ -101,7 +101,8 @@ class LocalTarget:
         plan, launcher, lease = self._plan, self.launcher(deadline), ownership.hold(self.lease_store(), owner)
         variables = task_environment(plan) | load_program.guard_variables(plan) if to_launch else {}
         if plan.load.is_distributed:
-            variables |= {task_processes.MASTER_PORT: "0"}  # of all runs on this machine, none takes another's port
+            # Of all runs on this machine none takes another's port, and nobody outside reaches one.
+            variables |= {task_processes.MASTER_PORT: "0", task_processes.MASTER_BIND: "127.0.0.1"}
         return controller.RunTarget(
             launcher=launcher,
             lease=lease,
