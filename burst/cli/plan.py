@@ -111,11 +111,24 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
         "events_per_minute": rate,
         "events_per_minute_per_task": None if rate is None else rate / target.tasks,
         "source_events": written.load.source_events,
+        "playback": _describe_playback(written),
         "baseline": None
         if baseline is None
         else {"admits_per_minute": baseline.rate_per_minute, "source": baseline.source},
         "required": _required_fields(written, prepared.required_admits_per_second),
     }
+
+
+def _describe_playback(written: "plans.Plan") -> str | None:
+    """The recording that is played, its pace, and where it goes on; None where there is none."""
+    playback = written.load.playback
+    if playback is None:
+        return None
+    pace = "at load.rate" if playback.speed_up is None else f"at {playback.speed_up:g} times its recorded pace"
+    most = "" if playback.max_events is None else f", at most {playback.max_events:,} records a task"
+    kept = "no checkpoint is kept" if playback.checkpoint is None else f"checkpoint in {playback.checkpoint}"
+    goes_on = ", behind which it goes on" if written.load.continues else ""
+    return f"{playback.source} by {playback.key}, {pace}{most}; {kept}{goes_on}"
 
 
 def _required_fields(written: "plans.Plan", required_admits_per_second: float | None) -> dict[str, Any]:
@@ -333,6 +346,8 @@ def _list_optional_lines(value: dict[str, Any]) -> list[str]:
     lines = []
     if value["shipped_profile"]:
         lines.append(f"profile    {value['program']} is {shipped_profiles.describe(Path(value['shipped_profile']))}")
+    if value["playback"]:
+        lines.append(f"playback   {value['playback']}")
     if value["blockers_carried"]:
         prior = value["prior"] or "no prior snapshot, so they stay open"
         lines.append(f"carried    {', '.join(value['blockers_carried'])} from {prior}")

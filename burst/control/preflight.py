@@ -189,10 +189,18 @@ class ReceiptChecks:
     """The checks of the receipts, and of the database that holds them.
 
     `source` is made once, by the first check that needs it: where its secret does not resolve, that is the finding.
+    `count_kept`: how many records the checkpoints of a playback hold; None where there are none, or nobody can tell.
     """
 
-    def __init__(self, plan: plans.Plan, source: Callable[[], ports.ReceiptSource], clock: ports.Clock) -> None:
+    def __init__(
+        self,
+        plan: plans.Plan,
+        source: Callable[[], ports.ReceiptSource],
+        clock: ports.Clock,
+        count_kept: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self._plan = plan
+        self._count_kept = count_kept
         self._source = source
         self._clock = clock
         self._table_checked = threading.Event()
@@ -271,7 +279,7 @@ class ReceiptChecks:
         contents = self._source().scope_contents(
             self._plan.scope, event_column=self._plan.receipts.columns.event, give_up_at=self._give_up_at()
         )
-        return judgements.judge_freshness(self._plan, contents)
+        return judgements.judge_freshness(self._plan, contents, self._count_kept())
 
     def _check_count_cost(self) -> findings.Finding:
         now = self._clock.now()

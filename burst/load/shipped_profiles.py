@@ -1,4 +1,4 @@
-"""The load profile that ships with burst, under the path that plans give it: `locustfiles/ingest.py`.
+"""The load profiles that ship with burst, under the paths that plans give them: `locustfiles/ingest.py`, `playback.py`.
 
 A clone and the task image have a file of that path. In any other folder the same path names the shipped profile, so one
 plan works in all three. A file of the working folder always comes first.
@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath
 
 NAME = "locustfiles/ingest.py"
 INGEST = Path(__file__).parent / "profiles" / "ingest.py"
+PLAYBACK = Path(__file__).parent / "profiles" / "playback.py"
+_SHIPPED = {NAME: INGEST, "locustfiles/playback.py": PLAYBACK}
 
 
 def find_profile(locustfile: str) -> Path | None:
@@ -15,9 +17,7 @@ def find_profile(locustfile: str) -> Path | None:
 
     None for any other path, and where the working folder holds a file of that path.
     """
-    if Path(locustfile).exists() or PurePosixPath(locustfile) != PurePosixPath(NAME):
-        return None
-    return INGEST
+    return None if Path(locustfile).exists() else _SHIPPED.get(str(PurePosixPath(locustfile)))
 
 
 def describe(profile: Path) -> str:

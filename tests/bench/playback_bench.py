@@ -16,6 +16,7 @@ EVENTS, KEYS, SHARDS = 200_000, 4_000, 4
 KILLS, OUTAGES = 10, 3
 OUTAGE_SECONDS = 10.0
 RATE = "1600/s"
+PARTS = (KILLED, AWAY) = ("killed", "without-database")
 _PATIENCE_SECONDS = 600.0
 
 
@@ -74,7 +75,11 @@ def _sum_up(stage: playing_back.Stage, again: int, repeated: list[int]) -> dict[
 
 def run() -> dict[str, object]:
     """Measure both, each in a scope of its own."""
-    luck = random.Random()
+    return {part: measure(part) for part in PARTS}
+
+
+def measure(part: str) -> dict[str, object]:
+    """One part, on databases and a gateway of its own."""
     with (
         tempfile.TemporaryDirectory() as name,
         embedded_postgres.start(durable=False) as server,
@@ -86,29 +91,26 @@ def run() -> dict[str, object]:
         playing_back.prepare_receipts(dsn)
         playing_back.prepare_checkpoints(checkpoint_dsn)
         ids = playing_back.write_recording(folder / "recording.jsonl", events=EVENTS, keys=KEYS)
-        measured: dict[str, object] = {}
         with gateway.start(dsn=dsn, api_key=playing_back.API_KEY) as running:
-            for scope in ("killed", "without-database"):
-                stage = playing_back.Stage(
-                    folder=folder, ids=ids, host=running.url, receipts_dsn=dsn, checkpoint_dsn=checkpoint_dsn,
-                    scope=scope, shards=SHARDS, rate=RATE,
-                )  # fmt: skip
-                measured[scope] = _play(stage, checkpoint_server, luck)
-        return measured
+            stage = playing_back.Stage(
+                folder=folder, ids=ids, host=running.url, receipts_dsn=dsn, checkpoint_dsn=checkpoint_dsn,
+                scope=part, shards=SHARDS, rate=RATE,
+            )  # fmt: skip
+            return _play(stage, checkpoint_server, random.Random())
 
 
 def _play(
     stage: playing_back.Stage, checkpoint_server: embedded_postgres.PostgresServer, luck: random.Random
 ) -> dict[str, object]:
-    again, repeated, outages = 0, [], []
-    runs = KILLS if stage.scope == "killed" else OUTAGES
+    again, repeated, outages = 0, list[int](), list[float]()
+    runs = KILLS if stage.scope == KILLED else OUTAGES
     began = time.monotonic()
     for number in range(runs + 1):
         kept, since = stage.list_kept() if number else [], stage.find_last_delivery()
         known = stage.count_deliveries() - stage.count_admitted()
         if number == runs:
             _end(stage)
-        elif stage.scope == "killed":
+        elif stage.scope == KILLED:
             _kill_one(stage, (number + 1) * EVENTS // (runs + 1), luck)
         else:
             outages.append(round(_lose_database(stage, checkpoint_server, luck), 1))

@@ -284,6 +284,25 @@ def silent(ground: Ground) -> Iterator[Changes]:
         yield {"load": {"host": f"http://127.0.0.1:{listening.getsockname()[1]}"}}
 
 
+PLAYED = b'{"account": "a", "number": 1}\n'
+
+
+def played(recording: bytes = PLAYED, *, dsn: str | None = None, **playback: Any) -> Callable[[Ground], Planting]:
+    """A playback of a recording; `dsn` is what the variable of its checkpoints holds, and `{empty}` a database without
+    their table."""
+
+    @contextlib.contextmanager
+    def plant(ground: Ground) -> Iterator[Changes]:
+        source = ground.file("recording.jsonl", recording)
+        if dsn is not None:
+            ground.patch.setenv("PLANTED_CHECKPOINT_DSN", dsn.replace("{empty}", ground.owner_dsn))
+        section = {"source": source, "key": "account", **playback}
+        profile = str(stage.ROOT / "locustfiles" / "playback.py")
+        yield {"load": {"locustfile": profile, "command": None, "waits_for_go": None, "playback": section}}
+
+    return plant
+
+
 def halted(content: bytes) -> Callable[[Ground], Planting]:
     """This stands as the halt of the folder of runs."""
 
@@ -425,6 +444,16 @@ LOCAL: dict[str, Row] = {
     "no such locustfile": (planned(load={"locustfile": "{folder}/l.py", "command": None}), "program"),
     "the locustfile does not import": (locustfile(b"import nothing_like_it"), "program"),
     "the locustfile has no user": (locustfile(b"x = 1"), "program"),
+    "the last line of a recording is torn": (played(PLAYED + b'{"acc'), "recording"),
+    "a recording without the key": (played(b'{"number": 1}\n'), "recording"),
+    "no such recording": (played(source="{folder}/nothing.jsonl"), "recording"),
+    "the DSN of the checkpoints is not set": (played(checkpoint="env:PLANTED_CHECKPOINT_DSN"), "secrets"),
+    "the DSN of the checkpoints is a placeholder": (
+        played(dsn="postgres://<host>/TO_PIN", checkpoint="env:PLANTED_CHECKPOINT_DSN"),
+        "secrets",
+    ),
+    "no table for the checkpoints": (played(dsn="{empty}", checkpoint="env:PLANTED_CHECKPOINT_DSN"), "checkpoint"),
+    "no folder for the checkpoints": (played(checkpoint="folder:/proc/no-checkpoints"), "checkpoint"),
     "the key is not set": (variable(stage.API_KEY_NAME, None), "secrets"),
     "the key is a placeholder": (variable(stage.API_KEY_NAME, "REPLACE_ME_KEY"), "secrets"),
     "the DSN is not set": (variable(stage.DSN_NAME, None), "secrets"),

@@ -1012,6 +1012,7 @@ def test_the_whole_plan_names_every_key_a_plan_can_have() -> None:
     other_forms = {
         *("load.command", "baseline.admits", "baseline.seconds", "baseline.source", "during.restart"),
         "reproduces.keyset.sql",
+        *("load.playback", "load.continues"),  # of another locustfile
         *("observe.series.cloudwatch", "observe.series.prometheus"),  # None in the other series
     }
     other_modes = {

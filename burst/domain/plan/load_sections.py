@@ -7,11 +7,13 @@ from typing import Annotated, Literal, Self
 
 import pydantic
 
-from burst.domain.plan import field_types, question_sections, rate_sections
+from burst.domain.plan import field_types, playback_sections, question_sections, rate_sections
 from burst.load import rate_plans, shard_values, task_processes
 
 OWN_PROFILE = "locustfiles/ingest.py"
 """The path, or the end of it, under which plans name burst's own locustfile. It reads rate, profile and source."""
+PLAYBACK_PROFILE = "locustfiles/playback.py"
+"""The path, or the end of it, under which plans name burst's own playback."""
 OWN_PROFILES = ("steady", "replay", *rate_plans.NAMED)
 LOCUST_OPTIONS_OF_BURST = (
     *("-f", "--locustfile", "--config", "--headless", "--headful", "--autostart", "--autoquit", "-H", "--host"),
@@ -98,6 +100,11 @@ class LoadSection(pydantic.BaseModel):
             description="How many processes a task has, each with its part of the task's load; 1 unless said.",
         ),
     ] = None
+    playback: playback_sections.PlaybackSection | None = None
+    continues: Annotated[
+        bool | None,
+        pydantic.Field(description="Whether the playback of the scope goes on behind its checkpoint."),
+    ] = None
 
     @pydantic.field_validator("host")
     @classmethod
@@ -174,6 +181,27 @@ class LoadSection(pydantic.BaseModel):
                 raise field_types.Misfit(("rate", *exc.key), str(exc)) from None
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _fit_playback(self) -> Self:
+        playback = self.playback
+        if self.runs_playback and playback is None:
+            raise field_types.Misfit(("playback",), f"this key is required with {PLAYBACK_PROFILE}")
+        if self.continues and (playback is None or playback.checkpoint is None):
+            raise field_types.Misfit(("continues",), "true only with playback.checkpoint, which says where to go on")
+        if playback is None:
+            return self
+        if self.locustfile is None or self.runs_own_profile:
+            raise field_types.Misfit(("playback",), f"nothing: it is played by {PLAYBACK_PROFILE}")
+        if (self.rate is None) == (playback.speed_up is None):
+            raise field_types.Misfit(("rate",), "either a rate or playback.speed_up, and not both")
+        if self.profile != "steady":
+            raise field_types.Misfit(("profile",), "steady, or none: the recording says what is sent")
+        if self.topology == "distributed":
+            raise field_types.Misfit(("topology",), "independent, or none: a task plays the keys of its own shard")
+        if self.processes not in (None, 1):
+            raise field_types.Misfit(("processes",), "1, or none: a task plays one shard; raise target.tasks")
+        return self
+
     @property
     def named_profile(self) -> str | None:
         """The profile of burst's own program that is a rate plan itself; None for another."""
@@ -235,7 +263,18 @@ class LoadSection(pydantic.BaseModel):
         return self.locustfile is not None and pathlib.PurePosixPath(self.locustfile).parts[-len(own) :] == own
 
     @property
+    def runs_playback(self) -> bool:
+        """Whether the locustfile is burst's own playback, by its path."""
+        own = pathlib.PurePosixPath(PLAYBACK_PROFILE).parts
+        return self.locustfile is not None and pathlib.PurePosixPath(self.locustfile).parts[-len(own) :] == own
+
+    @property
+    def plays_at_speed_up(self) -> bool:
+        """Whether the recording decides when its records are due, so that the plan knows no rate."""
+        return self.playback is not None and self.playback.speed_up is not None
+
+    @property
     def holds_barrier(self) -> bool:
         """Whether the program itself waits for GO, or Locust's master does for it. The guard starts any other program
         at GO."""
-        return self.waits_for_go or self.runs_own_profile or self.is_distributed
+        return self.waits_for_go or self.runs_own_profile or self.runs_playback or self.is_distributed

@@ -1,7 +1,7 @@
 """The load of a plan over its length: when it is counted, and how many events its rates add up to."""
 
 from burst.domain.basics import instants, windows
-from burst.domain.plan import field_types, gate_sections, plan_keys, rate_sections
+from burst.domain.plan import field_types, gate_sections, plan_keys, playback_sections, rate_sections
 from burst.load import rate_plans, shard_values
 
 MOST_SHARD_VALUES = 4000
@@ -40,6 +40,19 @@ class PlannedLoad(plan_keys.PlanKeys):
             tasks = self.target.tasks
             why = f"independent, or target.min_tasks {tasks}: a master begins with the workers of every task"
             raise field_types.Misfit(("load", "topology"), why)
+
+    def _refuse_unfit_playback(self) -> None:
+        """Raises where tasks on ECS cannot have what the playback needs."""
+        playback = self.load.playback
+        if playback is None or self.target.kind != "ecs":
+            return
+        if playback.checkpoint is not None and not playback.checkpoint.startswith("env:"):
+            why = "env:NAME on ECS, where NAME is a secret of the task definition: the disk of a task ends with it"
+            raise field_types.Misfit(("load", "playback", "checkpoint"), why)
+        length = len(playback.model_dump_json(exclude_none=True))
+        if length > playback_sections.MOST_CHARACTERS:
+            why = f"at most {playback_sections.MOST_CHARACTERS} characters in all on ECS, not {length}"
+            raise field_types.Misfit(("load", "playback"), why)
 
     def _refuse_unfit_shard_values(self) -> None:
         """Raises where a list has not exactly one value for each task, or all are too long for ECS."""

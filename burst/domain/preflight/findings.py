@@ -93,6 +93,16 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         why="once every event was sent the burst idles, and the window misses its admits",
         mend="give the profile more events, or shorten budget.window and min_window",
     ),
+    "recording": FindingKind(
+        title="the recording can be played",
+        why="a record that cannot be read ends its task in the middle of the burst, because none is ever left out",
+        mend="mend load.playback.source, key, at or template, or the file that is named",
+    ),
+    "checkpoint": FindingKind(
+        title="the checkpoint of the playback can be kept",
+        why="without it the next run would send again what was acknowledged, or leave out what was not",
+        mend="apply infra/sql/playback_checkpoint.sql, say load.continues, or take a fresh scope",
+    ),
     "program": FindingKind(
         title="the program can be started",
         why="a task that cannot start its program delivers no load",

@@ -9,7 +9,7 @@ from datetime import datetime, time
 from burst.domain.basics import instants, wording
 from burst.domain.documents import halts
 from burst.domain.plan import plans
-from burst.domain.preflight import findings
+from burst.domain.preflight import findings, playback_judgements
 from burst.domain.receipts import count_costs, receipt_table, receipts
 from burst.domain.tasks import costs, ecs_definitions, launch_rates, stop_signs, tasks, worst_ends
 
@@ -74,10 +74,13 @@ def judge_aws_skew(least_seconds: float, allowed_seconds: float) -> findings.Fin
     )
 
 
-def judge_freshness(plan: plans.Plan, contents: receipt_table.ScopeContents) -> findings.Finding:
+def judge_freshness(
+    plan: plans.Plan, contents: receipt_table.ScopeContents, kept: int | None = None
+) -> findings.Finding:
     """Whether the scope can still take a burst, with the best admit ratio that it can still reach.
 
-    Receipts of canaries are left out, because their ids are never sent again.
+    Receipts of canaries are left out, because their ids are never sent again. `kept`: how many records the checkpoints
+    of a playback hold, where that is known.
     """
     counts = dataclasses.replace(contents.counts, admit=max(0, contents.counts.admit - (contents.canaries or 0)))
     spent = max(counts.total, contents.admissions or 0)
@@ -92,6 +95,9 @@ def judge_freshness(plan: plans.Plan, contents: receipt_table.ScopeContents) -> 
         return findings.report_warning("scope-freshness", words)
     if not spent:
         return findings.report_pass("scope-freshness", f"no receipt of {plan.scope} yet")
+    if plan.load.continues:
+        words = playback_judgements.describe_going_on(plan, counts.admit, kept)
+        return findings.report_pass("scope-freshness", f"{summary}{words}")
     if not plan.gates.asks_for_new_admits:
         return findings.report_warning("scope-freshness", f"{summary}; no gate of the plan asks for new ADMIT")
     return findings.report_refusal("scope-freshness", f"{summary}{_best_ratio(plan, spent)}")

@@ -106,7 +106,7 @@ def offered_load_gate(
     load_problem: str,
 ) -> gates.Gate | None:
     """Whether the generator offered what the plan made due; None where nobody can tell what was."""
-    if not declares_rate(plan):
+    if not declares_rate(plan) and not plan.load.plays_at_speed_up:
         return None
     required = plan.gates.least_offered
     question = gates.GateQuestion(
@@ -120,12 +120,30 @@ def offered_load_gate(
         accounts = wording.format_count(accounts_left, "task")
         return question.answer(gates.GateStatus.INVALID, None, f"{accounts} left a load account, and {why}")
     offer = Offer(plan=plan, result=result, metrics=metrics, load=load)
+    if plan.load.plays_at_speed_up:
+        return _judge_recorded(question, required, offer, load)
     if load is not None and len(load.shards_with_due) >= offer.go_tasks:
         return _judge_schedules(question, required, offer, load)
     if not offer.planned_due:
         why = f"nothing was due in {instants.exact(offer.seconds)} s at this rate"
         return question.answer(gates.GateStatus.PASS, 1.0, why)
     return _judge_totals(question, required, offer)
+
+
+def _judge_recorded(
+    question: gates.GateQuestion, required: float, offer: Offer, load: load_documents.Load | None
+) -> gates.Gate:
+    """By the schedules of a recording that is played at a speed-up: nobody but the tasks knows what was due."""
+    if load is None or len(load.shards_with_due) < offer.go_tasks or not load.decided_due:
+        told = 0 if load is None else len(load.shards_with_due)
+        why = f"{told} of {offer.go_tasks} tasks say what of the recording was due, and nothing else does"
+        return question.answer(gates.GateStatus.INVALID, None, f"unknown: {why}")
+    due, in_time = load.decided_due, load.in_time
+    measured = min(1.0, in_time / due)
+    why = f"sent {in_time:,} of {due:,} recorded due in time, latest {load.latest_seconds:.1f} s late"
+    if gates.at_least(measured, required):
+        return question.answer(gates.GateStatus.PASS, measured, why)
+    return question.answer(gates.GateStatus.FAIL, measured, _blame(why, load))
 
 
 def _judge_schedules(

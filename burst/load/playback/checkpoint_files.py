@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +25,7 @@ class FileCheckpoints:
     def take_over(self, owner: checkpoints.Owner) -> progress.Checkpoint:
         """As `CheckpointStore` says."""
         with self._lock(owner):
-            kept = self._read_all(owner)
+            kept = self.read_scope(owner.scope)
             checkpoints.refuse_unfit(kept, owner)
             own = kept.get(owner.output)
             checkpoint = progress.Checkpoint() if own is None else own.checkpoint
@@ -32,6 +33,19 @@ class FileCheckpoints:
             self._write(owner, fence, checkpoint)
         self._owner, self._fence = owner, fence
         return checkpoint
+
+    def read_scope(self, scope: str) -> dict[str, checkpoints.Kept]:
+        """As `CheckpointStore` says."""
+        return {path.stem: self._read(path) for path in sorted(self._scope_folder(scope).glob("*.json"))}
+
+    def require_writable(self) -> None:
+        """Raises CheckpointError where no file can be made in the folder."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._folder):
+                pass
+        except OSError as exc:
+            raise checkpoints.CheckpointError(f"{self._folder}: no file can be made there: {exc.strerror}") from None
 
     def save(self, checkpoint: progress.Checkpoint) -> None:
         """As `CheckpointStore` says."""
@@ -47,23 +61,20 @@ class FileCheckpoints:
         """Nothing is held between two calls."""
 
     def _place(self, owner: checkpoints.Owner) -> Path:
-        return self._scope_folder(owner) / f"{owner.output}.json"
+        return self._scope_folder(owner.scope) / f"{owner.output}.json"
 
-    def _scope_folder(self, owner: checkpoints.Owner) -> Path:
-        return self._folder / hashlib.sha256(owner.scope.encode()).hexdigest()[:32]
+    def _scope_folder(self, scope: str) -> Path:
+        return self._folder / hashlib.sha256(scope.encode()).hexdigest()[:32]
 
     @contextlib.contextmanager
     def _lock(self, owner: checkpoints.Owner) -> Iterator[None]:
         try:
-            self._scope_folder(owner).mkdir(parents=True, exist_ok=True)
-            with open(self._scope_folder(owner) / "lock", "ab") as lock:
+            self._scope_folder(owner.scope).mkdir(parents=True, exist_ok=True)
+            with open(self._scope_folder(owner.scope) / "lock", "ab") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
         except OSError as exc:
             raise checkpoints.CheckpointAway(f"{self._folder}: {exc.strerror or exc}") from None
-
-    def _read_all(self, owner: checkpoints.Owner) -> dict[str, checkpoints.Kept]:
-        return {path.stem: self._read(path) for path in sorted(self._scope_folder(owner).glob("*.json"))}
 
     def _read(self, path: Path) -> checkpoints.Kept:
         try:

@@ -57,6 +57,13 @@ class TableCheckpoints:
         self._owner, self._fence = owner, taken[0] if taken else 0
         return kept[owner.output].checkpoint if owner.output in kept else progress.Checkpoint()
 
+    def read_scope(self, scope: str) -> dict[str, checkpoints.Kept]:
+        """As `CheckpointStore` says."""
+        try:
+            return {row[0]: _read_row(row) for row in self._connect().execute(_READ, {"scope": scope})}
+        except psycopg.Error as exc:
+            raise self._describe(exc) from None
+
     def save(self, checkpoint: progress.Checkpoint) -> None:
         """As `CheckpointStore` says."""
         owner, last = self._owner, checkpoint.last

@@ -59,6 +59,9 @@ class CheckpointStore(Protocol):
     def take_over(self, owner: Owner) -> progress.Checkpoint:
         """Make the checkpoint the owner's alone, from now on. Raises CheckpointError where `refuse_unfit` does."""
 
+    def read_scope(self, scope: str) -> dict[str, Kept]:
+        """What is kept of a scope, by output; it changes nothing."""
+
     def save(self, checkpoint: progress.Checkpoint) -> None:
         """Keep what was acknowledged, durably when it returns. Raises Fenced where another run took it over."""
 

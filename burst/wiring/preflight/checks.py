@@ -17,7 +17,7 @@ from burst.domain.basics import errors, instants, redaction
 from burst.domain.plan import catalogues, plans
 from burst.domain.preflight import findings, judgements, series_judgements, session_keys, store_policies
 from burst.wiring import inputs, preparing, series_probes
-from burst.wiring.preflight import entry_checks, inspection_checks, machine, shared_answers
+from burst.wiring.preflight import entry_checks, inspection_checks, machine, playback_checks, shared_answers
 from burst.wiring.targets import receipt_sources, targets
 
 NO_WARNINGS: Mapping[str, str] = {}
@@ -86,7 +86,8 @@ def list_checks(
     counter_check = target.counter_check()
     ask_counter = None if counter_check is None else shared_answers.make_once(counter_check)
     source = shared_answers.make_once(lambda: _open_source(open_source, ask_counter))
-    receipts = preflight.ReceiptChecks(plan, source, clock)
+    of_playback, count_kept = playback_checks.list_checks(plan)
+    receipts = preflight.ReceiptChecks(plan, source, clock, count_kept)
     checks = [
         preflight.PreflightCheck(name="baseline", ask=lambda: _check_baseline(plan, problems, warnings)),
         preflight.PreflightCheck(name="prior", ask=lambda: _check_prior(plan, problems, warnings)),
@@ -100,6 +101,7 @@ def list_checks(
         preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
         preflight.PreflightCheck(name="secrets", ask=lambda: _check_secrets(plan, target, clock)),
         preflight.PreflightCheck(name="host", ask=lambda: judgements.judge_host(plan)),
+        *of_playback,
         *receipts.checks(),
         *inspection_checks.list_checks(plan, clock),
     ]

@@ -11,6 +11,7 @@ from burst.domain.plan import plans
 from burst.domain.tasks import ecs_definitions, ecs_requests
 from burst.kit import aws
 from burst.load import load_settings
+from burst.load.playback import playback_settings
 from burst.wiring.targets import ecs_places, load_program
 
 _SECRET_SCHEMES = ("env:", "file:", "ssm:", "secretsmanager:")
@@ -62,7 +63,7 @@ class EcsAdapters:
             deadline=deadline,
             control_uri=lease.uri,
             record_uri=lease.records_uri,
-            secrets=frozenset({load_program.API_KEY_VARIABLE} if self._plan.load.api_key else ()),
+            secrets=frozenset(list_secret_variables(self._plan)),
         )
 
 
@@ -79,17 +80,23 @@ def task_environment(plan: plans.Plan) -> dict[str, str]:
     return environment
 
 
+def list_secret_variables(plan: plans.Plan) -> list[str]:
+    """The variables that the task definition has to hold as secrets."""
+    checkpoint = plan.load.playback.checkpoint_variable if plan.load.playback else None
+    return [name for name in (load_program.API_KEY_VARIABLE if plan.load.api_key else None, checkpoint) if name]
+
+
 def _changes_load(name: str) -> bool:
     """Whether a variable is a setting of Locust or of burst's load programs."""
-    return name.startswith("LOCUST_") or name in load_settings.SETTINGS or name == load_settings.HOST
+    own = (load_settings.HOST, playback_settings.PLAYBACK)
+    return name.startswith("LOCUST_") or name in load_settings.SETTINGS or name in own
 
 
 def describe_program(plan: plans.Plan, definition: ecs_definitions.Definition) -> str:
     """What the tasks will run. Raises `errors.Refused` where the task definition cannot run it."""
-    if plan.load.api_key and load_program.API_KEY_VARIABLE not in definition.secrets:
-        raise errors.Refused(
-            f"container {definition.container} of {definition.arn} has no secret {load_program.API_KEY_VARIABLE}"
-        )
+    for name in list_secret_variables(plan):
+        if name not in definition.secrets:
+            raise errors.Refused(f"container {definition.container} of {definition.arn} has no secret {name}")
     if plan.load.needs_guard and not definition.guarded:
         raise errors.Refused(
             f"container {definition.container} of {definition.arn} does not start burst's guard, and only that starts "

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from burst.domain.plan import drill_sections, load_sections, plans, target_sections
+from burst.domain.plan import drill_sections, load_sections, plans, playback_sections, target_sections
 from burst.domain.tasks import drills, tasks
 from burst.load import load_settings, rate_plans, shard_values, task_processes
+from burst.load.playback import playback_settings
 
 LOCUST = "burst.load.locust_start"
 USERS_PER_TASK = 32
@@ -34,7 +35,7 @@ def _list_users(plan: plans.Plan) -> Iterator[str]:
     """How many users Locust starts, and how fast. A locustfile of the plan's own keeps its defaults."""
     load = plan.load
     users, spawn_rate = load.users, load.spawn_rate
-    if load.runs_own_profile:
+    if load.runs_own_profile or load.runs_playback:
         # Its senders: it raises their number itself, up to the plan's, which is for a task. A master starts those of
         # all tasks.
         users = max(load.processes_per_task, min(USERS_PER_TASK, load.users or USERS_PER_TASK))
@@ -69,6 +70,8 @@ def variables(plan: plans.Plan) -> dict[str, str]:
         values["BURST_ARRIVALS"] = load.arrivals
     if load.per_shard is not None:
         values[shard_values.PER_SHARD] = shard_values.write_values(load.per_shard)
+    if load.playback is not None:
+        values[playback_settings.PLAYBACK] = _write_playback(load.playback, continues=bool(load.continues))
     if load.users is not None or load.processes_per_task > 1:
         most_senders = load.users or int(load_settings.SETTINGS[load_settings.MOST_SENDERS][0] or 1)
         values[load_settings.MOST_SENDERS] = str(max(1, most_senders // load.processes_per_task))
@@ -84,6 +87,21 @@ def guard_variables(plan: plans.Plan) -> dict[str, str]:
     if plan.load.is_distributed:
         values[task_processes.TOPOLOGY] = task_processes.DISTRIBUTED
     return values
+
+
+def _write_playback(playback: playback_sections.PlaybackSection, *, continues: bool) -> str:
+    return playback_settings.write_settings(
+        playback_settings.PlaybackSettings(
+            source=playback.source,
+            key=playback.key,
+            at=playback.at,
+            speed_up=playback.speed_up,
+            template=playback.template or {},
+            max_events=playback.max_events,
+            checkpoint=playback.task_checkpoint,
+            continues=continues,
+        )
+    )
 
 
 def one_shots(plan: plans.Plan, sections: Sequence[target_sections.OneShotSection]) -> tuple[tasks.OneShot, ...]:

@@ -61,7 +61,9 @@ class LocalTarget:
     def secret_references(self) -> Sequence[str]:
         """The references of the load: this machine resolves them for its tasks."""
         load = self._plan.load
-        return [value for value in (load.api_key, *load.environment.values()) if value and secrets.is_reference(value)]
+        checkpoint = load.playback.checkpoint_secret if load.playback else None
+        references = (load.api_key, checkpoint, *load.environment.values())
+        return [value for value in references if value and secrets.is_reference(value)]
 
     def counter_check(self) -> None:
         """None: receipts are counted from this machine."""
@@ -210,6 +212,8 @@ def task_environment(plan: plans.Plan) -> dict[str, str]:
     load, environment = plan.load, load_program.variables(plan)
     if load.api_key is not None:
         environment[load_program.API_KEY_VARIABLE] = secrets.resolve(load.api_key).reveal()
+    if load.playback is not None and load.playback.checkpoint_secret is not None:
+        environment[str(load.playback.checkpoint_variable)] = secrets.resolve(load.playback.checkpoint_secret).reveal()
     for name, value in load.environment.items():
         environment[name] = secrets.resolve(value).reveal() if secrets.is_reference(value) else value
     return environment
@@ -218,7 +222,8 @@ def task_environment(plan: plans.Plan) -> dict[str, str]:
 def secret_variables(plan: plans.Plan) -> frozenset[str]:
     """The variables that the plan's secrets come from. A task gets its secrets under the names in the plan, and none
     of the database."""
-    references = [plan.receipts.dsn or "", plan.load.api_key or "", *plan.load.environment.values()]
+    checkpoint = plan.load.playback.checkpoint_secret if plan.load.playback else None
+    references = [plan.receipts.dsn or "", plan.load.api_key or "", checkpoint or "", *plan.load.environment.values()]
     return frozenset(reference.removeprefix("env:") for reference in references if reference.startswith("env:"))
 
 
@@ -236,7 +241,7 @@ def describe_program(plan: plans.Plan) -> str:
         )
     if importlib.util.find_spec("locust") is None:
         raise errors.Refused("Locust is not installed; install burst with its load extra: pip install 'burst[load]'")
-    proves_barrier = plan.load.runs_own_profile and not plan.load.waits_for_go
+    proves_barrier = (plan.load.runs_own_profile or plan.load.runs_playback) and not plan.load.waits_for_go
     return f"{describe_locustfile(plan)}: {_list_users(str(locustfile), proves_barrier=proves_barrier)}"
 
 

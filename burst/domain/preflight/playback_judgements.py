@@ -1,0 +1,61 @@
+"""Judgements of a playback before it begins: its checkpoint, and what of its scope is sent again."""
+
+from collections.abc import Mapping
+
+from burst.domain.basics import wording
+from burst.domain.plan import plans
+from burst.domain.preflight import findings
+from burst.load.playback import checkpoints
+
+RECORDING, CHECKPOINT = "recording", "checkpoint"
+
+
+def count_kept(kept: Mapping[str, checkpoints.Kept]) -> int:
+    """How many records the checkpoints of a scope hold as acknowledged."""
+    return sum(each.checkpoint.acknowledged for each in kept.values())
+
+
+def judge_checkpoint(plan: plans.Plan, kept: Mapping[str, checkpoints.Kept], recording: str | None) -> findings.Finding:
+    """Whether every task can begin where the scope's checkpoints are; `recording` None: it could not be read."""
+    tasks, continues = plan.target.tasks, bool(plan.load.continues)
+    for index in range(tasks):
+        owner = checkpoints.Owner(
+            scope=plan.scope,
+            shard_index=index,
+            shard_count=tasks,
+            attempt=str(plan.execution_id),
+            recording=recording or _find_recording(kept),
+            continues=continues,
+        )
+        try:
+            checkpoints.refuse_unfit(kept, owner)
+        except checkpoints.CheckpointError as exc:
+            return findings.report_refusal(CHECKPOINT, str(exc))
+    acknowledged = wording.format_count(count_kept(kept), "record")
+    if continues and not count_kept(kept):
+        words = f"load.continues is true, and no checkpoint of {plan.scope} holds a record: it begins with the first"
+        return findings.report_warning(CHECKPOINT, words)
+    return findings.report_pass(CHECKPOINT, f"it can be written; {acknowledged} of {plan.scope} acknowledged before")
+
+
+def _find_recording(kept: Mapping[str, checkpoints.Kept]) -> str:
+    return next((each.recording for each in kept.values()), "")
+
+
+def describe_going_on(plan: plans.Plan, admitted: int, kept: int | None) -> str:
+    """The arithmetic of a scope that goes on: what is in no checkpoint is sent again, and is a DUPLICATE."""
+    if kept is None:
+        words = "what its checkpoints hold is not sent again, and what was admitted and is in none is a DUPLICATE"
+        return f"; the scope goes on: {words}"
+    again = max(0, admitted - kept)
+    words = (
+        f"; the scope goes on: its checkpoints hold {wording.format_count(kept, 'record')}, so of {admitted} admitted "
+        f"at most {again} are sent again, as DUPLICATE"
+    )
+    limits = [count for count in (plan.load.source_events, plan.planned_events) if count]
+    if not limits:
+        return words
+    events, ratio = int(min(limits)), plan.gates.admit_ratio
+    least = max(0, events - again) / events
+    required = "" if ratio is None else f", required {ratio:g}"
+    return f"{words}: of {events} events at least {max(0, events - again)} are new, a ratio of {least:.4f}{required}"

@@ -1,0 +1,203 @@
+"""The playback of a plan: its keys and their bad values, what a task is given, and what preflight makes of a scope."""
+
+import json
+from typing import Any
+
+import pytest
+
+from burst.domain.plan import plans, playback_sections
+from burst.domain.preflight import judgements, playback_judgements
+from burst.domain.receipts import receipt_table, receipts
+from burst.load.playback import checkpoints, playback_settings, progress
+from burst.wiring.targets import ecs_adapters, load_program, local_target
+from tests import cases
+
+PLAYBACK: dict[str, Any] = {
+    "source": "s3://recordings/2026-02-19/",
+    "key": "payload.account",
+    "at": "ts_utc",
+    "speed_up": 120.0,
+    "template": {"platform_run_id": "{scope}"},
+    "max_events": 1_000_000,
+    "checkpoint": "env:WSP_CHECKPOINT_DSN",
+}
+LOAD = {"locustfile": "locustfiles/playback.py", "host": "http://h", "playback": PLAYBACK, "continues": True}
+
+
+ECS = {"target": cases.ECS, "evidence": {"run_control": "s3://evidence/c", "run_scoped": "s3://evidence/s"}}
+
+
+def _value(load: dict[str, Any], **other: Any) -> dict[str, Any]:
+    gates = {"admit_ratio": 0.995}
+    return cases.plan_value(load=load, gates=gates, **other)
+
+
+def _problems(load: dict[str, Any], **other: Any) -> dict[str, str]:
+    with pytest.raises(plans.PlanError) as caught:
+        plans.parse(json.dumps(_value(load, **other)), source="p")
+    return {problem.key: problem.allowed for problem in caught.value.problems}
+
+
+def _plan(load: dict[str, Any], **other: Any) -> plans.Plan:
+    return plans.parse(json.dumps(_value(load, **other)), source="p")
+
+
+BAD = [
+    ({"source": ""}, "load.playback.source", "the real value"),
+    ({"source": "gs://b/p"}, "load.playback.source", "a file, a folder, or s3://BUCKET/PREFIX"),
+    ({"source": "s3:///p"}, "load.playback.source", "a file, a folder, or s3://BUCKET/PREFIX"),
+    ({"key": "a..b"}, "load.playback.key", "a dotted path such as payload.account"),
+    ({"at": "a."}, "load.playback.at", "a dotted path such as payload.account"),
+    ({"at": None}, "load.playback.at", "required with speed_up"),
+    ({"speed_up": 0}, "load.playback.speed_up", "greater than 0"),
+    ({"speed_up": "fast"}, "load.playback.speed_up", "number"),
+    ({"template": {"a": "{now}"}}, "load.playback.template", "{now} is not known; allowed are {scope}"),
+    ({"max_events": 0}, "load.playback.max_events", "greater than 0"),
+    ({"checkpoint": "postgres://u:hunter2@h/d"}, "load.playback.checkpoint", "secrets are references"),
+    ({"checkpoint": "WSP_CHECKPOINT_DSN"}, "load.playback.checkpoint", "or folder:PATH"),
+    ({"checkpoint": "folder:"}, "load.playback.checkpoint", "or folder:PATH"),
+    ({"other": 1}, "load.playback.other", ""),
+]
+
+
+@pytest.mark.parametrize(("change", "key", "allowed"), BAD, ids=[f"{key} {allowed}" for _, key, allowed in BAD])
+def test_a_bad_value_is_named_with_what_is_allowed_and_no_secret(
+    change: dict[str, Any], key: str, allowed: str
+) -> None:
+    changed = {name: value for name, value in (PLAYBACK | change).items() if value is not None}
+
+    problems = _problems(LOAD | {"playback": changed})
+
+    assert allowed in problems[key]
+    assert "hunter2" not in str(problems)
+
+
+def test_every_key_of_the_section_has_its_bad_value() -> None:
+    assert {key.rpartition(".")[2] for _, key, _ in BAD} - {"other"} == set(
+        playback_sections.PlaybackSection.model_fields
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "allowed"),
+    [
+        ({"playback": None, "continues": None}, "load.playback", "required with locustfiles/playback.py"),
+        ({"locustfile": "locustfiles/ingest.py", "rate": 60}, "load.playback", "played by locustfiles/playback.py"),
+        ({"rate": 60}, "load.rate", "either a rate or playback.speed_up"),
+        ({"profile": "ramp"}, "load.profile", "steady, or none"),
+        ({"playback": {"source": "r", "key": "k", "speed_up": 1, "at": "t"}}, "load.continues", "playback.checkpoint"),
+        ({"playback": {"source": "r", "key": "k"}, "continues": None}, "load.rate", "either a rate or"),
+        ({"processes": 2}, "load.processes", "1, or none"),
+        ({"topology": "distributed"}, "load.topology", "independent, or none"),
+    ],
+)
+def test_keys_that_do_not_fit_together_are_refused(change: dict[str, Any], key: str, allowed: str) -> None:
+    load = {name: value for name, value in (LOAD | change).items() if value is not None}
+
+    assert allowed in _problems(load)[key]
+
+
+@pytest.mark.parametrize("checkpoint", ["folder:checkpoints", "ssm:/burst/dsn", "file:dsn.txt"])
+def test_on_ecs_a_checkpoint_is_a_secret_of_the_task_definition(checkpoint: str) -> None:
+    load = LOAD | {"playback": PLAYBACK | {"checkpoint": checkpoint}}
+
+    problems = _problems(load, **ECS)
+
+    assert "env:NAME on ECS" in problems["load.playback.checkpoint"]
+
+
+def test_on_ecs_a_playback_fits_the_overrides_of_a_task() -> None:
+    load = LOAD | {"playback": PLAYBACK | {"template": {"a": "x" * 3000}}}
+
+    assert "at most 2500 characters" in _problems(load, **ECS)["load.playback"]
+
+
+def test_a_task_is_given_the_playback_and_waits_for_go_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WSP_CHECKPOINT_DSN", "postgres://u@h/d")
+    monkeypatch.setenv("BURST_TEST_KEY", "k")
+    plan = _plan(LOAD)
+
+    environment = local_target.task_environment(plan)
+
+    settings = playback_settings.read_settings(environment)
+    assert settings == playback_settings.PlaybackSettings(**PLAYBACK, continues=True)
+    assert environment["WSP_CHECKPOINT_DSN"] == "postgres://u@h/d"
+    assert "WSP_CHECKPOINT_DSN" in local_target.secret_variables(plan)
+    assert plan.load.holds_barrier
+    assert "postgres" not in json.dumps(plan.document())
+    assert load_program.command(plan, python="p")[-2:] != ()
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "variable", "given"),
+    [
+        ("env:OTHER_DSN", "OTHER_DSN", "env:OTHER_DSN"),
+        ("ssm:/burst/dsn", "WSP_CHECKPOINT_DSN", "env:WSP_CHECKPOINT_DSN"),
+        ("folder:checkpoints", None, "folder:checkpoints"),
+    ],
+)
+def test_a_task_finds_its_checkpoint_by_a_variable_or_in_a_folder(
+    checkpoint: str, variable: str | None, given: str
+) -> None:
+    playback = _plan(LOAD | {"playback": PLAYBACK | {"checkpoint": checkpoint}}).load.playback
+
+    assert playback is not None
+    assert (playback.checkpoint_variable, playback.task_checkpoint) == (variable, given)
+
+
+def test_on_ecs_the_task_definition_holds_the_dsn_as_a_secret() -> None:
+    plan = _plan(LOAD, **ECS)
+
+    assert ecs_adapters.list_secret_variables(plan) == ["WSP_CHECKPOINT_DSN"]
+
+
+# What preflight makes of a scope
+
+
+def _kept(low_water: int, *, shards: int = 2, index: int = 0, recording: str = "r") -> dict[str, checkpoints.Kept]:
+    checkpoint = progress.Checkpoint(low_water=low_water)
+    kept = checkpoints.Kept(recording=recording, attempt="a", fence=1, checkpoint=checkpoint)
+    return {f"{index:04d}-of-{shards:04d}": kept}
+
+
+@pytest.mark.parametrize(
+    ("kept", "continues", "status", "words"),
+    [
+        ({}, False, "passed", "0 records of"),
+        ({}, True, "warning", "it begins with the first"),
+        (_kept(5), True, "passed", "5 records of"),
+        (_kept(5), False, "refused", "say load.continues: true"),
+        (_kept(5, recording="other"), True, "refused", "from another recording"),
+        (_kept(5, shards=3), True, "refused", "in other shards (0000-of-0003), and this run has 2"),
+        (_kept(0), False, "passed", "0 records of"),
+    ],
+)
+def test_a_scope_is_played_on_only_where_its_checkpoints_are(
+    kept: dict[str, checkpoints.Kept], continues: bool, status: str, words: str
+) -> None:
+    load = LOAD | {"continues": continues}
+    plan = _plan(load, target={"kind": "local", "tasks": 2})
+
+    finding = playback_judgements.judge_checkpoint(plan, kept, "r")
+
+    assert finding.status.value == status
+    assert words in finding.seen
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        (990, "at most 10 are sent again, as DUPLICATE: of 5000 events at least 4990 are new, a ratio of 0.9980,"),
+        (1000, "at most 0 are sent again, as DUPLICATE: of 5000 events at least 5000 are new, a ratio of 1.0000"),
+        (None, "what its checkpoints hold is not sent again"),
+    ],
+)
+def test_freshness_tells_the_arithmetic_of_a_scope_that_goes_on(kept: int | None, words: str) -> None:
+    contents = receipt_table.ScopeContents(counts=receipts.Counts(admit=1001), canaries=1, admissions=1001)
+    plan = _plan(LOAD | {"source_events": 5000})
+
+    finding = judgements.judge_freshness(plan, contents, kept)
+
+    assert finding.passed
+    assert words in finding.seen
+    assert judgements.judge_freshness(_plan({**LOAD, "continues": False}), contents, kept).refused
