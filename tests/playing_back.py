@@ -25,7 +25,7 @@ DSN_VARIABLE = "WSP_CHECKPOINT_DSN"
 ROOT = Path(__file__).parents[1]
 MIGRATION = ROOT / checkpoint_tables.MIGRATION
 LOCUSTFILE = ROOT / "locustfiles" / "playback.py"
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 _DELIVERIES = """
 CREATE TABLE deliveries (number bigserial PRIMARY KEY, event_id text, scope text);
 CREATE FUNCTION note_delivery() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -45,6 +45,14 @@ WITH firsts AS (
 SELECT count(*) FROM pairs WHERE place <> earlier + 1
 """
 _AGAIN = "SELECT count(*) FROM deliveries WHERE scope = %s AND number > %s AND event_id = ANY(%s)"
+
+
+def _ends(process: "subprocess.Popen[str]") -> bool:
+    try:
+        process.wait(START_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def write_recording(place: Path, *, events: int, keys: int, seed: int = 1) -> list[str]:
@@ -108,8 +116,8 @@ class Stage:
     def play(self, **more: object) -> Iterator[list[subprocess.Popen[str]]]:
         """One run: every shard as a process of its own, ended with the block."""
         self.run += 1
-        go = self.folder / f"go{self.run}"
-        ready = [self.folder / f"ready{self.run}-{index}" for index in range(self.shards)]
+        go = self.folder / f"{self.scope}-go{self.run}"
+        ready = [self.folder / f"{self.scope}-ready{self.run}-{index}" for index in range(self.shards)]
         processes = [self._start(index, go, ready[index], more) for index in range(self.shards)]
         try:
             waiting.until(lambda: self._are_ready(processes, ready), seconds=START_SECONDS, what="every shard ready")
@@ -119,12 +127,11 @@ class Stage:
             for process in processes:
                 if process.poll() is None:
                     process.send_signal(signal.SIGTERM)
+            late = [index for index, process in enumerate(processes) if not _ends(process)]
             for process in processes:
-                try:
-                    process.wait(START_SECONDS)
-                finally:
-                    process.kill()
-                    process.wait()
+                process.kill()
+                process.wait()
+            assert not late, f"did not end after TERM: {[self.read_log(index) for index in late]}"
 
     def _are_ready(self, processes: list["subprocess.Popen[str]"], ready: list[Path]) -> bool:
         for index, process in enumerate(processes):
@@ -154,11 +161,11 @@ class Stage:
 
     def place_account(self, index: int) -> Path:
         """The account of one shard of the run."""
-        return self.folder / f"account{self.run}-{index}"
+        return self.folder / f"{self.scope}-account{self.run}-{index}"
 
     def place_log(self, index: int) -> Path:
         """The log of one shard of the run."""
-        return self.folder / f"log{self.run}-{index}"
+        return self.folder / f"{self.scope}-log{self.run}-{index}"
 
     def read_log(self, index: int) -> str:
         """What one shard of the run logged."""
