@@ -50,6 +50,33 @@ def test_a_load_that_is_late_fails_though_every_receipt_is_there() -> None:
     assert cases.open_shorts(judged) == {"B9"}
 
 
+PLAYED: dict[str, Any] = {
+    "locustfile": "locustfiles/playback.py",
+    "host": "http://h",
+    "playback": {"source": "r.jsonl", "key": "k", "at": "t", "speed_up": 120.0},
+}
+
+
+@pytest.mark.parametrize(
+    ("load", "status", "words"),
+    [
+        (cases.load(), "PASS", "sent 18,000 of 18,000 recorded due in time"),
+        (cases.load(in_time=600, sent=700), "FAIL", "sent 1,200 of 18,000 recorded due in time"),
+        (None, "INVALID", "0 of 2 tasks say what of the recording was due"),
+        (cases.load(knows_due=False, due=0, in_time=0), "INVALID", "0 of 2 tasks say what of the recording was due"),
+    ],
+)
+def test_a_recording_at_a_speed_up_was_offered_only_where_every_task_says_what_was_due(
+    load: cases.Value | None, status: str, words: str
+) -> None:
+    case = cases.passing(load=PLAYED)
+
+    gate = cases.gate((case if load is None else case.having(load=load)).verdict(), load_gates.OFFERED_LOAD)
+
+    assert gate["status"] == status
+    assert words in gate["why"]
+
+
 @pytest.mark.parametrize(
     ("kind", "withheld"),
     [

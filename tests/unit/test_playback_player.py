@@ -85,6 +85,23 @@ def test_a_rate_plan_that_ends_before_the_recording_ends_the_playback() -> None:
     assert schedule.take_step_counts() == Counter(a=1, b=1)
 
 
+def test_what_became_due_while_reading_paused_counts_as_due_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(player, "MOST_HELD_BYTES", 100)
+    reading = iter([_record(number, "k") for number in range(1000)])
+    schedule = pacing.PlaybackSchedule(_even(100.0))
+    playing = player.Player(reading, progress.Checkpoint(), schedule, 0.0)
+    for step in range(50):
+        playing.read_ahead(step / 10)
+        playing.release(step / 10)
+    paused_at = schedule.count_due(5.0)
+
+    while playing.read_unsent(5.0):
+        pass
+
+    assert paused_at < 500
+    assert paused_at + schedule.count_due(5.0) == 500
+
+
 # Order per key
 
 

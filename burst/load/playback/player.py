@@ -75,12 +75,16 @@ class Player:
         else:
             self._placed.append(sending)
 
-    def count_unread_due(self, now: float, most: int) -> None:
-        """At the end: read on without sending, so that what became due and was never read counts as due too."""
-        for _ in range(most):
+    def read_unsent(self, now: float) -> bool:
+        """At the end: read on without sending, so that what became due and was never read counts as due too; whether
+        there may be more. Raises RecordingError."""
+        for _ in range(READ_AT_ONCE):
             if self.ended or (self._placed and self._placed[-1].slot.due >= now):
-                return
+                return False
             self._read_one()
+            while len(self._placed) > 1:
+                self._placed.popleft()  # the schedule has counted it, and nothing is sent any more
+        return True
 
     # Sending
 

@@ -49,7 +49,8 @@ FLUSH_LOOK_SECONDS = 0.02
 LAST_FLUSH_SECONDS = 5.0
 SPAWN_RATE = 100.0
 """Above this Locust logs a warning at every change; it spawns at once what it is told of in one second."""
-MOST_READ_AT_END = 1_000_000
+READ_AT_END_SECONDS = 2.0
+"""How long a process that ends reads on, to count what became due and was not read while too much waited."""
 BROKEN, FENCED = 2, 3
 MOST_NAMED = 10
 """How many records that were refused for good the log names."""
@@ -74,7 +75,8 @@ class TaskPlayback:
         self._idle: list[AsyncResult[key_order.Sending]] = []
         self._flushing = BoundedSemaphore()
         self._runner: Any = None
-        self._failed = False
+        self._ended = False
+        self._fenced = False
         if counts:
             counts.counts_sending = False
             counts.before_write = self.count_due
@@ -131,7 +133,7 @@ class TaskPlayback:
     def _play(self, playing: player.Player) -> None:
         """Let go what is due, for ever; and see that there are senders enough."""
         senders, looked_at = self._runner.user_count, 0.0
-        while not self._failed:
+        while not self._ended:
             now = time.monotonic()
             try:
                 reads_more = playing.read_ahead(now)
@@ -145,7 +147,7 @@ class TaskPlayback:
                 is_behind = playing.order.ready > 0 and not self._idle
                 if self._runner.state == runners.STATE_RUNNING and is_behind and not playing.flushes.must_pause:
                     senders = min(2 * senders, self.share.most_senders)
-                    gevent.spawn(self._runner.start, senders, max(SPAWN_RATE, senders))
+                    self._runner.start(senders, max(SPAWN_RATE, senders))
             next_due = playing.find_next_due()
             pause = LOOK_SECONDS if next_due is None else min(LOOK_SECONDS, max(0.0, next_due - time.monotonic()))
             gevent.sleep(0 if reads_more else pause)
@@ -211,7 +213,7 @@ class TaskPlayback:
     # The checkpoint
 
     def _flush_when_due(self) -> None:
-        while not self._failed:
+        while not self._ended:
             gevent.sleep(FLUSH_LOOK_SECONDS)
             if self.player is not None and self.player.flushes.is_due(time.monotonic()):
                 self.flush(self.player)
@@ -242,7 +244,8 @@ class TaskPlayback:
 
     def finish(self) -> None:
         """The last flush, once no sender is at work."""
-        if self.player is None or self.store is None or self._failed:
+        self._ended = True
+        if self.player is None or self.store is None or self._fenced:
             return
         with gevent.Timeout(LAST_FLUSH_SECONDS, False):
             self.flush(self.player)
@@ -254,6 +257,17 @@ class TaskPlayback:
         self.store.close()
 
     # The account
+
+    def count_unread(self) -> None:
+        """Count what became due and was never read, where reading had paused because too much waited."""
+        self._ended = True  # what is read from now on is never sent, so nothing behind it may be
+        give_up_at = time.monotonic() + READ_AT_END_SECONDS
+        try:
+            while self.player is not None and time.monotonic() < give_up_at:
+                if not self.player.read_unsent(give_up_at - READ_AT_END_SECONDS):
+                    return
+        except records.RecordingError:
+            return  # nothing behind it is known to be due
 
     def count_due(self) -> None:
         """Count what became due by now."""
@@ -275,12 +289,11 @@ class TaskPlayback:
 
     def _fail(self, words: str, code: int) -> None:
         """End the process: nothing more is sent, and the last checkpoint holds what was acknowledged."""
-        if self._failed:
-            return
         log.error("%s", words)
-        if code == BROKEN and self.player is not None:
-            self.flush(self.player)
-        self._failed = True
+        self._fenced = self._fenced or code == FENCED
+        if self._ended:
+            return
+        self._ended = True
         self._runner.environment.process_exit_code = code
         gevent.spawn(self._runner.quit)
 
@@ -340,6 +353,10 @@ def prepare(environment: Any, runner: Any, **_: Any) -> None:
     @environment.events.spawning_complete.add_listener
     def begin(**_: Any) -> None:
         beginning.start()  # a change of the number of users calls this again, which changes nothing
+
+    @environment.events.quitting.add_listener
+    def count_unread(**_: Any) -> None:
+        playback.count_unread()
 
     @environment.events.quit.add_listener
     def finish(**_: Any) -> None:

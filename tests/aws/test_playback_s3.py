@@ -1,0 +1,100 @@
+"""Recordings on S3: listed, read in order, gone on with after a broken connection, and pinned to what was listed."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from burst.load.playback import progress, recordings, records, s3_recordings, shard_records
+from tests import fixtures_aws
+
+ROWS = [{"account": f"a{number % 5}", "number": number} for number in range(4000)]
+
+
+def _lines(first: int, last: int) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in ROWS[first:last]).encode()
+
+
+@pytest.fixture
+def source(cloud: fixtures_aws.Cloud, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prefix with two parts of a recording, a marker and a folder of the console's."""
+    s3_recordings._client.cache_clear()
+    prefix = f"{cloud.name}/recorded"
+    for key, body in (
+        ("b.jsonl", _lines(2000, 4000)),
+        ("a.jsonl.gz", gzip.compress(_lines(0, 2000))),
+        ("_SUCCESS", b""),
+        ("", b""),
+    ):
+        cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{prefix}/{key}", Body=body)
+    return f"s3://{fixtures_aws.BUCKET}/{prefix}/"
+
+
+def _read(source: str, checkpoint: progress.Checkpoint | None = None) -> list[records.Record]:
+    shard = shard_records.ShardReading(
+        files=recordings.list_files(source), key="account", at=None, shard_index=0, shard_count=1
+    )
+    return [record for record in shard.read_from(checkpoint or progress.Checkpoint()) if record is not None]
+
+
+def test_a_prefix_is_read_in_the_order_of_its_keys_and_from_any_record_on(source: str) -> None:
+    found = _read(source)
+
+    assert [json.loads(record.raw)["number"] for record in found] == list(range(4000))
+    assert _read(source, progress.Checkpoint(low_water=1234, last=found[1233].mark)) == found[1234:]
+
+
+def test_a_connection_that_breaks_is_made_again_at_its_place(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    client = s3_recordings._client()
+    get_object = client.get_object
+
+    def break_after(**parameters: Any) -> Any:
+        asked.append(parameters["Range"])
+        answer = get_object(**parameters)
+        if len(asked) in (1, 2):
+            answer["Body"] = _BreakingBody(answer["Body"], 100)
+        return answer
+
+    monkeypatch.setattr(client, "get_object", break_after)
+
+    assert len(_read(source)) == 4000
+    assert asked[:3] == ["bytes=0-", "bytes=100-", "bytes=200-"]
+
+
+class _BreakingBody:
+    def __init__(self, body: Any, left: int) -> None:
+        self._body, self._left = body, left
+
+    def read(self, size: int) -> bytes:
+        if not self._left:
+            raise s3_recordings.exceptions.ReadTimeoutError(endpoint_url="s3")
+        content: bytes = self._body.read(min(size, self._left))
+        self._left -= len(content)
+        return content
+
+    def close(self) -> None:
+        self._body.close()
+
+
+def test_an_object_that_is_replaced_while_it_is_read_is_an_error(source: str, cloud: fixtures_aws.Cloud) -> None:
+    files = recordings.list_files(source)
+    cloud.s3.put_object(
+        Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/recorded/b.jsonl", Body=b'{"account": "other"}\n' * 9000
+    )
+
+    with pytest.raises(records.RecordingError, match="it was replaced while it was read"):
+        list(recordings.read_rows(files[1]))
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("s3://no-such-bucket-there/x", "cannot be listed: NoSuchBucket"),
+        (f"s3://{fixtures_aws.BUCKET}/nothing-here/", "no recorded file there; allowed are"),
+    ],
+)
+def test_a_place_without_a_recording_is_an_error(place: str, words: str, source: str) -> None:
+    with pytest.raises(records.RecordingError, match=words):
+        recordings.list_files(place)
