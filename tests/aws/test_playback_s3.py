@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from botocore import exceptions
 
 from burst.load.playback import progress, recordings, records, s3_recordings, shard_records
 from tests import fixtures_aws
@@ -69,7 +70,7 @@ class _BreakingBody:
 
     def read(self, size: int) -> bytes:
         if not self._left:
-            raise s3_recordings.exceptions.ReadTimeoutError(endpoint_url="s3")
+            raise exceptions.ReadTimeoutError(endpoint_url="s3")
         content: bytes = self._body.read(min(size, self._left))
         self._left -= len(content)
         return content

@@ -40,10 +40,19 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
     if request.param == "folder":
         folder, aside = tmp_path / "kept", tmp_path / "aside"
+
+        def take_away() -> None:
+            folder.rename(aside)
+            folder.write_text("in the way")
+
+        def give_back() -> None:
+            folder.unlink()
+            aside.rename(folder)
+
         yield Place(
             open=lambda: note(checkpoint_files.FileCheckpoints(folder)),
-            away=lambda: (folder.rename(aside), folder.write_text("in the way"), None)[-1],
-            back=lambda: (folder.unlink(), aside.rename(folder), None)[-1],
+            away=take_away,
+            back=give_back,
         )
     else:
         dsn = request.getfixturevalue("database_dsn")
@@ -125,22 +134,22 @@ def test_the_same_save_twice_changes_nothing(place: Place) -> None:
 
 
 UNFIT = [
-    ({}, "20 records of shard|24 records of shard"),
-    ({"continues": True, "recording": "other"}, "from another recording"),
-    ({"continues": True, "shard_count": 5}, "was played in other shards"),
+    (replace(OWNER, attempt="run-2"), "24 records of shard"),
+    (replace(OWNER, attempt="run-2", continues=True, recording="other"), "from another recording"),
+    (replace(OWNER, attempt="run-2", continues=True, shard_count=5), "was played in other shards"),
 ]
 
 
-@pytest.mark.parametrize(("change", "words"), UNFIT, ids=[words for _, words in UNFIT])
+@pytest.mark.parametrize(("owner", "words"), UNFIT, ids=[words for _, words in UNFIT])
 def test_a_run_that_would_send_again_or_skip_is_refused_and_fences_nobody(
-    place: Place, change: dict[str, object], words: str
+    place: Place, owner: checkpoints.Owner, words: str
 ) -> None:
     store = place.open()
     store.take_over(OWNER)
     store.save(KEPT)
 
     with pytest.raises(checkpoints.CheckpointError, match=words):
-        place.open().take_over(replace(OWNER, attempt="run-2", **change))  # type: ignore[arg-type]
+        place.open().take_over(owner)
 
     store.save(KEPT)
 
