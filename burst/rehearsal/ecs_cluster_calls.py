@@ -164,7 +164,8 @@ class ClusterCalls:
                 arn = ecs_call_checks.arn("service", f"{cluster.name}/{short_name}")
                 failures.append({"arn": arn, "reason": "MISSING"})
             else:
-                services.append(self._rollouts.describe(service))
+                short = self._faults.active("service-short") is not None
+                services.append(self._rollouts.describe(service, gone=1 if short else 0))
         return {"services": services, "failures": failures}
 
     def _describe_cluster(self, cluster: Cluster) -> dict[str, Any]:

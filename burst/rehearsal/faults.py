@@ -39,6 +39,7 @@ FAULTS = {
     "infrastructure-health:CODE for another code",
     "denied": "IAM denies the named action (denied:ecs:StopTask)",
     "metadata-slow": "the task metadata service answers after so many seconds (metadata-slow:60, default 5)",
+    "service-short": "a task of each ECS service is gone, and runs again once the fault has ended",
     "short-answer": "RunTask starts half of the requested tasks and gives no reason for the others",
 }
 

@@ -82,17 +82,17 @@ class ServiceRollouts:
             deployment = service.primary
         self._timer.after(self._seconds, lambda: self._start_tasks(service, deployment))
 
-    def describe(self, service: SimulatedService) -> dict[str, Any]:
-        """The service as DescribeServices shows it."""
+    def describe(self, service: SimulatedService, *, gone: int = 0) -> dict[str, Any]:
+        """The service as DescribeServices shows it, where so many of its tasks are gone for a while."""
         with self._lock:
-            running = len(service.tasks)
+            running = max(0, len(service.tasks) - gone)
             return {
                 **service.document,
                 "taskDefinition": service.primary.definition_arn,
                 "desiredCount": service.desired,
                 "runningCount": running,
-                "pendingCount": max(0, service.desired - len(service.primary.tasks)),
-                "deployments": [self._describe(service, each) for each in reversed(service.deployments)],
+                "pendingCount": max(0, service.desired - len(service.primary.tasks) + gone),
+                "deployments": [self._describe(service, each, gone=gone) for each in reversed(service.deployments)],
             }
 
     def _start_tasks(self, service: SimulatedService, deployment: Deployment) -> None:
@@ -111,9 +111,10 @@ class ServiceRollouts:
                 deployment.complete = True
                 service.deployments[:] = [deployment]
 
-    def _describe(self, service: SimulatedService, deployment: Deployment) -> dict[str, Any]:
+    def _describe(self, service: SimulatedService, deployment: Deployment, *, gone: int) -> dict[str, Any]:
         primary = deployment is service.primary
         desired = service.desired if primary else 0
+        running = max(0, len(deployment.tasks) - (gone if primary else 0))
         created_at = ecs_documents.epoch_seconds(deployment.created_at)
         state = "COMPLETED" if deployment.complete else "IN_PROGRESS"
         words = "completed" if deployment.complete else "in progress"
@@ -122,8 +123,8 @@ class ServiceRollouts:
             "status": "PRIMARY" if primary else "ACTIVE",
             "taskDefinition": deployment.definition_arn,
             "desiredCount": desired,
-            "runningCount": len(deployment.tasks),
-            "pendingCount": max(0, desired - len(deployment.tasks)),
+            "runningCount": running,
+            "pendingCount": max(0, desired - running),
             "failedTasks": 0,
             "createdAt": created_at,
             "updatedAt": created_at,

@@ -286,6 +286,45 @@ def test_a_service_with_fewer_tasks_than_asked_holds_the_phase(
     assert ("M10F-B7" in snapshot["blockers"]) == (status == "FAIL")
 
 
+SOAK = """\
+kind: soak
+services: [{name: ingest-writer, desired: 1}]
+facts:
+  - {blocker: M10G-B3, name: stalled, sql: "select 0", equals: 0}
+  - {blocker: M10G-B5, name: drift, sql: "select 0", equals: 0}
+observe:
+  every: 1s
+  settle: 500ms
+  series:
+    - {name: writers, service: ingest-writer, rules: [{blocker: M10G-B2, aggregate: min, at_least: 1}]}
+"""
+
+
+@pytest.mark.parametrize("fault", ["service-short@bursting+3+1.5", None], ids=["falls in the middle", "does not fall"])
+def test_a_soak_in_which_a_service_loses_a_task_for_a_moment_holds(
+    tmp_path: Path, rehearsal: Rehearsing, fault: str | None
+) -> None:
+    played = rehearsal(window=7, cap=60)
+    plan = tmp_path / "plan.yaml"
+    lines = [line for line in plan.read_text().splitlines() if not line.startswith(("baseline", "gates"))]
+    text = "\n".join(lines).replace("phase: M10.F", "phase: M10.G") + "\ngates: {offered_load: 0.1}\n"
+    plan.write_text(text + SOAK)
+
+    answer = played.burst("rehearse", "plan.yaml", "--json", *(() if fault is None else ("--fault", fault)))
+
+    assert answer.stdout, answer.stderr
+    snapshot = json.loads(answer.stdout)["snapshot"]
+    gate = next(gate for gate in snapshot["gates"] if gate["name"] == "observed:writers.min")
+    (document,) = played.folder.glob("runs/rehearsal_*/rehearsal_*/m10_g_observations.json")
+    (series,) = json.loads(document.read_bytes())["series"]
+    running = [sample["value"] for sample in series["samples"]]
+    fallen = [index for index, value in enumerate(running) if value == 0]
+    assert (snapshot["kind"], running[0], running[-1]) == ("soak", 1, 1)
+    assert (len(fallen) in (1, 2, 3)) == (fault is not None), running
+    expected = (0, "PASS", 1, []) if fault is None else (3, "FAIL", 0, ["M10G-B2"])
+    assert (answer.returncode, gate["status"], gate["measured"], snapshot["blockers"]) == expected, gate["why"]
+
+
 def test_a_rehearsal_that_is_interrupted_leaves_no_process_behind(rehearsal: Rehearsing) -> None:
     played = rehearsal(window=60, cap=180)
     process = played.start("rehearse", "plan.yaml")

@@ -23,7 +23,7 @@ TAKES_A_TASK = frozenset({"task-oom", "spot-interruption", "infrastructure-healt
 """Faults that end a running task: it did not hold, unless the run was stopping before."""
 
 OVERCOME = frozenset(
-    {"stop-ignored", "tasks-missing", "one-filter", "fails-to-start", "metadata-slow", "short-answer"}
+    {"stop-ignored", "tasks-missing", "one-filter", "fails-to-start", "metadata-slow", "short-answer", "service-short"}
 )  # fmt: skip
 """Faults that a run gets over in every phase: they keep it from no PASS."""
 
@@ -103,6 +103,7 @@ _COVERING = {
     "infrastructure-health": ("bursting",),
     "denied": ("stopping",),
     "metadata-slow": ("launching",),
+    "service-short": ("bursting",),
     "short-answer": ("launching",),
 }
 

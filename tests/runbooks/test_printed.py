@@ -135,9 +135,9 @@ def test_a_shell_completes_the_names() -> None:
 
     items = complete.get_completions(["runbook"], "fault-s")
 
-    assert [item.value for item in items] == ["fault-s3-down", "fault-schedule-late", "fault-short-answer",
-                                              "fault-spot-interruption", "fault-stop-ignored", "fault-sts-down",
-                                              "fault-stuck-pending"]  # fmt: skip
+    assert [item.value for item in items] == ["fault-s3-down", "fault-schedule-late", "fault-service-short",
+                                              "fault-short-answer", "fault-spot-interruption", "fault-stop-ignored",
+                                              "fault-sts-down", "fault-stuck-pending"]  # fmt: skip
 
 
 def test_an_example_plan_is_found_in_a_folder_without_it_and_a_file_of_that_path_comes_first(
