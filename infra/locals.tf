@@ -14,6 +14,7 @@ locals {
   run_control = trim(coalesce(var.run_control_prefix, "evidence/${var.environment}/run_control"), "/")
   run_scoped  = trim(var.run_scoped_prefix, "/")
 
+  master_port = 5557 # Locust's own
   ingest_port = coalesce(try(tonumber(regex("^https?://[^/]+:([0-9]+)", var.ingest.url)[0]), null), startswith(var.ingest.url, "https:") ? 443 : 80)
 
   # An image in ECR needs the right to be pulled; one that lies elsewhere does not.

@@ -1,4 +1,4 @@
-# One security group for every task of burst. Nothing reaches in; it reaches the ingest, the database and AWS's APIs.
+# One security group for every task of burst. Nothing reaches in, but for tasks that join a Locust master; it reaches the ingest, the database and AWS's APIs.
 
 resource "aws_security_group" "tasks" {
   name        = "${local.name}-tasks"
@@ -53,6 +53,32 @@ resource "aws_vpc_security_group_egress_rule" "https" {
   to_port           = 443
 
   tags = { Name = "the AWS APIs" }
+}
+
+# Between tasks, where a plan says load.topology: distributed: the workers join the master beside the first task.
+
+resource "aws_vpc_security_group_egress_rule" "master" {
+  count = var.distributed ? 1 : 0
+
+  security_group_id            = aws_security_group.tasks.id
+  referenced_security_group_id = aws_security_group.tasks.id
+  ip_protocol                  = "tcp"
+  from_port                    = local.master_port
+  to_port                      = local.master_port
+
+  tags = { Name = "workers to their master" }
+}
+
+resource "aws_vpc_security_group_ingress_rule" "master" {
+  count = var.distributed ? 1 : 0
+
+  security_group_id            = aws_security_group.tasks.id
+  referenced_security_group_id = aws_security_group.tasks.id
+  ip_protocol                  = "tcp"
+  from_port                    = local.master_port
+  to_port                      = local.master_port
+
+  tags = { Name = "workers to their master" }
 }
 
 # The other half of each way, in the groups that are there already.

@@ -97,6 +97,13 @@ variable "postgres" {
   }
 }
 
+variable "distributed" {
+  description = "Whether tasks reach each other on the port of a Locust master, as load.topology: distributed needs."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "ingest" {
   description = "The system under load: its URL, and where tasks may reach it, which is a security group or CIDR blocks."
   type = object({

@@ -66,9 +66,10 @@ class Network:
 
 
 def _open_to_itself(group: str) -> str:
-    """A rule that lets everything in from the group itself."""
+    """Rules that let everything in from the group itself, and out to it."""
     pair = f"<groups><item><groupId>{saxutils.escape(group)}</groupId></item></groups>"
-    return f"<ipPermissions><item><ipProtocol>-1</ipProtocol>{pair}</item></ipPermissions>"
+    rule = f"<item><ipProtocol>-1</ipProtocol>{pair}</item>"
+    return f"<ipPermissions>{rule}</ipPermissions><ipPermissionsEgress>{rule}</ipPermissionsEgress>"
 
 
 def _answer(content: str, operation: str) -> aws_requests.HttpAnswer:

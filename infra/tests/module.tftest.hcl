@@ -109,8 +109,8 @@ run "as_it_comes" {
   }
 
   assert {
-    condition     = aws_vpc_security_group_egress_rule.ingest_group[0].to_port == 8080 && aws_vpc_security_group_egress_rule.postgres.to_port == 5432 && length(aws_vpc_security_group_egress_rule.https) == 1
-    error_message = "three ways out"
+    condition     = aws_vpc_security_group_egress_rule.ingest_group[0].to_port == 8080 && aws_vpc_security_group_egress_rule.postgres.to_port == 5432 && length(aws_vpc_security_group_egress_rule.https) == 1 && length(aws_vpc_security_group_ingress_rule.master) == 0
+    error_message = "three ways out, and none between tasks"
   }
 
   assert {
@@ -157,6 +157,7 @@ run "with_other_choices" {
     api_key_arn = null
     ingest      = { url = "https://ingest.example", cidr_blocks = ["0.0.0.0/0"] }
     object_lock = { mode = "COMPLIANCE", days = 30 }
+    distributed = true
 
     secrets_kms_key_arns = ["arn:aws:kms:eu-west-2:123456789012:key/secrets"]
     signing_key_arn      = "arn:aws:kms:eu-west-2:123456789012:key/signing"
@@ -171,6 +172,11 @@ run "with_other_choices" {
   assert {
     condition     = length(aws_vpc_security_group_egress_rule.ingest_blocks) == 1 && length(aws_vpc_security_group_egress_rule.https) == 0 && length(aws_vpc_security_group_ingress_rule.ingest) == 0
     error_message = "one rule for one block and port"
+  }
+
+  assert {
+    condition     = aws_vpc_security_group_ingress_rule.master[0].from_port == 5557 && aws_vpc_security_group_egress_rule.master[0].to_port == 5557
+    error_message = "workers reach their master"
   }
 
   assert {

@@ -36,7 +36,7 @@ def test_a_vpc_is_read_as_its_subnets_routes_and_endpoints(cloud: fixtures_aws.C
     assert (endpoints["ecr.api"].tables, endpoints["ecr.api"].private_names) == (None, True)
 
 
-def test_the_rules_of_a_group_for_what_comes_in_are_read_with_their_ports_groups_and_ranges(
+def test_the_rules_of_a_group_are_read_with_their_ports_groups_and_ranges(
     cloud: fixtures_aws.Cloud,
 ) -> None:
     ec2 = aws.client("ec2", read_seconds=60)
@@ -51,11 +51,13 @@ def test_the_rules_of_a_group_for_what_comes_in_are_read_with_their_ports_groups
         ],
     )
 
-    rules = vpc_networks.describe_inward_rules(ec2, [group])
+    rules = vpc_networks.describe_group_rules(ec2, [group])
 
-    assert master_ports.InwardRule(protocol="tcp", ports=(5557, 5558), groups=(group,)) in rules
-    (every,) = (rule for rule in rules if rule.protocol == master_ports.ANY_PROTOCOL)
+    assert master_ports.GroupRule(protocol="tcp", ports=(5557, 5558), groups=(group,)) in rules.inward
+    (every,) = (rule for rule in rules.inward if rule.protocol == master_ports.ANY_PROTOCOL)
     assert (every.opens_master, every.ranges) == (True, ("10.9.0.0/16",))
+    (outward,) = rules.outward  # what AWS gives a new group
+    assert (outward.opens_master, outward.ranges) == (True, ("0.0.0.0/0",))
 
 
 def test_a_subnet_that_is_not_there_is_a_wrong_parameter(cloud: fixtures_aws.Cloud) -> None:

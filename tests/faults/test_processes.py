@@ -2,14 +2,18 @@
 
 import json
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 import psutil
 import psycopg
 
+from burst.domain.basics import instants
 from burst.kit import process_tree
 from tests import waiting
 from tests.faults import stage
+
+Sections = dict[str, dict[str, object]]
 
 STEPS: list[dict[str, object]] = [
     {"for": "2s", "rate": "30/s", "name": "steady"},
@@ -19,7 +23,7 @@ STEPS: list[dict[str, object]] = [
 
 AFTER: dict[str, object] = {"for": "1s", "rate": "6/s", "name": "after", "count": False}
 """Behind the steps that have to be whole: the end of a run comes somewhere in it."""
-UNHURRIED: dict[str, dict[str, object]] = {"gates": dict(stage.UNHURRIED["gates"]), "budget": {"start_timeout": "90s"}}
+UNHURRIED: Sections = {"gates": dict(stage.UNHURRIED["gates"]), "budget": {"start_timeout": "90s"}}
 
 
 def distributed(**keys: object) -> dict[str, object]:
@@ -56,8 +60,11 @@ def test_two_processes_in_each_of_two_tasks_send_each_event_of_the_plan_once(pla
 
 
 def test_three_workers_under_a_master_send_each_event_of_the_plan_once_and_none_before_go(play: stage.Stage) -> None:
-    plan = play.plan({"load": distributed(), "target": {"tasks": 3}, **UNHURRIED}, window=4, cap=120)
-    command, ran = play.begin(plan)
+    totals = play.folder / "totals"
+    load_of_plan = distributed(arguments=["--json-file", str(totals)])
+    budget = {**UNHURRIED["budget"], "stop_grace": "10s"}
+    sections: Sections = {"load": load_of_plan, "target": {"tasks": 3}, "gates": UNHURRIED["gates"], "budget": budget}
+    command, ran = play.begin(play.plan(sections, window=4, cap=120))
     answer = command.wait()
 
     assert answer.code == 0, answer.err
@@ -67,6 +74,8 @@ def test_three_workers_under_a_master_send_each_event_of_the_plan_once_and_none_
     sent = {f"{task['shard_index']:04d}": task["acknowledged"] for task in load["tasks"]}
     assert count_receipts(play, answer.document["platform_run_id"]) == sent
     assert [number >= 53 for number in sent.values()] == [True] * 3
+    (summed_up,) = json.loads(totals.with_suffix(".json").read_text())  # by the master, whose end loses nothing
+    assert summed_up["num_requests"] == sum(sent.values())
     assert play.verify(ran) == 0
     assert ran.nothing_left()
 
@@ -104,4 +113,50 @@ def test_a_worker_that_is_killed_is_named_and_holds_the_run(play: stage.Stage) -
     assert f"and sent {account[1]} of the 55 events of its shard" in gates_by_name["tasks_held"]["why"]
     assert account[1] < 40 <= account[0]
     assert play.verify(ran) == stage.OVER
+    assert ran.nothing_left()
+
+
+SHOP = """
+import os
+import uuid
+
+from locust import HttpUser, LoadTestShape, constant, task
+
+
+class Shopper(HttpUser):
+    wait_time = constant(0.1)
+
+    @task
+    def order(self):
+        event = {"event_id": uuid.uuid4().hex, "event_type": "shop.order", "event_class": "traffic", "payload": {}}
+        event["platform_run_id"] = os.environ["BURST_SCOPE"]
+        self.client.post("/v1/ingest/push", json=event, headers={"X-IG-Api-Key": os.environ["IG_API_KEY"]})
+
+
+class Six(LoadTestShape):
+    def tick(self):
+        return 6, 100
+"""
+
+
+def test_a_shape_leads_the_users_of_all_workers_and_none_sends_before_go(play: stage.Stage) -> None:
+    shop = play.folder / "shop.py"
+    shop.write_text(SHOP)
+    load: dict[str, object] = {
+        "locustfile": str(shop),
+        "command": None,
+        "waits_for_go": None,
+        "rate": None,
+        "topology": "distributed",
+    }
+    sections: Sections = {"load": load, "gates": {"multiplier": 0.05}, "budget": UNHURRIED["budget"]}
+    command, ran = play.begin(play.plan(sections, window=8, cap=120))
+    answer = command.wait()
+
+    assert answer.code == 0, answer.err
+    query = "SELECT min(created_at_utc) FROM receipts WHERE platform_run_id = %s AND event_type <> 'burst.canary'"
+    with psycopg.connect(play.dsn) as connection:
+        ((first,),) = connection.execute(query, (answer.document["platform_run_id"],)).fetchall()
+    assert instants.parse(ran.reached("go-given")["go_at"]) <= datetime.fromisoformat(first)
+    assert [task["sent"] > 0 for task in read(ran, "m10_f_load.json")["tasks"]] == [True, True]
     assert ran.nothing_left()

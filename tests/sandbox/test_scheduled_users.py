@@ -4,9 +4,12 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
+from http import server
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -113,6 +116,70 @@ def test_forked_workers_share_one_source_and_send_each_of_its_events_once(
 
     assert (count_decisions(ingest, scope, "ADMIT"), count_decisions(ingest, scope, "DUPLICATE")) == (31, 0)
     waiting.until(lambda: not find_processes(scope), what="the forked workers to end")
+
+
+class SlowHost(server.ThreadingHTTPServer):
+    """A host that takes a while for each answer; `most` is how many requests were on their way at a time."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _SlowHandler)
+        self.lock, self.now, self.most, self.answered = threading.Lock(), 0, 0, 0
+
+
+class _SlowHandler(server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        host = self.server
+        assert isinstance(host, SlowHost)
+        with host.lock:
+            host.now += 1
+            host.most = max(host.most, host.now)
+        self.rfile.read(int(self.headers["Content-Length"]))
+        threading.Event().wait(0.5)
+        with host.lock:
+            host.now, host.answered = host.now - 1, host.answered + 1
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Says nothing."""
+
+
+def test_workers_get_more_senders_from_their_master_where_answers_take_long(scope: str) -> None:
+    words = ("locust", "-f", str(INGEST), "--headless", "--processes", "2", "-u", "2", "--burst-rate", "40/s")
+    with SlowHost() as host:
+        thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            key = {"IG_API_KEY": "k" * 20, "BURST_SCOPE": scope, "BURST_HOST": f"http://127.0.0.1:{host.server_port}"}
+            with start(*words, **key) as process:
+                waiting.until(lambda: host.answered >= 60, seconds=START_SECONDS, what="60 answers")
+                process.terminate()
+                process.wait(START_SECONDS)
+        finally:
+            host.shutdown()
+            thread.join()
+
+    assert host.most >= 8  # of two senders that were asked for
+
+
+def test_a_worker_of_another_version_ends_before_it_joins() -> None:
+    variables = {
+        "BURST_ROLE": "worker",
+        "BURST_MASTER_ADDRESS": "127.0.0.1:1",
+        "BURST_MASTER_VERSION": "locust 1.0, burst 0",
+    }
+    answer = subprocess.run(
+        [sys.executable, "-m", "burst.load.locust_start", "-f", str(INGEST), "--headless"],
+        env={**os.environ, **variables}, cwd=ROOT, capture_output=True, text=True, check=False, timeout=START_SECONDS,
+    )  # fmt: skip
+
+    assert answer.returncode == 2
+    assert "the master runs locust 1.0, burst 0 and this worker locust" in answer.stderr
 
 
 def test_forked_workers_end_when_their_master_is_killed(

@@ -34,7 +34,9 @@ class _Handler(server.BaseHTTPRequestHandler):
         assert isinstance(self.server, Metadata)
         self.server.asked += 1
         told = self.server.asked >= self.server.answers_from
-        content = json.dumps({"TaskARN": ARN} if told else {}).encode()
+        networks = [{"NetworkMode": "awsvpc", "IPv4Addresses": ["10.0.1.7"]}]
+        told_of = {"TaskARN": ARN, "Containers": [{"Name": "burst", "Networks": networks}]}
+        content = json.dumps(told_of if told else {}).encode()
         self.send_response(200 if told else 500)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -79,6 +81,7 @@ def test_a_service_that_does_not_answer_at_once_is_asked_again(monkeypatch: pyte
     assert first is None
     assert claimed == ARN
     assert names.for_records == (ARN,)
+    assert names.host == "10.0.1.7"
 
 
 def test_a_silent_service_holds_up_no_claim_for_ever_and_its_address_still_names_the_record(

@@ -13,14 +13,19 @@ UNTOLD = networks.Subnet(name="subnet-c", vpc="vpc-1", free_addresses=9)
 
 def rule(
     *, protocol: str = "tcp", ports: tuple[int, int] | None = (5557, 5557), groups: str = "", ranges: str = ""
-) -> master_ports.InwardRule:
-    return master_ports.InwardRule(
+) -> master_ports.GroupRule:
+    return master_ports.GroupRule(
         protocol=protocol, ports=ports, groups=tuple(groups.split()), ranges=tuple(ranges.split())
     )
 
 
-def judge(*rules: master_ports.InwardRule, subnets: list[networks.Subnet] = SUBNETS) -> findings.Finding:
-    return master_ports.judge_master_port(["sg-a", "sg-b"], rules, subnets)
+ALL = rule(protocol="-1", ports=None, ranges="0.0.0.0/0")
+
+
+def judge(*rules: master_ports.GroupRule, subnets: list[networks.Subnet] = SUBNETS) -> findings.Finding:
+    """By these rules for what comes in, where everything may go out."""
+    both = master_ports.GroupRules(inward=rules, outward=(ALL,))
+    return master_ports.judge_master_port(["sg-a", "sg-b"], both, subnets)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +38,7 @@ def judge(*rules: master_ports.InwardRule, subnets: list[networks.Subnet] = SUBN
         rule(ranges="10.0.1.0/24 10.0.2.0/23"),
     ],
 )
-def test_a_rule_that_lets_the_tasks_in_opens_the_way(opened: master_ports.InwardRule) -> None:
+def test_a_rule_that_lets_the_tasks_in_opens_the_way(opened: master_ports.GroupRule) -> None:
     assert judge(opened).status is findings.FindingStatus.PASSED
 
 
@@ -48,13 +53,24 @@ def test_a_rule_that_lets_the_tasks_in_opens_the_way(opened: master_ports.Inward
     ],
 )
 def test_any_other_rule_leaves_it_closed_and_the_subnets_outside_are_named(
-    closed: master_ports.InwardRule, outside: str
+    closed: master_ports.GroupRule, outside: str
 ) -> None:
     finding = judge(closed)
 
     assert finding.status is findings.FindingStatus.REFUSED
-    assert finding.seen.endswith(f"TCP 5557 in from the tasks themselves: not from {outside}")
+    assert finding.seen == f"no rule of sg-a, sg-b lets TCP 5557 in: not from {outside}"
+
+
+def test_a_way_in_is_none_without_the_way_out() -> None:
+    rules = master_ports.GroupRules(
+        inward=(rule(groups="sg-a"),), outward=(rule(ports=(443, 443), ranges="0.0.0.0/0"),)
+    )
+
+    finding = master_ports.judge_master_port(["sg-a"], rules, SUBNETS)
+
+    assert finding.status is findings.FindingStatus.REFUSED
+    assert finding.seen == "no rule of sg-a lets TCP 5557 out: not to subnet-a, subnet-b"
 
 
 def test_a_subnet_whose_range_nobody_tells_is_outside_of_each() -> None:
-    assert "not from subnet-c" in judge(rule(ranges="0.0.0.0/0"), subnets=[UNTOLD]).seen
+    assert "not from subnet-c" in judge(ALL, subnets=[UNTOLD]).seen

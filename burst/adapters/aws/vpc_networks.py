@@ -36,19 +36,23 @@ def describe_subnets(ec2: Any, ids: Sequence[str]) -> list[networks.Subnet]:
     ]
 
 
-def describe_inward_rules(ec2: Any, groups: Sequence[str]) -> list[master_ports.InwardRule]:
-    """The rules of these security groups for what comes in."""
+def describe_group_rules(ec2: Any, groups: Sequence[str]) -> master_ports.GroupRules:
+    """The rules of these security groups."""
     answer = aws.call("ec2:DescribeSecurityGroups", ec2.describe_security_groups, GroupIds=list(groups))
-    return [
-        master_ports.InwardRule(
-            protocol=rule["IpProtocol"],
-            ports=(rule["FromPort"], rule["ToPort"]) if "FromPort" in rule else None,
-            groups=tuple(pair["GroupId"] for pair in rule.get("UserIdGroupPairs") or ()),
-            ranges=tuple(each["CidrIp"] for each in rule.get("IpRanges") or ()),
-        )
-        for group in answer["SecurityGroups"]
-        for rule in group.get("IpPermissions") or ()
-    ]
+
+    def read(side: str) -> tuple[master_ports.GroupRule, ...]:
+        return tuple(_read_rule(rule) for group in answer["SecurityGroups"] for rule in group.get(side) or ())
+
+    return master_ports.GroupRules(inward=read("IpPermissions"), outward=read("IpPermissionsEgress"))
+
+
+def _read_rule(rule: Mapping[str, Any]) -> master_ports.GroupRule:
+    return master_ports.GroupRule(
+        protocol=rule["IpProtocol"],
+        ports=(rule["FromPort"], rule["ToPort"]) if "FromPort" in rule else None,
+        groups=tuple(pair["GroupId"] for pair in rule.get("UserIdGroupPairs") or ()),
+        ranges=tuple(each["CidrIp"] for each in rule.get("IpRanges") or ()),
+    )
 
 
 def describe_route_tables(ec2: Any, vpcs: Iterable[str]) -> list[networks.RouteTable]:

@@ -320,7 +320,8 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     "master-port": FindingKind(
         title="the security groups let the workers of other tasks reach the master",
         why="a worker that does not reach its master is never ready, and the burst does not begin",
-        mend="let TCP 5557 in from the tasks' own security group, or use load.topology: independent",
+        mend="let TCP 5557 in from the tasks' own security group, and out to it, or use load.topology: independent; "
+        "infra: distributed = true",
     ),
     "way-out": FindingKind(
         title="the subnets have a way out for image, lease, records and logs",

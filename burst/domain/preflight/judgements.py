@@ -405,9 +405,12 @@ def judge_task_size(plan: plans.Plan, definition: ecs_definitions.Definition) ->
     if plan.load.locustfile is None or rate is None or size is None:
         return findings.report_pass("task-size", "the program or its rate decides what a task needs")
     each = rate / 60 / plan.target.tasks
-    carried = min(1.0, size.vcpu) * EVENTS_PER_VCPU_SECOND  # a task's Locust is one process, which keeps to one core
+    processes = plan.load.processes_per_task  # each keeps to one core
+    carried = min(float(processes), size.vcpu) * EVENTS_PER_VCPU_SECOND
+    programs = "one process" if processes == 1 else f"{processes} processes"
+    carries = "carries" if processes == 1 else "carry"
     summary = (
-        f"{each:.0f} events a second a task, and one process on {size.vcpu:g} vCPU carries about {carried:.0f} "
+        f"{each:.0f} events a second a task, and {programs} on {size.vcpu:g} vCPU {carries} about {carried:.0f} "
         f"({EVENTS_PER_VCPU_SECOND:g} a vCPU, a quarter of what the shipped profile reached on one core)"
     )
     return findings.report_problem("task-size", "" if each <= carried else summary, summary, required=False)

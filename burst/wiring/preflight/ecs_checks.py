@@ -227,7 +227,7 @@ class EcsChecks:
         """Whether workers reach the master of another task; a warning where EC2 does not tell."""
         subnets, groups = self._subnets(), self._plan.target.security_groups or []
         try:
-            rules = vpc_networks.describe_inward_rules(self._session.client("ec2"), groups)
+            rules = vpc_networks.describe_group_rules(self._session.client("ec2"), groups)
         except errors.BurstError as exc:
             return findings.report_warning("master-port", f"cannot be told: {exc}")
         return master_ports.judge_master_port(groups, rules, subnets)
