@@ -71,10 +71,10 @@ def _find_shipped_profile(written: "plans.Plan") -> str | None:
     """The shipped profile that tasks on this machine would run; None where they run a file of the plan's own."""
     from burst.load import shipped_profiles
 
-    if written.load.locustfile is None or written.target.kind != "local":
+    if written.target.kind != "local":
         return None
-    profile = shipped_profiles.find_profile(written.load.locustfile)
-    return None if profile is None else str(profile)
+    found = (shipped_profiles.find_profile(name) for name in written.load.locustfiles)
+    return next((str(profile) for profile in found if profile is not None), None)
 
 
 def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[str, Any]:
@@ -93,7 +93,8 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
             "min_tasks": target.least_tasks,
             "replacements": target.most_replacements,
         },
-        "program": written.load.locustfile or " ".join(written.load.command or ()),
+        "program": ", ".join(written.load.locustfiles) or " ".join(written.load.command or ()),
+        "user_classes": written.load.user_classes,
         "shipped_profile": _find_shipped_profile(written),
         "host": written.load.host,
         "profile": written.load.profile,

@@ -102,9 +102,10 @@ def _stage(output: common.Output, plan: plans.Plan, folder: Path) -> Iterator[_S
                 os.environ[_variable(plan.receipts.dsn)] = dsn
             url = stack.enter_context(gateway.start(dsn=admin_dsn, api_key=api_key)).url
             overrides.append(f"load.host={url}")
-        profile = shipped_profiles.find_profile(plan.load.locustfile) if plan.load.locustfile else None
+        name = plan.load.locustfile if isinstance(plan.load.locustfile, str) else None
+        profile = shipped_profiles.find_profile(name) if name is not None else None
         if profile is not None:  # a container of the simulation finds this folder where the image has its own
-            output.say(f"load.locustfile: {plan.load.locustfile} is {shipped_profiles.describe(profile)}")
+            output.say(f"load.locustfile: {name} is {shipped_profiles.describe(profile)}")
             overrides.append(f"load.locustfile={profile}")
         if plan.load.api_key is not None:
             os.environ[_variable(plan.load.api_key)] = api_key

@@ -48,6 +48,14 @@ def test_an_ordinary_locustfile_gets_users_arguments_and_tags_of_the_plan() -> N
     )  # fmt: skip
 
 
+def test_several_files_are_one_word_of_locusts_and_names_come_where_no_option_takes_them() -> None:
+    words = command(locustfile=["shop.py", "more.py"], user_classes=["Buyer", "Looker"], tags=["fast"])
+
+    assert words == (
+        *START, "shop.py,more.py", "--headless", "--only-summary", "Buyer", "Looker", *BEHIND_USERS, "--tags", "fast",
+    )  # fmt: skip
+
+
 def describe(*variables: str) -> str:
     """The program of a plan in a task definition that sets these variables."""
     definition = ecs_definitions.Definition(

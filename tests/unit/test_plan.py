@@ -60,6 +60,7 @@ load:
   spawn_rate: 2.5
   arguments: [--own, x]
   tags: [fast, paid]
+  user_classes: [Buyer, Looker]
   per_shard:
     HOST: http://lane-{index}.internal:8080
     OUTPUT: lane-{index}
@@ -508,6 +509,11 @@ BAD = [
     ("  arguments: [--own, x]", "  arguments: [--run-time, 3s]", "load.arguments[0]", "budget.window ends the load"),
     ("  tags: [fast, paid]", "  tags: []", "load.tags", "at least 1 item"),
     ("  tags: [fast, paid]", "  tags: [a b]", "load.tags[0]", "a name of letters"),
+    ("  user_classes: [Buyer, Looker]", "  user_classes: []", "load.user_classes", "at least 1 item"),
+    ("  user_classes: [Buyer, Looker]", "  user_classes: [Buyer, Buyer]", "load.user_classes", "each user once"),
+    ("  locustfile: locustfiles/ingest.py", "  locustfile: 'a.py,b.py'", "load.locustfile", "a list of files"),
+    ("  locustfile: locustfiles/ingest.py", "  locustfile: [a.py, a.py]", "load.locustfile", "each file once"),
+    ("  locustfile: locustfiles/ingest.py", "  locustfile: []", "load.locustfile", "at least 1 item"),
     ("  canary: false", "  canary: maybe", "load.canary", "boolean"),
     ("  offered_load: 0.98", "  offered_load: 1.01", "gates.offered_load", "less than or equal to 1"),
     ("  latency_p95_ms: 400", "  latency_p95_ms: 0", "gates.latency_p95_ms", "greater than 0"),
@@ -1182,6 +1188,7 @@ OWN: dict[str, Any] = {"locustfile": load_sections.OWN_PROFILE, "host": "http://
         pytest.param({"load": {"command": ["a"], "users": 5}}, "load.users", id="users of a command"),
         pytest.param({"load": {"command": ["a"], "arguments": ["b"]}}, "load.arguments", id="arguments of a command"),
         pytest.param({"load": {"command": ["a"], "tags": ["b"]}}, "load.tags", id="tags of a command"),
+        pytest.param({"load": {"command": ["a"], "user_classes": ["B"]}}, "load.user_classes", id="users of a command"),
         *(
             pytest.param({"load": ORDINARY | {"arguments": ["--own", word]}}, "load.arguments[1]", id=word)
             for word in ("--run-time", "--run-t", "-t3s", "--host=http://x", "-u", "--master", "--config", "--list")

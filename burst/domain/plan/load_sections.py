@@ -58,7 +58,10 @@ class LoadSection(pydantic.BaseModel):
 
     model_config = question_sections.STRICT
 
-    locustfile: str | None = None
+    locustfile: Annotated[
+        str | Annotated[list[str], pydantic.Field(min_length=1)] | None,
+        pydantic.Field(description="A file of Locust's, or several; an ordinary one is started at GO."),
+    ] = None
     host: str | None = None
     profile: field_types.Name = "steady"
     rate: rate_sections.RateOrSteps | None = None
@@ -77,6 +80,10 @@ class LoadSection(pydantic.BaseModel):
     spawn_rate: Annotated[float, pydantic.Field(gt=0, le=1e6)] | None = None
     arguments: list[str] | None = None
     tags: Annotated[list[field_types.Name], pydantic.Field(min_length=1)] | None = None
+    user_classes: Annotated[
+        list[field_types.Name] | None,
+        pydantic.Field(min_length=1, description="The users of the locustfiles that run, by name; all unless said."),
+    ] = None
     per_shard: Annotated[
         dict[str, Annotated[str, pydantic.Field(min_length=1)] | list[Annotated[str, pydantic.Field(min_length=1)]]]
         | None,
@@ -105,6 +112,23 @@ class LoadSection(pydantic.BaseModel):
         bool | None,
         pydantic.Field(description="Whether the playback of the scope goes on behind its checkpoint."),
     ] = None
+
+    @pydantic.field_validator("locustfile")
+    @classmethod
+    def _apart(cls, value: str | list[str] | None) -> str | list[str] | None:
+        files = value if isinstance(value, list) else [value or ""]
+        if any("," in file for file in files):
+            raise ValueError("expected a list of files, each without a comma, by which Locust parts them")
+        if len(set(files)) < len(files):
+            raise ValueError("expected each file once")
+        return value
+
+    @pydantic.field_validator("user_classes")
+    @classmethod
+    def _distinct_users(cls, value: list[str] | None) -> list[str] | None:
+        if value is not None and len(set(value)) < len(value):
+            raise ValueError("expected each user once: its share of the users is its weight in the file")
+        return value
 
     @pydantic.field_validator("host")
     @classmethod
@@ -219,7 +243,7 @@ class LoadSection(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _fit_locust(self) -> Self:
-        for name in ("users", "spawn_rate", "arguments", "tags"):
+        for name in ("users", "spawn_rate", "arguments", "tags", "user_classes"):
             if self.locustfile is None and getattr(self, name) is not None:
                 raise field_types.Misfit((name,), "nothing: it is an option of Locust, and a command has its own")
         for index, word in enumerate(self.arguments or ()):
@@ -257,16 +281,23 @@ class LoadSection(pydantic.BaseModel):
         return self.is_distributed or self.processes_per_task > 1
 
     @property
+    def locustfiles(self) -> tuple[str, ...]:
+        """The locustfiles; none where the plan gives a command."""
+        if self.locustfile is None:
+            return ()
+        return (self.locustfile,) if isinstance(self.locustfile, str) else tuple(self.locustfile)
+
+    @property
     def runs_own_profile(self) -> bool:
         """Whether the locustfile is burst's own, by its path; preflight shows that it takes the barrier's files."""
         own = pathlib.PurePosixPath(OWN_PROFILE).parts
-        return self.locustfile is not None and pathlib.PurePosixPath(self.locustfile).parts[-len(own) :] == own
+        return isinstance(self.locustfile, str) and pathlib.PurePosixPath(self.locustfile).parts[-len(own) :] == own
 
     @property
     def runs_playback(self) -> bool:
         """Whether the locustfile is burst's own playback, by its path."""
         own = pathlib.PurePosixPath(PLAYBACK_PROFILE).parts
-        return self.locustfile is not None and pathlib.PurePosixPath(self.locustfile).parts[-len(own) :] == own
+        return isinstance(self.locustfile, str) and pathlib.PurePosixPath(self.locustfile).parts[-len(own) :] == own
 
     @property
     def plays_at_speed_up(self) -> bool:

@@ -168,7 +168,7 @@ def describe_load(plan: plans.Plan) -> dict[str, str | int | float | None]:
     load = plan.load
     return {
         "profile": load.profile if load.locustfile else None,
-        "locustfile": load.locustfile,
+        "locustfile": ",".join(load.locustfiles) or None,
         "command": shlex.join(load.command) if load.command else None,
         "rate_per_minute": _state_rate(plan),
         "headroom": load.headroom,

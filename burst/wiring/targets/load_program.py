@@ -15,8 +15,8 @@ CONTROLLER_LAYER = "this process stops tasks one by one and watches them end"
 """How the controller's own layer holds, on every target."""
 
 
-def command(plan: plans.Plan, *, python: str, locustfile: Path | None = None) -> tuple[str, ...]:
-    """The program of one task; `locustfile` is the file to run, where it is not the path in the plan.
+def command(plan: plans.Plan, *, python: str, locustfiles: Sequence[Path] = ()) -> tuple[str, ...]:
+    """The program of one task; `locustfiles` are the files to run, where they are not the paths in the plan.
 
     Locust starts without the settings of its surroundings (`burst.load.locust_start`). Its exit code and totals are
     never believed, so its failures do not become its exit code.
@@ -24,7 +24,9 @@ def command(plan: plans.Plan, *, python: str, locustfile: Path | None = None) ->
     load = plan.load
     if load.command is not None:
         return tuple(load.command)
-    start = (python, "-m", LOCUST, "-f", str(locustfile or load.locustfile), "--headless", "--only-summary")
+    files = ",".join(map(str, locustfiles or load.locustfiles))
+    # The names of users come where no option before them would take them for its own.
+    start = (python, "-m", LOCUST, "-f", files, "--headless", "--only-summary", *(load.user_classes or ()))
     end = ("--stop-timeout", "1", "--exit-code-on-error", "0")
     has_own_hosts = shard_values.HOST in (load.per_shard or {})  # by a variable, which an option would outdo
     host = () if has_own_hosts else ("--host", str(load.host))

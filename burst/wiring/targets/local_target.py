@@ -1,6 +1,7 @@
 """The local target: burst tasks as processes of this machine, and the program they run."""
 
 import atexit
+import contextlib
 import importlib.util
 import os
 import platform
@@ -119,7 +120,7 @@ class LocalTarget:
                 "sidecar": processes.WatchdogLayer(launcher, grace_seconds=plan.budget.stop_grace),
                 "controller": layers.StatedLayer(load_program.CONTROLLER_LAYER),
             },
-            command=load_program.command(plan, python=sys.executable, locustfile=find_locustfile(plan)),
+            command=load_program.command(plan, python=sys.executable, locustfiles=find_locustfiles(plan)),
             environment=(*variables.items(), ("BURST_DEADLINE_UTC", instants.text(deadline))),
             child_waits=plan.load.holds_barrier,
             accounts=account_files.AccountFiles(self._folder),
@@ -233,69 +234,77 @@ def describe_program(plan: plans.Plan) -> str:
         if shutil.which(plan.load.command[0]) is None:
             raise errors.Refused(f"load.command: {plan.load.command[0]} is not an executable program")
         return f"{plan.load.command[0]} is there"
-    locustfile = find_locustfile(plan)
-    if locustfile is None or not locustfile.is_file():
-        raise errors.Refused(
-            f"load.locustfile: {plan.load.locustfile} is not there, looked for from {Path.cwd()}; "
-            f"the profile that ships with burst is {shipped_profiles.NAME}"
-        )
+    for name, path in zip(plan.load.locustfiles, find_locustfiles(plan), strict=True):
+        if not path.is_file():
+            raise errors.Refused(
+                f"load.locustfile: {name} is not there, looked for from {Path.cwd()}; "
+                f"the profile that ships with burst is {shipped_profiles.NAME}"
+            )
     if importlib.util.find_spec("locust") is None:
         raise errors.Refused("Locust is not installed; install burst with its load extra: pip install 'burst[load]'")
-    proves_barrier = (plan.load.runs_own_profile or plan.load.runs_playback) and not plan.load.waits_for_go
-    return f"{describe_locustfile(plan)}: {_list_users(str(locustfile), proves_barrier=proves_barrier)}"
+    return f"{describe_locustfiles(plan)}: {_list_users(plan)}"
 
 
-def find_locustfile(plan: plans.Plan) -> Path | None:
-    """The file that tasks on this machine run: the plan's own, or the shipped profile that the plan names.
+def find_locustfiles(plan: plans.Plan) -> tuple[Path, ...]:
+    """The files that tasks on this machine run: the plan's own, or the shipped profile that the plan names.
 
     None where the plan gives a command in place of a locustfile.
     """
-    name = plan.load.locustfile
-    return None if name is None else shipped_profiles.find_profile(name) or Path(name)
+    return tuple(shipped_profiles.find_profile(name) or Path(name) for name in plan.load.locustfiles)
 
 
-def describe_locustfile(plan: plans.Plan) -> str:
-    """The plan's locustfile in words, and its place where it is the shipped profile."""
-    name = str(plan.load.locustfile)
-    shipped = shipped_profiles.find_profile(name)
-    return f"{name} is there" if shipped is None else f"{name} is {shipped_profiles.describe(shipped)}"
+def describe_locustfiles(plan: plans.Plan) -> str:
+    """The plan's locustfiles in words, and the place of the shipped profile where it is one."""
+    shipped = {name: shipped_profiles.find_profile(name) for name in plan.load.locustfiles}
+    places = (f"{name} is {shipped_profiles.describe(path)}" for name, path in shipped.items() if path is not None)
+    there = [name for name, path in shipped.items() if path is None]
+    return "; ".join((*places, *([f"{', '.join(there)} {'is' if len(there) == 1 else 'are'} there"] if there else [])))
 
 
 _BARRIER_OPTIONS = ("--burst-ready-file", "ready", "--burst-go-file", "go")
 """The files of the barrier, as burst's own profile takes them; Locust refuses options that no locustfile adds."""
 
 
-def _list_users(locustfile: str, *, proves_barrier: bool) -> str:
-    """The users Locust finds in a locustfile. Locust patches the process that imports it, so it gets its own.
+def _list_users(plan: plans.Plan) -> str:
+    """The users Locust finds in the plan's files. Locust patches the process that imports them, so it gets its own.
 
-    Raises `errors.Refused` where the file has to prove that it waits for GO, because it has the path of burst's own
+    Raises `errors.Refused` where a file has to prove that it waits for GO, because it has the path of burst's own
     profile, and does not.
     """
-    code, out, err = _run_locust_list(locustfile, *(_BARRIER_OPTIONS if proves_barrier else ()))
+    load, names = plan.load, ", ".join(map(str, find_locustfiles(plan)))
+    proves_barrier = (load.runs_own_profile or load.runs_playback) and not load.waits_for_go
+    code, out, err = _run_locust_list(plan, *(_BARRIER_OPTIONS if proves_barrier else ()))
     last = (err.strip().splitlines() or ["no message"])[-1]
-    if code != 0 and _BARRIER_OPTIONS[0] in err:
+    if code != 0 and proves_barrier and _BARRIER_OPTIONS[0] in err:
         raise errors.Refused(
-            f"load.locustfile: {locustfile} has the path of burst's own profile and does not wait for GO; "
+            f"load.locustfile: {names} has the path of burst's own profile and does not wait for GO; "
             "give it another name, and the guard starts it at GO, or say load.waits_for_go"
         )
     if code != 0:
-        raise errors.Refused(f"load.locustfile: Locust cannot import {locustfile}: {last}")
+        raise errors.Refused(f"load.locustfile: Locust cannot import {names}, or take load.arguments: {last}")
     users = [line.strip() for line in out.splitlines()[1:]]
     if not users:
-        raise errors.Refused(f"load.locustfile: {locustfile} has no user of Locust's in it")
-    return ", ".join(users)
+        raise errors.Refused(f"load.locustfile: {names} has no user of Locust's in it")
+    missing = [name for name in load.user_classes or () if name not in users]
+    if missing:
+        raise errors.Refused(f"load.user_classes: no {', '.join(missing)} in {names}; allowed: {', '.join(users)}")
+    return ", ".join(load.user_classes or users)
 
 
-def _run_locust_list(locustfile: str, *options: str) -> tuple[int, str, str]:
+def _run_locust_list(plan: plans.Plan, *options: str) -> tuple[int, str, str]:
     """The exit code and the output of `locust --list`, started as the tasks will start it.
 
     A locustfile may import for ever, on a thread of preflight that nobody waits for, so Locust ends with this process.
     """
-    command = [sys.executable, "-m", load_program.LOCUST, "-f", locustfile, "--list", *options]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    load, files = plan.load, ",".join(map(str, find_locustfiles(plan)))
+    words = [sys.executable, "-m", load_program.LOCUST, "-f", files, "--list", *options, *(load.arguments or ())]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    own = load_program.variables(plan)
+    with contextlib.suppress(errors.BurstError):  # a secret that is not there has a check of its own
+        own = task_environment(plan)
     with subprocess.Popen(
-        command,
-        env=environment,
+        words,
+        env=inherited | own,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -306,7 +315,7 @@ def _run_locust_list(locustfile: str, *options: str) -> tuple[int, str, str]:
             out, err = process.communicate(timeout=local_checks.IMPORT_SECONDS)
         except subprocess.TimeoutExpired:
             raise errors.Refused(
-                f"load.locustfile: Locust did not import {locustfile} within {local_checks.IMPORT_SECONDS:g} s"
+                f"load.locustfile: Locust did not import {files} within {local_checks.IMPORT_SECONDS:g} s"
             ) from None
         finally:
             process.kill()
