@@ -44,7 +44,10 @@ WITH firsts AS (
 )
 SELECT count(*) FROM pairs WHERE place <> earlier + 1
 """
-_AGAIN = "SELECT count(*) FROM deliveries WHERE scope = %s AND number > %s AND event_id = ANY(%s)"
+_AGAIN = """
+SELECT count(*) FROM deliveries JOIN unnest(%s::text[]) AS kept (event_id) USING (event_id)
+WHERE scope = %s AND number > %s
+"""
 
 
 def _ends(process: "subprocess.Popen[str]") -> bool:
@@ -211,7 +214,7 @@ class Stage:
 
     def count_sent_again(self, since: int, ids: list[str]) -> int:
         """How many deliveries after a number were of these events."""
-        return self._ask(_AGAIN, self.scope, since, ids)
+        return self._ask(_AGAIN, ids, self.scope, since)
 
     def _ask(self, query: str, *values: object) -> int:
         with psycopg.connect(self.receipts_dsn) as connection:

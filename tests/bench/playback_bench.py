@@ -15,7 +15,7 @@ from tests import playing_back, waiting
 EVENTS, KEYS, SHARDS = 200_000, 4_000, 4
 KILLS, OUTAGES = 10, 3
 OUTAGE_SECONDS = 10.0
-RATE = "1600/s"
+RATE = "1200/s"
 PARTS = (KILLED, AWAY) = ("killed", "without-database")
 _PATIENCE_SECONDS = 600.0
 
