@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from burst.load import histograms
 from burst.load.playback import checkpoints
 from burst.sandbox import embedded_postgres, gateway
 from tests import fixtures_postgres, playing_back, waiting
@@ -157,6 +158,35 @@ def test_a_refused_record_stops_its_key_and_no_other_and_the_next_run_begins_wit
 
     assert "bad.jsonl row 4 was answered 4" in lone.read_log(0)
     assert row == (4, "5-6 7-8 9-10")
+
+
+def test_latency_is_measured_from_the_instant_at_which_a_record_was_due(
+    stage: playing_back.Stage, tmp_path: Path
+) -> None:
+    events = [
+        {"event_id": f"one/{place}", "event_type": "t", "payload": {"account": "one"}, "at": 1.7e9}
+        for place in range(60)
+    ]
+    at_once = tmp_path / "at-once.jsonl"
+    at_once.write_text("".join(json.dumps(event) + "\n" for event in events))
+    settings = {"source": str(at_once), "at": "at", "speed_up": 1.0, "template": {"platform_run_id": "{scope}"}}
+    lone = replace(stage, shards=1, settings=settings)
+    with lone.play():
+        _await_admitted(lone, 60)
+        waiting.until(
+            lambda: sum(lone.read_account(0).latency.values()) == 60, seconds=PATIENCE_SECONDS, what="60 answers"
+        )
+    with psycopg.connect(lone.receipts_dsn) as connection:
+        row = connection.execute(
+            "SELECT max(created_at_utc::timestamptz) - min(created_at_utc::timestamptz) FROM receipts "
+            "WHERE platform_run_id = %s",
+            [lone.scope],
+        ).fetchone()
+
+    assert row is not None
+    longest = histograms.find_highest(max(lone.read_account(0).latency))
+    # All were due together and each waited for the one before, so the last one took as long as all of them.
+    assert longest * (1 + histograms.RESOLUTION) >= row[0].total_seconds() > 0
 
 
 def test_a_playback_at_a_speed_up_takes_its_recorded_time_and_keeps_its_checkpoint_in_a_folder(
