@@ -5,6 +5,7 @@ was delivered, in which order, and what was sent again that a checkpoint held.
 
 import random
 import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +19,8 @@ OUTAGE_SECONDS = 10.0
 RATE = "1200/s"
 PARTS = (KILLED, AWAY) = ("killed", "without-database")
 _PATIENCE_SECONDS = 600.0
+_OTHERS_SECONDS = 10.0
+"""How long the shards that were not killed go on, at most."""
 
 
 def _kill_one(stage: playing_back.Stage, until_admitted: int, luck: random.Random) -> None:
@@ -27,7 +30,7 @@ def _kill_one(stage: playing_back.Stage, until_admitted: int, luck: random.Rando
         kill_at = begun + luck.randrange(1, max(2, until_admitted - begun))
         _wait_for(stage, kill_at)
         luck.choice(shards).send_signal(signal.SIGKILL)
-        reached = time.monotonic() + 30.0
+        reached = time.monotonic() + _OTHERS_SECONDS
         while stage.count_admitted() < until_admitted and time.monotonic() < reached:
             time.sleep(0.2)
 
@@ -116,5 +119,6 @@ def _play(
             outages.append(round(_lose_database(stage, checkpoint_server, luck), 1))
         again += stage.count_sent_again(since, kept)
         repeated.append(stage.count_deliveries() - stage.count_admitted() - known)
+        sys.stderr.write(f"run {stage.run}: {_sum_up(stage, again, repeated)}\n")
     summed = _sum_up(stage, again, repeated) | {"seconds": round(time.monotonic() - began)}
     return summed | ({"seconds_without_database": outages} if outages else {})

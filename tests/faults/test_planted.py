@@ -915,6 +915,17 @@ ON_AWS: dict[str, Row] = {
     "the counter is not told the DSN": (counter(**awslogs(bootstrap.LOG_GROUP, mode="blocking")), "counter"),
     "the counter cannot be heard": (counter(**DSN_SECRET), "counter"),
     "the counter's log group is missing": (counter(**DSN_SECRET, **awslogs("/nowhere", mode="blocking")), "counter"),
+    "the definition has no DSN of the checkpoints": (
+        planned(
+            load={
+                "locustfile": "locustfiles/playback.py",
+                "command": None,
+                "waits_for_go": None,
+                "playback": {"source": "/srv/recording.jsonl", "key": "account", "checkpoint": "env:CHECKPOINT_DSN"},
+            }
+        ),
+        "program",
+    ),
     "the definition has no key": (definition({**GUARDED, "secrets": []}, LIFESPAN), "program"),
     "the task's secret is missing": (secret_from("/burst/nothing"), "task-secrets"),
     "the task's secret is a placeholder": (secret_from("/burst/placeholder", "REPLACE_ME"), "task-secrets"),
