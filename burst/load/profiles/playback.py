@@ -154,12 +154,15 @@ class TaskPlayback:
 
     def hand_out(self) -> None:
         """Give senders that wait what may be sent."""
-        while self._idle and self.player is not None and (sending := self.player.take()) is not None:
+        while self._idle and (sending := self._take_ready()) is not None:
             self._idle.pop().set(sending)
+
+    def _take_ready(self) -> key_order.Sending | None:
+        return self.player.take() if self.player is not None and not self._ended else None
 
     def take(self) -> key_order.Sending:
         """What a sender sends next; it waits for it as long as it takes."""
-        sending = self.player.take() if self.player is not None else None
+        sending = self._take_ready()
         if sending is not None:
             return sending
         handed: AsyncResult[key_order.Sending] = AsyncResult()
