@@ -263,6 +263,7 @@ def load(*, tasks: int = 2, **changes: Any) -> Value:
         "seconds": [],
         "requests": [],
         "latency": [{"up_to_us": 20_000, "count": 17_000}, {"up_to_us": 400_000, "count": 1000}],
+        "latency_over_time": [],
         "markers": {},
         "steps": [],
         "marked_utc": {},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from burst.cli import attest, cited, common, evidence_forms, hotspots, keys, risk_writing, verifying_closures
+from burst.cli import attest, cited, common, evidence_forms, hotspots, keys, risk_writing, site, verifying_closures
 from burst.domain.basics import wording
 
 if TYPE_CHECKING:
@@ -267,6 +267,7 @@ Examples:
   burst history runs --phase M10.F
   burst history s3://bucket/evidence/run_control --phase M10.F --json
   burst history runs --phase M10.F --csv > m10_f.csv
+  burst history runs --phase M10.F --html > m10_f.html
 """,
 )
 @click.argument("place")
@@ -274,10 +275,18 @@ Examples:
 @_scope_option
 @_limit_option
 @click.option("--csv", "as_csv", is_flag=True, help="One row an attempt, for tools that look for a change.")
+@click.option("--html", "as_html", is_flag=True, help="One page with the trend of multiplier, ratio, p95 and cost.")
 @common.priors_option
 @common.options
 def history(
-    output: common.Output, place: str, phase: str, scope: str | None, limit: int, as_csv: bool, ignore_priors: bool
+    output: common.Output,
+    place: str,
+    phase: str,
+    scope: str | None,
+    limit: int,
+    as_csv: bool,
+    as_html: bool,
+    ignore_priors: bool,
 ) -> None:
     """The attempts of a phase under PLACE, the oldest first, and the changes from each to the next.
 
@@ -288,11 +297,14 @@ def history(
     from burst import evidence
     from burst.report import comparison, history_csv
 
-    if as_csv and output.json:
-        raise click.UsageError("--csv and --json: allowed: one of them")
+    if as_csv + as_html + output.json > 1:
+        raise click.UsageError("--csv, --html and --json: allowed: one of them")
     steps = evidence.history(place, phase=phase, scope=scope, limit=limit, priors=not ignore_priors)
     if as_csv:
         output.content(history_csv.render([_listed_run(step.attempt) for step in steps]).encode())
+        return
+    if as_html:
+        output.content(evidence.history_page(place, phase, steps))
         return
     if output.json:
         _lines(
@@ -436,6 +448,7 @@ for _command in (
     prune,
     hotspots.hotspots,
     risk_writing.risks,
+    site.site,
     keys.keygen,
     keys.public_key,
 ):

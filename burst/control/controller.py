@@ -6,7 +6,7 @@ the journal, so a crash at any line leaves a run that another controller can con
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from burst import ports
@@ -87,6 +87,8 @@ class RunTarget:
     """The switch that stops every run under the same run control; without it nobody asks."""
     alarms: ports.Alarms | None = None
     """Asked for the alarms of `stop_when`, where the plan names one."""
+    worst_end_seconds: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """Of each layer by name, when the last process has ended at the latest, in seconds after the deadline."""
 
 
 class Controller:
@@ -653,7 +655,7 @@ class Controller:
     def _publish(self) -> None:
         self._freeze_load()
         self._record.note(ending_events.PublishIntended())
-        self.verdict = self._evidence.publish(layers=self._layers())
+        self.verdict = self._evidence.publish(layers=self._layers(), worst_end_seconds=self._target.worst_end_seconds)
         snapshot = self.verdict.snapshot
         self._record.note(ending_events.Published(sha256=self.verdict.sha256))
         self._record.note(ending_events.RunFinished(exit_code=snapshot.exit_code, why=snapshot.exit_reason))

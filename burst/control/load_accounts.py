@@ -48,6 +48,7 @@ def build_document(
         ],
         requests=[_build_request(name, parts) for name, parts in sorted(whole.names.items())],
         latency=_list_buckets(whole.latency),
+        latency_over_time=[_build_part(second, counts) for second, counts in sorted(whole.latency_over_time.items())],
         markers=dict(sorted(whole.markers.items())),
         marked_utc={name: datetime.fromtimestamp(at, UTC) for name, at in sorted(whole.marked_at.items())},
         steps=[_build_step(name, parts) for name, parts in sorted(whole.steps.items())],
@@ -61,6 +62,14 @@ def _build_request(name: str, parts: Mapping[str, Counter[Any]]) -> load_documen
         refused=dict(sorted(parts["refused"].items())),
         failed=dict(sorted(parts["failed"].items())),
         latency=_list_buckets(parts["latency"]),
+    )
+
+
+def _build_part(second: int, counts: Counter[int]) -> load_documents.LatencyPart:
+    return load_documents.LatencyPart(
+        start_utc=datetime.fromtimestamp(second, UTC),
+        seconds=load_account.PART_SECONDS,
+        latency=_list_buckets(counts, histograms.find_highest_wide),
     )
 
 
@@ -123,8 +132,10 @@ def _build_task(shard: int, account: load_account.LoadAccount, values: dict[str,
     )
 
 
-def _list_buckets(counts: Mapping[int, int]) -> list[load_documents.LatencyBucket]:
+def _list_buckets(
+    counts: Mapping[int, int], find_highest: Callable[[int], float] = histograms.find_highest
+) -> list[load_documents.LatencyBucket]:
     return [
-        load_documents.LatencyBucket(up_to_us=round(histograms.find_highest(bucket) * 1_000_000), count=counts[bucket])
+        load_documents.LatencyBucket(up_to_us=round(find_highest(bucket) * 1_000_000), count=counts[bucket])
         for bucket in sorted(counts)
     ]

@@ -153,7 +153,9 @@ class RunDocuments:
             self._record.note(load_accounts.summarize(document))
             self.freeze(name, redact_document(document, self._record.redactor))
 
-    def publish(self, *, layers: list[task_results.LayerEntry]) -> snapshots.Verdict:
+    def publish(
+        self, *, layers: list[task_results.LayerEntry], worst_end_seconds: Mapping[str, float] | None = None
+    ) -> snapshots.Verdict:
         """Freezes the task result, adjudicates from the frozen bytes, and commits by writing the snapshot.
 
         The snapshot is frozen here only once every place holds every document it names. A verdict that was frozen
@@ -164,6 +166,7 @@ class RunDocuments:
         if not self.has(task_result):
             prefix = self._record.prefix()[: self._record.run.journal_size]
             document = task_result_builder.build_task_result(self._plan, self._record.run, layers, prefix)
+            document = document.model_copy(update={"worst_end_seconds": dict(worst_end_seconds or {})})
             self.freeze(task_result, redact_document(document, self._record.redactor))
             self._freeze_records(self._record.run)
         elif not self.has(snapshot):

@@ -20,7 +20,7 @@ Errors are those of `burst.domain.basics.errors`:
 each with the `exit_code` the command ends with. `client`: a boto3 S3 client in place of one with burst's settings.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ from burst.evidence import (
     promoting,
     pruning,
     risk_register,
+    site_pages,
 )
 from burst.evidence.closure_verification import VerifiedClosure, is_closure
 from burst.evidence.full_verification import Copy, Link, Verified
@@ -81,13 +82,16 @@ __all__ = [
     "diff",
     "difference_of",
     "history",
+    "history_page",
     "is_closure",
     "latest",
     "ls",
     "promote",
     "prune",
+    "publish_site",
     "read_load",
     "risks",
+    "site",
     "unsound",
     "verify",
     "verify_closure",
@@ -385,6 +389,40 @@ def verify_promotion(
     return promoting.derive_again(
         content, [str(place) for place in search], opener, trust=Trust(key=key), now=datetime.now(UTC)
     )
+
+
+def site(
+    place: Place,
+    *,
+    phase: str | None = None,
+    limit: int = 100,
+    priors: bool = True,
+    now: datetime | None = None,
+    client: Any = None,
+) -> dict[str, bytes]:
+    """The files of a site of the newest `limit` runs under a place, by name, all for one folder.
+
+    `index.html` leads to a page for each phase, and that to the report of each run whose evidence is sound. `now` is
+    the instant from which ages are told.
+    """
+    run_filter = newest.Filter(phase=phase, now=now or datetime.now(UTC))
+    return site_pages.build(str(place), places.Opener(client=client), run_filter, limit=limit, priors=priors)
+
+
+def history_page(place: Place, phase: str, steps: Sequence[Step], *, now: datetime | None = None) -> bytes:
+    """The history of a phase as one HTML page, with the trend of its figures."""
+    attempts = [step.attempt for step in reversed(steps)]
+    return site_pages.render_history(str(place), phase, attempts, now or datetime.now(UTC))
+
+
+def publish_site(folder: str, files: Mapping[str, bytes], *, client: Any = None) -> None:
+    """Writes the files of a site under an `s3://` folder, each once and `index.html` last.
+
+    The same bytes again are a success. Raises `errors.Conflict` where a name holds other bytes.
+    """
+    store = places.Opener(client=client).store(folder)
+    for name in sorted(files, key=lambda name: (name == site_pages.INDEX, name)):
+        store.put_once(name, files[name])
 
 
 def unsound(place: Place, failure: errors.BurstError) -> Verified:

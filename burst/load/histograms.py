@@ -8,6 +8,9 @@ need the standard library alone, and here a dictionary of counts is all that is 
 SUB_BUCKET_BITS = 8
 RESOLUTION = 1 / (1 << (SUB_BUCKET_BITS - 1))
 """The width of a bucket, as a part of the values in it, at most."""
+_WIDE_BITS = 4
+WIDE_RESOLUTION = RESOLUTION * (1 << _WIDE_BITS)
+"""The same of a wide bucket, which is sixteen as one: so few that each ten seconds can have theirs."""
 
 
 def find_bucket(seconds: float) -> int:
@@ -21,3 +24,13 @@ def find_highest(bucket: int) -> float:
     """The longest duration of a bucket, in seconds: no figure that is made of it is too low."""
     shift, leading = bucket >> SUB_BUCKET_BITS, bucket & ((1 << SUB_BUCKET_BITS) - 1)
     return (((leading + 1) << shift) - 1) / 1_000_000
+
+
+def widen(bucket: int) -> int:
+    """The number of the wide bucket that a bucket lies in."""
+    return bucket >> _WIDE_BITS
+
+
+def find_highest_wide(wide_bucket: int) -> float:
+    """The longest duration of a wide bucket, in seconds."""
+    return find_highest((wide_bucket << _WIDE_BITS) + (1 << _WIDE_BITS) - 1)

@@ -21,6 +21,8 @@ LATE_SECONDS = 1.0
 """An event that is sent later than this after it was due is late."""
 BEAT_SECONDS = 1.0
 MOST_NAMES = 100
+PART_SECONDS = 10
+"""How long a part of the time is that has a histogram of its own."""
 _PARTS = ("outcomes", "refused", "failed", "latency")
 """The counts of each request name."""
 MORE_NAMES = "(more)"
@@ -55,6 +57,8 @@ class LoadAccount:
         self.steps: dict[str, dict[str, Counter[Any]]] = {}
         """Of each step of a rate plan: `sending` (due and in_time, by the step in which an event was due), and the
         answers to what was sent in it, as of a name."""
+        self.latency_over_time: dict[int, Counter[int]] = {}
+        """The latencies in wide buckets, by the second in which the part of the time begins that the answer came in."""
         self.markers: Counter[str] = Counter()
         self.marked_at: dict[str, float] = {}
         """When each marker was first reached."""
@@ -83,6 +87,10 @@ class LoadAccount:
         if counts is None:  # a counter that is made for each event, and thrown away, costs more than the event
             counts = self.seconds[second] = Counter()
         counts[figure] += number
+
+    def count_latency(self, at: float, bucket: int, number: int = 1) -> None:
+        """Count answers of a latency by the part of the time in which they came."""
+        self._find_part(at)[histograms.widen(bucket)] += number
 
     def note_due(self, at: float, number: int) -> None:
         """So many events were due in the second of this instant."""
@@ -138,6 +146,8 @@ class LoadAccount:
             entry["outcomes"][outcome] += 1
             if bucket is not None:
                 entry["latency"][bucket] += 1
+        if bucket is not None:
+            self.count_latency(at, bucket)
 
     def note_marker(self, name: str, number: int = 1, *, at: float | None = None) -> None:
         """The program reached a point of its own, at an instant where that is known."""
@@ -152,6 +162,13 @@ class LoadAccount:
         if key not in self.names:
             self.names[key] = {part: Counter() for part in _PARTS}
         return self.names[key]
+
+    def _find_part(self, at: float) -> Counter[int]:
+        second = int(at) // PART_SECONDS * PART_SECONDS
+        part = self.latency_over_time.get(second)
+        if part is None:
+            part = self.latency_over_time[second] = Counter()
+        return part
 
     def find_step(self, name: str) -> dict[str, Counter[Any]]:
         """The counts of a step, by part."""
@@ -178,6 +195,9 @@ class LoadAccount:
             "failed": dict(self.failed),
             "names": _write_entries(self.names),
             **({"steps": _write_entries(self.steps)} if self.steps else {}),
+            "latency_over_time": {
+                str(second): _write_buckets(counts) for second, counts in sorted(self.latency_over_time.items())
+            },
             "markers": dict(self.markers),
             "marked_at": dict(self.marked_at),
             "bad_lines": self.bad_lines,
@@ -207,6 +227,8 @@ class LoadAccount:
             entry = self.find_step(name)
             for part, part_counts in parts.items():
                 entry[part].update(part_counts)
+        for second, latencies in tally.latency_over_time.items():
+            self._find_part(second).update(latencies)
         for name, number in tally.markers.items():
             self.note_marker(name, number, at=tally.marked_at.get(name))
 
@@ -273,6 +295,8 @@ def _read_tally(value: Mapping[str, Any]) -> LoadAccount:
             for part in entry:
                 read = _read_buckets if part == "latency" else _read_counts
                 entry[part].update(read(parts[part]))
+    for second, buckets in value.get("latency_over_time", {}).items():
+        account._find_part(_read_instant(second)).update(_read_buckets(buckets))
     account.markers = _read_counts(value["markers"])
     account.marked_at = {_read_name(name): _read_instant(at) for name, at in value.get("marked_at", {}).items()}
     return account

@@ -56,3 +56,5 @@ class QuickCounts:
                 entry["outcomes"]["acknowledged"] += number
                 if bucket is not None:
                     entry["latency"][bucket] += number
+            if bucket is not None:
+                account.count_latency(second, bucket, number)

@@ -113,7 +113,10 @@ def _show_gate(gate: snapshot_sections.GateEntry, words: str) -> KeyFigure:
     honest = gate.status == "PASS" or gate.required is None or short != figures.number(gate.required)
     shown = short if honest else figures.measured_value(gate)
     unit = f" {gate.unit}" if gate.unit and honest and value is not None else ""
-    beside = f"required {figures.required_value(gate)}" if gate.required is not None else gate.why
+    required = figures.required_value(gate)
+    if gate.unit:
+        required = f"{required.removesuffix(f' {gate.unit}')}\N{NO-BREAK SPACE}{gate.unit}"
+    beside = f"required {required}" if gate.required is not None else gate.why
     return KeyFigure(name=words, value=f"{shown}{unit}", beside=beside, state=gate.status)
 
 

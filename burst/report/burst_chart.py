@@ -12,7 +12,7 @@ from burst.domain.basics import instants
 from burst.domain.receipts import receipts
 from burst.report import burst_buckets, drawing, figures, report_documents
 
-_LANE = 17.0
+_LANE = 27.0
 """How high a lane of numbers is."""
 _MOST_LANES = 4
 
@@ -99,8 +99,8 @@ def draw(documents: report_documents.ReportDocuments) -> BurstChart | None:
         first=instants.seconds_between(go_at, buckets[0].start),
         last=instants.seconds_between(go_at, buckets[-1].end),
         highest=max([*_list_heights(buckets), required or 0.0, baseline or 0.0, 1.0]),
-        top=16.0 + _LANE * max(lanes.values(), default=0),
-        height=244.0 + _LANE * max(lanes.values(), default=0),
+        top=20.0 + _LANE * max(lanes.values(), default=0),
+        height=248.0 + _LANE * max(lanes.values(), default=0),
     )
     return BurstChart(
         plot=plot,
@@ -210,13 +210,13 @@ def _draw_bars(plot: drawing.Plot, buckets: Sequence[burst_buckets.PictureBucket
 
 
 def _draw_line(plot: drawing.Plot, buckets: Sequence[burst_buckets.PictureBucket], go_at: datetime, figure: str) -> str:
-    """A line that is level over each bucket."""
-    points = []
+    """A line that is level over each bucket; empty where there was nothing of it."""
+    levels = []
     for bucket in buckets:
         if bucket.load is not None:
-            rate = bucket.find_rate(getattr(bucket.load, figure))
-            points += [(instants.seconds_between(go_at, edge), rate) for edge in (bucket.start, bucket.end)]
-    return plot.join_points(points) if any(rate for _, rate in points) else ""
+            start, end = (instants.seconds_between(go_at, edge) for edge in (bucket.start, bucket.end))
+            levels.append((start, end, bucket.find_rate(getattr(bucket.load, figure))))
+    return plot.join_levels(levels) if any(rate for _, _, rate in levels) else ""
 
 
 def _draw_blindness(
@@ -250,7 +250,7 @@ def _draw_marks(plot: drawing.Plot, lanes: dict[Event, int], go_at: datetime) ->
         yield Mark(
             number=number,
             x=drawing.length(plot.find_x(elapsed)),
-            y=drawing.length(plot.top - 8.0 - _LANE * lane),
+            y=drawing.length(plot.top - 10.0 - _LANE * lane),
             tone=event.tone,
             words=event.words,
             elapsed=drawing.describe_elapsed(elapsed),
@@ -269,7 +269,7 @@ def _tell(bucket: burst_buckets.PictureBucket, go_at: datetime) -> Row:
 
     return Row(
         elapsed=drawing.describe_elapsed(instants.seconds_between(go_at, bucket.start)),
-        start=figures.instant(bucket.start),
+        start=figures.time_of_day(bucket.start),
         seconds=figures.number(round(bucket.seconds, 3)),
         offered=say_rate(load.due if load else None),
         sent=say_rate(load.sent if load else None),

@@ -32,16 +32,21 @@ class Plot:
     height: float = 260.0
     top: float = 12.0
     bottom: float = 26.0
+    name_width: float = _LEFT
+    """How wide the words before the plane are."""
+
+    right_room: float = _RIGHT
+    """How wide the room behind the plane is."""
 
     @property
     def left(self) -> float:
         """Where the plane begins."""
-        return _LEFT
+        return self.name_width
 
     @property
     def right(self) -> float:
         """Where the plane ends."""
-        return WIDTH - _RIGHT
+        return WIDTH - self.right_room
 
     @property
     def floor(self) -> float:
@@ -81,6 +86,20 @@ class Plot:
     def join_points(self, points: Iterable[tuple[float, float]]) -> str:
         """A line through seconds and values, as the points of a polyline."""
         return " ".join(f"{length(self.find_x(seconds))},{length(self.find_y(value))}" for seconds, value in points)
+
+    def join_levels(self, levels: Iterable[tuple[float, float, float]]) -> str:
+        """A line that is level from one instant to another, as a path: from and to in seconds, then the value."""
+        parts: list[str] = []
+        before = ""
+        for start, end, value in levels:
+            height = length(self.find_y(value))
+            if not parts:
+                parts.append(f"M{length(self.find_x(start))} {height}")
+            elif height != before:
+                parts.append(f"V{height}")
+            parts.append(f"H{length(self.find_x(end))}")
+            before = height
+        return "".join(parts)
 
     def join_bars(self, bars: Iterable[tuple[float, float, float, float]]) -> str:
         """Bars as one path: from and to in seconds, then from which value to which."""

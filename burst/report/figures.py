@@ -56,6 +56,11 @@ def instant(moment: datetime | None) -> str:
     return "" if moment is None else instants.text(moment)
 
 
+def time_of_day(moment: datetime) -> str:
+    """The time of an instant in UTC without its day, to the second, as rows of one run need it."""
+    return f"{instants.utc(moment):%H:%M:%S}"
+
+
 def drill(check: drill_checks.DrillCheck) -> str:
     """A drill in one sentence: the fault, the recovery, and the receipts around it."""
     if check.faulted_utc is None:

@@ -11,7 +11,17 @@ from burst.domain.basics import wording
 from burst.domain.documents import window_metrics
 from burst.domain.receipts import receipts
 from burst.domain.verdict import snapshots, step_sections
-from burst.report import answers, burst_chart, figures, pages, rate_charts, report_documents, series_charts
+from burst.report import (
+    answers,
+    burst_chart,
+    figures,
+    load_charts,
+    pages,
+    rate_charts,
+    report_documents,
+    series_charts,
+    timelines,
+)
 
 
 def render(verdict: snapshots.Verdict, contents: Mapping[str, bytes]) -> bytes:
@@ -23,8 +33,12 @@ def render(verdict: snapshots.Verdict, contents: Mapping[str, bytes]) -> bytes:
         sha256=documents.sha256,
         answer=answers.give(documents),
         chart=burst_chart.draw(documents),
+        latency=load_charts.draw_latency(documents),
+        errors=load_charts.draw_errors(documents),
+        timeline=timelines.draw(documents),
         series=series_charts.draw(snapshot),
         rates=_draw_rates(snapshot),
+        worst_ends=documents.task_result.worst_end_seconds if documents.task_result is not None else {},
         metrics=metrics,
         preflight=documents.preflight,
         counting=_describe_counting(metrics) if metrics is not None and metrics.settle_rounds else None,

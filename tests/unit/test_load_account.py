@@ -64,6 +64,26 @@ def test_an_account_says_which_processes_of_its_task_wrote_it(tmp_path: Path) ->
     assert "processes" not in read().to_value()
 
 
+@hypothesis.given(seconds=st.floats(0, 100_000))
+def test_a_wide_bucket_holds_what_its_buckets_do_and_is_an_eighth_wide_at_most(seconds: float) -> None:
+    wide = histograms.widen(histograms.find_bucket(seconds))
+    micros, highest = round(seconds * 1_000_000), round(histograms.find_highest_wide(wide) * 1_000_000)
+
+    assert micros <= highest <= max(15, micros + micros * histograms.WIDE_RESOLUTION)
+
+
+def test_latencies_are_told_by_the_ten_seconds_in_which_the_answers_came() -> None:
+    sent = [(0.0, 0.02), (9.5, 1.0), (9.6, 0.1), (30.0, 2.0)]
+    account = read(*({"at": AT + at, "status": 200, "latency": latency} for at, latency in sent))
+
+    document = load_accounts.build_document({0: account, 1: account}, execution_id="a_run", scope="platform_a")
+
+    assert document is not None
+    parts = [(part.start_utc.timestamp() - AT, part.seconds, len(part.latency)) for part in document.latency_over_time]
+    assert parts == [(0.0, 10.0, 2), (10.0, 10.0, 1), (30.0, 10.0, 1)]
+    assert [bucket.count for part in document.latency_over_time for bucket in part.latency] == [2, 2, 2, 2]
+
+
 @hypothesis.given(first=st.lists(REQUESTS, max_size=8), second=st.lists(REQUESTS, max_size=8))
 def test_accounts_of_two_processes_add_up_to_the_account_of_all_their_requests(
     first: list[Any], second: list[Any]
@@ -147,6 +167,8 @@ def name_with(**parts: Any) -> dict[str, Any]:
         tally(refused={"4xx": -1}),
         tally(markers={"batch": 10**40}),
         tally(bad_lines=-2),
+        tally(latency_over_time={"7": {"3": 1}}),
+        tally(latency_over_time={str(int(AT)): {"3": -1}}),
         tally(**name_with(latency={"-3": 1})),
         tally(**name_with(latency={"99999999": 1})),
         tally(**name_with(latency={"3": -1})),

@@ -87,6 +87,14 @@ class RequestLoad(models.Model):
     latency: list[LatencyBucket]
 
 
+class LatencyPart(models.Model):
+    """The answers that came in one part of the time, over all tasks. Its buckets are wider than those of the whole."""
+
+    start_utc: models.Instant
+    seconds: Annotated[float, pydantic.Field(gt=0)]
+    latency: list[LatencyBucket]
+
+
 class StepLoad(models.Model):
     """One step of a rate plan, over all tasks: due and in time by when an event was due, the answers by the sending."""
 
@@ -124,6 +132,8 @@ class Load(models.Model):
     markers: dict[str, models.Count]
     marked_utc: dict[str, models.Instant] = pydantic.Field(default_factory=dict)
     """When each marker was first reached, by the clock of its task; burst 0.1.0 did not note it."""
+    latency_over_time: list[LatencyPart] = []
+    """The latencies part by part, in order; none in a document of burst 0.1.0."""
     steps: list[StepLoad] = []
     """Of each step of a rate plan, in which an event was due or a request sent; none where there is no such plan."""
 

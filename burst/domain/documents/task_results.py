@@ -221,6 +221,8 @@ class TaskResult(models.Model):
     count_problem: models.Words | None = None
     """Why the receipts of the attempt window were not counted, where they were not."""
     layers: list[LayerEntry] = []
+    worst_end_seconds: dict[str, float] = {}
+    """How many seconds after the deadline the last process has ended at the latest, by each layer alone."""
     outages: list[Outage] = []
     count_blindnesses: list[CountBlindness] = []
     early_stop: EarlyStop | None = None

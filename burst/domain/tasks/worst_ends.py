@@ -79,6 +79,11 @@ def list_ends(layers: Sequence[str], times: EndTimes, fargate: FargateTimes | No
     )
 
 
+def sum_up(ends: Sequence[WorstEnd]) -> dict[str, float]:
+    """The seconds of each end, by the name of its layer."""
+    return {end.layer.value: end.seconds for end in ends}
+
+
 def _list_terms(layer: tasks.Layer, times: EndTimes, fargate: FargateTimes | None) -> Iterator[EndTerm]:
     grace = EndTerm(words="budget.stop_grace", seconds=times.grace_seconds)
     if layer is tasks.Layer.GUARD:

@@ -98,20 +98,7 @@ class EcsTarget:
         if account.has_configured_credentials():
             with contextlib.suppress(errors.BurstError):
                 stop_timeout_seconds = self._definition().longest_stop_timeout_seconds
-        budget = self._plan.budget
-        times = worst_ends.EndTimes(
-            grace_seconds=budget.stop_grace,
-            lease_ttl_seconds=self._plan.layers.lease_ttl,
-            beat_seen_seconds=BEAT_SEEN_SECONDS,
-            look_seconds=ecs_tasks.CALL_PATIENCE_SECONDS,
-        )
-        fargate = worst_ends.FargateTimes(
-            tasks=self._plan.target.tasks,
-            cap_seconds=budget.cap_seconds,
-            start_timeout_seconds=budget.start_timeout,
-            stop_timeout_seconds=stop_timeout_seconds,
-        )
-        return worst_ends.list_ends(self.layers, times, fargate)
+        return _list_ends(self._plan, stop_timeout_seconds)
 
     # A run
 
@@ -132,6 +119,8 @@ class EcsTarget:
         schedule = scheduler.ScheduleLayer(plan, clock=self._clock)
         place = ecs_places.services_place(ecs_places.run_control_folder(plan)) if plan.services else None
         return controller.RunTarget(
+            # With the longest stopTimeout: a run that is resumed while ECS is away asks it nothing here.
+            worst_end_seconds=worst_ends.sum_up(_list_ends(plan, worst_ends.LONGEST_STOP_TIMEOUT_SECONDS)),
             launcher=launcher,
             lease=lease,
             layers=self._hard_stop_layers(launcher, lease, schedule),
@@ -233,3 +222,21 @@ def list_living_tasks(cluster_tasks: ecs_tasks.EcsTasks, execution_id: str | Non
         for marked in cluster_tasks.find_marked()
         if execution_id in (None, tasks.run_of(marked.execution_id))
     ]
+
+
+def _list_ends(plan: plans.Plan, stop_timeout_seconds: float) -> Sequence[worst_ends.WorstEnd]:
+    """The worst end by each layer, with the longest stopTimeout of a task's containers."""
+    budget = plan.budget
+    times = worst_ends.EndTimes(
+        grace_seconds=budget.stop_grace,
+        lease_ttl_seconds=plan.layers.lease_ttl,
+        beat_seen_seconds=BEAT_SEEN_SECONDS,
+        look_seconds=ecs_tasks.CALL_PATIENCE_SECONDS,
+    )
+    fargate = worst_ends.FargateTimes(
+        tasks=plan.target.tasks,
+        cap_seconds=budget.cap_seconds,
+        start_timeout_seconds=budget.start_timeout,
+        stop_timeout_seconds=stop_timeout_seconds,
+    )
+    return worst_ends.list_ends(LAYERS, times, fargate)

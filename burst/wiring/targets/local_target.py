@@ -107,6 +107,7 @@ class LocalTarget:
             # Of all runs on this machine none takes another's port, and nobody outside reaches one.
             variables |= {task_processes.MASTER_PORT: "0", task_processes.MASTER_BIND: "127.0.0.1"}
         return controller.RunTarget(
+            worst_end_seconds=worst_ends.sum_up(self.worst_ends()),
             launcher=launcher,
             lease=lease,
             layers={
