@@ -83,7 +83,10 @@ def _list_acts(snapshot: snapshots.Snapshot) -> Iterator[tuple[str, str]]:
 def _list_figures(documents: report_documents.ReportDocuments) -> Iterator[KeyFigure]:
     snapshot, load = documents.snapshot, documents.load
     gates = {gate.name: gate for gate in snapshot.gates}
-    named = (("achieved_multiplier", "Multiplier"), ("admit_ratio", "Admit ratio"), ("duration_seconds", "Length"))
+    named = (
+        *(("achieved_multiplier", "Multiplier"), ("admit_ratio", "Admit ratio"), ("duration_seconds", "Length")),
+        ("offered_load", "Offered in time"),
+    )
     for name, words in named:
         if name in gates:
             yield _show_gate(gates[name], words)
@@ -93,7 +96,11 @@ def _list_figures(documents: report_documents.ReportDocuments) -> Iterator[KeyFi
     if counts is not None:
         others = f"{figures.number(counts.duplicate)} DUPLICATE, {figures.number(counts.quarantine)} QUARANTINE"
         yield KeyFigure(name="ADMIT", value=figures.number(counts.admit), beside=others)
-    yield from _list_load_figures(load)
+    if load is not None and load.decided_due and "offered_load" not in gates:
+        share = f"{100 * load.in_time / load.decided_due:.4g} %"
+        beside = f"of {figures.number(load.decided_due)} events that were due"
+        yield KeyFigure(name="Offered in time", value=share, beside=beside)
+    yield from _list_latency(load)
     early, cost, attempt = snapshot.decision.early_stop, snapshot.cost, snapshot.attempt
     if early is not None:
         saved = f"{figures.number(round(early.seconds_saved, 1))} s"
@@ -120,13 +127,9 @@ def _show_gate(gate: snapshot_sections.GateEntry, words: str) -> KeyFigure:
     return KeyFigure(name=words, value=f"{shown}{unit}", beside=beside, state=gate.status)
 
 
-def _list_load_figures(load: load_documents.Load | None) -> Iterator[KeyFigure]:
+def _list_latency(load: load_documents.Load | None) -> Iterator[KeyFigure]:
     if load is None:
         return
-    if load.decided_due:
-        share = f"{100 * load.in_time / load.decided_due:.4g} %"
-        beside = f"of {figures.number(load.decided_due)} events that were due"
-        yield KeyFigure(name="Sent in time", value=share, beside=beside)
     p95 = load_documents.find_percentile_ms(load.latency, 95, answered=load.answered)
     if p95 is not None:
         p99 = load_documents.find_percentile_ms(load.latency, 99, answered=load.answered)

@@ -1,0 +1,227 @@
+"""The charts of a report: figures that add up, marks in order, and nothing drawn of what nobody counted."""
+
+import dataclasses
+import itertools
+import math
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from burst.domain.documents import document_names
+from burst.report import burst_buckets, burst_chart, drawing, html, load_charts, report_documents, timelines
+from tests import cases
+from tests.reports import stories
+
+
+def read(case: cases.Case, journal: bytes = b"") -> report_documents.ReportDocuments:
+    """The documents of a case, as a report gets them."""
+    contents = {**case.documents(), document_names.JOURNAL: journal}
+    return report_documents.ReportDocuments.read(case.verdict(), contents)
+
+
+def make_seconds(*counts: int, begun: float = 60.0) -> list[cases.Value]:
+    """Seconds of the generator, in each of which so many events were due, sent and acknowledged."""
+    return [
+        {
+            "start_utc": cases.at(begun + second),
+            **dict.fromkeys(("due", "in_time", "sent", "acknowledged"), count),
+            "refused": 0,
+            "failed": 0,
+        }
+        for second, count in enumerate(counts)
+    ]
+
+
+@hypothesis.settings(max_examples=30)
+@hypothesis.given(
+    counts=st.lists(st.integers(0, 500), min_size=1, max_size=40), offset=st.floats(0, 0.999), width=st.integers(1, 13)
+)
+def test_what_was_sent_in_a_second_is_shared_between_buckets_and_none_of_it_is_lost(
+    counts: list[int], offset: float, width: int
+) -> None:
+    starts = range(0, len(counts) + 1, width)
+    buckets = [{**cases.window(60.0 - offset + start, width), "counts": cases.counts(1)} for start in starts]
+    case = cases.passing().having(
+        metrics=cases.metrics(buckets=buckets), load={**cases.load(), "seconds": make_seconds(*counts)}
+    )
+
+    drawn = burst_buckets.list_buckets(read(case))
+
+    assert math.fsum(bucket.load.sent for bucket in drawn if bucket.load) == pytest.approx(sum(counts))
+
+
+def test_neighbours_are_added_up_where_there_are_more_than_a_screen_shows() -> None:
+    buckets = [{**cases.window(60 + second, 1), "counts": cases.counts(3, second % 2)} for second in range(900)]
+    case = cases.passing().having(metrics=cases.metrics(buckets=buckets))
+
+    drawn = burst_buckets.list_buckets(read(case))
+
+    assert len(drawn) <= burst_buckets.MOST
+    assert sum(bucket.counts.total for bucket in drawn if bucket.counts) == 900 * 3 + 450
+    assert not any(bucket.partial for bucket in drawn[:-1])
+
+
+def test_a_bucket_that_is_shorter_than_the_others_is_marked() -> None:
+    chart = burst_chart.draw(read(stories.passed()))
+
+    assert chart is not None
+    assert chart.partial.count("M") == 1
+    assert chart.bucket_seconds == "60"
+    assert [row.seconds for row in chart.rows[-2:]] == ["60", "6"]
+
+
+def test_without_counts_by_time_the_picture_is_that_of_the_generator_alone() -> None:
+    case = cases.passing().having(load={**cases.load(), "seconds": make_seconds(*[20] * 900)})
+
+    chart = burst_chart.draw(read(case))
+
+    assert chart is not None
+    assert (chart.admit, bool(chart.sent)) == ("", True)
+    assert {row.counts for row in chart.rows} == {None}
+
+
+def test_a_run_of_which_nothing_was_counted_by_time_has_no_charts() -> None:
+    documents = read(cases.Case(plan=cases.plan(), contents={}))
+
+    assert burst_chart.draw(documents) is None
+    assert load_charts.draw_latency(documents) is None
+    assert load_charts.draw_errors(documents) is None
+    assert timelines.draw(documents) is None
+
+
+def test_instants_are_numbered_in_the_order_in_which_they_came() -> None:
+    chart = burst_chart.draw(read(stories.held()))
+
+    assert chart is not None
+    assert [mark.number for mark in chart.marks] == list(range(1, len(chart.marks) + 1))
+    assert [mark.words.partition(":")[0] for mark in chart.marks][:2] == [
+        "GO",
+        "early stop by the rule rate-unreachable, 302 s saved",
+    ]
+    assert [mark.elapsed for mark in chart.marks[:2]] == ["0:00", "14:58"]
+
+
+def test_steps_and_drills_stand_among_the_instants() -> None:
+    snapshot = read(stories.passed()).snapshot
+    step = {"name": "peak", "shape": "step", "counted": False, "start_seconds": 300.0, "seconds": 60.0}
+    rates = {"events_per_second": 30.0, "to_events_per_second": 30.0, "planned_events": 1800}
+    unknown = dict.fromkeys(("due", "in_time", "acknowledged", "latency_p95_ms", "latency_p99_ms", "counts"))
+    document = {**snapshot.document(), "rate_steps": [{**step, **rates, **unknown}]}
+    documents = dataclasses.replace(read(stories.passed()), snapshot=cases.read_back(document).snapshot)
+
+    words = [event.words for event in burst_chart.list_events(documents)]
+
+    assert "step peak begins, not counted" in words
+
+
+def test_the_time_in_which_nobody_could_look_is_drawn_as_long_as_it_was() -> None:
+    chart = burst_chart.draw(read(stories.blinded()))
+
+    assert chart is not None
+    ((x, width),) = chart.blind
+    share = float(width) / (chart.plot.right - chart.plot.left)
+    assert share == pytest.approx(240 / 906, abs=0.001)
+    assert float(x) == pytest.approx(chart.plot.find_x(400.0), abs=0.1)
+
+
+def test_percentiles_are_those_of_each_part_of_the_time() -> None:
+    parts = [
+        {
+            "start_utc": cases.at(60 + 10 * index),
+            "seconds": 10.0,
+            "latency": [{"up_to_us": 10_000, "count": 90}, {"up_to_us": slow, "count": 10}],
+        }
+        for index, slow in enumerate((50_000, 80_000))
+    ]
+    chart = load_charts.draw_latency(read(cases.passing().having(load={**cases.load(), "latency_over_time": parts})))
+
+    assert chart is not None
+    assert [row.percentiles for row in chart.rows] == [["10", "50", "50"], ["10", "80", "80"]]
+    assert [row.answers for row in chart.rows] == ["100", "100"]
+
+
+def test_many_parts_of_the_time_are_added_up_exactly() -> None:
+    parts = [
+        {"start_utc": cases.at(60 + 10 * index), "seconds": 10.0, "latency": [{"up_to_us": 1000, "count": 7}]}
+        for index in range(541)
+    ]
+    chart = load_charts.draw_latency(read(cases.passing().having(load={**cases.load(), "latency_over_time": parts})))
+
+    assert chart is not None
+    assert len(chart.rows) <= burst_buckets.MOST
+    assert sum(int(row.answers) for row in chart.rows) == 541 * 7
+
+
+def test_errors_are_told_by_class_with_their_share_of_all_answers() -> None:
+    chart = load_charts.draw_errors(read(cases.passing().having(load=cases.load())))
+
+    assert chart is not None
+    assert chart.answered == 18_000
+    assert chart.classes == [("refused with 5xx", 16, "0.0889 %"), ("failed: timeout", 4, "0.0222 %")]
+    assert chart.plot is None  # this account does not tell them by time
+
+
+@pytest.mark.parametrize(
+    "odd", [b"", b"layer-armed\n", b'{"event": "layer-armed"}\n', b'{"event": "layer-armed", "at": 7}\n']
+)
+def test_the_timeline_takes_the_arming_of_layers_from_the_journal_and_passes_over_odd_lines(odd: bytes) -> None:
+    timeline = timelines.draw(read(stories.passed(), odd + stories.make_journal()))
+
+    assert timeline is not None
+    bars = {bar.name: bar for bar in timeline.bars}
+    assert bars["guard"].start == cases.at(32.0)
+    assert (bars["lease"].tone, bars["guard"].tone) == ("fired", "layer")
+    assert [bar.name for bar in timeline.phases] == [
+        "preflight",
+        "arming",
+        "starting",
+        "bursting",
+        "stopping",
+        "counting",
+    ]
+    assert (bars["bursting"].start, bars["bursting"].seconds) == (cases.at(60.0), "900")
+
+
+def test_a_task_that_nobody_saw_end_goes_on_to_the_edge() -> None:
+    result = stories.make_result(tasks=[stories.make_task(0), {**stories.make_task(1), "stopped_utc": None}])
+    timeline = timelines.draw(read(stories.passed().having(task_result=result)))
+
+    assert timeline is not None
+    (bar,) = [bar for bar in timeline.bars if bar.name == "task 1"]
+    assert bar.seconds == "not seen to end"
+    assert float(bar.x) + float(bar.width) == pytest.approx(timeline.plot.right, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("highest", "step"), [(0.0, 1.0), (1.0, 0.25), (7.0, 2.0), (100.0, 25.0), (1500.0, 500.0), (25_571.0, 10_000.0)]
+)
+def test_marks_stand_at_round_numbers(highest: float, step: float) -> None:
+    assert drawing.find_round_step(highest) == step
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0:00"), (59.6, "1:00"), (754, "12:34"), (3723, "1:02:03"), (-5, "-0:05"), (-0.2, "0:00")],
+)
+def test_time_is_told_as_a_clock_does(seconds: float, words: str) -> None:
+    assert drawing.describe_elapsed(seconds) == words
+
+
+@hypothesis.given(st.lists(st.floats(0, 700), max_size=30).map(sorted))
+def test_numbers_of_one_lane_never_touch(places: list[float]) -> None:
+    lanes = drawing.spread_lanes(places, 20.0)
+
+    for lane in set(lanes):
+        mine = [place for place, number in zip(places, lanes, strict=True) if number == lane]
+        assert all(after - before >= 20.0 for before, after in itertools.pairwise(mine))
+
+
+@pytest.mark.parametrize("lacking", ["load", "task_result", "preflight", "metrics"])
+def test_a_report_is_made_of_what_is_there(lacking: str) -> None:
+    case = stories.passed().without(lacking)
+
+    page: Any = html.render(case.verdict(), case.documents())
+
+    assert page.startswith(b"<!doctype html>")
