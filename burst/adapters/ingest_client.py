@@ -10,18 +10,27 @@ import time
 import urllib.parse
 
 from burst.domain.basics import errors
-from burst.domain.preflight import judgements, sending
+from burst.domain.plan import plans
+from burst.domain.preflight import sending
+from burst.load import event_kinds
 
 ANSWER_SECONDS = 10.0
 """How long one answer may take, as in the load profile."""
 
 
 class Ingest:
-    """One ingest. `host` is its address in the plan."""
+    """One ingest. `host` is its address in the plan, `route` where events are posted."""
 
-    def __init__(self, host: str) -> None:
-        self.url = f"{host}{judgements.ROUTE}"
+    def __init__(self, host: str, route: str = event_kinds.PUSH_PATH, key_header: str = event_kinds.KEY_HEADER) -> None:
+        self.url = f"{host}{route}"
+        self._key_header = key_header
         self._parts = urllib.parse.urlsplit(host)
+        self._path = f"{self._parts.path}{route}"
+
+    @classmethod
+    def of_plan(cls, plan: plans.Plan, host: str) -> "Ingest":
+        """The ingest at a host, by the plan's route and header."""
+        return cls(host, plan.load.push_route, plan.load.key_header or event_kinds.KEY_HEADER)
 
     @property
     def _address(self) -> tuple[str, int]:
@@ -43,12 +52,12 @@ class Ingest:
         name, port = self._address
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(name, port, timeout=ANSWER_SECONDS)
-        headers = {"Content-Type": "application/json"} | ({"X-IG-Api-Key": api_key} if api_key is not None else {})
+        headers = {"Content-Type": "application/json"} | ({self._key_header: api_key} if api_key is not None else {})
         try:
             began = time.monotonic()
             connection.connect()
             connected = time.monotonic()
-            connection.request("POST", f"{self._parts.path}{judgements.ROUTE}", body=event, headers=headers)
+            connection.request("POST", self._path, body=event, headers=headers)
             response = connection.getresponse()
             keeps_connection = not response.will_close
             response.read()

@@ -113,6 +113,9 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
         "events_per_minute_per_task": None if rate is None else rate / target.tasks,
         "source_events": written.load.source_events,
         "playback": _describe_playback(written),
+        "events": _describe_events(prepared),
+        "new_share": written.load.new_share,
+        "events_problem": _find_events_problem(prepared),
         "baseline": None
         if baseline is None
         else {"admits_per_minute": baseline.rate_per_minute, "source": baseline.source},
@@ -130,6 +133,21 @@ def _describe_playback(written: "plans.Plan") -> str | None:
     kept = "no checkpoint is kept" if playback.checkpoint is None else f"checkpoint in {playback.checkpoint}"
     goes_on = ", behind which it goes on" if written.load.continues else ""
     return f"{playback.source} by {playback.key}, {pace}{most}; {kept}{goes_on}"
+
+
+def _describe_events(prepared: "preparing.Prepared") -> str | None:
+    """What is sent, and what that means for the gates; None where all events are new ones of the reference kind."""
+    from burst.domain.preflight import event_judgements
+
+    events = prepared.plan.load.events
+    return None if events is None else event_judgements.describe_events(events)
+
+
+def _find_events_problem(prepared: "preparing.Prepared") -> str | None:
+    from burst.domain.preflight import event_judgements
+
+    finding = event_judgements.judge_events(prepared.plan)
+    return finding.seen if finding.refused else None
 
 
 def _required_fields(written: "plans.Plan", required_admits_per_second: float | None) -> dict[str, Any]:
@@ -299,7 +317,7 @@ def _rate(prepared: "preparing.Prepared") -> float | None:
     """Events per minute over all tasks; None where the program decides, or the baseline is not here."""
     load, required = prepared.plan.load, prepared.required_admits_per_second
     if load.rate == "auto":
-        return None if required is None else required * 60 * load.headroom
+        return None if required is None else required * 60 * load.headroom / load.new_share
     return prepared.plan.mean_rate
 
 
@@ -324,6 +342,7 @@ def _text(name: str, value: dict[str, Any]) -> str:
         *_process_lines(value),
         f"rate       {_rate_text(value)}",
         *(f"           {line}" for line in value["chart"]),
+        *([f"events     {value['events']}"] if value["events"] else []),
         *(f"step       {step['words']}" for step in value["steps"]),
         f"barrier    {_BARRIERS[value['barrier']]}",
         f"required   {_required_text(required)}",
@@ -474,9 +493,11 @@ def _warnings(value: dict[str, Any]) -> list[str]:
             f"layers.lease_ttl {value['lease_ttl_seconds']:g} s is short for a lease on S3: a few slow answers end the "
             f"tasks; {math.ceil(value['lease_ttl_safe_seconds'])} s or more is safe"
         )
+    if value["events_problem"]:
+        warnings.append(f"preflight will refuse: {value['events_problem']}")
     rate, source = value["events_per_minute"], value["source_events"]
     required = value["required"]["admits_per_minute"]
-    if rate and required and rate < required:
+    if rate and required and rate * value["new_share"] < required:
         warnings.append(f"load.rate {rate} a minute cannot reach the {round(required, 3)} admits a minute required")
     if rate and source and source < rate * value["window_seconds"] / 60:
         warnings.append(

@@ -4,6 +4,7 @@ Every check runs, side by side and each on its own: one that crashes or does not
 that refuses, and hides no other. Checks ask here, and `domain.preflight.judgements` judges the answers.
 """
 
+import dataclasses
 import queue
 import secrets
 import threading
@@ -28,6 +29,8 @@ OVERTIME_SECONDS = 5.0
 QUIET_SECONDS = 3.0
 """After so long without an answer, the observer hears which checks are still asking."""
 RECEIPT_POLL_SECONDS = 0.1
+CANARY_SECONDS = 1.0
+"""How much longer the canaries may take for each ingest after the first."""
 TIMES_SAMPLED = 1000
 """How many receipt times are sampled; any will do, because one ingest writes them all."""
 
@@ -185,6 +188,22 @@ def patience_seconds(plan: plans.Plan) -> float:
     return PATIENCE_SECONDS + (plan.receipts.counting_task.start_timeout if plan.receipts.via == "task" else 0.0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryIngest:
+    """One address that the tasks send to: pushes an event there."""
+
+    url: str
+    push: Callable[[bytes], sending.CanaryAnswer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SentCanary:
+    event_id: str
+    url: str
+    sent_at: datetime
+    answer: sending.CanaryAnswer
+
+
 class ReceiptChecks:
     """The checks of the receipts, and of the database that holds them.
 
@@ -297,17 +316,18 @@ class ReceiptChecks:
 
     # The canary
 
-    def canary(self, push: Callable[[bytes], sending.CanaryAnswer], url: str) -> PreflightCheck:
-        """Pushes one event as the burst's own are pushed, and looks for its receipt by its id."""
+    def canary(self, ingests: Sequence[CanaryIngest]) -> PreflightCheck:
+        """Pushes one event to each ingest as the burst's own are pushed, and looks for their receipts by their ids."""
         self._canary_over.clear()
 
         def send() -> findings.Finding:
             try:
-                return self._send_canary(push, url)
+                return self._send_canaries(ingests)
             finally:
                 self.end_canary()
 
-        return self._beside_table("canary", send)
+        check = self._beside_table("canary", send)
+        return dataclasses.replace(check, extra_seconds=CANARY_SECONDS * (len(ingests) - 1))
 
     def end_canary(self) -> None:
         """No check waits for the canary any longer: its receipt is there, or does not come."""
@@ -323,35 +343,51 @@ class ReceiptChecks:
 
         return PreflightCheck(name="sending", ask=judge)
 
-    def _send_canary(self, push: Callable[[bytes], sending.CanaryAnswer], url: str) -> findings.Finding:
+    def _send_canaries(self, ingests: Sequence[CanaryIngest]) -> findings.Finding:
+        sent = list[_SentCanary]()
+        for ingest in ingests:
+            canary = self._push_canary(ingest)
+            if isinstance(canary, findings.Finding):
+                return canary
+            sent.append(canary)
+        self._canary_answer = max((each.answer for each in sent), key=lambda answer: answer.seconds)
+        if not all(each.answer.keeps_connection for each in sent):
+            self._canary_answer = dataclasses.replace(self._canary_answer, keeps_connection=False)
+        judged = [self._judge_receipt(each) for each in sent]
+        refused = next((finding for finding in judged if finding.refused), None)
+        if refused is not None or len(judged) == 1:
+            return refused or judged[0]
+        return dataclasses.replace(judged[-1], seen=f"{len(judged)} hosts, each with its own: {judged[-1].seen}")
+
+    def _push_canary(self, ingest: CanaryIngest) -> "_SentCanary | findings.Finding":
         event_id = f"{receipt_table.CANARY_PREFIX}{secrets.token_hex(8)}"
         sent_at = self._clock.now()
         try:
-            answer = push(judgements.build_canary_event(self._plan.scope, event_id))
+            answer = ingest.push(judgements.build_canary_event(self._plan, event_id, sent_at))
         except errors.Unavailable as exc:
             return findings.report_refusal("canary-unanswered", str(exc))
-        refusal = judgements.judge_push(answer.status, url)
-        if refusal is not None:
-            return refusal
-        self._canary_answer = answer
-        receipt = self._await_receipt(event_id)
+        refusal = judgements.judge_push(answer.status, ingest.url)
+        return refusal or _SentCanary(event_id=event_id, url=ingest.url, sent_at=sent_at, answer=answer)
+
+    def _judge_receipt(self, canary: "_SentCanary") -> findings.Finding:
+        receipt = self._await_receipt(canary.event_id)
         if receipt is None:
             return findings.report_refusal(
                 "canary-no-receipt",
-                f"POST {url} was answered {answer.status}, and {self._plan.receipts.table} has no receipt of "
-                f"{event_id} after {PATIENCE_SECONDS:g} s",
+                f"POST {canary.url} was answered {canary.answer.status}, and {self._plan.receipts.table} has no "
+                f"receipt of {canary.event_id} after {PATIENCE_SECONDS:g} s",
             )
         wrong_instant = judgements.judge_receipt_instant(
-            event_id,
+            canary.event_id,
             receipt.at,
-            sent_at=sent_at,
+            sent_at=canary.sent_at,
             seen_at=self._clock.now(),
             max_skew_seconds=self._plan.receipts.max_skew,
         )
         if wrong_instant is not None:
             return wrong_instant
         self._wait_past(receipt.at)
-        return judgements.judge_canary(event_id, receipt, sent_at)
+        return judgements.judge_canary(canary.event_id, receipt, canary.sent_at)
 
     def _await_receipt(self, event_id: str) -> receipt_table.EventReceipt | None:
         give_up_at = instants.later(self._clock.now(), PATIENCE_SECONDS)

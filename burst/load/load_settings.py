@@ -11,6 +11,9 @@ SHARD_INDEX = "BURST_SHARD_INDEX"
 SHARD_COUNT = "BURST_SHARD_COUNT"
 RATE_PER_MINUTE = "BURST_RATE_PER_MINUTE"
 RATE_PLAN = "BURST_RATE_PLAN"
+EVENTS = "BURST_EVENTS"
+ROUTE = "BURST_ROUTE"
+KEY_HEADER = "BURST_KEY_HEADER"
 PROFILE = "BURST_PROFILE"
 SOURCE_EVENTS = "BURST_SOURCE_EVENTS"
 HOST = "BURST_HOST"
@@ -26,6 +29,9 @@ SETTINGS: Mapping[str, tuple[str | None, str]] = {
     SHARD_COUNT: ("1", "how many tasks the burst has"),
     RATE_PER_MINUTE: ("600", "events per minute of the whole burst, or such as 1500/s; this task sends its share"),
     RATE_PLAN: (None, "steps of rates from GO on, as JSON; in place of one rate, for the whole burst"),
+    EVENTS: (None, "kinds of events with their shares, as JSON; in place of the one reference body"),
+    ROUTE: ("/v1/ingest/push", "where events are posted, below the host"),
+    KEY_HEADER: ("X-IG-Api-Key", "the header that holds the key"),
     PROFILE: ("steady", "steady: new events; replay: the scope's events from the first, once each"),
     SOURCE_EVENTS: (None, "the most events the whole burst can send; needed by replay"),
     ARRIVALS: ("even", "even: at equal distances, the tasks in turn; poisson: with random pauses"),
@@ -41,6 +47,9 @@ OPTIONS: Mapping[str, str] = {
     SHARD_COUNT: "--burst-shard-count",
     RATE_PER_MINUTE: "--burst-rate",
     RATE_PLAN: "--burst-rate-plan",
+    EVENTS: "--burst-events",
+    ROUTE: "--burst-route",
+    KEY_HEADER: "--burst-key-header",
     PROFILE: "--burst-profile",
     SOURCE_EVENTS: "--burst-source-events",
     ARRIVALS: "--burst-arrivals",

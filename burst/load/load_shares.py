@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from burst.load import load_events, load_settings, rate_plans
+from burst.load import event_kinds, load_events, load_settings, rate_plans
 
 GO_POLL_SECONDS = 0.01
 EVEN, POISSON = "even", "poisson"
@@ -28,6 +28,9 @@ class LoadShare:
     shard_count: int = 1
     rate_plan: rate_plans.RatePlan | None = None
     """The steps of the whole burst, where it has more than one rate; `events_per_second` is then the mean."""
+    route: str = event_kinds.PUSH_PATH
+    """Where events are posted, below the host."""
+    key_header: str = event_kinds.KEY_HEADER
     go_file: Path | None
     ready_file: Path | None
     most_senders: int = 1000
@@ -63,7 +66,7 @@ def read_share(settings: Mapping[str, str]) -> LoadShare:
     if rate_plan is not None:
         rate_per_minute = float(rate_plan.events / rate_plan.seconds * 60)
     return LoadShare(
-        stream=load_events.EventStream(scope=_read_scope(values), shard_index=shard_index),
+        stream=_read_stream(values, shard_index, shard_count),
         events_per_second=rate_per_minute / 60 / shard_count,
         event_count=_count_events(values, shard_index, shard_count),
         arrivals=_read_arrivals(values),
@@ -71,9 +74,24 @@ def read_share(settings: Mapping[str, str]) -> LoadShare:
         shard_count=shard_count,
         rate_plan=rate_plan,
         most_senders=load_settings.parse_whole(values, load_settings.MOST_SENDERS, least=1),
+        route=values[load_settings.ROUTE] or event_kinds.PUSH_PATH,
+        key_header=values[load_settings.KEY_HEADER] or event_kinds.KEY_HEADER,
         go_file=Path(go_file) if go_file else None,
         ready_file=Path(ready_file) if ready_file else None,
     )
+
+
+def _read_stream(values: Mapping[str, str | None], shard_index: int, shard_count: int) -> load_events.EventStream:
+    text = values[load_settings.EVENTS]
+    try:
+        return load_events.EventStream(
+            scope=_read_scope(values),
+            shard_index=shard_index,
+            shard_count=shard_count,
+            kinds=event_kinds.REFERENCE if text is None else event_kinds.read_kinds(text),
+        )
+    except ValueError as exc:
+        raise load_settings.SettingError(f"{load_settings.EVENTS} describes no events: {exc}") from exc
 
 
 def _read_rate_plan(values: Mapping[str, str | None]) -> rate_plans.RatePlan | None:

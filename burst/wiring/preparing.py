@@ -198,7 +198,9 @@ def _resolve_rates(plan: plans.Plan, load: dict[str, Any], baseline: baselines.B
 
     def find_rate(step: str | None) -> float | None:
         multiplier = plan.gates.find_multiplier(step)
-        return None if multiplier is None else multiplier * baseline.rate_per_minute * plan.load.headroom
+        if multiplier is None:
+            return None
+        return multiplier * baseline.rate_per_minute * plan.load.headroom / plan.load.new_share
 
     if load.get("rate") == "auto" and (rate := find_rate(None)) is not None:
         load["rate"] = rate

@@ -440,6 +440,7 @@ LOCAL: dict[str, Row] = {
     "the prior cannot be read": (prior_file(b"not json"), "prior"),
     "the rate is too low": (planned(load={"rate": 100}), "rate"),
     "the source is too small": (planned(load={"source_events": 5}), "source"),
+    "the gates forbid the duplicates asked for": (planned(load={"events": {"duplicates": "2.5%"}}), "events"),
     "no such program": (planned(load={"command": ["no-such-program"]}), "program"),
     "no such locustfile": (planned(load={"locustfile": "{folder}/l.py", "command": None}), "program"),
     "the locustfile does not import": (locustfile(b"import nothing_like_it"), "program"),

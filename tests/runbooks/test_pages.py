@@ -30,6 +30,7 @@ SITUATIONS = (
     "observations",
     "rate-plan",
     "find-rate",
+    "events",
     "entry-gates",
     "risk-register",
     "schedule",

@@ -65,6 +65,17 @@ load:
     HOST: http://lane-{index}.internal:8080
     OUTPUT: lane-{index}
   canary: false
+  events:
+    duplicates: 2.5%
+    malformed: 0.01
+    templates:
+      - name: order
+        weight: 3
+        body: {id: "{event_id}", run: "{scope}", text: "{filler}"}
+        bytes: {least: 300, p50: 700, p90: 1200, p95: 1800, p99: 4000, most: 9000}
+    malformed_body: {id: "{event_id}", run: 7}
+  route: /v2/events
+  key_header: X-Key
   topology: independent
   processes: 2
 layers:
@@ -382,6 +393,8 @@ ERROR_MODE = f"    error_ratio: {{mode: informational, demoted_by: {'c' * 64}}}"
 RECORDS = "  records: [promotions/p99.json, promotions/error_demotion.json]"
 
 # One bad value for every key: the line that holds it, the key the message names, and a word of what is allowed.
+EVENT_BODY = '        body: {id: "{event_id}", run: "{scope}", text: "{filler}"}'
+EVENT_BYTES = "        bytes: {least: 300, p50: 700, p90: 1200, p95: 1800, p99: 4000, most: 9000}"
 BAD = [
     ("schema: burst.plan/v1", "schema: burst.plan/v2", "schema", "burst.plan/v1"),
     ("phase: M10.F", "phase: m10_f", "phase", "text like"),
@@ -515,6 +528,43 @@ BAD = [
     ("  locustfile: locustfiles/ingest.py", "  locustfile: [a.py, a.py]", "load.locustfile", "each file once"),
     ("  locustfile: locustfiles/ingest.py", "  locustfile: []", "load.locustfile", "at least 1 item"),
     ("  canary: false", "  canary: maybe", "load.canary", "boolean"),
+    ("    duplicates: 2.5%", "    duplicates: 2.5", "load.events.duplicates", "a share such as 2.5%"),
+    ("    duplicates: 2.5%", "    duplicates: 250%", "load.events.duplicates", "a share such as 2.5%"),
+    ("    duplicates: 2.5%", "    duplicates: 40%", "load.events.duplicates", "at most 33.333333% together, not 41%"),
+    ("    malformed: 0.01", "    malformed: some", "load.events.malformed", "a share such as 2.5%"),
+    ("      - name: order", "      - name: a b", "load.events.templates[0].name", "a name of letters"),
+    ("        weight: 3", "        weight: 0", "load.events.templates[0].weight", "greater than or equal to 1"),
+    (EVENT_BODY, "        body: {id: x}", "load.events.templates[0].body", "{event_id} is missing"),
+    (
+        EVENT_BODY,
+        '        body: {id: "{event_id}"}',
+        "load.events.templates[0].body",
+        "{filler} has to stand there once",
+    ),
+    (
+        EVENT_BODY,
+        '        body: {id: "{me}"}',
+        "load.events.templates[0].body",
+        "{me} is not known; allowed are {event_id}",
+    ),
+    *(
+        (EVENT_BYTES, EVENT_BYTES.replace(f"{name}: ", f"{name}: -"), f"load.events.templates[0].bytes.{name}", "1")
+        for name in ("least", "p50", "p90", "p95", "p99", "most")
+    ),
+    (
+        EVENT_BYTES,
+        "        bytes: {least: 300, p50: 200, most: 400}",
+        "load.events.templates[0].bytes.most",
+        "sizes that rise",
+    ),
+    (
+        '    malformed_body: {id: "{event_id}", run: 7}',
+        "    malformed_body: {}",
+        "load.events.malformed_body",
+        "1 item",
+    ),
+    ("  route: /v2/events", "  route: v2", "load.route", "a path such as"),
+    ("  key_header: X-Key", "  key_header: 'X: y'", "load.key_header", "the name of a header"),
     ("  offered_load: 0.98", "  offered_load: 1.01", "gates.offered_load", "less than or equal to 1"),
     ("  latency_p95_ms: 400", "  latency_p95_ms: 0", "gates.latency_p95_ms", "greater than 0"),
     ("  latency_p99_ms: 900", "  latency_p99_ms: 0", "gates.latency_p99_ms", "greater than 0"),
@@ -978,7 +1028,7 @@ def test_a_series_is_asked_at_least_once_in_the_window_and_not_without_end() -> 
 
 def test_every_key_of_the_plan_has_its_bad_value() -> None:
     tried = {re.sub(r"\[\d+\]", "", key) for *_, key, _ in (*BAD, *BAD_ENTRIES)}
-    chosen_by_operators = re.compile(r"\.(STREAM_SPEEDUP|PLATFORM_RUN_ID)$")
+    chosen_by_operators = re.compile(r"\.(STREAM_SPEEDUP|PLATFORM_RUN_ID)$|(?<=body)\.\w+$")
     whole = {chosen_by_operators.sub("", key) for key in _leaf_keys(yaml.safe_load(TEXT))}
 
     assert whole - tried == set()

@@ -6,8 +6,9 @@ import math
 import re
 import threading
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from burst.domain.basics import errors, instants, runbooks, wording
 from burst.domain.documents import database_checks
 from burst.domain.preflight import (
     database_judgements,
+    event_judgements,
     findings,
     judgements,
     sending,
@@ -551,7 +553,7 @@ def test_an_empty_table_is_sampled_again_once_the_canary_has_left_its_receipt() 
         return sending.CanaryAnswer(status=200, seconds=0.01)
 
     made = preflight.ReceiptChecks(cases.plan(), lambda: empty, fakes.TickingClock())
-    canary = made.canary(push, "http://h/v1/ingest/push")
+    canary = made.canary([preflight.CanaryIngest(url="http://h/v1/ingest/push", push=push)])
 
     answers = {finding.check: finding for finding in preflight.run([*made.checks(), canary])}
 
@@ -574,9 +576,97 @@ def test_a_canary_whose_receipt_carries_another_instant_is_refused(stamped_secon
 
     made = preflight.ReceiptChecks(cases.plan(), lambda: receipts_of_scope, clock)
 
-    (finding,) = preflight.run([made.canary(push, "http://h/v1/ingest/push")])
+    (finding,) = preflight.run([made.canary([preflight.CanaryIngest(url="http://h/v1/ingest/push", push=push)])])
 
     assert (finding.check, finding.refused) == (check, check != "canary")
+
+
+def test_every_host_of_the_tasks_is_asked_with_the_body_of_the_plan() -> None:
+    clock, receipts_of_scope, bodies = fakes.TickingClock(), source(), list[dict[str, Any]]()
+
+    def push(event: bytes) -> sending.CanaryAnswer:
+        bodies.append(json.loads(event))
+        at = instants.seconds_between(fakes.START, clock.now())
+        receipts_of_scope.rows.append(receipt(at, scope=bodies[-1]["run"], event_id=bodies[-1]["id"]))
+        return sending.CanaryAnswer(status=200, seconds=0.01 * len(bodies))
+
+    load = {"command": ["x"], "canary": {"body": {"id": "{event_id}", "run": "{scope}"}}}
+    made = preflight.ReceiptChecks(cases.plan(load=load), lambda: receipts_of_scope, clock)
+    ingests = [preflight.CanaryIngest(url=f"http://lane-{index}/v1/ingest/push", push=push) for index in range(3)]
+
+    (finding,) = preflight.run([made.canary(ingests)])
+
+    assert finding.passed, finding.seen
+    assert finding.seen.startswith("3 hosts, each with its own: ")
+    assert len({body["id"] for body in bodies}) == 3
+
+
+def test_a_host_of_one_task_that_does_not_know_the_route_refuses_and_is_named() -> None:
+    def answer(status: int) -> Callable[[bytes], sending.CanaryAnswer]:
+        return lambda _: sending.CanaryAnswer(status=status, seconds=0.01)
+
+    made = preflight.ReceiptChecks(cases.plan(), source, fakes.TickingClock())
+    ingests = [preflight.CanaryIngest(url=f"http://lane-{index}/x", push=answer((200, 404)[index])) for index in (0, 1)]
+
+    (finding,) = preflight.run([made.canary(ingests)])
+
+    assert (finding.check, finding.refused) == ("canary-route", True)
+    assert "http://lane-1/x" in finding.seen
+
+
+def test_the_hosts_of_the_tasks_are_asked_in_place_of_that_of_the_plan() -> None:
+    own = {**OWN_LOAD, "per_shard": {"HOST": ["http://a:1", "http://b:1/", "http://a:1"]}}
+
+    assert cases.plan(load=OWN_LOAD).load.list_hosts(3) == ("http://h:80",)
+    assert cases.plan(load=own, target={"kind": "local", "tasks": 3}).load.list_hosts(3) == ("http://a:1", "http://b:1")
+
+
+OWN_LOAD = {"locustfile": "locustfiles/ingest.py", "host": "http://h:80", "rate": 60}
+
+
+@pytest.mark.parametrize(
+    ("events", "gates", "words"),
+    [
+        (None, {"admit_ratio": 0.995}, ""),
+        ({"duplicates": "0.5%"}, {"admit_ratio": 0.995}, ""),
+        ({"malformed": "5%"}, {"admit_ratio": 0.995}, ""),
+        ({"duplicates": "2.5%"}, {"admit_ratio": 0.975}, ""),
+        (
+            {"duplicates": "2.5%", "malformed": "1%"},
+            {"admit_ratio": 0.995},
+            "0.965 new / (0.965 new + 0.025 duplicates) = 0.974747 at most, and gates.admit_ratio requires 0.995",
+        ),
+        (
+            {"malformed": "2%"},
+            {"admit_ratio": 0.9, "decision_shares": {"QUARANTINE": {"at_most": 0.01}}},
+            "makes QUARANTINE 0.02 of the receipts, and gates.decision_shares allows at most 0.01",
+        ),
+        (
+            {"duplicates": "2%"},
+            {"admit_ratio": 0.9, "decision_shares": {"ADMIT": {"at_least": 0.99}}},
+            "makes ADMIT 0.98 of the receipts, and gates.decision_shares allows at least 0.99",
+        ),
+    ],
+)
+def test_gates_that_the_events_asked_for_cannot_pass_are_refused_with_the_arithmetic(
+    events: Any, gates: dict[str, Any], words: str
+) -> None:
+    plan = cases.plan(load={**OWN_LOAD, **({"events": events} if events else {})}, gates={"multiplier": 3.0, **gates})
+
+    finding = event_judgements.judge_events(plan)
+
+    assert finding.refused == bool(words)
+    assert words in finding.seen
+
+
+def test_only_new_events_count_for_the_rate_and_the_source_that_a_plan_needs() -> None:
+    load = {**OWN_LOAD, "rate": 1000, "source_events": 15_000, "events": {"duplicates": "10%", "malformed": "10%"}}
+    plan = cases.plan(load=load)
+
+    assert judgements.judge_rate(plan, 799 / 60).passed
+    assert judgements.judge_rate(plan, 801 / 60).refused
+    assert judgements.judge_source(plan, 11_999 / 900).passed
+    assert judgements.judge_source(plan, 12_001 / 900).refused
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@
 import pathlib
 import re
 import urllib.parse
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
-from burst.domain.plan import field_types, playback_sections, question_sections, rate_sections
-from burst.load import rate_plans, shard_values, task_processes
+from burst.domain.plan import event_sections, field_types, playback_sections, question_sections, rate_sections
+from burst.load import event_kinds, rate_plans, shard_values, task_processes
 
 OWN_PROFILE = "locustfiles/ingest.py"
 """The path, or the end of it, under which plans name burst's own locustfile. It reads rate, profile and source."""
@@ -92,7 +92,19 @@ class LoadSection(pydantic.BaseModel):
             description="Variables, with a value for each task, or a text with {index}. HOST is a task's own host.",
         ),
     ] = None
-    canary: bool = True
+    canary: Annotated[
+        bool | event_sections.CanarySection,
+        pydantic.Field(description="Whether preflight sends one event, and which: the first template's unless said."),
+    ] = True
+    events: event_sections.EventsSection | None = None
+    route: Annotated[
+        str | None,
+        pydantic.Field(description="Where events are posted, below the host: /v1/ingest/push unless said."),
+    ] = None
+    key_header: Annotated[
+        str | None,
+        pydantic.Field(description="The header that holds the key: X-IG-Api-Key unless said."),
+    ] = None
     topology: Annotated[
         Literal["independent", "distributed"] | None,
         pydantic.Field(
@@ -140,6 +152,20 @@ class LoadSection(pydantic.BaseModel):
         if value is not None and "/v1/ingest/push" in value:
             raise ValueError("expected the host alone: the profile adds /v1/ingest/push itself, and twice gives 404")
         return value.rstrip("/") if value is not None else None
+
+    @pydantic.field_validator("route")
+    @classmethod
+    def _plain_route(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", value):
+            raise ValueError("expected a path such as /v1/ingest/push, without query or a / at its end")
+        return value
+
+    @pydantic.field_validator("key_header")
+    @classmethod
+    def _plain_header(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,63}", value):
+            raise ValueError("expected the name of a header, such as X-IG-Api-Key")
+        return value
 
     @pydantic.field_validator("environment")
     @classmethod
@@ -216,6 +242,8 @@ class LoadSection(pydantic.BaseModel):
             return self
         if self.locustfile is None or self.runs_own_profile:
             raise field_types.Misfit(("playback",), f"nothing: it is played by {PLAYBACK_PROFILE}")
+        if self.events is not None:
+            raise field_types.Misfit(("events",), "nothing with playback, which sends what was recorded")
         if (self.rate is None) == (playback.speed_up is None):
             raise field_types.Misfit(("rate",), "either a rate or playback.speed_up, and not both")
         if self.profile != "steady":
@@ -264,6 +292,31 @@ class LoadSection(pydantic.BaseModel):
         if self.users is not None and self.users < self.processes_per_task:
             raise field_types.Misfit(("processes",), f"at most users, which is {self.users}: each has one or more")
         return self
+
+    def list_hosts(self, tasks: int) -> tuple[str, ...]:
+        """Every host that so many tasks send to, once each: their own ones, where they have such."""
+        if shard_values.HOST not in (self.per_shard or {}):
+            return () if self.host is None else (self.host,)
+        own = (self.find_shard_values(index).get(shard_values.HOST, "") for index in range(tasks))
+        return tuple(dict.fromkeys(host.rstrip("/") for host in own if host))
+
+    @property
+    def push_route(self) -> str:
+        """Where events are posted, below the host."""
+        return self.route or event_kinds.PUSH_PATH
+
+    @property
+    def canary_body(self) -> dict[str, Any]:
+        """The body of the canary, with its placeholders."""
+        if isinstance(self.canary, event_sections.CanarySection):
+            return dict(self.canary.body)
+        own = self.events.canary_body if self.events else None
+        return own or {**event_kinds.describe_reference("burst.canary"), "payload": {"purpose": "preflight"}}
+
+    @property
+    def new_share(self) -> float:
+        """The share of deliveries that can become ADMIT: all but the duplicates and malformed events asked for."""
+        return float(self.events.new) if self.events else 1.0
 
     @property
     def is_distributed(self) -> bool:

@@ -1,5 +1,7 @@
 """The load of a plan over its length: when it is counted, and how many events its rates add up to."""
 
+import json
+
 from burst.domain.basics import instants, windows
 from burst.domain.plan import field_types, gate_sections, plan_keys, playback_sections, rate_sections
 from burst.load import rate_plans, shard_values
@@ -69,6 +71,14 @@ class PlannedLoad(plan_keys.PlanKeys):
                 ("load", "per_shard"),
                 f"at most {MOST_SHARD_VALUES} characters on ECS, which gives each task all of them; a text with "
                 f"{shard_values.INDEX} is short",
+            )
+
+    def _refuse_long_events(self) -> None:
+        """Raises where ECS could not give the events to its tasks."""
+        events = self.load.events
+        if self.target.kind == "ecs" and events is not None and len(json.dumps(events.write())) > MOST_SHARD_VALUES:
+            raise field_types.Misfit(
+                ("load", "events"), f"at most {MOST_SHARD_VALUES} characters on ECS, which gives each task all of them"
             )
 
     def _refuse_unfit_step_limits(self) -> None:

@@ -58,6 +58,7 @@ class Plan(planned_loads.PlannedLoad):
             raise field_types.Misfit(("load", "rate"), "events per minute; auto needs gates.multiplier and a baseline")
         self._refuse_unfit_rates()
         self._refuse_unfit_shard_values()
+        self._refuse_long_events()
         self._refuse_unfit_topology()
         self._refuse_unfit_playback()
         self._refuse_unfit_services()

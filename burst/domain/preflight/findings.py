@@ -204,6 +204,11 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
         "and the verdict then holds however good the burst",
         mend="mend the question, the path, at or scope of the series, or ask less often: burst runbook observations",
     ),
+    "events": FindingKind(
+        title="the gates can pass with the events asked for",
+        why="a plan that asks for duplicates makes fewer ADMIT of what it sends, and its own gates may not allow that",
+        mend="lower the share in load.events, or the limit in gates that the finding names",
+    ),
     "canary": FindingKind(
         title="one event produces its receipt",
         why="every event goes this way, so one is sent before thousands are",

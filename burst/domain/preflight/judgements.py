@@ -1,7 +1,6 @@
 """Judgements of preflight: pure functions from an observation to a finding. The shell asks, and these judge."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime, time
@@ -12,11 +11,11 @@ from burst.domain.plan import plans
 from burst.domain.preflight import findings, playback_judgements
 from burst.domain.receipts import count_costs, receipt_table, receipts
 from burst.domain.tasks import costs, ecs_definitions, launch_rates, stop_signs, tasks, worst_ends
+from burst.load import event_bodies, event_kinds
 
 REPLAY_PROFILE = "replay"
 STRICT_ENVIRONMENTS = ("staging", "pilot", "prod")
 """The environments that refuse a role which can write receipts; elsewhere it is a warning."""
-ROUTE = "/v1/ingest/push"
 LIVE_COUNT_SECONDS = 2.0
 LIVE_COUNT_SHARE = 0.02
 """The share of the time that live counts may take."""
@@ -38,9 +37,10 @@ def judge_rate(plan: plans.Plan, required_admits_per_second: float | None) -> fi
     if required_admits_per_second is None or sent is None:
         words = "the plan asks for no multiplier" if plan.load.rate is not None else "the program decides"
         return findings.report_pass("rate", words)
-    required = required_admits_per_second * 60
-    summary = f"{sent:.3f} events a minute for {required:.3f} admits a minute required"
-    return findings.report_problem("rate", "" if sent >= required else f"{summary}: it cannot pass", summary)
+    required, new = required_admits_per_second * 60, sent * plan.load.new_share
+    of_them = "" if plan.load.events is None else f", of which {new:.3f} are new,"
+    summary = f"{sent:.3f} events a minute{of_them} for {required:.3f} admits a minute required"
+    return findings.report_problem("rate", "" if new >= required else f"{summary}: it cannot pass", summary)
 
 
 def judge_source(plan: plans.Plan, required_admits_per_second: float | None) -> findings.Finding:
@@ -48,9 +48,10 @@ def judge_source(plan: plans.Plan, required_admits_per_second: float | None) -> 
     events = plan.load.source_events
     if events is None or required_admits_per_second is None:
         return findings.report_pass("source", "the plan declares no limit")
-    required = required_admits_per_second * plan.budget.window_seconds
-    summary = f"{events} events for the {required:.0f} admits the window needs"
-    problem = "" if events >= required else f"load.source_events: only {summary}"
+    required, new = required_admits_per_second * plan.budget.window_seconds, events * plan.load.new_share
+    of_them = "" if plan.load.events is None else f", of which {new:.0f} are new,"
+    summary = f"{events} events{of_them} for the {required:.0f} admits the window needs"
+    problem = "" if new >= required else f"load.source_events: only {summary}"
     return findings.report_problem("source", problem, summary)
 
 
@@ -221,10 +222,10 @@ def judge_program(program: str, variable_files: Sequence[str]) -> findings.Findi
     )
 
 
-def find_doubled_route(host: str) -> str:
+def find_doubled_route(host: str, route: str = event_kinds.PUSH_PATH) -> str:
     """The part of the route that the host ends in, empty where it ends in none."""
     path = "/" + host.partition("://")[2].partition("/")[2].strip("/")
-    parts = ROUTE.strip("/").split("/")
+    parts = route.strip("/").split("/")
     for length in range(len(parts), 0, -1):
         beginning = "/" + "/".join(parts[:length])
         if path == beginning or path.endswith(beginning):
@@ -236,21 +237,18 @@ def judge_host(plan: plans.Plan) -> findings.Finding:
     """Whether the host would double the route."""
     if plan.load.host is None:
         return findings.report_pass("host", "the plan names no host")
-    doubled = find_doubled_route(plan.load.host)
-    problem = f"{plan.load.host} ends in {doubled}, and the profile adds {ROUTE}" if doubled else ""
-    return findings.report_problem("host", problem, f"{plan.load.host}{ROUTE}")
+    route = plan.load.push_route
+    doubled = find_doubled_route(plan.load.host, route)
+    problem = f"{plan.load.host} ends in {doubled}, and the profile adds {route}" if doubled else ""
+    return findings.report_problem("host", problem, f"{plan.load.host}{route}")
 
 
-def build_canary_event(scope: str, event_id: str) -> bytes:
-    """The body of the one event sent before a burst, like the profile's own events."""
-    event = {
-        "event_id": event_id,
-        "event_type": "burst.canary",
-        "event_class": "traffic",
-        "platform_run_id": scope,
-        "payload": {"purpose": "preflight"},
-    }
-    return json.dumps(event, separators=(",", ":")).encode()
+def build_canary_event(plan: plans.Plan, event_id: str, sent_at: datetime) -> bytes:
+    """The body of the one event sent before a burst, like those of the plan."""
+    filling = event_bodies.Filling(
+        event_id=event_id, scope=plan.scope, shard=0, sequence=0, spread=0, sent_at=sent_at.timestamp()
+    )
+    return event_bodies.BodyTemplate(plan.load.canary_body).fill(filling).encode()
 
 
 def judge_push(status: int, url: str) -> findings.Finding | None:

@@ -13,7 +13,7 @@ from typing import Any
 from geventhttpclient import response as answers
 from locust import User, events, task
 
-from burst.load import load_events, load_settings, locust_schedule, push_connection
+from burst.load import load_settings, locust_schedule, push_connection
 
 
 class NotTaken(Exception):
@@ -24,11 +24,14 @@ class IngestUser(locust_schedule.Scheduled, User):
     """One sender, with a connection of its own: waits for a slot, sends its event."""
 
     host = os.environ.get(load_settings.HOST)
-    headers: dict[str, str]
+    api_key: str
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._connection = push_connection.PushConnection(str(self.host), load_events.PUSH_PATH, self.headers)
+        share = locust_schedule.load_of(self.environment).share
+        headers = {share.key_header: self.api_key, "Content-Type": "application/json"}
+        self._route = share.route
+        self._connection = push_connection.PushConnection(str(self.host), share.route, headers)
         self._fire = self.environment.events.request.fire
 
     @task
@@ -42,7 +45,7 @@ class IngestUser(locust_schedule.Scheduled, User):
         answer, failure = self._send(load.share.stream.encode(self.slot.sequence).encode())
         self._fire(
             request_type="POST",
-            name=load_events.PUSH_PATH,
+            name=self._route,
             response_time=(time.perf_counter() - started) * 1000,
             response_length=0 if answer is None else answer.content_length or 0,
             response=answer,
@@ -70,6 +73,6 @@ def prepare(environment: Any, **_: Any) -> None:
     try:
         if not (environment.host or IngestUser.host or environment.web_ui):
             raise load_settings.SettingError(f"no host: give one by --host or {load_settings.HOST}")
-        IngestUser.headers = {"X-IG-Api-Key": load_settings.read_api_key(), "Content-Type": "application/json"}
+        IngestUser.api_key = load_settings.read_api_key()
     except load_settings.SettingError as exc:
         locust_schedule.refuse(exc)

@@ -22,7 +22,6 @@ from gevent.lock import BoundedSemaphore
 from locust import FastHttpUser, events, runners, task
 
 from burst.load import (
-    load_events,
     load_settings,
     load_shares,
     locust_account,
@@ -67,7 +66,7 @@ class TaskPlayback:
         self, share: load_shares.LoadShare, settings: playback_settings.PlaybackSettings, api_key: str, counts: Any
     ) -> None:
         self.share, self.settings = share, settings
-        self.headers = {"X-IG-Api-Key": api_key, "Content-Type": "application/json"}
+        self.headers = {share.key_header: api_key, "Content-Type": "application/json"}
         self.template = templates.BodyTemplate(settings.template)
         self.player: player.Player | None = None
         self.account = send_account.SendAccount(share, counts.writer if counts else None)
@@ -195,7 +194,7 @@ class TaskPlayback:
             self._fail(str(exc), BROKEN)
             return
         context = {locust_account.DUE_AT: due_at}
-        response = client.post(load_events.PUSH_PATH, data=body, headers=self.headers, context=context)
+        response = client.post(self.share.route, data=body, headers=self.headers, context=context)
         self._note_answer(playing, sending, response.status_code or 0)
         self.hand_out()
 

@@ -14,21 +14,23 @@ import sys
 import time
 import urllib.parse
 
-from burst.load import failure_kinds, load_account, load_events, load_settings, load_shares, send_account, send_schedule
+from burst.load import event_kinds, failure_kinds, load_account, load_settings, load_shares, send_account, send_schedule
 
 TIMEOUT_SECONDS = 10.0
-PUSH_NAME = load_events.PUSH_PATH
 
 
 class Sender:
     """One connection to the ingest, made again when it breaks."""
 
-    def __init__(self, host: str, api_key: str) -> None:
+    def __init__(
+        self, host: str, api_key: str, route: str = event_kinds.PUSH_PATH, key_header: str = event_kinds.KEY_HEADER
+    ) -> None:
         url = urllib.parse.urlsplit(host)
         connection_type = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
         self._connection = connection_type(url.netloc, timeout=TIMEOUT_SECONDS)
-        self._path = url.path.rstrip("/") + load_events.PUSH_PATH
-        self._headers = {"X-IG-Api-Key": api_key, "Content-Type": "application/json"}
+        self.route = route
+        self._path = url.path.rstrip("/") + route
+        self._headers = {key_header: api_key, "Content-Type": "application/json"}
 
     def push(self, body: str) -> int | Exception:
         """Send one event: the status of the answer, or why there was none."""
@@ -47,7 +49,8 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     try:
-        share, sender = load_shares.read_share(os.environ), Sender(_read_host(), load_settings.read_api_key())
+        share = load_shares.read_share(os.environ)
+        sender = Sender(_read_host(), load_settings.read_api_key(), share.route, share.key_header)
     except load_settings.SettingError as exc:
         sys.stderr.write(f"{exc}\n")
         sys.exit(2)
@@ -94,7 +97,7 @@ def push_event(sender: Sender, body: str, tally: load_account.AccountWriter) -> 
     seconds = time.monotonic() - began
     now = time.time()
     step = tally.find_step(now - seconds)
-    tally.pending.note_answer(now, PUSH_NAME, latency_seconds=seconds, status=status, error=error, step=step)
+    tally.pending.note_answer(now, sender.route, latency_seconds=seconds, status=status, error=error, step=step)
     return status == http.HTTPStatus.OK
 
 

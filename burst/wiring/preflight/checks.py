@@ -15,7 +15,14 @@ from burst.adapters.aws import alarms
 from burst.control import database_ceiling, observing, preflight, probes, sign_watch
 from burst.domain.basics import errors, instants, redaction
 from burst.domain.plan import catalogues, plans
-from burst.domain.preflight import findings, judgements, series_judgements, session_keys, store_policies
+from burst.domain.preflight import (
+    event_judgements,
+    findings,
+    judgements,
+    series_judgements,
+    session_keys,
+    store_policies,
+)
 from burst.wiring import inputs, preparing, series_probes
 from burst.wiring.preflight import entry_checks, inspection_checks, machine, playback_checks, shared_answers
 from burst.wiring.targets import receipt_sources, targets
@@ -97,6 +104,7 @@ def list_checks(
         ),
         *_list_reference_check(plan, problems),
         preflight.PreflightCheck(name="rate", ask=lambda: judgements.judge_rate(plan, required_admits_per_second)),
+        preflight.PreflightCheck(name=event_judgements.CHECK, ask=lambda: event_judgements.judge_events(plan)),
         preflight.PreflightCheck(name="source", ask=lambda: judgements.judge_source(plan, required_admits_per_second)),
         preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
         preflight.PreflightCheck(name="secrets", ask=lambda: _check_secrets(plan, target, clock)),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 
 from burst import ports
-from burst.adapters import ingest_client, secrets
+from burst.adapters import secrets
 from burst.adapters.aws import account, ecs_tasks, scheduler, vpc_networks
 from burst.control import preflight
 from burst.domain.basics import errors
@@ -114,9 +114,9 @@ class EcsChecks:
         """An ingest inside the tasks' network need not be reachable from here: then neither check passes or refuses."""
         if self._plan.load.host is None:
             return []
-        host = ingest_client.Ingest(self._plan.load.host)
-        reach = shared_answers.make_once(host.reach)
-        canary = shared_answers.check_canary(self._plan, self._receipts, host, self._read_task_key)
+        ingests = shared_answers.list_ingests(self._plan)
+        reach = shared_answers.make_once(lambda: shared_answers.reach_all(ingests))
+        canary = shared_answers.check_canary(self._plan, self._receipts, ingests, self._read_task_key)
         sum_up = self._receipts.judge_sending(lambda: sending.describe_ecs_host(self._definition()))
         return [
             preflight.PreflightCheck(name="host-reachable", ask=lambda: _check_reachable(reach)),

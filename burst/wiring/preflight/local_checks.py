@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from burst import ports
-from burst.adapters import ingest_client
 from burst.control import preflight
 from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
@@ -32,13 +31,14 @@ def list_checks(
     ]
     if plan.load.host is None:
         return checks
-    host = ingest_client.Ingest(plan.load.host)
+    ingests = shared_answers.list_ingests(plan)
     reach = preflight.PreflightCheck(
-        name="host-reachable", ask=lambda: findings.report_pass("host-reachable", host.reach())
+        name="host-reachable",
+        ask=lambda: findings.report_pass("host-reachable", shared_answers.reach_all(ingests)),
     )
     return [
         *checks,
         reach,
-        shared_answers.check_canary(plan, receipts, host, lambda: shared_answers.resolve_api_key(plan)),
+        shared_answers.check_canary(plan, receipts, ingests, lambda: shared_answers.resolve_api_key(plan)),
         receipts.judge_sending(lambda: sending_hosts.describe_machine(plan)),
     ]

@@ -66,6 +66,7 @@ def variables(plan: plans.Plan) -> dict[str, str]:
         values["BURST_RATE_PLAN"] = rate_plans.write_plan(steps)
     elif isinstance(load.rate, float):
         values["BURST_RATE_PER_MINUTE"] = repr(float(load.rate))
+    values |= _list_event_variables(load)
     if load.source_events is not None:
         values["BURST_SOURCE_EVENTS"] = str(load.source_events)
     if load.arrivals is not None:
@@ -104,6 +105,13 @@ def _write_playback(playback: playback_sections.PlaybackSection, *, continues: b
             continues=continues,
         )
     )
+
+
+def _list_event_variables(load: load_sections.LoadSection) -> dict[str, str]:
+    """What is sent, and where to."""
+    values = {"BURST_EVENTS": load.events.write()} if load.events is not None else {}
+    optional = {"BURST_ROUTE": load.route, "BURST_KEY_HEADER": load.key_header}
+    return values | {name: value for name, value in optional.items() if value is not None}
 
 
 def one_shots(plan: plans.Plan, sections: Sequence[target_sections.OneShotSection]) -> tuple[tasks.OneShot, ...]:

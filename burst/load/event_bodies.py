@@ -1,0 +1,133 @@
+"""Bodies of events: a JSON object with placeholders is cut into its parts once, and each event fills in its own.
+
+Every value but `sent_at` follows from scope, task and number, so a body is the same each time that its event is sent.
+"""
+
+import hashlib
+import json
+import random
+import re
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+FILLER = "filler"
+NAMES = ("event_id", "scope", "shard", "sequence", "dedupe_key", "sent_at", FILLER)
+ALLOWED = ", ".join(f"{{{name}}}" for name in NAMES)
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_NUMBERS = ("shard", "sequence")
+MOST_BYTES = 1_000_000
+_OFFSETS = 4096
+_GOLDEN = 2654435769
+"""2^32 divided by the golden ratio: its multiples fall evenly into every part of 0 to 2^32."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filling:
+    """What the placeholders of one event stand for: `spread` is its number in the burst, `sent_at` UTC seconds."""
+
+    event_id: str
+    scope: str
+    shard: int
+    sequence: int
+    spread: int
+    sent_at: float
+
+
+class SizeCurve:
+    """How long bodies are, in bytes: by points (share of the events, bytes), with straight lines between them."""
+
+    def __init__(self, points: Sequence[tuple[float, int]]) -> None:
+        """Raises ValueError for points that do not rise from share 0 to 1."""
+        shares, sizes = [share for share, _ in points], [size for _, size in points]
+        if shares != sorted(set(shares)) or sizes != sorted(sizes) or (shares[0], shares[-1]) != (0, 1):
+            raise ValueError("sizes that rise with their shares, from 0 to 1")
+        if not 0 < sizes[0] <= sizes[-1] <= MOST_BYTES:
+            raise ValueError(f"sizes of 1 to {MOST_BYTES} bytes")
+        self._points = tuple(points)
+
+    @property
+    def most(self) -> int:
+        """The longest body."""
+        return self._points[-1][1]
+
+    def find_size(self, spread: int) -> int:
+        """The bytes of an event by its number in the burst: the sizes of many follow the curve without chance."""
+        share = (spread * _GOLDEN % (1 << 32)) / (1 << 32)
+        for (low, least), (high, most) in zip(self._points, self._points[1:], strict=False):
+            if share < high:
+                return least + round((most - least) * (share - low) / (high - low))
+        return self.most
+
+
+def find_problem(body: Mapping[str, Any], *, sized: bool) -> str:
+    """Why a body cannot be used; empty where it can."""
+    text = json.dumps(body)
+    used = _PLACEHOLDER.findall(text)
+    unknown = [name for name in used if name not in NAMES]
+    if unknown:
+        return f"{{{unknown[0]}}} is not known; allowed are {ALLOWED}"
+    if "event_id" not in used:
+        return "{event_id} is missing: each event needs an id of its own"
+    if used.count(FILLER) > 1 or (sized and FILLER not in used):
+        return "{filler} has to stand there once, so that bodies have their length"
+    return ""
+
+
+class BodyTemplate:
+    """Makes the bodies of one kind of event."""
+
+    def __init__(self, body: Mapping[str, Any], sizes: SizeCurve | None = None) -> None:
+        """Raises ValueError for a body that cannot be used."""
+        problem = find_problem(body, sized=sizes is not None)
+        if problem:
+            raise ValueError(problem)
+        text = json.dumps(body, separators=(",", ":"))
+        for name in _NUMBERS:  # alone in its quotes it becomes a number
+            text = text.replace(f'"{{{name}}}"', f"{{{name}}}")
+        self._parts = _PLACEHOLDER.split(text)
+        self._names = tuple(self._parts[1::2])
+        self._sizes = sizes
+        self._filler = "" if sizes is None else _make_filler(sizes.most + _OFFSETS)
+
+    def fill(self, filling: Filling) -> str:
+        """The body of one event."""
+        parts = self._parts.copy()
+        for index, name in enumerate(self._names):
+            parts[2 * index + 1] = _write_value(filling, name)
+        if self._sizes is not None:
+            missing = self._sizes.find_size(filling.spread) - sum(map(len, parts))
+            offset = filling.spread * 97 % _OFFSETS
+            parts[2 * self._names.index(FILLER) + 1] = self._filler[offset : offset + max(0, missing)]
+        return "".join(parts)
+
+
+def _write_value(filling: Filling, name: str) -> str:
+    match name:
+        case "event_id":
+            return _quote(filling.event_id)
+        case "scope":
+            return _quote(filling.scope)
+        case "shard":
+            return str(filling.shard)
+        case "sequence":
+            return str(filling.sequence)
+        case "dedupe_key":
+            return hashlib.sha256(filling.event_id.encode()).hexdigest()
+        case "sent_at":
+            return (
+                datetime.fromtimestamp(filling.sent_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            )
+    return ""
+
+
+def _quote(text: str) -> str:
+    """The text as it stands between the quotes of JSON."""
+    return json.dumps(text)[1:-1]
+
+
+def _make_filler(length: int) -> str:
+    """Letters and digits without a pattern, which no compression makes short; the same in every task."""
+    return "".join(random.Random(0).choices(string.ascii_letters + string.digits, k=length))  # noqa: S311 (no key)
