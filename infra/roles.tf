@@ -447,11 +447,12 @@ data "aws_iam_policy_document" "controller" {
 data "aws_iam_policy_document" "task" {
   source_policy_documents = [data.aws_iam_policy_document.under_evidence_key["write"].json]
 
-  # L2: a task lives as long as it can read its lease; and it reads which task took a shard before it.
+  # L2: a task lives as long as it can read its lease; and it reads which task took a shard before it, and where the
+  # master is that it joins.
   statement {
     sid       = "ReadLeaseAndClaims"
     actions   = ["s3:GetObject"]
-    resources = ["${local.places_of_runs}/*/control.json", "${local.places_of_runs}/*/claims/*"]
+    resources = [for name in ["control.json", "claims/*", "ready/master.json"] : "${local.places_of_runs}/*/${name}"]
   }
 
   # It takes a shard, says that it is ready, and leaves a record of its start and end, and its load account. It cannot

@@ -158,9 +158,10 @@ class S3Link:
             if self._shard_to_mark is not None:
                 lease.mark_ready(self._shard_to_mark)
                 self._shard_to_mark = None
-            self._meet_master(lease)
         except errors.Unavailable as exc:
             self._problem = str(exc)
+        with contextlib.suppress(errors.Unavailable):  # a master is asked for again, and no word on the lease
+            self._meet_master(lease)
 
     def _meet_master(self, lease: s3_leases.S3LeaseStore) -> None:
         if self._master_to_tell is not None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -15,9 +16,10 @@ import pytest
 
 from burst.adapters.aws import s3_leases
 from burst.control import load_accounts
-from burst.domain.basics import instants
-from burst.domain.tasks import leases
+from burst.domain.basics import errors, instants
+from burst.domain.tasks import leases, masters
 from burst.kit import process_tree
+from burst.task import s3_link
 from tests import fixtures_aws, waiting
 from tests.fixtures_aws import Cloud
 from tests.task import guarding
@@ -258,3 +260,31 @@ def test_an_environment_that_is_wrong_starts_nothing_and_says_what(
 
     assert (code, task.started.exists()) == (2, False)
     assert message in stderr
+
+
+class Denying(s3_leases.S3LeaseStore):
+    """A lease beside which S3 answers 403 for a master that is not there yet, as to a task that may not list."""
+
+    asked = 0
+
+    def find_master(self) -> masters.MasterAddress | None:
+        self.asked += 1
+        raise errors.Unavailable("s3:GetObject: 403")
+
+
+def test_a_master_that_is_not_there_yet_is_no_word_on_the_lease(
+    cloud: Cloud, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Denying(bucket=fixtures_aws.BUCKET, key=f"{cloud.name}/control.json", client=cloud.s3)
+    monkeypatch.setattr(s3_leases, "from_uri", lambda uri: store)
+    link, threads = s3_link.S3Link(lease_uri=store.uri, records_uri=None, claim=None), threading.active_count()
+    link.start(1, lambda shard: b"")
+    try:
+        waiting.until(lambda: link.find_master() is None and store.asked >= 2, what="a master to be looked for twice")
+        held = link.read()
+    finally:
+        link.refusal = "the test is over"
+        waiting.until(lambda: threading.active_count() <= threads, what="the thread to end")
+
+    assert held is not None
+    assert held.state is leases.LeaseState.WAIT

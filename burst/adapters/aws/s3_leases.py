@@ -39,7 +39,8 @@ CLAIM_READERS = 16
 """How many claims are read at once."""
 CLOSED = "closed"
 """The claim of a shard that no task may take any more."""
-_MASTER = "master.json"
+_MASTER = "ready/master.json"
+"""Among the marks of tasks, which may change while a run lives."""
 _BUCKET = re.compile(naming.BUCKET)
 _SHARD = re.compile(r"\d{4,9}", re.ASCII)
 
@@ -184,11 +185,12 @@ class S3LeaseStore:
                 self._objects.put(prefix + name, CLOSED.encode(), IfNoneMatch="*")
 
     def tell_master(self, master: masters.MasterAddress) -> None:
-        """Writes `master.json` beside the lease."""
+        """Writes `ready/master.json`."""
         self._objects.put(self._folder + _MASTER, masters.encode(master))
 
     def find_master(self) -> masters.MasterAddress | None:
-        """What `master.json` says, None where it is not there."""
+        """What `ready/master.json` says, None where it is not there. A task that may not list the bucket is denied
+        what is not there, which is `errors.Unavailable`."""
         answer = self._objects.get(self._folder + _MASTER)
         try:
             return None if answer is None else masters.decode(answer[0])
