@@ -254,6 +254,7 @@ TRIED: list[tuple[str, str, str, dict[str, str], list[str]]] = [
     ("the other place, without if-none-match", "s3:PutObject", OTHER, NEW, ["WrittenOnce"]),
     ("a lease, swapped", "s3:PutObject", LEASE, {**NEW, "s3:if-match": "e"}, []),
     ("a STOP over a lease nobody can read", "s3:PutObject", LEASE, NEW, []),
+    ("where a master is, told again", "s3:PutObject", f"{RUN_CONTROL}/m10_1/ready/master.json", NEW, []),
     ("a lease of that name in the other place", "s3:PutObject", f"{OTHER}/control.json", NEW, ["WrittenOnce"]),
     ("a part of a multipart upload", "s3:PutObject", DOCUMENT, {"s3:ObjectCreationOperation": "false"}, []),
     ("in the clear", "s3:GetObject", DOCUMENT, {"aws:SecureTransport": "false"}, ["OnlyOverTls"]),
