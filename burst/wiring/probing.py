@@ -11,6 +11,7 @@ from burst.adapters.local import folder_store
 from burst.control import searching
 from burst.domain.basics import canonical, errors, rates
 from burst.domain.course import criteria, probe_plans, rate_searches
+from burst.domain.documents import document_names, load_documents, models
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
 from burst.domain.verdict import gates, snapshots
@@ -85,16 +86,28 @@ class Probes:
             if begun_runs.has_begun(self._address(plan, probe)):
                 raise
             return searching.ProbeLost(reason=str(exc), usd=0.0, error=exc)
-        return _describe_end(plan, probe, outcome, self.terms.criteria)
+        return _settle(plan, probe, outcome) or self._describe_end(plan, probe, outcome)
+
+    def _describe_end(
+        self, plan: plans.Plan, probe: rate_searches.Probe, outcome: driving.Outcome
+    ) -> searching.ProbeEnd:
+        snapshot, authority = outcome.verdict.snapshot, plan.evidence.authority
+        return searching.ProbeEnd(
+            judged=criteria.judge(
+                self.terms.criteria,
+                _list_answers(snapshot),
+                _find_sent(plan, snapshot, outcome.folder),
+                least_sent=self.search_terms.least_sent,
+            ),
+            usd=_find_cost(plan, snapshot),
+            place=str(outcome.folder) if authority is None else f"{authority}/{probe.run_id}",
+            sha256=outcome.verdict.sha256,
+        )
 
 
-def _describe_end(
-    plan: plans.Plan,
-    probe: rate_searches.Probe,
-    outcome: driving.Outcome,
-    asked: tuple[criteria.Criterion, ...],
-) -> searching.ProbeAnswer:
-    snapshot, authority = outcome.verdict.snapshot, plan.evidence.authority
+def _settle(plan: plans.Plan, probe: rate_searches.Probe, outcome: driving.Outcome) -> searching.ProbeLost | None:
+    """The loss of a run that says nothing of its rate; None of one that does."""
+    snapshot = outcome.verdict.snapshot
     usd = _find_cost(plan, snapshot)
     if outcome.urgent:
         raise errors.StillRunning(outcome.urgent)
@@ -106,12 +119,21 @@ def _describe_end(
     if halted is not None:
         error = errors.Refused(f"probe {probe.number} was halted: {halted.why}; evidence: {outcome.folder}")
         return searching.ProbeLost(reason=halted.why, usd=usd, error=error)
-    return searching.ProbeEnd(
-        judged=criteria.judge(asked, _list_answers(snapshot)),
-        usd=usd,
-        place=str(outcome.folder) if authority is None else f"{authority}/{probe.run_id}",
-        sha256=outcome.verdict.sha256,
-    )
+    return None
+
+
+def _find_sent(plan: plans.Plan, snapshot: snapshots.Snapshot, folder: Path) -> criteria.Sent | None:
+    """What was due and what was sent: by the accounts of all tasks, else by the plan and the receipts."""
+    name, store = document_names.load_name(plan.slug), folder_store.FolderStore(folder)
+    if name in store.names():
+        load = models.read(load_documents.Load, store.read(name))
+        if len(load.shards_with_due) >= plan.target.tasks:
+            return criteria.Sent(due=sum(task.due for task in load.tasks), sent=load.sent)
+    counted, counts = snapshot.burst_execution_window.counted_window, snapshot.burst_load_checks.counts
+    if counted is None or counts is None:
+        return None
+    due = plan.count_planned(plan.lead_seconds, plan.lead_seconds + counted.window.seconds)
+    return None if due is None else criteria.Sent(due=due, sent=counts.counts.total)
 
 
 def _find_cost(plan: plans.Plan, snapshot: snapshots.Snapshot) -> float | None:

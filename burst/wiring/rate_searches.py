@@ -193,6 +193,9 @@ def _play(
             interrupted = exc.exit_code
         except KeyboardInterrupt:  # between two runs, or before one began
             interrupted = 130
+        except errors.BurstError:
+            reporter.say(f"the search goes on with: burst find-rate --resume {folder}")
+            raise
     view = SearchView(folder=folder, search=runner.search, plan=plan, interrupted=interrupted)
     if interrupted is None:
         store = folder_store.FolderStore(folder)

@@ -257,6 +257,35 @@ def answer(name: str, status: str = "PASS") -> criteria.GateAnswer:
     return criteria.GateAnswer(name=name, status=status, measured=None, why=f"why of {name}")
 
 
+ALL_SENT = criteria.Sent(due=8000, sent=8000)
+
+
+def judge(
+    asked: tuple[criteria.Criterion, ...],
+    gates: list[criteria.GateAnswer],
+    sent: criteria.Sent | None = ALL_SENT,
+) -> criteria.Judged:
+    return criteria.judge(asked, gates, sent, least_sent=TERMS.least_sent)
+
+
+@pytest.mark.parametrize(
+    ("sent", "outcome"),
+    [
+        (criteria.Sent(due=8000, sent=7800), "held"),
+        (criteria.Sent(due=8000, sent=7799), "withheld"),
+        (criteria.Sent(due=344, sent=166), "withheld"),
+        (criteria.Sent(due=0, sent=0), "withheld"),
+        (None, "unknown"),
+    ],
+)
+def test_a_generator_that_falls_behind_within_its_patience_says_nothing_of_the_rate(
+    sent: criteria.Sent | None, outcome: str
+) -> None:
+    gates = [answer(name) for name in ("offered_load", "admit_ratio", "latency_p95_ms")]
+
+    assert judge((RATIO, LATENCY), gates, sent).outcome == outcome
+
+
 @pytest.mark.parametrize(
     ("gates", "outcome", "why"),
     [
@@ -284,7 +313,7 @@ def answer(name: str, status: str = "PASS") -> criteria.GateAnswer:
 def test_a_probe_speaks_of_the_system_only_where_its_evidence_is_sound(
     gates: dict[str, str], outcome: str, why: str
 ) -> None:
-    judged = criteria.judge((RATIO, LATENCY), [answer(name, status) for name, status in gates.items()])
+    judged = judge((RATIO, LATENCY), [answer(name, status) for name, status in gates.items()])
 
     assert judged.outcome == outcome
     assert why in judged.why
@@ -297,13 +326,13 @@ def test_a_criterion_without_data_never_holds(statuses: list[str | None]) -> Non
     names = ("offered_load", "admit_ratio", "latency_p95_ms")
     gates = [answer(name, status) for name, status in zip(names, statuses, strict=True) if status is not None]
 
-    judged = criteria.judge((RATIO, LATENCY), gates)
+    judged = judge((RATIO, LATENCY), gates)
 
     assert (judged.outcome == "held") == (statuses == ["PASS", "PASS", "PASS"])
 
 
 def test_without_criteria_nothing_holds() -> None:
-    assert criteria.judge((), [answer("offered_load")]).outcome == "unknown"
+    assert judge((), [answer("offered_load")]).outcome == "unknown"
 
 
 @pytest.mark.parametrize(

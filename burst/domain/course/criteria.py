@@ -87,8 +87,27 @@ def parse(words: str) -> tuple[str, float | None]:
         raise errors.UsageError(f"--criterion {words}: {match['limit']} is no number") from None
 
 
-def judge(criteria: Sequence[Criterion], gates: Iterable[GateAnswer]) -> Judged:
-    """What a probe says, from all of its gates. A criterion that no gate answers never holds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The events that were due from GO to the end of the load, and those of them that were sent."""
+
+    due: float
+    sent: float
+
+    @property
+    def share(self) -> float:
+        """The share that was sent; none where nothing was due."""
+        return min(1.0, self.sent / self.due) if self.due > 0 else 0.0
+
+
+def judge(
+    criteria: Sequence[Criterion], gates: Iterable[GateAnswer], sent: Sent | None, *, least_sent: float
+) -> Judged:
+    """What a probe says, from all of its gates. A criterion that no gate answers never holds.
+
+    `offered_load` forgives what is late by less than its patience, which in a short window is much of the rate. So the
+    probe has to have sent a share of `least_sent` of all that was due; `sent` None: nobody can tell.
+    """
     answers = {gate.name: gate for gate in gates}
     asked = tuple(answers[criterion.name] for criterion in criteria if criterion.name in answers)
     names = {criterion.name for criterion in criteria}
@@ -98,6 +117,11 @@ def judge(criteria: Sequence[Criterion], gates: Iterable[GateAnswer]) -> Judged:
         return Judged(outcome="unknown", why=f"{OFFERED_LOAD}: {why}", answers=asked)
     if offered.status == "FAIL":
         return Judged(outcome="withheld", why=offered.why, answers=asked)
+    if sent is None:
+        return Judged(outcome="unknown", why="nobody can tell how much of what was due was sent", answers=asked)
+    if not sent.share >= least_sent:
+        why = f"the generator sent {sent.share:.1%} of what was due in the window, and {least_sent:.1%} is asked"
+        return Judged(outcome="withheld", why=why, answers=asked)
     unsound = next((gate for name, gate in answers.items() if name not in names and gate.status != "PASS"), None)
     if unsound is not None:
         return Judged(outcome="unknown", why=f"{unsound.name}: {unsound.why}", answers=asked)

@@ -53,6 +53,11 @@ class SearchTerms:
         return f"{rate / _PER_MINUTE[self.unit]:.12g}/{self.unit}"
 
     @property
+    def least_sent(self) -> float:
+        """The share of what is due that a probe has to send, so that it speaks of its rate as exactly as is asked."""
+        return 1 - self.within / 2
+
+    @property
     def least_probes(self) -> int:
         """How many probes a steady system takes at most."""
         halvings = math.log2(max(1.0, math.log(self.highest / self.lowest) / math.log1p(self.within)))
