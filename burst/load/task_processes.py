@@ -9,6 +9,7 @@ process its role; `locust_start` makes options of Locust of it.
 
 import itertools
 import json
+import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,8 +97,8 @@ def list_options(environment: Mapping[str, str]) -> list[str]:
 def fit_words(words: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """The words of Locust's command line as they are for this process.
 
-    Several independent processes share users and spawn rate of their task. A master gives each worker its users, and
-    writes the documents of all: workers write none.
+    Several independent processes share users and spawn rate of their task, and each writes documents of its own name. A
+    master gives each worker its users, and writes the documents of all: workers write none.
     """
     if environment.get(ROLE) == WORKER:
         return _leave_documents_out(words)
@@ -105,12 +106,23 @@ def fit_words(words: Sequence[str], environment: Mapping[str, str]) -> list[str]
     if count == 1 or ROLE in environment:
         return list(words)
     shared = list(words)
-    for position, (option, value) in enumerate(itertools.pairwise(words)):
-        if option == "-u":
-            shared[position + 1] = str(split_whole(int(value), index, count))
+    for position, (option, value) in enumerate(itertools.pairwise(("", *words))):
+        name, has_value, own = value.partition("=")
+        if has_value and name in _DOCUMENTS:
+            shared[position] = f"{name}={_number_document(own, index)}"
+        elif option in _DOCUMENTS:
+            shared[position] = _number_document(value, index)
+        elif option == "-u":
+            shared[position] = str(split_whole(int(value), index, count))
         elif option == "-r":
-            shared[position + 1] = f"{float(value) / count:g}"
+            shared[position] = f"{float(value) / count:g}"
     return shared
+
+
+def _number_document(name: str, index: int) -> str:
+    """The name of a document with the number of its process before the ending: `report.1.html`."""
+    path = pathlib.PurePath(name)
+    return str(path.with_name(f"{path.stem}.{index}{path.suffix}"))
 
 
 def _leave_documents_out(words: Sequence[str]) -> list[str]:

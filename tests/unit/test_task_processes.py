@@ -80,6 +80,14 @@ def test_independent_processes_share_the_users_of_their_task() -> None:
     assert task_processes.fit_words(words, {}) == words
 
 
+def test_independent_processes_write_documents_of_their_own_names() -> None:
+    words = ["--csv", "out/stats", "--html=report.html", "--json-file", "totals"]
+    second = {"BURST_PROCESS_INDEX": "1", "BURST_PROCESS_COUNT": "2"}
+
+    numbered = ["--csv", "out/stats.1", "--html=report.1.html", "--json-file", "totals.1"]
+    assert task_processes.fit_words(words, second) == numbered
+
+
 MASTER = {"BURST_ROLE": "master", "BURST_WORKER_COUNT": "6"}
 WORKER = {"BURST_ROLE": "worker", "BURST_MASTER_ADDRESS": "10.0.0.7:5557", "BURST_PROCESS_COUNT": "2"}
 
