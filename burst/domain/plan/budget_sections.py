@@ -15,22 +15,30 @@ class LayersSection(pydantic.BaseModel):
     model_config = question_sections.STRICT
 
     require: list[Literal["guard", "sidecar", "lease", "schedule", "sweeper", "controller"]] = ["guard", "lease"]
+    """The layers that have to be armed before launch; the others are armed where they can be."""
     lease_ttl: field_types.PositiveDuration = 30.0
+    """How long a task lives without a heartbeat of the controller."""
 
 
 class BudgetSection(sections.Section):
     """How long the burst may and must run: in seconds here, durations with units in the plan."""
 
     max: field_types.PositiveDuration
+    """The contract's budget: a run over it opens B8."""
     operator_cap: field_types.PositiveDuration | None = None
+    """What this attempt may take; its end is the deadline of every layer."""
     min_window: field_types.PositiveDuration
+    """The shortest window that can pass."""
     window: field_types.PositiveDuration | None = None
+    """How long the window lasts, where that is longer than min_window."""
     start_timeout: Annotated[
         field_types.PositiveDuration,
         pydantic.Field(description="Without it, a minute, and on ECS the seconds that launching the tasks takes."),
     ] = launch_rates.TASK_START_SECONDS
     stop_grace: Annotated[field_types.PositiveDuration, pydantic.Field(le=600)] = 30.0
+    """How long a task may take to end after TERM, before KILL."""
     cost_cap_usd: Annotated[float, pydantic.Field(gt=0)] | None = None
+    """Preflight refuses a run that could cost more."""
 
     @pydantic.model_validator(mode="after")
     def _check_order(self) -> Self:

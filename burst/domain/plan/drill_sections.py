@@ -18,6 +18,7 @@ class RestartSection(pydantic.BaseModel):
     model_config = question_sections.STRICT
 
     service: field_types.Name
+    """The name of the service."""
 
 
 class RecoveryRuleSection(pydantic.BaseModel):
@@ -26,10 +27,15 @@ class RecoveryRuleSection(pydantic.BaseModel):
     model_config = question_sections.STRICT
 
     series: field_types.Name
+    """The observed series that tells."""
     equals: field_types.Scalar = None
+    """What its value has to be; one of equals, at_most and at_least."""
     at_most: field_types.Number | None = None
+    """What it may be at most."""
     at_least: field_types.Number | None = None
+    """What it has to be at least."""
     sustained: field_types.PositiveDuration
+    """For how long it has to stay so."""
 
     @pydantic.model_validator(mode="after")
     def _one_limit(self) -> Self:
@@ -44,9 +50,13 @@ class DrillSection(pydantic.BaseModel):
     model_config = question_sections.STRICT
 
     name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,14}$")]
+    """The name of the fault."""
     at: field_types.PositiveDuration
+    """When it is caused, from GO."""
     restart: RestartSection | None = None
+    """A service of ECS whose tasks are started anew."""
     command: Annotated[list[str], pydantic.Field(min_length=1)] | None = None
+    """A program that causes the fault."""
     exit_code: Annotated[
         int | None, pydantic.Field(ge=0, le=255, description="What the command ends with when the fault was caused.")
     ] = None
@@ -58,9 +68,13 @@ class DrillSection(pydantic.BaseModel):
         field_types.PositiveDuration, pydantic.Field(description="How long command and undo may take, each.")
     ] = 60.0
     task_definition: field_types.Resource | None = None
+    """The task definition that the command runs in, on ECS."""
     container: field_types.Name | None = None
+    """Its container."""
     recover_within: field_types.PositiveDuration
+    """How long the system may take to recover."""
     recovered_when: RecoveryRuleSection
+    """What says that it has."""
 
     @pydantic.model_validator(mode="after")
     def _one_fault(self) -> Self:

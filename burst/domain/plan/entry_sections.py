@@ -34,6 +34,7 @@ class EntrySection(pydantic.BaseModel):
     )
 
     name: field_types.Name
+    """The name of the entry gate."""
 
 
 class RequiredPhaseSection(EntrySection):
@@ -43,7 +44,9 @@ class RequiredPhaseSection(EntrySection):
         str, pydantic.Field(min_length=1, description="Where its runs lie: s3://BUCKET/PREFIX, or a folder of runs.")
     ]
     phase: Annotated[str, pydantic.Field(pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,3}$")]
+    """The phase that has to have passed."""
     kind: Annotated[catalogues.Kind, pydantic.Field(strict=False)] = catalogues.Kind.BURST
+    """Its kind."""
     scope: Annotated[
         field_types.Name | None,
         pydantic.Field(description="The scope it ran in; the plan's, where it is left out. any: with sha256 alone."),
@@ -73,10 +76,15 @@ class RequiredDocumentSection(EntrySection):
         pydantic.Field(min_length=1, description="s3://BUCKET/KEY, or a file; {scope} in it is the run's scope."),
     ]
     path: Annotated[str, pydantic.Field(pattern=r"^/")] | None = None
+    """Where the answer stands in the document, as a JSON pointer."""
     equals: field_types.Scalar = None
+    """What the answer has to be; one of equals, at_most and at_least."""
     at_most: field_types.Number | None = None
+    """What a number may be at most."""
     at_least: field_types.Number | None = None
+    """What a number has to be at least."""
     until: Wait | None = None
+    """How long preflight waits for it."""
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> Self:
@@ -96,7 +104,9 @@ class RequiredFactSection(question_sections.QuestionSection):
     """A fact that has to be as expected before the run begins."""
 
     name: field_types.Name
+    """The name of the entry gate."""
     until: Wait | None = None
+    """How long preflight waits for it."""
 
     @pydantic.model_validator(mode="after")
     def _one_question(self) -> Self:
@@ -120,6 +130,7 @@ class RequiredServiceSection(EntrySection):
         pydantic.Field(description="Variables of its task definition; {scope} in a value is the run's scope."),
     ] = {}
     until: Wait | None = None
+    """How long preflight waits for it."""
 
     @pydantic.model_validator(mode="after")
     def _one_identity(self) -> Self:
@@ -144,9 +155,13 @@ class RequiresSection(pydantic.BaseModel):
     )
 
     phases: Annotated[list[RequiredPhaseSection], pydantic.Field(max_length=MOST_ENTRIES)] = []
+    """Phases that have to have passed."""
     documents: Annotated[list[RequiredDocumentSection], pydantic.Field(max_length=MOST_ENTRIES)] = []
+    """Documents that have to be there, and say what they have to."""
     facts: Annotated[list[RequiredFactSection], pydantic.Field(max_length=MOST_ENTRIES)] = []
+    """Facts that have to hold."""
     services: Annotated[list[RequiredServiceSection], pydantic.Field(max_length=MOST_ENTRIES)] = []
+    """ECS services that have to run."""
     nothing_alive: Annotated[
         bool, pydantic.Field(description="true: no task of another run under this run control may be alive.")
     ] = False

@@ -11,12 +11,14 @@ class SignSection(sections.Section):
     """The key that signs the documents before they are published."""
 
     key: field_types.SigningKey
+    """The private key: file:PATH, env:NAME or kms:ARN."""
 
 
 class ObjectLockSection(sections.Section):
     """Object Lock on every document, in buckets that have it."""
 
     mode: Literal["GOVERNANCE", "COMPLIANCE"]
+    """How strictly S3 keeps them."""
     retain: Annotated[
         field_types.Age,
         pydantic.Field(gt=0, description="How long, counted from the run's deadline, such as 365d."),
@@ -29,6 +31,7 @@ class EvidenceSection(pydantic.BaseModel):
     model_config = question_sections.STRICT
 
     local: str = "runs"
+    """The folder of the runs on this machine."""
     run_control: Annotated[
         field_types.Place | Annotated[list[field_types.Place], pydantic.Field(min_length=1)] | None,
         pydantic.Field(
@@ -50,6 +53,7 @@ class EvidenceSection(pydantic.BaseModel):
         pydantic.Field(description="The key documents are encrypted with (SSE-KMS): ARN, id or alias."),
     ] = None
     object_lock: ObjectLockSection | None = None
+    """Keeps the documents from being deleted."""
     bucket_owner: Annotated[
         str | None, pydantic.Field(pattern=r"^\d{12}$", description="The account every bucket has to belong to.")
     ] = None
@@ -58,6 +62,7 @@ class EvidenceSection(pydantic.BaseModel):
         pydantic.Field(description="when_required for compatible stores that know no SHA-256 checksums."),
     ] = "when_supported"
     sign: SignSection | None = None
+    """Signs the documents before they are published."""
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> Self:

@@ -11,7 +11,9 @@ class FactSection(question_sections.QuestionSection):
     """One question behind a blocker, and the answer that clears it."""
 
     blocker: str
+    """The blocker that rests on the answer."""
     name: field_types.Name
+    """The name of its gate."""
 
     @pydantic.model_validator(mode="after")
     def _one_question(self) -> Self:

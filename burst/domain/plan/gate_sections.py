@@ -31,7 +31,9 @@ class ShareSection(sections.Section):
     """The limits of one decision's share of all receipts of the window."""
 
     at_most: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
+    """The largest share."""
     at_least: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
+    """The least share."""
 
     @pydantic.model_validator(mode="after")
     def _some_limit(self) -> Self:
@@ -61,6 +63,7 @@ class ModeSection(sections.Section):
     """
 
     mode: Literal["informational", "required"]
+    """informational: shown, and opens nothing. required: promoted by a document."""
     block: Annotated[
         int | None,
         pydantic.Field(ge=5, le=20, description="How many runs a promotion has, said before the first of them; 5."),
@@ -96,15 +99,22 @@ class GatesSection(sections.Section):
     __pydantic_extra__: dict[str, Annotated[float, pydantic.Field(ge=0)]]
 
     multiplier: Annotated[float, pydantic.Field(gt=0)] | None = None
+    """How many times the baseline's admits a second."""
     admit_ratio: Annotated[
         float | None, pydantic.Field(gt=0, le=1, description="Required of kind burst, and asked only where it is set.")
     ] = None
     offered_load: Annotated[float, pydantic.Field(gt=0, le=1)] | None = None
+    """The share of what is due that the generator has to send in time; 0.99 unless said."""
     latency_p95_ms: Annotated[float, pydantic.Field(gt=0)] | None = None
+    """The most milliseconds in which 95 of 100 requests are answered."""
     latency_p99_ms: Annotated[float, pydantic.Field(gt=0)] | None = None
+    """The same of 99 of 100."""
     error_ratio: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
+    """The largest share of requests without a good answer."""
     client_error_ratio: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
+    """The largest share of requests refused with a status of 400 to 499."""
     server_error_ratio: Annotated[float, pydantic.Field(ge=0, le=1)] | None = None
+    """The largest share of requests that ended with a status of 500 to 599."""
     min_admits: Annotated[
         field_types.PositiveWhole | None, pydantic.Field(description="ADMIT receipts that the window has to hold.")
     ] = None
@@ -120,6 +130,7 @@ class GatesSection(sections.Section):
         pydantic.Field(description="DUPLICATE receipts that the window has to hold, where a drill injects them."),
     ] = None
     warn_at: dict[AnswerLimit, Annotated[float, pydantic.Field(ge=0)]] | None = None
+    """Nearer limits, at which a gate that passes warns."""
     multiplier_lower: Annotated[
         float | None,
         pydantic.Field(gt=0, description="The least lower bound of the multiplier's 95 % interval; asked where set."),

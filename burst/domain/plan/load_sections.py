@@ -63,23 +63,37 @@ class LoadSection(pydantic.BaseModel):
         pydantic.Field(description="A file of Locust's, or several; an ordinary one is started at GO."),
     ] = None
     host: str | None = None
+    """The system under load: scheme, host and port; the load program adds the route."""
     profile: field_types.Name = "steady"
+    """The shape of the load of burst's own program, such as steady or replay."""
     rate: rate_sections.RateOrSteps | None = None
+    """Events a minute of all tasks, a rate with its unit (1500/s), steps, or auto: multiplier x baseline x headroom."""
     warmup: Annotated[
         field_types.PositiveDuration | None,
         pydantic.Field(description="Sent at the first rate from GO on, and not counted: the counted window follows."),
     ] = None
     headroom: Annotated[float, pydantic.Field(ge=1.0, le=10.0)] = 1.1
+    """How much more than is required a rate of auto sends."""
     source_events: field_types.PositiveWhole | None = None
+    """The most events that the whole burst can send; replay needs it."""
     api_key: field_types.SecretReference | None = None
+    """A reference to the key of the ingest: env:NAME, file:PATH, or a secret of AWS."""
     command: list[str] | None = None
+    """Any program in place of a locustfile, as a list of words."""
     environment: dict[str, str] = {}
+    """Variables of the load programs."""
     waits_for_go: bool = False
+    """true: the command says when it is ready, and waits for GO itself."""
     arrivals: Literal["even", "poisson"] | None = None
+    """even: at equal distances. poisson: with random pauses."""
     users: Annotated[int, pydantic.Field(ge=1, le=1_000_000)] | None = None
+    """Locust users of a task."""
     spawn_rate: Annotated[float, pydantic.Field(gt=0, le=1e6)] | None = None
+    """Users that a task starts a second."""
     arguments: list[str] | None = None
+    """Further words on Locust's command line."""
     tags: Annotated[list[field_types.Name], pydantic.Field(min_length=1)] | None = None
+    """Only Locust tasks with one of these tags run."""
     user_classes: Annotated[
         list[field_types.Name] | None,
         pydantic.Field(min_length=1, description="The users of the locustfiles that run, by name; all unless said."),
@@ -97,6 +111,7 @@ class LoadSection(pydantic.BaseModel):
         pydantic.Field(description="Whether preflight sends one event, and which: the first template's unless said."),
     ] = True
     events: event_sections.EventsSection | None = None
+    """What is sent, where it is not burst's own event."""
     route: Annotated[
         str | None,
         pydantic.Field(description="Where events are posted, below the host: /v1/ingest/push unless said."),
@@ -120,6 +135,7 @@ class LoadSection(pydantic.BaseModel):
         ),
     ] = None
     playback: playback_sections.PlaybackSection | None = None
+    """A recorded stream that is sent again."""
     continues: Annotated[
         bool | None,
         pydantic.Field(description="Whether the playback of the scope goes on behind its checkpoint."),

@@ -36,6 +36,7 @@ class ObservedRuleSection(pydantic.BaseModel):
     model_config = question_sections.STRICT
 
     blocker: str
+    """The blocker that rests on the rule."""
     aggregate: Annotated[
         Literal["max", "min", "last", "p95", "delta"] | None,
         pydantic.Field(description="The figure of the period; delta is from the last sample before it to its end."),
@@ -53,8 +54,11 @@ class ObservedRuleSection(pydantic.BaseModel):
         pydantic.Field(description=f"The period: {periods.ALLOWED}."),
     ] = periods.WHOLE.text
     equals: field_types.Scalar = None
+    """What the answer has to be; one of equals, at_most and at_least."""
     at_most: field_types.Number | None = None
+    """What a number may be at most."""
     at_least: field_types.Number | None = None
+    """What a number has to be at least."""
     within: Annotated[
         str | None,
         pydantic.AfterValidator(lambda value: None if value is None else _nearness(value)),
@@ -106,12 +110,17 @@ class CloudWatchSection(pydantic.BaseModel):
     model_config = question_sections.STRICT
 
     namespace: Annotated[str, pydantic.Field(min_length=1, max_length=255)]
+    """The namespace of the metric."""
     metric: Annotated[str, pydantic.Field(min_length=1, max_length=255)]
+    """Its name."""
     dimensions: Annotated[dict[str, str], pydantic.Field(max_length=30)] = {}
+    """Its dimensions."""
     statistic: Annotated[
         str, pydantic.Field(pattern=r"^(Average|Maximum|Minimum|Sum|SampleCount|p\d{1,2}(\.\d{1,2})?)$")
     ] = "Maximum"
+    """Which figure of a period is read."""
     period: field_types.PositiveDuration = 60.0
+    """The length of a period."""
 
     @pydantic.field_validator("period")
     @classmethod
@@ -127,7 +136,9 @@ class PrometheusSection(pydantic.BaseModel):
     model_config = question_sections.STRICT
 
     url: Annotated[str, pydantic.Field(pattern=r"^https?://[^/\s@?#:][^/\s@?#]*(/[^\s@?#]*)?$")]
+    """The address of the server."""
     query: Annotated[str, pydantic.Field(min_length=1)]
+    """The query, which has one answer."""
 
 
 class SeriesSection(pydantic.BaseModel):
@@ -136,14 +147,19 @@ class SeriesSection(pydantic.BaseModel):
     model_config = question_sections.STRICT
 
     name: field_types.Name
+    """The name of the series."""
     sql: str | None = None
+    """One statement with one answer; :scope is bound to the run's scope."""
     document: str | None = None
+    """A JSON document on S3; {scope} is the run's scope."""
     command: Annotated[
         list[str] | None,
         pydantic.Field(min_length=1, description="A program whose stdout is JSON; {scope} in a word is the scope."),
     ] = None
     cloudwatch: CloudWatchSection | None = None
+    """A metric of CloudWatch."""
     prometheus: PrometheusSection | None = None
+    """A query of Prometheus."""
     service: Annotated[
         field_types.Name | None,
         pydantic.Field(description="An ECS service of target.cluster: how many of its tasks run."),
@@ -154,6 +170,7 @@ class SeriesSection(pydantic.BaseModel):
     )
     scope: Annotated[Pointer | None, pydantic.Field(description="Where the scope stands that the answer is of.")] = None
     rules: Annotated[list[ObservedRuleSection], pydantic.Field(min_length=1)]
+    """What it has to keep, each behind a blocker."""
 
     @pydantic.model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -241,6 +258,7 @@ class ObserveSection(pydantic.BaseModel):
         ),
     ] = 2.0
     series: Annotated[list[SeriesSection], pydantic.Field(min_length=1, max_length=MOST_SERIES)]
+    """The series, each with the rules that it has to keep."""
 
     @pydantic.model_validator(mode="after")
     def _known_series(self) -> Self:

@@ -25,6 +25,7 @@ class WebhookSection(sections.Section):
     """A POST of each message, signed with the key where there is one (the form of Standard Webhooks)."""
 
     url: Address
+    """Its address."""
     key: Annotated[
         field_types.SecretReference | None, pydantic.Field(description="The bytes that sign each message.")
     ] = None
@@ -34,28 +35,36 @@ class CdEventsSection(sections.Section):
     """A POST of CDEvents: testsuiterun.started and finished, testoutput.published."""
 
     url: Address
+    """Its address."""
 
 
 class EventBridgeSection(sections.Section):
     """An event of source `burst` on a bus of the account, for each message."""
 
     bus: field_types.Resource
+    """The name or ARN of the bus."""
     region: Annotated[str, pydantic.Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d$")] | None = None
+    """Its region, where it is not that of the environment."""
 
 
 class OtlpSection(sections.Section):
     """Metrics and one trace of each run with a verdict, to a collector that takes OTLP over HTTP."""
 
     endpoint: Address
+    """The address of the collector."""
 
 
 class OutletsSection(sections.Section):
     """Who is told of the start of a run, its verdict, a halt, and of a task that may still run."""
 
     webhook: Annotated[list[WebhookSection], pydantic.Field(min_length=1)] | None = None
+    """A webhook that is told."""
     cdevents: Annotated[list[CdEventsSection], pydantic.Field(min_length=1)] | None = None
+    """A receiver of CDEvents that is told."""
     eventbridge: EventBridgeSection | None = None
+    """A bus of EventBridge that is told."""
     otlp: OtlpSection | None = None
+    """A collector that gets metrics and a trace."""
     openmetrics: Annotated[
         str | None, pydantic.Field(min_length=1, description="A file with the figures of the last run, replaced whole.")
     ] = None

@@ -40,9 +40,13 @@ class ChangeSection(sections.Section):
     """
 
     key: Annotated[str, pydantic.Field(pattern=r"^(stop_when\.arn:.*)?\S+$")]
+    """The term, as the contract names it."""
     from_: Annotated[field_types.TermValue, pydantic.Field(alias="from")] = None
+    """Its value in the prior."""
     to: field_types.TermValue = None
+    """Its value now."""
     why: Annotated[str, pydantic.Field(min_length=1)]
+    """Why it changes."""
 
 
 class RerunSection(pydantic.BaseModel):
@@ -51,8 +55,11 @@ class RerunSection(pydantic.BaseModel):
     model_config = question_sections.STRICT
 
     only: Annotated[list[str], pydantic.Field(min_length=1)]
+    """The blockers that may change."""
     prior: str | None = None
+    """The run, or its snapshot, that the others are carried from."""
     prior_sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """The digest of that snapshot."""
     changes: Annotated[
         list[ChangeSection] | None,
         pydantic.Field(description="The terms that differ from the prior's on purpose; any other opens B4."),
@@ -100,32 +107,51 @@ class PlanKeys(pydantic.BaseModel):
     model_config = question_sections.STRICT
 
     schema_: Annotated[Literal["burst.plan/v1"], pydantic.Field(alias="schema")]
+    """The form of the plan."""
     kind: Annotated[
         catalogues.Kind,
         pydantic.Field(strict=False, description="The kind of the phase: it says which blockers there are."),
     ] = catalogues.Kind.BURST
     phase: Annotated[str, pydantic.Field(pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,3}$")]
+    """Names the documents (M10.F: m10_f_...) and the blockers (M10F-B1)."""
     scope: field_types.Name
+    """The id under which receipts are counted; fresh makes one for each run."""
     environment: Literal["local", "dev", "ci", "staging", "pilot", "prod"]
+    """Where the system under load stands; some stores are refused outside local, dev and ci."""
     execution_id: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,99}$")] | None = None
+    """The id of the run, as burst itself writes it; a plan of yours leaves it out."""
     target: target_sections.TargetSection
+    """Where tasks run, and how many."""
     load: load_sections.LoadSection
+    """What is sent, to whom, and how fast."""
     layers: budget_sections.LayersSection = budget_sections.LayersSection()
+    """The ways in which every task ends at its deadline."""
     budget: budget_sections.BudgetSection
+    """How long a run may and has to last."""
     receipts: receipts_sections.ReceiptsSection
+    """Where the ingest's answers are counted."""
     baseline: receipts_sections.BaselineSection | None = None
+    """The rate that the multiplier divides by."""
     gates: gate_sections.GatesSection
+    """What the window has to reach."""
     facts: list[fact_sections.FactSection] = []
+    """Questions behind blockers; one that nothing is asked about is not evaluated, which counts as open."""
     stop_when: Annotated[list[fact_sections.StopSignSection], pydantic.Field(max_length=MOST_STOP_SIGNS)] | None = None
+    """Facts and alarms that stop a run; such a run never passes."""
     requires: Annotated[
         entry_sections.RequiresSection | None,
         pydantic.Field(description="What has to be true before the run may begin; asked before anything is launched."),
     ] = None
     observe: observe_sections.ObserveSection | None = None
+    """Series that are asked from before GO until after the last stop."""
     rerun: RerunSection | None = None
+    """Makes the run a bounded rerun: the blockers that may change, and what the others are carried from."""
     services: list[target_sections.ServiceSection] = []
+    """ECS services that are scaled for the run, and put back."""
     before: list[target_sections.OneShotSection] = []
+    """Programs that run once before launch."""
     after: list[target_sections.OneShotSection] = []
+    """Programs that run once after the last task has stopped."""
     reproduces: Annotated[
         reproduction_sections.ReproducesSection | None,
         pydantic.Field(description="The run that this one repeats; required of kind reproducibility."),
@@ -135,6 +161,7 @@ class PlanKeys(pydantic.BaseModel):
         pydantic.Field(max_length=MOST_DRILLS, description="Faults that the run causes in its window, in order."),
     ] = None
     evidence: evidence_sections.EvidenceSection = evidence_sections.EvidenceSection()
+    """Where documents go."""
     outlets: Annotated[
         outlet_sections.OutletsSection | None,
         pydantic.Field(description="Who is told how the run goes; no outlet changes a verdict."),

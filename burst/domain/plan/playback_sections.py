@@ -32,6 +32,7 @@ class PlaybackSection(pydantic.BaseModel):
         float | None, pydantic.Field(gt=0, le=1e6, description="How many recorded seconds pass in one; or a load.rate.")
     ] = None
     template: dict[str, str] | None = None
+    """What is made of a recorded event before it is sent."""
     max_events: Annotated[
         field_types.PositiveWhole | None,
         pydantic.Field(description="The most records of each task, over all its runs."),

@@ -22,11 +22,17 @@ class QuestionSection(pydantic.BaseModel):
     model_config = STRICT
 
     sql: str | None = None
+    """One statement with one answer; :scope is bound to the run's scope."""
     document: str | None = None
+    """A JSON document: a file, or an s3:// object; {scope} is the run's scope."""
     path: Annotated[str, pydantic.Field(pattern=r"^/")] | None = None
+    """Where the answer stands in the document, as a JSON pointer."""
     equals: field_types.Scalar = None
+    """What the answer has to be; one of equals, at_most and at_least."""
     at_most: field_types.Number | None = None
+    """What a number may be at most."""
     at_least: field_types.Number | None = None
+    """What a number has to be at least."""
 
     def require_one_question(self) -> None:
         """Raises `field_types.Misfit` unless there is one question with one expectation."""

@@ -19,7 +19,9 @@ class RateStepSection(pydantic.BaseModel):
     model_config = question_sections.STRICT
 
     for_: Annotated[field_types.PositiveDuration, pydantic.Field(alias="for")]
+    """How long the step lasts."""
     rate: field_types.Rate
+    """Its rate, at the start of a line."""
     to: Annotated[
         field_types.Rate | None,
         pydantic.Field(description="The rate at the end of a line, and at the top of a sine or a spike."),
@@ -29,6 +31,7 @@ class RateStepSection(pydantic.BaseModel):
         pydantic.Field(description="step holds the rate; with `to` and no shape it is linear."),
     ] = None
     name: Annotated[str, pydantic.Field(pattern=f"^{STEP_NAME}$")] | None = None
+    """Its name, by which limits name it, such as multiplier@burst."""
     count: Annotated[
         bool, pydantic.Field(description="Whether it lies in the counted window; those that do are adjacent.")
     ] = True

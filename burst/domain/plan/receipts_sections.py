@@ -12,17 +12,24 @@ class ColumnsSection(sections.Section):
     """The receipts table's columns."""
 
     decision: str = "decision"
+    """The column of the decision."""
     at: str = "created_at_utc"
+    """The column of the instant."""
     scope: str = "platform_run_id"
+    """The column of the scope."""
     event: str = "event_id"
+    """The column of the event's id."""
 
 
 class CountingTaskSection(sections.Section):
     """The task that counts inside the VPC; without a definition, the environment's own `burst-ENVIRONMENT-counter`."""
 
     task_definition: field_types.Resource | None = None
+    """The task definition that runs `burst count`."""
     container: field_types.Name = "counter"
+    """Its container."""
     start_timeout: field_types.PositiveDuration = 180.0
+    """How long it may take to start."""
 
 
 class ReceiptsSection(sections.Section):
@@ -32,10 +39,15 @@ class ReceiptsSection(sections.Section):
     """
 
     dsn: field_types.SecretReference | None = None
+    """A reference to the database: env:NAME, file:PATH, or a secret of AWS. It is only read."""
     via: Literal["direct", "task"] = "direct"
+    """direct: counted from here. task: a task inside the VPC counts."""
     task: CountingTaskSection | None = None
+    """The counting task, with via: task."""
     table: str = "receipts"
+    """The table of receipts."""
     columns: ColumnsSection = ColumnsSection()
+    """The names of its columns."""
     time_unit: Annotated[
         Literal["s", "ms", "us", "ns"] | None,
         pydantic.Field(description="Of a time column that holds numbers: their unit since 1970, UTC."),
@@ -45,9 +57,13 @@ class ReceiptsSection(sections.Section):
         pydantic.Field(description="The words of the table for each decision; one that is not named is its own word."),
     ] = None
     bucket: field_types.PositiveDuration = 60.0
+    """The length of a bucket of the window."""
     settle: field_types.PositiveDuration = 5.0
+    """How far apart two counts are that have to agree."""
     count_timeout: field_types.PositiveDuration = 60.0
+    """How long the final count may take."""
     max_skew: field_types.PositiveDuration = 2.0
+    """How far the clocks of this machine and the database may differ."""
     require_check: Annotated[
         bool | None, pydantic.Field(description="true: preflight runs `burst db check`, and refuses what that refuses.")
     ] = None
@@ -112,11 +128,17 @@ class BaselineSection(sections.Section):
     """The reference rate: a baseline document, or figures given inline, which the plan's digest then covers."""
 
     file: str | None = None
+    """A document of `burst baseline make`: a file, or an s3:// object."""
     sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """The digest that it has to have."""
     max_age: field_types.PositiveDuration | None = None
+    """Preflight refuses an older one."""
     admits: field_types.PositiveWhole | None = None
+    """ADMIT receipts of the reference run, where no document is named."""
     seconds: Annotated[float, pydantic.Field(ge=1e-6)] | None = None
+    """How long it took."""
     source: str | None = None
+    """Which run the figures are of, in words."""
 
     @pydantic.model_validator(mode="after")
     def _one_form(self) -> Self:

@@ -23,10 +23,12 @@ class KeysetSection(pydantic.BaseModel):
     model_config = _CONFIG
 
     sql: str | None = None
+    """One statement that answers with the keys of :scope."""
     separator: Annotated[
         str, pydantic.Field(min_length=1, max_length=8, description="What stands between the keys of a text.")
     ] = ","
     document: str | None = None
+    """A JSON document with the keys; {scope} is the scope."""
     path: Annotated[
         str | None, pydantic.Field(pattern=r"^/", description="An object, whose keys count, or a list of texts.")
     ] = None
@@ -72,7 +74,9 @@ class ReproducesSection(pydantic.BaseModel):
         str | None, pydantic.Field(pattern=r"^[0-9a-f]{64}$", description="The digest of its snapshot.")
     ] = None
     keyset: KeysetSection
+    """The keys that both scopes have to hold."""
     shares_within: Annotated[float, pydantic.Field(gt=0, lt=1)] = SHARES_WITHIN
+    """How far a share of decisions may be from the reference's."""
 
     @pydantic.model_validator(mode="after")
     def _known_place(self) -> Self:

@@ -12,37 +12,55 @@ class ReaperSection(sections.Section):
     """The task that the schedule of the hard stop starts at the deadline; it runs `burst reap`."""
 
     task_definition: field_types.Resource
+    """The task definition that runs `burst reap`."""
     role_arn: field_types.Resource
+    """The role by which EventBridge Scheduler starts it."""
     group: field_types.Name
+    """The group of schedules."""
     dead_letter_arn: field_types.Resource | None = None
+    """The queue for schedules that could not start it."""
 
 
 class PriceSection(sections.Section):
     """The price of an hour, where it is not the list price."""
 
     vcpu_hour_usd: Annotated[float, pydantic.Field(gt=0, le=1e6)]
+    """Dollars for a vCPU and an hour."""
     gb_hour_usd: Annotated[float, pydantic.Field(gt=0, le=1e6)]
+    """Dollars for a GB of memory and an hour."""
 
 
 class TargetSection(sections.Section):
     """Where tasks run and how many of them."""
 
     kind: Literal["local", "ecs"]
+    """local: processes of this machine. ecs: Fargate tasks."""
     tasks: Annotated[int, pydantic.Field(ge=1, le=1000)]
+    """How many tasks burst."""
     min_tasks: Annotated[int, pydantic.Field(ge=1, le=1000)] | None = None
+    """So many are enough for GO; with fewer holding to the end B9 opens."""
     replacements: Annotated[int, pydantic.Field(ge=0, le=1000)] | None = None
+    """How many tasks that fail to start are replaced before GO; a fiftieth of them unless said."""
     cluster: field_types.Resource | None = None
+    """The ECS cluster."""
     task_definition: field_types.Resource | None = None
+    """The task definition with its revision, such as burst-task:12."""
     container: field_types.Name | None = None
+    """The container of the task definition that the load runs in."""
     capacity: Annotated[list[field_types.Name], pydantic.Field(min_length=1)] | None = None
+    """Capacity providers, the one to try first at the front."""
     subnets: list[field_types.Name] | None = None
+    """The subnets of the tasks."""
     security_groups: list[field_types.Name] | None = None
+    """The security groups of the tasks."""
     assign_public_ip: Annotated[
         bool | None,
         pydantic.Field(description="true: each task gets a public address, where the way out is an internet gateway."),
     ] = None
     reaper: ReaperSection | None = None
+    """What ends tasks where every nearer layer has failed."""
     price: PriceSection | None = None
+    """What a task costs an hour, where it is not the usual price."""
 
     @pydantic.field_validator("capacity")
     @classmethod
@@ -83,11 +101,17 @@ class OneShotSection(sections.Section):
     """A command that runs to its end before or after the burst, in a task of its own."""
 
     name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,19}$")]
+    """The name of the program, in journal and verdict."""
     task_definition: field_types.Resource | None = None
+    """The task definition that it runs in, on ECS."""
     container: field_types.Name | None = None
+    """Its container."""
     command: Annotated[list[str], pydantic.Field(min_length=1)]
+    """The program with its words."""
     timeout: field_types.PositiveDuration
+    """How long it may take."""
     exit_code: Annotated[int, pydantic.Field(ge=0, le=255)] = 0
+    """What it has to end with."""
 
 
 class ServiceSection(sections.Section):
@@ -95,6 +119,7 @@ class ServiceSection(sections.Section):
     which variables. It is put back after the burst."""
 
     name: field_types.Name
+    """The name of the service."""
     desired: Annotated[
         int | None, pydantic.Field(ge=0, le=10_000, description="Without it the service keeps its count.")
     ] = None
