@@ -138,7 +138,7 @@ def _sandbox(output: common.Output) -> Iterator[_Sandbox]:
     with embedded_postgres.start() as server:
         dsn = server.create_database()
         embedded_postgres.apply_schema(dsn)
-        os.environ |= {demo_plans.DSN_NAME: embedded_postgres.read_only_dsn(dsn), demo_plans.API_KEY_NAME: api_key}
+        os.environ |= {demo_plans.DSN_NAME: server.create_reader(dsn), demo_plans.API_KEY_NAME: api_key}
         output.hide(api_key)
         try:
             with gateway.start(dsn=dsn, api_key=api_key) as running:

@@ -97,7 +97,7 @@ def _stage(output: common.Output, plan: plans.Plan, folder: Path) -> Iterator[_S
             server = stack.enter_context(embedded_postgres.start())
             admin_dsn = server.create_database()
             embedded_postgres.apply_schema(admin_dsn)
-            dsn = embedded_postgres.read_only_dsn(admin_dsn)
+            dsn = server.create_reader(admin_dsn)
             if plan.receipts.dsn is not None:
                 os.environ[_variable(plan.receipts.dsn)] = dsn
             url = stack.enter_context(gateway.start(dsn=admin_dsn, api_key=api_key)).url

@@ -46,7 +46,12 @@ Examples:
   burst sandbox up --port 8090
 """
 )
-@click.option("--port", type=click.IntRange(1, 65535), help="The gateway's port on 127.0.0.1; 8080 unless given.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    envvar="BURST_SANDBOX_PORT",
+    help="The gateway's port on 127.0.0.1; 8080 unless given (or BURST_SANDBOX_PORT).",
+)
 @_folder_option
 @common.options
 def up(output: common.Output, port: int | None, folder: Path | None) -> None:

@@ -23,8 +23,11 @@ from burst.domain.basics import errors
 from burst.sandbox import postgres_programs, postgres_supervisor
 
 DSN_VARIABLE = "BURST_SANDBOX_DSN"
+READER = "burst_reader"
+"""The role that `create_reader` makes."""
 
 _STOP_SECONDS = 20.0
+_READER_CONNECTIONS = 20
 _SETTINGS = {
     "listen_addresses": "",
     "timezone": "UTC",
@@ -62,6 +65,32 @@ class PostgresServer:
         self._execute(statement.format(sql.Identifier(name), sql.Identifier(template or "template0")))
         self._created.append(name)
         return dsn_for_database(self.dsn, name)
+
+    def create_reader(self, dsn: str) -> str:
+        """The DSN of a role that only counts in a database whose tables stand, as `infra/reader_role.sql` makes one.
+
+        On a server that is not ours no role is made: its own role then has read-only sessions.
+        """
+        if self._supervisor is None:
+            return read_only_dsn(dsn)
+        password = secrets.token_urlsafe(24)
+        role = sql.Identifier(READER)
+        statements = [
+            sql.SQL("CREATE ROLE {} LOGIN CONNECTION LIMIT {} PASSWORD {}").format(
+                role, sql.Literal(_READER_CONNECTIONS), sql.Literal(password)
+            ),
+            *(
+                sql.SQL("ALTER ROLE {} SET {} = {}").format(role, sql.Identifier(name), sql.Literal(value))
+                for name, value in _COUNTING.items()
+            ),
+            sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}").format(role),
+            sql.SQL("GRANT pg_monitor TO {}").format(role),
+        ]
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        parts = urllib.parse.urlsplit(dsn)
+        return urllib.parse.urlunsplit(parts._replace(netloc=f"{READER}:{password}@"))
 
     def drop_database(self, name: str) -> None:
         """Drops a database and ends its connections. Does nothing if it does not exist."""

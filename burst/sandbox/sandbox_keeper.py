@@ -53,7 +53,7 @@ def _keep(folder: sandbox_folders.SandboxFolder, port: int) -> None:
         running = gateway.start(dsn=dsn, api_key=api_key, port=port)
         try:
             folder.write_secret("IG_API_KEY", api_key)
-            folder.write_secret("IG_ADMISSION_DSN", embedded_postgres.read_only_dsn(dsn))
+            folder.write_secret("IG_ADMISSION_DSN", server.create_reader(dsn))
             folder.write_secret("IG_ADMIN_DSN", dsn)
             standing = sandbox_folders.Standing(url=running.url, since_utc=instants.text(datetime.now(UTC)))
             while True:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,18 @@ def test_an_unknown_profile_is_refused(checkout: Path) -> None:
 
     assert refused.returncode == 2
     assert "say run, rehearse, dev or bare" in refused.stderr
+
+
+def test_what_pip_says_is_shown_where_it_fails_and_the_next_call_begins_anew(checkout: Path) -> None:
+    lock = checkout / "requirements" / "run.lock"
+    lock.write_text("burst-no-such-package==1.0 \\\n    --hash=sha256:" + "0" * 64 + "\n")
+    environ = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "BASE_PYTHON": sys.executable}
+    refused = subprocess.run(
+        ["scripts/environment", "run"], cwd=checkout, env=environ, capture_output=True, text=True, check=False
+    )
+
+    assert refused.returncode == 1
+    assert "installing the 1 packages of requirements/run.lock" in refused.stderr
+    assert "No matching distribution found for burst-no-such-package==1.0" in refused.stderr
+    assert (checkout / ".venv" / "unfinished").exists()
+    assert not list((checkout / ".venv").glob("stamp.*"))

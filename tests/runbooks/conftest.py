@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from burst.rehearsal import bootstrap
-from burst.sandbox import embedded_postgres, gateway
+from burst.sandbox import embedded_postgres, gateway, sandbox_folders, standing_sandbox
 from burst.wiring import preparing
 from tests import fixtures_aws, terraforming
 from tests.faults import stage
@@ -38,6 +39,7 @@ class Home:
 
     site: runs.Site
     programs: Path
+    sandbox_port: int
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -50,6 +52,8 @@ class Home:
             "IG_ADMISSION_DSN": embedded_postgres.read_only_dsn(site.here.dsn),
             "IG_ADMIN_DSN": site.here.dsn,
             "BURST_RUNS_DIR": "runs",
+            sandbox_folders.FOLDER_VARIABLE: str(self.programs / "sandbox"),
+            "BURST_SANDBOX_PORT": str(self.sandbox_port),
             "PATH": f"{self.programs}:{Path(sys.executable).parent}:{place}",
             "TERM": "dumb",
         }
@@ -109,6 +113,9 @@ def furnished_home(
         with fixtures_aws.operating(simulated_aws.world):
             bootstrap.furnish_account(example, python=sys.executable, api_key=key)
             runs.make_finished(frozenset().union(*map(runs.named, pages.every())), site)
-        yield Home(site=site, programs=folder)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        yield Home(site=site, programs=folder, sandbox_port=port)
+        standing_sandbox.take_down(sandbox_folders.SandboxFolder(folder / "sandbox"))
         site.here.end()
         site.aws.end()

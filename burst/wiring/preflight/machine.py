@@ -25,7 +25,7 @@ from burst.sandbox import postgres_programs
 OLDEST_PYTHON = (3, 11)
 EXTRAS = {
     "load": ("locust", ("demo", "run", "rehearse", "locust")),
-    "sandbox": ("uvicorn", ("demo", "rehearse")),
+    "sandbox": ("uvicorn", ("demo", "sandbox", "rehearse")),
     "rehearsal": ("moto", ("rehearse",)),
     "sign": ("securesystemslib", ("evidence",)),
     "statistics": ("scipy", ("baseline", "compare")),
@@ -121,7 +121,7 @@ def _extra(extra: str, module: str, commands: tuple[str, ...]) -> MachinePart:
 
 
 def _postgres() -> MachinePart:
-    needed_by = ("demo", "rehearse")
+    needed_by = ("demo", "sandbox", "rehearse")
     try:
         programs = postgres_programs.find_programs()
     except errors.BurstError as exc:
