@@ -1,8 +1,6 @@
 """`python -m burst` is the console command `burst`."""
 
-import sys
-
-from burst.cli import main
+from burst import console
 
 if __name__ == "__main__":
-    sys.exit(main.main())
+    console.run()

@@ -8,7 +8,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,8 +17,12 @@ import click
 
 import burst
 from burst.domain.basics import errors, instants, rates, runbooks
+from burst.kit import run_folders
 
 RUNS_DIR_VARIABLE = "BURST_RUNS_DIR"
+
+FEW_CHOICES = 8
+"""More words than these are not listed in the usage of a command."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -133,28 +137,20 @@ def options(function: F) -> F:
     for decorate in (
         click.option("--json", is_flag=True, help="One JSON document on stdout and nothing else there."),
         click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors."),
-        click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="Form of stderr."),
+        click.option("--log-format", type=Choice(["text", "json"]), default="text", help="Form of stderr."),
     ):
         wrapped = decorate(wrapped)
     wrapped.__click_params__.insert(0, version_option())
     return wrapped  # type: ignore[no-any-return]
 
 
-def describe_click_error(exc: click.ClickException) -> str:
-    """The message of click, with the way to the help."""
-    if isinstance(exc, click.exceptions.NoArgsIsHelpError):
-        return f"a command is missing\n{exc.format_message()}"
-    context = getattr(exc, "ctx", None)
-    hint = f"\nTry `{context.command_path} --help`." if context is not None else ""
-    return f"{exc.format_message()}{hint}"
-
-
-def with_ending(words: str, exit_code: int, *, driven: bool = False) -> str:
+def with_ending(words: str, exit_code: int, *, driven: bool = False, advice: str = "") -> str:
     """A message whose last line names the next step and the page of its exit code.
 
-    `driven`: whether another controller drives the run, whose tasks then may be running.
+    `driven`: whether another controller drives the run, whose tasks then may be running. `advice`: the step, where it
+    is another than the exit code's.
     """
-    ending = runbooks.ending(exit_code, driven=driven)
+    ending = runbooks.ending(exit_code, driven=driven, advice=advice)
     return f"{words}\n{ending}" if ending else words
 
 
@@ -193,6 +189,21 @@ RATE = _Parsed("rate", rates.parse_text)
 SHARE = _Parsed("share", _parse_share)
 
 
+class Choice(click.Choice[str]):
+    """One of some words; a word that is none of them is told with those that are like it."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """What was typed, what is meant perhaps, and what is allowed."""
+        from burst.cli import mistakes
+
+        meant = mistakes.suggest(str(value), self.choices)
+        return f"saw {value!r}{meant}; allowed: {', '.join(self.choices)}"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        """The words where they are few; the help and a mistake name the others."""
+        return super().get_metavar(param, ctx) if len(self.choices) <= FEW_CHOICES else None
+
+
 class _PlanFile(click.Path):
     """A plan's path; the path of an example plan, as the runbooks name it, is found in a folder without it too."""
 
@@ -228,13 +239,30 @@ def runs_dir_option(function: F) -> F:
 
 
 def run_path(run: str, runs_dir: Path) -> Path:
-    """The path of a run: an execution id under `runs_dir` where there is such a folder, else the name itself.
+    """The path of a run: the name itself where there is such a file or folder; else the run of that id under
+    `runs_dir`, or in a folder of a demo or a rehearsal there; `last` is the newest. The name where there is none.
 
     Raises `errors.UsageError` for an empty name, which would be `runs_dir` itself.
     """
     if not run:
-        raise errors.UsageError("RUN is empty; allowed: a folder, or an execution id")
-    return runs_dir / run if not os.path.exists(run) and os.path.isdir(runs_dir / run) else Path(run)
+        raise errors.UsageError("RUN is empty; allowed: a folder, an execution id, or last")
+    if os.path.exists(run):
+        return Path(run)
+    return runs_dir / run if os.path.isdir(runs_dir / run) else _find_below(run, runs_dir) or Path(run)
+
+
+def _find_below(run: str, runs_dir: Path) -> Path | None:
+    folders = _find_folders(runs_dir)
+    if run == run_folders.LAST:
+        return next((folders[name] for name in run_folders.order_newest(folders)), None)
+    return folders.get(run)
+
+
+def _find_folders(runs_dir: Path) -> Mapping[str, Path]:
+    try:
+        return run_folders.find_folders(runs_dir)
+    except OSError:
+        return {}
 
 
 def find_place(run: str, runs_dir: Path) -> str:
@@ -249,16 +277,16 @@ def shorten_path(path: Path) -> str:
 
 
 def run_folder(run: str, runs_dir: Path) -> Path:
-    """The folder of a run: a path to it, or an execution id under `runs_dir`.
+    """The folder of a run: a path to it, an execution id under `runs_dir`, or `last`.
 
-    Raises `errors.EvidenceIncomplete` where there is neither.
+    Raises `errors.NoSuchRun` where there is none.
     """
     folder = run_path(run, runs_dir)
     if os.path.isdir(folder):
         return folder
-    raise errors.EvidenceIncomplete(
-        f"no run {run}: neither a folder of that name nor {runs_dir / run}; name a folder, or use --runs-dir"
-    )
+    from burst.cli import mistakes
+
+    raise mistakes.describe_missing_run(run, runs_dir, _find_folders(runs_dir))
 
 
 def split_words(values: Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from burst.cli import common
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=common.Choice(["bash", "zsh", "fish"]))
 @common.options
 def completion(output: common.Output, shell: str) -> None:
     """Print the completion script of SHELL. Exits 0, or 2 for a shell it does not know.

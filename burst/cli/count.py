@@ -38,7 +38,7 @@ Examples:
 @click.option("--columns", metavar="decision=NAME,at=NAME,scope=NAME", help="Columns that are named otherwise.")
 @click.option(
     "--time-unit",
-    type=click.Choice(["s", "ms", "us", "ns"]),
+    type=common.Choice(["s", "ms", "us", "ns"]),
     help="Where the time column holds numbers: their unit since 1970, UTC.",
 )
 @click.option(

@@ -33,7 +33,9 @@ def _table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--columns", metavar="decision=NAME,at=NAME,scope=NAME", help="With --table: columns named otherwise."
     )
-    @click.option("--time-unit", type=click.Choice(["s", "ms", "us", "ns"]), help="With --table: of a time in numbers.")
+    @click.option(
+        "--time-unit", type=common.Choice(["s", "ms", "us", "ns"]), help="With --table: of a time in numbers."
+    )
     @click.option("--window", type=common.DURATION, default="20m", show_default=True, help="With --table: the window.")
     @functools.wraps(command)
     def with_table(

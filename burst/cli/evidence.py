@@ -53,7 +53,7 @@ def _demand_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--require-signature", is_flag=True, help="Evidence without a signature does not hold.")
     @click.option(
         "--places",
-        type=click.Choice(["here", "all"]),
+        type=common.Choice(["here", "all"]),
         help="Compare the run's other places never, or in any case. Default: where RUN is one of them on S3.",
     )
     @common.priors_option
@@ -538,9 +538,9 @@ def _lines(output: common.Output, rows: list[dict[str, Any]]) -> None:
 
 
 def _say_where(output: common.Output, place: str, runs: Sequence[object]) -> None:
-    """No runs may mean that the place is one folder too high, such as the folder of a demo's folder."""
+    """No runs may mean that the place is another one."""
     if not runs:
-        output.say(f"looked for runs directly in {place}, not in the folders below them")
+        output.say(f"looked for runs in {place}, and in the folders of demos and rehearsals there")
 
 
 def _read_families(families: tuple[str, ...]) -> tuple[str, ...]:

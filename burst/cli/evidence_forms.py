@@ -65,7 +65,7 @@ def forms_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--format",
         "shown",
-        type=click.Choice(["text", "json", *FOR_CI]),
+        type=common.Choice(["text", "json", *FOR_CI]),
         default="text",
         show_default=True,
         help="Form of the result; json is the same as --json, github prints annotations.",

@@ -27,8 +27,8 @@ Examples:
   terraform output -json | burst init --target ecs --from-terraform -
 """
 )
-@click.option("--target", type=click.Choice(["local", "ecs"]), default="local", help="Where tasks run.")
-@click.option("--kind", type=click.Choice(_KINDS), default=_KINDS[0], help="The kind of phase; others run locally.")
+@click.option("--target", type=common.Choice(["local", "ecs"]), default="local", help="Where tasks run.")
+@click.option("--kind", type=common.Choice(_KINDS), default=_KINDS[0], help="The kind of phase; others run locally.")
 @click.option("--steps", is_flag=True, help="A load of several rates on one clock, in place of one rate.")
 @click.option(
     "-o", "--output", "file", type=click.Path(path_type=Path), default=Path("plan.yaml"), help="Where the plan goes."

@@ -158,6 +158,12 @@ def _refuse_missing_folder() -> None:
         raise errors.UsageError(f"the folder this shell is in cannot be found: {exc.strerror}; cd to another") from exc
 
 
+def _describe_refusal(exc: OSError) -> str:
+    """What the system refused, and of which file."""
+    of = f": {exc.filename}" if exc.filename else ""
+    return f"this machine refused what the command needs: {exc.strerror or exc}{of}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code.
 
@@ -176,14 +182,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGTERM
     except errors.BurstError as exc:
         driven = isinstance(exc, errors.ControllerAtWork)
-        output.error(common.with_ending(str(exc), exc.exit_code, driven=driven))
+        output.error(common.with_ending(str(exc), exc.exit_code, driven=driven, advice=exc.advice))
         return exc.exit_code
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         output.error("interrupted")
         return 130
     except click.ClickException as exc:
-        output.error(common.with_ending(common.describe_click_error(exc), exc.exit_code))
+        from burst.cli import mistakes  # difflib, where it is needed
+
+        output.error(common.with_ending(mistakes.describe(exc), exc.exit_code))
         return exc.exit_code
+    except OSError as exc:
+        # The machine's refusal: no bug of burst. What launches has ended its tasks before it lets such an error go.
+        output.error(common.with_ending(_describe_refusal(exc), errors.Unavailable.exit_code))
+        return errors.Unavailable.exit_code
     return int(answer or 0)
 
 

@@ -211,7 +211,7 @@ def stop_anywhere(output: common.Output, request: StopRequest) -> None:
         if stopped is None:
             places = f"on this machine or in {request.cluster}" if request.cluster else "on this machine"
             hint = "" if request.cluster else " (for tasks on ECS: --cluster or --run-control)"
-            raise errors.EvidenceIncomplete(f"{exc}; no task of {run_id} is running {places}{hint}") from exc
+            raise type(exc)(f"{exc}; no task of {run_id} is running {places}{hint}") from exc
     advice = f"; for the verdict: burst resume {stopped.folder}" if stopped.folder else ""
     output.result({"execution_id": run_id, "stopped": True}, f"every task of {run_id} is stopped{advice}")
 

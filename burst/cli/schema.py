@@ -43,13 +43,13 @@ Examples:
   burst schema gates --kind soak                        the same by the blockers of a soak
 """
 )
-@click.argument("kind", type=click.Choice((*KINDS, GATES)), required=False)
+@click.argument("kind", type=common.Choice((*KINDS, GATES)), required=False)
 @click.option("--strict", "form", flag_value="strict", help="For producers: every field there is, and no other.")
 @click.option(
     "--lenient", "form", flag_value="lenient", help="For consumers: fields of later minor versions may stand."
 )
 @click.option(
-    "--kind", "phase_kind", type=click.Choice(PHASE_KINDS), default=PHASE_KINDS[0], help="With gates: of which phase."
+    "--kind", "phase_kind", type=common.Choice(PHASE_KINDS), default=PHASE_KINDS[0], help="With gates: of which phase."
 )
 @common.options
 def schema(output: common.Output, kind: str | None, form: str | None, phase_kind: str) -> None:

@@ -5,6 +5,7 @@ that refuses, and hides no other. Checks ask here, and `domain.preflight.judgeme
 """
 
 import dataclasses
+import os
 import queue
 import secrets
 import threading
@@ -136,6 +137,11 @@ def _ask(check: PreflightCheck) -> tuple[findings.Finding, ...]:
         return (answer,) if isinstance(answer, findings.Finding) else tuple(answer)
     except errors.BurstError as exc:
         return (findings.report_refusal(check.name, str(exc)),)
+    except OSError as exc:
+        of = f" ({Path(os.fsdecode(exc.filename)).name})" if exc.filename else ""
+        return (
+            findings.report_refusal(check.name, f"this machine refused it: {exc.strerror or type(exc).__name__}{of}"),
+        )
     except Exception as exc:
         # Only kind and place: the words of a foreign error may hold a secret.
         frame = traceback.extract_tb(exc.__traceback__)[-1]

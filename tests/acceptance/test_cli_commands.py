@@ -479,7 +479,7 @@ def test_an_unknown_option_exits_2(name: str, capsys: Shown) -> None:
 
 def test_an_unknown_command_exits_2(capsys: Shown) -> None:
     assert run("lunch") == 2
-    assert "No such command 'lunch'" in capsys.readouterr().err
+    assert "there is no command lunch" in capsys.readouterr().err
 
 
 def test_quiet_leaves_errors_and_json_logs_are_one_line_each(tmp_path: Path, capsys: Shown) -> None:

@@ -1,8 +1,9 @@
-"""Runs in a folder of this machine: one folder each, ordered by the time in their ids, else in their journals."""
+"""Runs in a folder of this machine, and in the folders of demos and rehearsals there: one folder each, ordered by the
+time in their ids, else in their journals."""
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from burst import ports
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names
 from burst.domain.run import run_ids
-from burst.kit import files
+from burst.kit import files, run_folders
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _LONGEST_LINE = 64 << 10
@@ -25,14 +26,15 @@ class FolderRuns:
 
     def newest_first(self, group: str | None, now: datetime) -> Iterator[str]:
         """The ids of runs, the newest first. A run without a time in its id is ordered by its journal's first line."""
-        for _, name in sorted(((self._read_begin(name), name) for name in self._list_names()), reverse=True):
+        begun = [(self._read_begin(name, path), name) for name, path in self._find_folders().items()]
+        for _, name in sorted(begun, reverse=True):
             parsed = run_ids.parse(name)
             if group is None or parsed is None or parsed[0] == group:
                 yield name
 
     def store(self, execution_id: str) -> ports.EvidenceStore:
         """The documents of one run."""
-        return self._store_of(self.folder / execution_id)
+        return self._store_of(self._find_folder(execution_id))
 
     def stored(self, execution_id: str) -> Sequence[ports.Stored]:
         """The documents of one run; the tag is the digest of their bytes."""
@@ -41,7 +43,7 @@ class FolderRuns:
 
     def remove(self, execution_id: str, document: ports.Stored) -> None:
         """Removes the file while it holds the bytes it was listed with, durably."""
-        path = self.folder / execution_id / document.name
+        path = self._find_folder(execution_id) / document.name
         try:
             if canonical.digest(self.store(execution_id).read(document.name)) != document.tag:
                 raise errors.Conflict(f"{path} has changed since it was listed; it was left")
@@ -54,7 +56,7 @@ class FolderRuns:
 
     def _describe(self, store: ports.EvidenceStore, execution_id: str, name: str) -> ports.Stored:
         content = store.read(name)
-        modified = os.stat(self.folder / execution_id / name, follow_symlinks=False).st_mtime
+        modified = os.stat(self._find_folder(execution_id) / name, follow_symlinks=False).st_mtime
         return ports.Stored(
             name=name,
             size=len(content),
@@ -62,25 +64,32 @@ class FolderRuns:
             tag=canonical.digest(content),
         )
 
-    def _list_names(self) -> list[str]:
+    def _find_folders(self) -> Mapping[str, Path]:
         try:
-            with os.scandir(self.folder) as entries:
-                folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            found = run_folders.find_folders(self.folder)
         except (FileNotFoundError, NotADirectoryError) as exc:
             raise errors.EvidenceIncomplete(f"{self.folder} is no folder of runs") from exc
         except OSError as exc:
             raise errors.EvidenceUnknown(f"{self.folder} cannot be listed: {exc.strerror}") from exc
-        return [name for name in folders if run_ids.is_plain(name)]
+        return {name: path for name, path in found.items() if run_ids.is_plain(name)}
 
-    def _read_begin(self, name: str) -> datetime:
-        return run_ids.read_stamp(name) or self._read_journal_begin(name)
+    def _find_folder(self, execution_id: str) -> Path:
+        """The folder of a run; of one that is not there, where it would be."""
+        folder = self.folder / execution_id
+        if folder.is_dir():
+            return folder
+        try:
+            return self._find_folders().get(execution_id, folder)
+        except errors.BurstError:
+            return folder
 
-    def _read_journal_begin(self, name: str) -> datetime:
+    def _read_begin(self, name: str, folder: Path) -> datetime:
+        return run_ids.read_stamp(name) or self._read_journal_begin(folder)
+
+    def _read_journal_begin(self, folder: Path) -> datetime:
         """The time of a journal's first line; the earliest possible where it cannot be read."""
         try:
-            descriptor = os.open(
-                self.folder / name / document_names.JOURNAL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-            )
+            descriptor = os.open(folder / document_names.JOURNAL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with open(descriptor, "rb") as file:
                 return instants.parse(json.loads(file.readline(_LONGEST_LINE))["at"])
         except (OSError, ValueError, LookupError, TypeError):

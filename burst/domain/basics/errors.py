@@ -10,6 +10,7 @@
     ├── PublicationFailed     5   the verdict exists but is not durably published
     ├── StillRunning          6   a task may still be running
     ├── EvidenceIncomplete    7   evidence is absent or half there
+    │   └── NoSuchRun         7   no run of that name is known here
     ├── EvidenceCorrupt       8   evidence is there and wrong
     ├── EvidenceUnknown       9   cannot tell: no access, or a schema this version does not know
     └── Unavailable           4   an outside thing did not answer; a retry may help
@@ -39,6 +40,8 @@ class BurstError(Exception):
     """Any failure that burst foresees; the command line ends with its `exit_code`."""
 
     exit_code: ClassVar[int] = 4
+    advice: ClassVar[str] = ""
+    """What to do, where the line of the exit code speaks of another situation."""
     unwritten: Unwritten | None = None
     """Set by a store that could not publish a document."""
 
@@ -89,6 +92,14 @@ class EvidenceIncomplete(BurstError):
     """The evidence is absent or was never committed."""
 
     exit_code = 7
+
+
+class NoSuchRun(EvidenceIncomplete):
+    """No run of that name is known here: mostly a word that was mistyped, or another folder."""
+
+    advice = (
+        "name a run by its id, its folder, or `last`; --runs-dir names another folder, --run-control another machine"
+    )
 
 
 class EvidenceCorrupt(BurstError):

@@ -67,10 +67,10 @@ def page_command(kind: PageKind, subject: str | int, *, phase_kind: str = BURST)
     return f"burst runbook {page_name(kind, subject, phase_kind=phase_kind)}"
 
 
-def ending(exit_code: int, *, driven: bool = False) -> str:
+def ending(exit_code: int, *, driven: bool = False, advice: str = "") -> str:
     """The last line of a message: the act and the page; empty for exit codes that call for no act.
 
-    `driven`: whether another controller drives the run.
+    `driven`: whether another controller drives the run. `advice`: the act, where it is another than the code's.
     """
-    act = TO_DO_WHILE_DRIVEN if driven else WHAT_TO_DO.get(exit_code)
+    act = advice or (TO_DO_WHILE_DRIVEN if driven else WHAT_TO_DO.get(exit_code))
     return f"what to do: {act}; see: {page_command(PageKind.EXIT, exit_code)}" if act else ""

@@ -1,0 +1,81 @@
+"""Mistakes of the command line, told as such: what was typed, what is meant perhaps, and how it is asked for.
+
+Imported once there is a mistake.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import click
+
+from burst.domain.basics import errors
+from burst.kit import run_folders
+
+MOST_NAMED = 3
+"""Runs that are named beside one that is not there."""
+OF_EVERY_COMMAND = ("--json", "-q", "--quiet", "--log-format")
+"""The options that stand behind a command."""
+
+
+def describe(exc: click.ClickException) -> str:
+    """The message of click with what is meant perhaps, and the way to the help."""
+    if isinstance(exc, click.exceptions.NoArgsIsHelpError):
+        return f"a command is missing\n{exc.format_message()}"
+    context = getattr(exc, "ctx", None)
+    hint = f"\nTry `{context.command_path} --help`." if context is not None else ""
+    return f"{_explain(exc, context)}{hint}"
+
+
+def _explain(exc: click.ClickException, context: click.Context | None) -> str:
+    if isinstance(exc, click.exceptions.NoSuchOption) and context is not None and context.parent is None:
+        name = exc.option_name.partition("=")[0]
+        if name in OF_EVERY_COMMAND:
+            return f"{name} stands behind the command, as in: burst status RUN {name}"
+    if isinstance(exc, click.exceptions.NoSuchCommand) and context is not None:
+        meant = list(suggest_commands(exc.command_name, context.command))
+        return f"there is no command {exc.command_name}{say_meant(f'burst {name}' for name in meant)}"
+    return exc.format_message()
+
+
+def suggest_commands(typed: str, group: click.Command) -> Iterator[str]:
+    """The commands that a word may mean: those of a group that are spelled alike, and those of groups in it."""
+    if not isinstance(group, click.Group):
+        return
+    names = _list_names(group)
+    prefix = "" if group.name in (None, "burst") else f"{group.name} "
+    alike = difflib.get_close_matches(typed, names, n=2)
+    yield from (f"{prefix}{name}" for name in alike)
+    for name in names:
+        inner = group.get_command(click.Context(group), name)
+        if isinstance(inner, click.Group):
+            within = _list_names(inner)
+            like = [] if alike else difflib.get_close_matches(typed, within, n=1, cutoff=0.8)
+            yield from (f"{prefix}{name} {each}" for each in ([typed] if typed in within else like))
+
+
+def _list_names(group: click.Group) -> list[str]:
+    return group.list_commands(click.Context(group))
+
+
+def suggest(typed: str, allowed: Iterable[str]) -> str:
+    """A question behind a message: the allowed word that is most like the typed one; empty where none is."""
+    return say_meant(difflib.get_close_matches(typed, list(allowed), n=1))
+
+
+def say_meant(meant: Iterable[str]) -> str:
+    """A question behind a message; empty where nothing is like it."""
+    names = list(dict.fromkeys(meant))
+    return f"; did you mean {' or '.join(names)}?" if names else ""
+
+
+def describe_missing_run(run: str, runs_dir: Path, folders: Mapping[str, Path]) -> errors.NoSuchRun:
+    """The error for a run that is not there: where it was looked for, and which runs there are."""
+    newest = run_folders.order_newest(folders)
+    if run == run_folders.LAST:
+        return errors.NoSuchRun(
+            f"no run has been begun under {runs_dir}, or in the folders of demos and rehearsals there"
+        )
+    meant = say_meant(difflib.get_close_matches(run, newest, n=1, cutoff=0.7))
+    there = f"; the newest there: {', '.join(newest[:MOST_NAMED])}" if newest else "; there is no run at all"
+    return errors.NoSuchRun(f"no run {run}: it is no folder, and none of the runs under {runs_dir}{meant}{there}")

@@ -1,0 +1,43 @@
+"""An interrupt at any instant of a start ends the command with no traceback of burst: 130, and one line of words."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import cases
+
+INSTANTS = [0.03 * number for number in range(30)]
+"""Seconds after the start of the process, up to where every command has begun its work."""
+OF_BURST = re.compile(r'File "[^"]*/burst/(?!__main__|__init__)')
+"""A line of a traceback that is of burst: before Python has found its first module, nothing of burst can hear."""
+
+
+def interrupt(after_seconds: float, *words: str, folder: Path) -> tuple[int, str]:
+    """The exit code and stderr of a command that is interrupted so long after its start."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "burst", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        text=True,
+    )
+    time.sleep(after_seconds)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    return process.returncode, told
+
+
+@pytest.mark.parametrize("words", [("plan", "plan.yaml"), ("status", "no-such-run")], ids=["plan", "status"])
+def test_an_interrupt_at_any_instant_of_the_start_is_no_bug_in_burst(words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(str(cases.plan_value()))
+    ends = [interrupt(seconds, *words, folder=tmp_path) for seconds in INSTANTS]
+
+    assert [told for _, told in ends if OF_BURST.search(told)] == []
+    own = [(code, told) for code, told in ends if "Traceback" not in told and code != -signal.SIGINT]
+    assert {code for code, _ in own} <= {130, 2, 7, 0}
+    assert all(told.strip() == "burst: interrupted" for code, told in own if code == 130)
