@@ -54,7 +54,7 @@ class Output:
 
     def result(self, value: Any, text: str) -> None:
         """The result, to stdout: `value` as one JSON document with `--json`, else `text`, unless it is empty."""
-        words = json.dumps(value, indent=2, allow_nan=False) if self.json else strip_controls(text)
+        words = json.dumps(value, indent=2, allow_nan=False) if self.json else self._colour(text, sys.stdout)
         if words:
             self.content((words.removesuffix("\n") + "\n").encode())
 
@@ -70,9 +70,16 @@ class Output:
             line = {"at_utc": instants.text(datetime.now(UTC)), "level": level, "message": text, **fields}
             words = json.dumps(line, default=str)
         else:
-            words = strip_controls(f"burst: {text}" if level == "error" else text)
+            words = self._colour(f"burst: {text}" if level == "error" else text, sys.stderr)
         with contextlib.suppress(OSError):  # there is no other stream for the message
             _write(sys.stderr, (self.redact(words) + "\n").encode())
+
+    def _colour(self, text: str, stream: Any) -> str:
+        """A text whose words from outside move no cursor, in colour where the stream shows it."""
+        from burst.cli import painting
+
+        plain = strip_controls(text)
+        return painting.paint(plain) if painting.is_coloured(stream) else plain
 
     def redact(self, text: str) -> str:
         """The text with every hidden secret masked."""
@@ -168,7 +175,9 @@ class _Parsed(click.ParamType[Any]):
         try:
             return self._parse(value)
         except ValueError as exc:
-            self.fail(str(exc), param, ctx)
+            words = str(exc)
+            allowed = f"saw {value!r}; allowed: {words.removeprefix('expected ')}"
+            self.fail(allowed if words.startswith("expected ") else words, param, ctx)
 
 
 def _parse_share(text: str) -> float:

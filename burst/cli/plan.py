@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from burst.cli import common
+from burst.domain.basics import errors
 
 if TYPE_CHECKING:
     from burst.domain.plan import drill_sections, load_sections, plans, target_sections
@@ -40,19 +41,11 @@ def plan(
 
     request = preparing.RunRequest(plan_file=plan_file, overrides=overrides, only=common.split_words(only), prior=prior)
     written = preparing.read_plan(request)
-    _require_secrets(written)
+    missing = preparing.find_missing_secret(written)
+    if missing:
+        raise errors.UsageError(missing)
     value = _plan_fields(written, preparing.prepare(request, datetime.now(UTC)))
     output.result(value, _text(str(plan_file), value))
-
-
-def _require_secrets(written: "plans.Plan") -> None:
-    """Raises `errors.UsageError` where a secret that this machine holds does not resolve."""
-    from burst.adapters import secrets
-
-    dsn = written.receipts.dsn if written.receipts.via == "direct" else None
-    for reference in (dsn, written.load.api_key):
-        if reference is not None and reference.startswith(("env:", "file:")):
-            secrets.resolve(reference)
 
 
 def _plan_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[str, Any]:

@@ -138,7 +138,8 @@ def render(output: common.Output, outcome: driving.Outcome) -> int:
     if output.json:
         output.content(outcome.verdict.content + b"\n")
     else:
-        output.result(None, terminal.render(outcome.verdict.snapshot, folder=folder))
+        folded = terminals.is_read_by_a_person(output)
+        output.result(None, terminal.render(outcome.verdict.snapshot, folder=folder, folded=folded))
         output.say(f"verify it: burst verify {folder}")
     if outcome.urgent:
         output.error(outcome.urgent)
@@ -152,11 +153,13 @@ def check(output: common.Output, request: preparing.RunRequest) -> None:
         checked = driving.check(request, reporter)
     finally:
         reporter.run_closed()
-    lines = [line for finding in checked.findings for line in finding.lines()]
+    lines = findings.list_lines(checked.findings)
     output.result(checked.document.model_dump(mode="json", by_alias=True), "\n".join(lines))
-    refused = [finding.check for finding in checked.findings if finding.refused]
+    failed = [finding for finding in checked.findings if finding.refused]
+    refused = [finding.check for finding in failed]
     if refused:
-        raise errors.Refused(
+        setting = findings.is_setting(failed, checked.settings_problem)
+        raise (errors.UsageError if setting else errors.Refused)(
             f"{len(refused)} of {len(checked.findings)} checks refuse: {', '.join(refused)}; nothing was launched"
         )
 

@@ -7,13 +7,17 @@ from burst.domain.basics import runbooks
 from burst.domain.verdict import snapshot_sections, snapshots
 from burst.report import figures, series_charts
 
-
-def render(snapshot: snapshots.Snapshot, *, folder: str | None = None) -> str:
-    """The verdict as plain text. `folder`: where the evidence lies."""
-    return "\n".join(plain(line) for line in _lines(snapshot, folder))
+KEY_GATES = ("achieved_multiplier", "duration_seconds", "admit_ratio", "offered_load")
+"""What a burst is run for: shown though they pass."""
 
 
-def _lines(snapshot: snapshots.Snapshot, folder: str | None) -> Iterator[str]:
+def render(snapshot: snapshots.Snapshot, *, folder: str | None = None, folded: bool = False) -> str:
+    """The verdict as plain text. `folder`: where the evidence lies. `folded`: gates that pass are counted, but for
+    `KEY_GATES`, and those that do not come first."""
+    return "\n".join(plain(line) for line in _lines(snapshot, folder, folded))
+
+
+def _lines(snapshot: snapshots.Snapshot, folder: str | None, folded: bool) -> Iterator[str]:
     run, scope = snapshot.execution_id, snapshot.platform_run_id
     yield f"{figures.word(snapshot)}  {figures.phase(snapshot)}  run {run}  scope {scope}"
     if snapshot.open_entries:
@@ -26,15 +30,26 @@ def _lines(snapshot: snapshots.Snapshot, folder: str | None) -> Iterator[str]:
             yield f"      see: {page}"
     yield ""
     yield "gates:"
-    longest = max((len(gate.name) for gate in snapshot.gates), default=0)
-    for gate in snapshot.gates:
-        name = f"{gate.name:<{max(longest, _NAME_WIDTH)}}"
-        yield f"  {gate.status:<12} {name} {figures.against(gate)}{figures.mode(gate)}"
+    yield from _list_gates(snapshot, folded)
     yield ""
     yield from _figures(snapshot)
     if folder is not None:
         yield f"evidence        {folder}"
     yield f"exit code       {snapshot.exit_code} ({snapshot.exit_reason})"
+
+
+def _list_gates(snapshot: snapshots.Snapshot, folded: bool) -> Iterator[str]:
+    shown = list(snapshot.gates)
+    if folded:
+        shown = [gate for gate in shown if gate.status != "PASS"]
+        shown += [gate for gate in snapshot.gates if gate.status == "PASS" and gate.name in KEY_GATES]
+    longest = max((len(gate.name) for gate in shown), default=0)
+    for gate in shown:
+        name = f"{gate.name:<{max(longest, _NAME_WIDTH)}}"
+        yield f"  {gate.status:<12} {name} {figures.against(gate)}{figures.mode(gate)}"
+    more = len(snapshot.gates) - len(shown)
+    if more:
+        yield f"  {'PASS':<12} {more} more, in the report"
 
 
 def _figures(snapshot: snapshots.Snapshot) -> Iterator[str]:

@@ -106,6 +106,8 @@ class Checked:
 
     findings: tuple[findings.Finding, ...]
     document: preflight_results.Preflight
+    settings_problem: str
+    """The setting of this machine that is missing or wrong; empty where none is."""
 
 
 def check(request: preparing.RunRequest, reporter: Reporter) -> Checked:
@@ -114,7 +116,8 @@ def check(request: preparing.RunRequest, reporter: Reporter) -> Checked:
     outlets.open_outlets(prepared.plan)
     checked = checks.run(prepared, clock, _observe_checks(prepared.plan, reporter))
     document = preflight.build_document(prepared.plan, checked, clock.now(), prepared.machine)
-    return Checked(findings=checked, document=document)
+    problem = preparing.find_missing_secret(prepared.plan)
+    return Checked(findings=checked, document=document, settings_problem=problem)
 
 
 def run(request: preparing.RunRequest, reporter: Reporter) -> Outcome:
@@ -149,7 +152,7 @@ def _observe_checks(plan: plans.Plan, reporter: Reporter) -> preflight.Observer:
 
 def _begin(prepared: preparing.Prepared, reporter: Reporter, *, early_stop: bool) -> sessions.Session:
     checked = checks.run(prepared, system_clock.SystemClock(), _observe_checks(prepared.plan, reporter))
-    findings.refuse_launch(checked)
+    findings.refuse_launch(checked, preparing.find_missing_secret(prepared.plan))
     reporter.checks_passed(checked)
     session = sessions.begin(prepared, checked, early_stop=early_stop, observe=reporter.observe)
     rate_per_second = prepared.baseline.rate_per_second if prepared.baseline else None

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from burst.adapters import secrets
 from burst.adapters.local import system_clock
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names
@@ -115,7 +116,40 @@ def read_plan(request: RunRequest) -> plans.Plan:
         changed["rerun"] = rerun
     if request.execution_id is not None:
         changed["execution_id"] = request.execution_id
-    return plans.parse(canonical.encode(changed).decode(), source=f"{request.plan_file} with the command line's words")
+    try:
+        return plans.parse(canonical.encode(changed).decode(), source=str(request.plan_file))
+    except plans.PlanError as exc:
+        raise errors.UsageError(_describe_words(exc)) from exc
+
+
+_OPTIONS = {"rerun.only": "--only", "rerun.prior": "--prior", "execution_id": "--execution-id"}
+"""The options of the command line by the keys of the plan that they set."""
+
+
+def _describe_words(exc: plans.PlanError) -> str:
+    """The mistakes of a plan, which was valid without the words of the command line: they are theirs."""
+    lines = []
+    for problem in exc.problems:
+        option = _OPTIONS.get(problem.key.partition("[")[0], "")
+        if problem.key == "rerun.only" and problem.seen == "nothing":
+            lines.append("--prior needs --only, the blockers that may change")
+        elif option:
+            lines.append(f"{option}: saw {problem.seen}; allowed: {problem.allowed}")
+        else:
+            lines.append(f"with these options {problem.key}: saw {problem.seen}; allowed: {problem.allowed}")
+    return "; ".join(lines)
+
+
+def find_missing_secret(plan: plans.Plan) -> str:
+    """Why a secret that this machine holds does not resolve; empty where each does."""
+    dsn = plan.receipts.dsn if plan.receipts.via == "direct" else None
+    for reference in (dsn, plan.load.api_key):
+        if reference is not None and reference.startswith(("env:", "file:")):
+            try:
+                secrets.resolve(reference)
+            except errors.UsageError as exc:
+                return str(exc)
+    return ""
 
 
 def prepare(request: RunRequest, now: datetime) -> Prepared:

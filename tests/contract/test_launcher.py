@@ -245,6 +245,8 @@ def test_a_program_that_ends_by_itself_keeps_its_exit_code(stage: Stage) -> None
     assert truth.started_at is not None
     assert truth.stopped_at is not None
     assert truth.started_at <= truth.stopped_at
+    if isinstance(stage.launcher, processes.LocalLauncher):
+        assert truth.detail.endswith("log: tasks/0000.log in the run's folder")
 
 
 def test_stop_ends_a_task_and_the_truth_says_who_asked(stage: Stage) -> None:

@@ -17,6 +17,7 @@ CODES = {
     errors.PublicationFailed: 5,
     errors.StillRunning: 6,
     errors.EvidenceIncomplete: 7,
+    errors.NoSuchRun: 7,
     errors.EvidenceCorrupt: 8,
     errors.EvidenceUnknown: 9,
 }

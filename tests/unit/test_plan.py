@@ -728,7 +728,7 @@ BAD = [
     ("      scope: /lag/scope", "      scope: scope", "observe.series[0].scope", "text like"),
     ("        - blocker: M10F-B7", "        - blocker: M10G-B7", "observe.series[0].rules[0].blocker", "of M10.F"),
     ("          aggregate: max", "          aggregate: mean", "observe.series[0].rules[0].aggregate", "'max', 'min'"),
-    ("          over: last 10m", "          over: last 10", "observe.series[0].rules[0].over", "is not a duration"),
+    ("          over: last 10m", "          over: last 10", "observe.series[0].rules[0].over", "a duration with units"),
     ("          over: last 10m", "          over: last 20m", "observe.series[0].rules[0].over", "which is 900s"),
     ("          at_most: 12", "          at_most: ten", "observe.series[0].rules[0].at_most", "number"),
     ("          max_stall: 11m", "          max_stall: 11", "observe.series[0].rules[1].max_stall", "a duration"),

@@ -23,7 +23,7 @@ import psutil
 from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import task_records, tasks
-from burst.kit import files, process_tree, shortage
+from burst.kit import files, log_tails, process_tree, shortage
 
 ARM_SECONDS = 10.0
 FORCE_SECONDS = 5.0
@@ -303,7 +303,7 @@ class LocalLauncher:
         by_signal = record.cause is tasks.EndCause.SIGNAL
         return tasks.TaskTruth(
             task=task, status=tasks.TaskStatus.STOPPED, started_at=started_at, stopped_at=record.stopped_at,
-            exit_code=record.exit_code, detail=record.detail,
+            exit_code=record.exit_code, detail=record.detail or self._tell_last_words(task, record),
             stop_code=tasks.StopCode.USER_INITIATED if by_signal else tasks.StopCode.ESSENTIAL_EXITED,
             stopped_by=asked_by if by_signal else record.stopped_by,
             end=tasks.TaskEnd(
@@ -311,6 +311,15 @@ class LocalLauncher:
                 source=tasks.EndSource.RECORD, record=facts,
             ),
         )  # fmt: skip
+
+    def _tell_last_words(self, task: tasks.Task, record: task_records.GuardRecord) -> str:
+        """Why a program ended by itself with an error, as far as its log says; empty for every other end."""
+        if record.cause is not tasks.EndCause.PROGRAM_ENDED or not record.exit_code:
+            return ""
+        log = self._file(task.shard_index, "log")
+        last_line = log_tails.read_last_line(log)
+        where = f"log: {log.parent.name}/{log.name} in the run's folder"
+        return f"its last line: {last_line}; {where}" if last_line else f"it wrote no line; {where}"
 
     def _find_guard(self, task: tasks.Task) -> psutil.Process | None:
         """The living guard of a task. A step of the wall clock shifts start times; the mark still identifies the

@@ -59,7 +59,7 @@ def parse_duration(value: str) -> float:
     """
     match = _DURATION_FORM.fullmatch(value) if 0 < len(value) <= _LONGEST_DURATION else None
     if match is None:
-        raise ValueError(f"{value[:_LONGEST_DURATION]!r} is not {DURATION_ALLOWED}")
+        raise ValueError(f"expected {DURATION_ALLOWED}")
     parts = zip(match.groups(), _UNIT_SECONDS, strict=True)
     seconds = sum((Fraction(part) * unit for part, unit in parts if part), Fraction(0))
     if seconds > _LONGEST_SECONDS or (seconds * 1_000_000).denominator != 1:

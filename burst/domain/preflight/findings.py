@@ -487,13 +487,33 @@ class LaunchRefused(errors.Refused):
         self.checks = checks
 
 
-def refuse_launch(answers: Iterable[Finding]) -> None:
-    """Raises `LaunchRefused` naming every finding that refuses."""
+def list_lines(shown: Iterable[Finding]) -> list[str]:
+    """Findings in words; those that could not be asked for one and the same reason share a line, behind the others."""
+    lines: list[str] = []
+    unasked: dict[str, list[str]] = {}
+    for finding in shown:
+        if finding.because_of:
+            unasked.setdefault(finding.because_of, []).append(finding.check)
+        else:
+            lines += finding.lines()
+    for reason, checks in unasked.items():
+        lines.append(f"FAIL {', '.join(checks)}: not asked, for the reason that {reason} gives")
+    return lines
+
+
+def refuse_launch(answers: Iterable[Finding], settings_problem: str = "") -> None:
+    """Raises `LaunchRefused` naming every finding that refuses; `errors.UsageError` where a setting of this machine
+    is missing or wrong, as every command ends that meets it. `settings_problem` names that setting."""
     every = tuple(answers)
     failed = [finding for finding in every if finding.refused]
     if failed:
-        lines = "\n".join(line for finding in failed for line in finding.lines())
-        raise LaunchRefused(
-            f"preflight found {len(failed)} of {len(every)} checks failing; nothing was launched:\n{lines}",
-            tuple(dict.fromkeys(finding.check for finding in failed)),
-        )
+        words = f"preflight found {len(failed)} of {len(every)} checks failing; nothing was launched:"
+        message = "\n".join([words, *list_lines(failed)])
+        if is_setting(failed, settings_problem):
+            raise errors.UsageError(message)
+        raise LaunchRefused(message, tuple(dict.fromkeys(finding.check for finding in failed)))
+
+
+def is_setting(failed: Iterable[Finding], settings_problem: str) -> bool:
+    """Whether a launch is refused for a setting: a secret that this machine lacks is one."""
+    return bool(settings_problem) and any(finding.check == "secrets" for finding in failed)

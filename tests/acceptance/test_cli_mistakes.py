@@ -1,0 +1,154 @@
+"""Mistakes of the command line, told as such: what was typed, what is meant perhaps, one exit code for one cause."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from burst.cli import common, main, painting
+from tests import cases
+
+Shown = pytest.CaptureFixture[str]
+OLD, NEW = "m10_20260220T020923Z_aaaaaa", "m10_20260221T020923Z_bbbbbb"
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a run, and one of a demo below it, which is newer."""
+    monkeypatch.chdir(tmp_path)
+    for folder in (OLD, f"demo_20260221T020920Z_cc/{NEW}", "attempts/m10_f"):
+        (tmp_path / "runs" / folder).mkdir(parents=True)
+    for folder in (OLD, f"demo_20260221T020920Z_cc/{NEW}"):
+        (tmp_path / "runs" / folder / "plan.json").write_text("{}")
+    return tmp_path / "runs"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["verfy", "x"], "there is no command verfy; did you mean burst verify"),
+        (["diff", "a", "b"], "burst evidence diff"),
+        (["evidence", "verfy"], "there is no command verfy; did you mean burst evidence verify?"),
+        (["zzzz"], "there is no command zzzz\n"),
+        (["--json", "status", "x"], "--json stands behind the command, as in: burst status RUN --json"),
+        (["-q", "status", "x"], "-q stands behind the command"),
+        (["status", "--jsn", "x"], "Did you mean '--json'"),
+        (["schema", "plans"], "saw 'plans'; did you mean plan?; allowed: plan, snapshot"),
+        (["init", "--target", "ecss"], "saw 'ecss'; did you mean ecs?; allowed: local, ecs"),
+        (["latest", "runs", "--max-age", "soon"], "saw 'soon'"),
+    ],
+)
+def test_a_mistake_is_told_with_what_is_meant_perhaps(words: list[str], told: str, capsys: Shown) -> None:
+    assert main.main(words) == 2
+
+    shown = capsys.readouterr()
+    assert told in shown.err
+    assert shown.err.count("allowed: plan, snapshot") <= 1
+    assert shown.out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--only", "M10F-B77"], "--only: saw 'M10F-B77'; allowed: a blocker of M10.F"),
+        (["--prior", "x"], "--prior needs --only"),
+    ],
+)
+def test_a_mistake_in_an_option_names_the_option_and_no_line(
+    words: list[str], told: str, tmp_path: Path, capsys: Shown
+) -> None:
+    (tmp_path / "plan.yaml").write_text(str(cases.plan_value()).replace("None", "null"))
+
+    assert main.main(["plan", str(tmp_path / "plan.yaml"), *words]) == 2
+
+    shown = capsys.readouterr().err
+    assert told in shown
+    assert "command line's words" not in shown
+    assert "plan.yaml:1" not in shown
+
+
+@pytest.mark.parametrize("command", ["status", "stop", "resume", "reconcile", "report"])
+def test_a_run_that_is_not_there_is_told_with_those_that_are(command: str, runs: Path, capsys: Shown) -> None:
+    assert main.main([command, NEW.replace("bbbbbb", "bbbbbc")]) == 7
+
+    shown = capsys.readouterr().err
+    assert f"did you mean {NEW}?" in shown
+    assert f"the newest there: {NEW}, {OLD}" in shown
+    assert "name a run by its id, its folder, or `last`" in shown
+    assert "find out whether the run ended" not in shown
+
+
+def test_a_run_is_found_wherever_it_lies_and_last_is_the_newest(runs: Path) -> None:
+    nested = runs / "demo_20260221T020920Z_cc" / NEW
+    places = {name: common.run_path(name, Path("runs")) for name in (OLD, NEW, "last", "elsewhere")}
+
+    assert places == {
+        OLD: Path("runs") / OLD,
+        NEW: Path("runs") / nested.relative_to(runs),
+        "last": Path("runs") / nested.relative_to(runs),
+        "elsewhere": Path("elsewhere"),
+    }
+
+
+def test_without_a_run_there_is_no_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert main.main(["status", "last"]) == 7
+    assert "no run has been begun under runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["plan", "preflight", "run"])
+def test_a_missing_variable_ends_every_command_with_2(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BURST_TEST_DSN", raising=False)
+    (tmp_path / "plan.yaml").write_text(str(cases.plan_value()).replace("None", "null"))
+
+    assert main.main([command, "plan.yaml"]) == 2
+
+    told = capsys.readouterr()
+    assert "BURST_TEST_DSN is not set" in told.err + told.out
+
+
+def test_what_the_machine_refuses_is_no_bug_of_burst(monkeypatch: pytest.MonkeyPatch, capsys: Shown) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "/full/file")
+
+    monkeypatch.setattr(main.cli, "main", refuse)
+
+    assert main.main(["schema"]) == 4
+    assert "this machine refused what the command needs: No space left on device: /full/file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+        ({"TERM": "xterm", "NO_COLOR": ""}, True),
+        ({"TERM": "dumb"}, False),
+    ],
+)
+def test_colour_is_for_terminals_of_users_who_do_not_forbid_it(
+    environment: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w") as terminal, os.fdopen(ours, "rb"):
+        assert painting.is_coloured(terminal) is coloured
+
+
+def test_colour_is_for_no_pipe() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        assert not painting.is_coloured(pipe)
+
+
+def test_the_first_word_of_a_line_alone_is_painted() -> None:
+    painted = painting.paint("PASS  M10.F\n  FAIL  a\nthe word PASS\n      HOLD deep\n")
+
+    assert painted == "\x1b[32mPASS\x1b[0m  M10.F\n  \x1b[31mFAIL\x1b[0m  a\nthe word PASS\n      HOLD deep\n"
