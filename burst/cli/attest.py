@@ -22,7 +22,7 @@ Exit codes:
   8 integrity failed                9 cannot tell
 """,
 )
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=common.complete_runs)
 @click.option("--predicate", "word", type=click.Choice(["test-result", "vsa"]), required=True, help="Which form.")
 @click.option(
     "--subject",

@@ -38,7 +38,7 @@ Examples:
   burst baseline make RUN RUN RUN -o baselines/m10_e.json
 """,
 )
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", shell_complete=common.complete_runs)
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file for it.")
 @click.option(
     "--max-age", "max_age_seconds", type=common.DURATION, default="720h", show_default=True, help="When it goes stale."

@@ -226,7 +226,28 @@ class _PlanFile(click.Path):
 PLAN_FILE = _PlanFile(path_type=Path)
 
 set_option = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the plan.")
-only_option = click.option("--only", multiple=True, metavar="ID,...", help="A bounded rerun: only these may change.")
+
+
+def complete_runs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    """The ids of runs that begin so, for a shell."""
+    from burst.cli import completing
+
+    return completing.complete_runs(context, parameter, incomplete)
+
+
+def _complete_blockers(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    from burst.cli import completing
+
+    return completing.complete_blockers(context, parameter, incomplete)
+
+
+only_option = click.option(
+    "--only",
+    multiple=True,
+    metavar="ID,...",
+    shell_complete=_complete_blockers,
+    help="A bounded rerun: only these may change.",
+)
 prior_option = click.option(
     "--prior", metavar="SNAPSHOT", help="What the other blockers are carried from: a run, or a snapshot."
 )

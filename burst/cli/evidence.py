@@ -90,7 +90,7 @@ Examples:
   burst verify promotions/p95.json --runs runs
 {_EXITS}""",
 )
-@click.argument("run", metavar="RUN|FILE")
+@click.argument("run", metavar="RUN|FILE", shell_complete=common.complete_runs)
 @_demand_options
 @evidence_forms.forms_options
 @click.option("--runs", "search", multiple=True, metavar="PLACE", help="Where the runs lie that a FILE cites.")
@@ -325,7 +325,7 @@ Examples:
   burst evidence verify m10.zip
 """,
 )
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=common.complete_runs)
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file for it.")
 @click.option("--cite", "citations", multiple=True, metavar="TEXT", help="Where it is cited, in words; kept in it.")
 @click.option(

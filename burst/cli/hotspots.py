@@ -15,7 +15,7 @@ Examples:
   burst evidence hotspots runs/m10_two runs/m10_one --top 20 --csv hotspots.csv
 """,
 )
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=common.complete_runs)
 @click.argument("base", metavar="[BASE]", required=False)
 @click.option("--top", type=click.IntRange(1, 10_000), default=10, show_default=True, help="The slowest N.")
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="A new file for the same rows as CSV.")

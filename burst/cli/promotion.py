@@ -29,7 +29,7 @@ Examples:
   burst verify promotions/p95.json --runs runs
 {_EXITS}""",
 )
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", shell_complete=common.complete_runs)
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="The file for it.")
 @click.option(
     "--measure",

@@ -17,7 +17,7 @@ Examples:
   burst report s3://bucket/evidence/run_control/m10_20260221T020923Z -o report.html
 """
 )
-@click.argument("run")
+@click.argument("run", shell_complete=common.complete_runs)
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), help="A new file, in place of stdout.")
 @common.priors_option
 @common.runs_dir_option

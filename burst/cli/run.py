@@ -140,7 +140,7 @@ Example:
   burst resume m10_20260221T020923Z_4f7a1c
 """
 )
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN", shell_complete=common.complete_runs)
 @_run_control_option
 @common.runs_dir_option
 @common.options
@@ -165,7 +165,7 @@ Examples:
   burst status m10_20260221T020923Z_4f7a1c --run-control s3://bucket/evidence/run_control
 """
 )
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN", shell_complete=common.complete_runs)
 @click.option("--watch", is_flag=True, help="Go on showing it until it is finished.")
 @_add_run_control("Look at the run")
 @common.runs_dir_option
@@ -198,7 +198,7 @@ Example:
   burst stop m10_20260221T020923Z_4f7a1c
 """
 )
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN", shell_complete=common.complete_runs)
 @click.option("--reason", default="burst stop", show_default=True, help="Why, for the record.")
 @_run_control_option
 @click.option(
@@ -232,7 +232,7 @@ Example:
   burst reconcile m10_20260221T020923Z_4f7a1c
 """
 )
-@click.argument("run_name", metavar="RUN")
+@click.argument("run_name", metavar="RUN", shell_complete=common.complete_runs)
 @_run_control_option
 @common.runs_dir_option
 @common.options

@@ -19,7 +19,7 @@ Examples:
   burst timing s3://bucket/evidence/run_control/m10_20260221T020923Z_a1b2c3 --json
 """,
 )
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=common.complete_runs)
 @common.runs_dir_option
 @common.options
 def timing(output: common.Output, run: str, runs_dir: Path) -> None:

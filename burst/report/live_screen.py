@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich import console as rich_console
 from rich import text as rich_text
 
-from burst.report import live_events, live_gates, live_series, live_views, terminal
+from burst.report import live_events, live_gates, live_series, live_views, plain_lines
 
 TONES = {
     live_views.Tone.GOOD: "bold green",
@@ -234,5 +234,5 @@ def _row(*parts: tuple[str, str]) -> Row:
     """One row; words from outside move no cursor."""
     row = rich_text.Text(no_wrap=True, overflow="ellipsis")
     for words, style in parts:
-        row.append(terminal.plain(words), style=style)
+        row.append(plain_lines.plain(words), style=style)
     return row

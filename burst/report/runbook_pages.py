@@ -14,7 +14,7 @@ from pathlib import Path
 
 import burst
 from burst.domain.basics import errors, runbooks
-from burst.report import terminal
+from burst.report import plain_lines
 
 INDEX = "README"
 _PAGE_SUFFIX = ".md"
@@ -157,7 +157,7 @@ def _render_block(block: list[str], page: str, width: int) -> Iterator[str]:
     heading = _HEADING.fullmatch(block[0])
     if block[0].startswith("|"):
         rows = [[_render_inline(cell.strip(), page) for cell in row.strip("|").split("|")] for row in block]
-        yield terminal.table([rows[0], *rows[2:]])
+        yield plain_lines.table([rows[0], *rows[2:]])
     elif heading:
         yield heading[2]
         if len(heading[1]) in _UNDERLINES:

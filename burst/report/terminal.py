@@ -1,11 +1,13 @@
 """The verdict for a terminal: PASS or HOLD first, then open blockers and why, then the figures and where they lie."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from burst.domain.basics import runbooks
 from burst.domain.verdict import snapshot_sections, snapshots
-from burst.report import figures, series_charts
+from burst.report import figures, plain_lines, series_charts
+
+plain, table = plain_lines.plain, plain_lines.table
 
 KEY_GATES = ("achieved_multiplier", "duration_seconds", "admit_ratio", "offered_load")
 """What a burst is run for: shown though they pass."""
@@ -125,15 +127,3 @@ def _signs(decision: snapshot_sections.Decision) -> Iterator[str]:
 
 _NAME_WIDTH = 22
 """Of the longest name that burst and its examples use, so that verdicts stand alike."""
-
-
-def plain(line: str) -> str:
-    """A line that stays one line and moves no cursor: documents may come from anybody."""
-    return "".join(letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in line)
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as columns, two blanks apart."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(plain(line) for line in lines)

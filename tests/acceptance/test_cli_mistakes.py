@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from click import shell_completion
 
 from burst.cli import common, main, painting
 from tests import cases
@@ -152,3 +153,27 @@ def test_the_first_word_of_a_line_alone_is_painted() -> None:
     painted = painting.paint("PASS  M10.F\n  FAIL  a\nthe word PASS\n      HOLD deep\n")
 
     assert painted == "\x1b[32mPASS\x1b[0m  M10.F\n  \x1b[31mFAIL\x1b[0m  a\nthe word PASS\n      HOLD deep\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "answers"),
+    [
+        ("burst status m10_20260221", [NEW]),
+        ("burst verify l", ["last"]),
+        ("burst report m10", [NEW, OLD]),
+        ("burst resume zz", []),
+        ("burst run plan.yaml --only M10F-B1", ["M10F-B1"]),
+        ("burst plan plan.yaml --only M10F-B1,M10F-B8", ["M10F-B1,M10F-B8"]),
+        ("burst plan nothing.yaml --only M", []),
+    ],
+)
+def test_a_shell_completes_runs_and_blockers(
+    words: str, answers: list[str], runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    (runs.parent / "plan.yaml").write_text("schema: burst.plan/v1\nphase: M10.F\n")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+
+    completed = shell_completion.BashComplete(main.cli, {}, "burst", "_BURST_COMPLETE").complete()
+
+    assert completed.split() == [f"plain,{answer}" for answer in answers]

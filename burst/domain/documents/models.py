@@ -45,7 +45,7 @@ class Model(pydantic.BaseModel):
     """Frozen, strict, no NaN; fields a later minor version may add are ignored."""
 
     model_config = pydantic.ConfigDict(
-        frozen=True, strict=True, extra="ignore", allow_inf_nan=False, populate_by_name=True
+        frozen=True, strict=True, extra="ignore", allow_inf_nan=False, populate_by_name=True, defer_build=True
     )
 
     def document(self) -> dict[str, Any]:

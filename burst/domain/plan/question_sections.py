@@ -9,7 +9,13 @@ from burst.domain.basics import naming
 from burst.domain.plan import field_types
 
 STRICT = pydantic.ConfigDict(
-    frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, str_max_length=4096
+    frozen=True,
+    strict=True,
+    extra="forbid",
+    allow_inf_nan=False,
+    populate_by_name=True,
+    str_max_length=4096,
+    defer_build=True,
 )
 """Of every section of a plan: frozen, strict, no unknown keys, no NaN."""
 S3_OBJECT = re.compile(rf"s3://{naming.BUCKET}/\S*[^\s/]")

@@ -7,5 +7,11 @@ class Section(pydantic.BaseModel):
     """The base of every section: frozen, strict, no unknown keys, no NaN."""
 
     model_config = pydantic.ConfigDict(
-        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, str_max_length=4096
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        populate_by_name=True,
+        str_max_length=4096,
+        defer_build=True,
     )

@@ -15,7 +15,6 @@ from burst.domain.documents import run_records
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
 from burst.domain.tasks import leases, worst_ends
-from burst.wiring.targets import ecs_target, local_target
 
 
 class Target(Protocol):
@@ -130,8 +129,13 @@ class Target(Protocol):
 
 def choose(plan: plans.Plan, clock: ports.Clock, folder: Path | None = None) -> Target:
     """The target of a plan; `folder` is that of its run, where it lies elsewhere than the plan says."""
+    # Each target is imported where it is meant: that of ECS brings the whole of AWS, which takes a second.
     if plan.target.kind == "ecs":
+        from burst.wiring.targets import ecs_target
+
         return ecs_target.EcsTarget(plan, clock)
+    from burst.wiring.targets import local_target
+
     return local_target.LocalTarget(plan, folder or Path(plan.evidence.local) / str(plan.execution_id), clock)
 
 
@@ -141,5 +145,9 @@ def find_living_tasks(clock: ports.Clock, cluster: str | None, execution_id: str
     For commands that have no plan: the schedule of the hard stop names a run, the sweeper looks at all.
     """
     if cluster:
+        from burst.wiring.targets import ecs_target
+
         return ecs_target.find_living_tasks(clock, cluster, execution_id)
+    from burst.wiring.targets import local_target
+
     return local_target.find_living_tasks(execution_id)
