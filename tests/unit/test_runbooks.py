@@ -46,17 +46,17 @@ def test_what_asks_nothing_of_anybody_has_no_ending(exit_code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "exit_code"),
+    ("words", "exit_code", "advice"),
     [
-        (["plan", "no-such-plan.yaml"], 2),
-        (["plan", "--no-such-option"], 2),
-        (["status", "no-such-run"], 7),
-        (["verify", "no-such-run"], 7),
+        (["plan", "no-such-plan.yaml"], 2, ""),
+        (["plan", "--no-such-option"], 2, ""),
+        (["status", "no-such-run"], 7, errors.NoSuchRun.advice),
+        (["verify", "no-such-run"], 7, ""),
     ],
     ids=["an error of burst's", "wrong usage", "an error about evidence", "a verdict about evidence"],
 )
-def test_what_a_command_says_ends_with_what_to_do(words: list[str], exit_code: int, capsys: Shown) -> None:
+def test_what_a_command_says_ends_with_what_to_do(words: list[str], exit_code: int, advice: str, capsys: Shown) -> None:
     code = main.main(words)
 
     assert code == exit_code
-    assert capsys.readouterr().err.splitlines()[-1] == runbooks.ending(exit_code)
+    assert capsys.readouterr().err.splitlines()[-1] == runbooks.ending(exit_code, advice=advice)
