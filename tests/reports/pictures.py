@@ -37,7 +37,7 @@ class Shot:
 SHOTS = (
     Shot(name="report-pass", story="pass"),
     Shot(name="report-hold-dark", story="hold", dark=True),
-    Shot(name="report-soak", story="soak", height=1880),
+    Shot(name="report-soak", story="soak", height=1980),
     Shot(name="report-ecs-outage", story="ecs-outage", height=1000),
     Shot(name="report-pass-360", story="pass", width=360, height=1400),
     Shot(name="report-hold-360-dark", story="hold", width=360, height=1400, dark=True),
