@@ -23,7 +23,7 @@ KINDS = (
     *("session-end", "question", "answer", "alias", "pruned", "bundle", "control", "attempt", "database"),
     *("stages", "database-snapshot", "database-stages", "promotion", "demotion", "score", "closure"),
     *("promotion-statement", "gate-records"),
-    *("active-baseline", "closure-statement", "reproduction"),
+    *("active-baseline", "closure-statement", "reproduction", "locust-files"),
     *("campaign", "campaign-stop", "override-table", "rollup-order", "rollup-lanes", "rollup-snapshot"),
     *("owners", "risks", "rate-search"),
 )

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 
 from burst import ports
-from burst.control import facts, load_accounts, publication, recorder
+from burst.control import facts, keeping, load_accounts, publication, recorder
 from burst.domain.basics import canonical, errors, redaction
 from burst.domain.documents import (
     document_names,
@@ -27,6 +27,7 @@ from burst.domain.run import journals, observations_builder, runs, task_result_b
 from burst.domain.run.events import ending_events
 from burst.domain.verdict import attestations, cases, snapshots, unpublished
 from burst.kit import measure
+from burst.load import kept_files, load_account
 
 Render = Callable[[snapshots.Verdict, Mapping[str, bytes]], bytes]
 """Renders the report from a verdict and every document that its snapshot names; the same input gives the same bytes."""
@@ -143,6 +144,7 @@ class RunDocuments:
             read = accounts.read()
         except errors.Unavailable:
             return  # the gate then rests on the receipts, or fails
+        self._freeze_kept(load_accounts.parse(read))
         document = load_accounts.build_document(
             load_accounts.parse(read),
             execution_id=self._record.run.execution_id,
@@ -152,6 +154,20 @@ class RunDocuments:
         if document is not None:
             self._record.note(load_accounts.summarize(document))
             self.freeze(name, redact_document(document, self._record.redactor))
+
+    def _freeze_kept(self, accounts: Mapping[int, load_account.LoadAccount]) -> None:
+        """Freezes what Locust wrote at its end, where the plan keeps it."""
+        name, load = document_names.locust_files_name(self._plan.slug), self._plan.load
+        if load.keep is None or not accounts or self.has(name):
+            return
+        document = keeping.build_document(
+            accounts,
+            kept_files.list_names(tuple(load.keep), load.processes_per_task),
+            self._record.redactor,
+            execution_id=self._record.run.execution_id,
+            scope=self._plan.scope,
+        )
+        self.freeze(name, document.content())
 
     def publish(
         self, *, layers: list[task_results.LayerEntry], worst_end_seconds: Mapping[str, float] | None = None

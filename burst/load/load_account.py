@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from burst.load import histograms, quick_counts, task_processes
+from burst.load import histograms, kept_files, quick_counts, task_processes
 
 ACCOUNT_FILE = "BURST_ACCOUNT_FILE"
 LATE_SECONDS = 1.0
@@ -67,6 +67,8 @@ class LoadAccount:
         self.bad_lines = 0
         self.processes: set[int] = set()
         """Which processes of a task wrote it, where the task has several."""
+        self.kept: dict[str, str | None] = {}
+        """What Locust wrote at its end, by the name of the file, where the plan keeps it (`kept_files`)."""
 
     @property
     def latency(self) -> Counter[int]:
@@ -202,6 +204,7 @@ class LoadAccount:
             "marked_at": dict(self.marked_at),
             "bad_lines": self.bad_lines,
             **({"processes": sorted(self.processes)} if self.processes else {}),
+            **({"kept": dict(self.kept)} if self.kept else {}),
         }
 
     def add_value(self, value: Mapping[str, Any]) -> None:
@@ -215,6 +218,7 @@ class LoadAccount:
         self.latest_seconds = max(self.latest_seconds, tally.latest_seconds)
         self.bad_lines += tally.bad_lines
         self.processes |= tally.processes
+        self.kept |= tally.kept
         for second, counts in tally.seconds.items():
             self.seconds.setdefault(second, Counter()).update(counts)
         for own, added in ((self.refused, tally.refused), (self.failed, tally.failed)):
@@ -285,6 +289,7 @@ def _read_tally(value: Mapping[str, Any]) -> LoadAccount:
     account.latest_seconds = _read_duration(value["latest_seconds"])
     account.bad_lines = _read_count(value.get("bad_lines", 0))
     account.processes = set(map(_read_count, value.get("processes", ())))
+    account.kept = kept_files.read(value.get("kept", {}))
     for second, numbers in value["seconds"].items():
         counts = dict(zip(BY_SECOND, map(_read_count, numbers), strict=True))
         account.seconds[int(_read_instant(second))] = Counter(counts)

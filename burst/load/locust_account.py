@@ -10,7 +10,7 @@ from typing import Any
 
 import gevent
 
-from burst.load import failure_kinds, load_account
+from burst.load import failure_kinds, kept_files, load_account
 
 BEAT_LOOK_SECONDS = 0.25
 DUE_AT = "burst_due_at"
@@ -38,6 +38,11 @@ class LocustAccount:
     def mark(self, name: str) -> None:
         """Count a marker of the program's own."""
         self.writer.pending.note_marker(str(name), at=time.time())
+
+    def keep(self, name: str, content: str) -> None:
+        """Keep a file, in a line of its own."""
+        self.writer.pending.kept[name] = kept_files.shorten(content)
+        self.writer.write()
 
     def _begin(self, environment: Any, **_: Any) -> None:
         """In the process that sends: Locust has made its workers by then."""

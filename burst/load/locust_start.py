@@ -14,7 +14,15 @@ import locust
 from locust import argument_parser, main
 
 import burst
-from burst.load import forked_workers, load_account, locust_account, locust_roles, task_processes
+from burst.load import (
+    forked_workers,
+    kept_files,
+    load_account,
+    locust_account,
+    locust_keeper,
+    locust_roles,
+    task_processes,
+)
 
 
 class _PlainParser(argument_parser.LocustArgumentParser):
@@ -33,7 +41,11 @@ def start() -> None:
         sys.exit(2)
     if os.environ.get(task_processes.ROLE) != task_processes.MASTER:  # a master sends nothing
         process = task_processes.read_index(os.environ)
-        locust_account.LocustAccount(os.environ.get(load_account.ACCOUNT_FILE), process).attach(locust.events)
+        account = locust_account.LocustAccount(os.environ.get(load_account.ACCOUNT_FILE), process)
+        account.attach(locust.events)
+        kinds = kept_files.list_kinds(os.environ)
+        if kinds:
+            locust_keeper.LocustKeeper(kinds, account, process).attach(locust.events)
     locust_roles.LocustRole(os.environ, version).attach(locust.events)
     options = task_processes.fit_words(sys.argv[1:], os.environ)
     sys.argv[1:] = [*task_processes.list_options(os.environ), *options]

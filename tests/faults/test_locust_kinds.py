@@ -1,16 +1,19 @@
 """Locustfiles of every kind, and the examples, under a plan: nothing before GO, a true account, a verdict."""
 
+import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import boto3
 import psycopg
 import pytest
 
-from burst.domain.basics import instants
+from burst.domain.basics import canonical, instants
 from tests import fixtures_aws
 from tests.faults import stage
 
@@ -179,6 +182,7 @@ def test_a_file_of_each_kind_runs_as_it_is_from_go_on_and_the_plan_names_the_use
         "locustfile": [*write_kinds(play.folder), str(LOCUSTFILES / "journeys.py")],
         "user_classes": list(USERS),
         "arguments": ["--tenant", "a"],
+        "keep": ["csv", "html"],
         "environment": {"SHOP_REGION": "north"},
         "command": None,
         "waits_for_go": None,
@@ -198,7 +202,24 @@ def test_a_file_of_each_kind_runs_as_it_is_from_go_on_and_the_plan_names_the_use
     pushed = sum(requests[name]["acknowledged"] for name in requests if name not in NOT_PUSHED)
     assert len(receipts) - MOST_CUT_OFF <= pushed <= len(receipts)
     assert ran.document("load")["markers"]["ordered"] >= 1
+    check_kept_files(play, ran, snapshot, requests)
     assert play.verify(ran) == 0
+
+
+def check_kept_files(
+    play: stage.Stage, ran: stage.Ran, snapshot: dict[str, Any], requests: Mapping[str, dict[str, Any]]
+) -> None:
+    """Locust's tables and page are one document of the evidence, with the totals of the account and no secret."""
+    content = (ran.folder / "m10_f_locust_files.json").read_bytes()
+    refs = {ref["name"]: ref["sha256"] for ref in snapshot["evidence_refs"]}
+    assert refs["m10_f_locust_files.json"] == canonical.digest(content)
+    assert play.api_key.encode() not in content
+    kept = {file["name"]: file["text"] for file in json.loads(content)["files"]}
+    assert json.loads(content)["left_out"] == []
+    table = {row["Name"]: int(row["Request Count"]) for row in csv.DictReader(io.StringIO(kept["stats.csv"]))}
+    assert table.pop("Aggregated") == sum(table.values())
+    assert table == {name: request["acknowledged"] for name, request in requests.items()}
+    assert "missed on purpose" in kept["report.html"].rpartition("window.templateArgs")[2]
 
 
 NOT_PUSHED = ("look", "look first", "missed on purpose")

@@ -200,6 +200,7 @@ def test_the_documents_all_are_as_burst_writes_them_and_pass() -> None:
         document_names.REFERENCE,
         document_names.REFERENCE_PLAN,
         document_names.reproduction_name("m10_f"),
+        document_names.locust_files_name("m10_f"),
     }
 
 

@@ -61,6 +61,7 @@ load:
   arguments: [--own, x]
   tags: [fast, paid]
   user_classes: [Buyer, Looker]
+  keep: [csv, html]
   per_shard:
     HOST: http://lane-{index}.internal:8080
     OUTPUT: lane-{index}
@@ -522,6 +523,8 @@ BAD = [
     ("  arguments: [--own, x]", "  arguments: [--run-time, 3s]", "load.arguments[0]", "budget.window ends the load"),
     ("  tags: [fast, paid]", "  tags: []", "load.tags", "at least 1 item"),
     ("  tags: [fast, paid]", "  tags: [a b]", "load.tags[0]", "a name of letters"),
+    ("  keep: [csv, html]", "  keep: [pdf]", "load.keep[0]", "csv"),
+    ("  keep: [csv, html]", "  keep: [csv, csv]", "load.keep", "each kind once"),
     ("  user_classes: [Buyer, Looker]", "  user_classes: []", "load.user_classes", "at least 1 item"),
     ("  user_classes: [Buyer, Looker]", "  user_classes: [Buyer, Buyer]", "load.user_classes", "each user once"),
     ("  locustfile: locustfiles/ingest.py", "  locustfile: 'a.py,b.py'", "load.locustfile", "a list of files"),

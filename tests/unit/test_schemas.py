@@ -291,6 +291,22 @@ EXAMPLES: dict[str, Any] = {
     "database-stages": json.loads(DATABASE_STAGES.content()),
     "score": closing.score_value(),
     "reproduction": cases.reproduction(b"{}"),
+    "locust-files": {
+        "schema": "burst.locust-files/v1",
+        "execution_id": cases.EXECUTION_ID,
+        "platform_run_id": cases.SCOPE,
+        "files": [
+            {
+                "shard_index": 0,
+                "name": "stats.csv",
+                "media_type": "text/csv",
+                "size": 4,
+                "sha256": canonical.digest(b"Name"),
+                "text": "Name",
+            }
+        ],
+        "left_out": [{"shard_index": 0, "name": "report.html", "why": "the task ended before Locust could write it"}],
+    },
     "closure": json.loads(CLOSURE.content()),
     "promotion-statement": json.loads(promotion_statements.make_statement(PROMOTION, PROMOTION.content())),
     "gate-records": gate_records.GateRecords.from_contents([PROMOTION.content()]).document(),

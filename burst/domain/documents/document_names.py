@@ -85,10 +85,15 @@ def reproduction_name(slug: str) -> str:
     return f"{slug}_reproduction.json"
 
 
+def locust_files_name(slug: str) -> str:
+    """The document with what Locust wrote at its end, where the plan keeps it."""
+    return f"{slug}_locust_files.json"
+
+
 def adjudicated_names(slug: str) -> tuple[str, ...]:
     """The documents a verdict is made from, beside the plan."""
     measured = task_result_name, task_records_name, metrics_name, load_name, facts_name, observations_name
-    own = *measured, preflight_name, attempt_name, reproduction_name
+    own = *measured, preflight_name, attempt_name, reproduction_name, locust_files_name
     return *(name(slug) for name in own), BASELINE, PRIOR, PRIOR_PLAN, GATE_RECORDS, REFERENCE, REFERENCE_PLAN
 
 

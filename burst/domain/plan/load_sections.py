@@ -98,6 +98,10 @@ class LoadSection(pydantic.BaseModel):
         list[field_types.Name] | None,
         pydantic.Field(min_length=1, description="The users of the locustfiles that run, by name; all unless said."),
     ] = None
+    keep: Annotated[
+        list[Literal["csv", "html"]] | None,
+        pydantic.Field(min_length=1, description="What Locust writes at its end, as a document of the run."),
+    ] = None
     per_shard: Annotated[
         dict[str, Annotated[str, pydantic.Field(min_length=1)] | list[Annotated[str, pydantic.Field(min_length=1)]]]
         | None,
@@ -156,6 +160,13 @@ class LoadSection(pydantic.BaseModel):
     def _distinct_users(cls, value: list[str] | None) -> list[str] | None:
         if value is not None and len(set(value)) < len(value):
             raise ValueError("expected each user once: its share of the users is its weight in the file")
+        return value
+
+    @pydantic.field_validator("keep")
+    @classmethod
+    def _distinct_kinds(cls, value: list[str] | None) -> list[str] | None:
+        if value is not None and len(set(value)) < len(value):
+            raise ValueError("expected each kind once")
         return value
 
     @pydantic.field_validator("host")
@@ -287,7 +298,7 @@ class LoadSection(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _fit_locust(self) -> Self:
-        for name in ("users", "spawn_rate", "arguments", "tags", "user_classes"):
+        for name in ("users", "spawn_rate", "arguments", "tags", "user_classes", "keep"):
             if self.locustfile is None and getattr(self, name) is not None:
                 raise field_types.Misfit((name,), "nothing: it is an option of Locust, and a command has its own")
         for index, word in enumerate(self.arguments or ()):
@@ -302,6 +313,8 @@ class LoadSection(pydantic.BaseModel):
     def _fit_processes(self) -> Self:
         if self.is_distributed and self.locustfile is None:
             raise field_types.Misfit(("topology",), "independent: a command has no master of Locust's")
+        if self.keep is not None and self.is_distributed:
+            raise field_types.Misfit(("keep",), "nothing with topology distributed: its workers write no such files")
         for index, word in enumerate(self.arguments or () if self.needs_guard else ()):
             if word.partition("=")[0] == "--processes":
                 raise field_types.Misfit(("arguments", index), "no --processes: load.processes says it")

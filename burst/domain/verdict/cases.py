@@ -16,6 +16,7 @@ from burst.domain.documents import (
     fact_answers,
     gate_records,
     load_documents,
+    locust_files,
     models,
     observation_series,
     preflight_results,
@@ -86,6 +87,8 @@ class Case:
     """The snapshot of the run that this one reproduces."""
     reference_plan: CaseDocument[dict[str, Any]]
     reproduction: CaseDocument[reproduction_vectors.Reproduction]
+    locust_files: CaseDocument[locust_files.LocustFiles]
+    """What Locust wrote at its end: as evidence, on which nothing rests."""
     verifier: Mapping[str, str] = field(default_factory=lambda: VERIFIER)
 
     @property
@@ -94,7 +97,7 @@ class Case:
         own = self.task_result, self.task_records, self.metrics, self.load, self.facts, self.observations
         compared = self.reference, self.reference_plan, self.reproduction
         inputs = self.baseline, self.prior, self.prior_plan, self.preflight, self.attempt, self.gate_records
-        return (*own, *inputs, *compared)
+        return (*own, *inputs, *compared, self.locust_files)
 
     @property
     def contents(self) -> dict[str, bytes]:
@@ -166,6 +169,7 @@ def from_documents(
             document_names.REFERENCE_PLAN, contents.get(document_names.REFERENCE_PLAN), _read_object
         ),
         reproduction=read(document_names.reproduction_name(slug), reproduction_vectors.Reproduction),
+        locust_files=read(document_names.locust_files_name(slug), locust_files.LocustFiles),
         verifier=verifier,
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from burst.domain.plan import drill_sections, load_sections, plans, playback_sections, target_sections
 from burst.domain.tasks import drills, tasks
-from burst.load import load_settings, rate_plans, shard_values, task_processes
+from burst.load import kept_files, load_settings, rate_plans, shard_values, task_processes
 from burst.load.playback import playback_settings
 
 LOCUST = "burst.load.locust_start"
@@ -71,6 +71,8 @@ def variables(plan: plans.Plan) -> dict[str, str]:
         values["BURST_SOURCE_EVENTS"] = str(load.source_events)
     if load.arrivals is not None:
         values["BURST_ARRIVALS"] = load.arrivals
+    if load.keep is not None:
+        values[kept_files.KEEP] = ",".join(load.keep)
     if load.per_shard is not None:
         values[shard_values.PER_SHARD] = shard_values.write_values(load.per_shard)
     if load.playback is not None:
