@@ -30,6 +30,7 @@ SITUATIONS = (
     "observations",
     "rate-plan",
     "find-rate",
+    "load-profile",
     "events",
     "entry-gates",
     "risk-register",
