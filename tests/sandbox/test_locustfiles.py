@@ -468,13 +468,31 @@ def test_a_client_that_sends_an_event_again_is_refused_before_anything_is_sent(l
     assert "install 2.6 or newer" in output
 
 
-def test_locusts_own_workers_are_refused_because_each_would_send_the_whole_share(launch: Launch) -> None:
-    process = launch((*LOCUST, "--master", "--expect-workers", "1"))
+def test_a_worker_that_its_master_did_not_expect_is_refused_because_the_others_send_the_whole_share() -> None:
+    script = """
+import types
+from burst.load import load_settings, locust_schedule
+from locust import argument_parser, runners
 
-    _, output = process.communicate(timeout=START_SECONDS)
+options = argument_parser.get_parser().parse_args(["--expect-workers", "2"])
+for index in (0, 1, 2):
+    worker = object.__new__(runners.WorkerRunner)
+    worker.worker_index = index
+    try:
+        own = locust_schedule._read_own(types.SimpleNamespace(parsed_options=options, runner=worker))
+        print(own["BURST_SHARD_INDEX"], own["BURST_SHARD_COUNT"])
+    except load_settings.SettingError as exc:
+        print(exc)
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", script], cwd=LOCUSTFILES.parent, capture_output=True, text=True, check=False
+    )
 
-    assert process.returncode == 2
-    assert "BURST_SHARD_COUNT" in output
+    assert answer.stdout.splitlines() == [
+        "0 2",
+        "1 2",
+        "worker 3 of 2: say --expect-workers to every worker too",
+    ], answer.stderr
 
 
 @pytest.mark.parametrize(
