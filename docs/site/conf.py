@@ -20,6 +20,7 @@ include_patterns = [
     "docs/**.md",
     "runbooks/*.md",
     "infra/*.md",
+    "locustfiles/*.md",
 ]
 exclude_patterns = ["build", ".venv", "**/.*"]
 source_suffix = {".md": "markdown"}
