@@ -75,11 +75,11 @@ FOREIGN: dict[str, Any] = {"locustfile": "shop.py"}
             {"keeps": False, "host": {"tasks": 1}, "rate": 28_240}, "passed", "", id="each task has ports of its own"
         ),
         pytest.param(
-            {"rate": 668_000, "seconds": 0.01}, "refused", "no processor sends more than about 11120", id="cores"
+            {"rate": 2_070_000, "seconds": 0.01}, "refused", "no processor sends more than about 34400", id="cores"
         ),
-        pytest.param({"rate": 200_000, "seconds": 0.01}, "warning", "2 cores of this machine", id="cores in doubt"),
+        pytest.param({"rate": 600_000, "seconds": 0.01}, "warning", "2 cores of this machine", id="cores in doubt"),
         pytest.param({"rate": 668_000, "seconds": 0.01, **FOREIGN}, "passed", "", id="another file's need is its own"),
-        pytest.param({"rate": 60_000, "host": {"cores": 0.1}}, "refused", "on 0.1 cores", id="a tenth of a core"),
+        pytest.param({"rate": 120_000, "host": {"cores": 0.1}}, "refused", "on 0.1 cores", id="a tenth of a core"),
         pytest.param({"host": {"cores": None}}, "passed", "", id="cores that nobody knows"),
         pytest.param({"seconds": None}, "warning", "nobody knows how many senders", id="no canary was answered"),
         pytest.param({"seconds": None, "rate": 668_000}, "refused", "no processor", id="cores need no canary"),

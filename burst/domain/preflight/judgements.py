@@ -26,9 +26,9 @@ LARGEST_OFFSET_SECONDS = 14 * 3600.0 + OFFSET_STEP_SECONDS
 OFFSET_TOLERANCE_SECONDS = 60.0
 LEAST_FREE_BYTES = 64 << 20
 EVENTS_PER_VCPU_SECOND = 350.0
-"""The events a second that a vCPU of Fargate carries with the shipped profile: a quarter of what it sent on one core
-(`sending.EVENTS_PER_CORE_SECOND`). Fargate's vCPU is one hardware thread of a core, and the other half is left for TLS
-and an older processor."""
+"""The events a second that a vCPU of Fargate carries with any locustfile: a quarter of what a user of Locust's fast
+client sent on one core, at 0.72 ms an event. Fargate's vCPU is one hardware thread of a core, and the other half is
+left for TLS and an older processor."""
 
 
 def judge_rate(plan: plans.Plan, required_admits_per_second: float | None) -> findings.Finding:
@@ -409,7 +409,7 @@ def judge_task_size(plan: plans.Plan, definition: ecs_definitions.Definition) ->
     carries = "carries" if processes == 1 else "carry"
     summary = (
         f"{each:.0f} events a second a task, and {programs} on {size.vcpu:g} vCPU {carries} about {carried:.0f} "
-        f"({EVENTS_PER_VCPU_SECOND:g} a vCPU, a quarter of what the shipped profile reached on one core)"
+        f"({EVENTS_PER_VCPU_SECOND:g} a vCPU, a quarter of what a user of Locust's fast client reached on one core)"
     )
     return findings.report_problem("task-size", "" if each <= carried else summary, summary, required=False)
 

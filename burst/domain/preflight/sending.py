@@ -17,9 +17,9 @@ SENDERS = 1000
 """The most senders of burst's own profile in a task, where `load.users` says none."""
 OWN_FILES = 64
 """The files that a load program has open beside its connections."""
-EVENTS_PER_CORE_SECOND = 1390.0
-"""The events a second that the shipped profile sent on one core: 0.72 ms of processor time an event, Python 3.11 on
-x86, without TLS."""
+EVENTS_PER_CORE_SECOND = 4300.0
+"""The events a second that the shipped profile may send on one core: an event took 0.23 ms of processor time at a slow
+pace on a busy machine, and 0.10 ms close to the limit, by `make bench ARGS=load`, Python 3.11 on x86, without TLS."""
 FASTEST_CORE = 4.0
 """How many times faster a processor may be than the measured one; a load that needs more cannot be sent."""
 
