@@ -82,7 +82,7 @@ FOREIGN: dict[str, Any] = {"locustfile": "shop.py"}
         pytest.param({"rate": 120_000, "host": {"cores": 0.1}}, "refused", "on 0.1 cores", id="a tenth of a core"),
         pytest.param({"host": {"cores": None}}, "passed", "", id="cores that nobody knows"),
         pytest.param({"seconds": None}, "warning", "nobody knows how many senders", id="no canary was answered"),
-        pytest.param({"seconds": None, "rate": 668_000}, "refused", "no processor", id="cores need no canary"),
+        pytest.param({"seconds": None, "rate": 2_070_000}, "refused", "no processor", id="cores need no canary"),
         pytest.param({**COMMAND, "rate": None}, "passed", "the program decides its rate", id="no declared rate"),
     ],
 )
