@@ -251,6 +251,7 @@ def load(*, tasks: int = 2, **changes: Any) -> Value:
         "refused": {"5xx": 8},
         "failed": {"timeout": 2},
         "bad_lines": 0,
+        "processes": None,
         "values": {},
         **changes,
     }
