@@ -4,12 +4,14 @@ import pytest
 
 from burst.domain.basics import errors
 from burst.domain.plan import plans
+from burst.domain.preflight import findings
 
 CODES = {
     errors.BurstError: 4,
     errors.UsageError: 2,
     plans.PlanError: 2,
     errors.Refused: 4,
+    findings.LaunchRefused: 4,
     errors.UnknownQuestion: 4,
     errors.Conflict: 4,
     errors.ControllerAtWork: 4,

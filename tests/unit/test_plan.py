@@ -345,6 +345,20 @@ def _replaced(line: str, by: str) -> tuple[str, int]:
     return "\n".join(lines), number + 1
 
 
+def test_a_master_begins_with_the_workers_of_every_task_and_keeps_no_files_of_locust() -> None:
+    text, number = _replaced("  topology: independent", "  topology: distributed")
+
+    (kept,) = _problems(text)
+    (fewer,) = _problems(text.replace("  keep: [csv, html]", "  # nothing is kept"))
+
+    assert (kept.key, kept.allowed) == (
+        "load.keep",
+        "nothing with topology distributed: its workers write no such files",
+    )
+    assert (fewer.key, fewer.line) == ("load.topology", number)
+    assert "target.min_tasks 8: a master begins with the workers of every task" in fewer.allowed
+
+
 def test_the_whole_plan_is_read_as_written() -> None:
     read = plans.parse(TEXT, source="plan.yaml")
 
@@ -468,7 +482,6 @@ BAD = [
         "without BURST_ and LOCUST_",
     ),
     ("  topology: independent", "  topology: star", "load.topology", "'independent' or 'distributed'"),
-    ("  topology: independent", "  topology: distributed", "load.topology", "the workers of every task"),
     ("  processes: 2", "  processes: 0", "load.processes", "greater than or equal to 1"),
     ("  processes: 2", "  processes: 65", "load.processes", "less than or equal to 64"),
     ("  processes: 2", "  processes: 41", "load.processes", "at most users, which is 40"),
