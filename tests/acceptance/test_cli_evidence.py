@@ -243,13 +243,22 @@ def test_formats_for_ci_go_to_stdout_with_the_same_exit_code(runs: Path, capsys:
     assert states["B1/admit_ratio"] == "updated"
 
 
-def test_where_no_run_is_it_is_said_where_they_were_looked_for(runs: Path, capsys: Shown) -> None:
-    assert run("evidence", "ls", runs.parent) == 0
-    assert run("history", runs.parent, "--phase", "M10.F") == 0
+def test_where_no_run_is_it_is_said_where_they_were_looked_for(tmp_path: Path, capsys: Shown) -> None:
+    (tmp_path / "runs" / "deeper").mkdir(parents=True)
+    evidencing.folder(tmp_path / "runs" / "deeper", FIRST, evidencing.published(evidencing.case(FIRST)))
+
+    assert run("evidence", "ls", tmp_path) == 0
+    assert run("history", tmp_path, "--phase", "M10.F") == 0
 
     shown = capsys.readouterr()
     assert shown.out == "no runs\nno runs\n"
-    assert shown.err.count(f"directly in {runs.parent}") == 2
+    assert shown.err.count(f"looked for runs in {tmp_path}, and in the folders of demos and rehearsals there") == 2
+
+
+def test_runs_of_a_folder_below_such_as_that_of_a_demo_are_found(runs: Path, capsys: Shown) -> None:
+    assert run("evidence", "ls", runs.parent) == 0
+
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["RUN", SECOND, FIRST]
 
 
 def test_prune_is_a_dry_run_until_it_is_told_yes(runs: Path, tmp_path: Path, capsys: Shown) -> None:
