@@ -290,5 +290,6 @@ def test_a_demo_ends_as_its_reference_run_was_ended(
     unreached = SimpleNamespace(host="http://127.0.0.1:1")
     monkeypatch.setattr(demonstrating, "_play", stopped)
     monkeypatch.setattr(demonstrating, "_sandbox", lambda _: contextlib.nullcontext(unreached))
+    monkeypatch.setattr(demonstrating, "_choose_rate", lambda *_: 600.0)
 
     assert burst("demo") == code
