@@ -138,14 +138,23 @@ def _signals_unwind() -> Iterator[None]:
         yield
         return
 
-    def end(number: int, _: object) -> None:
-        raise _Terminated(signal.Signals(number).name)
+    ends: list[BaseException] = []
 
-    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: end, signal.SIGHUP: end}
+    def end(number: int, _: object) -> None:
+        ends.append(KeyboardInterrupt() if number == signal.SIGINT else _Terminated(signal.Signals(number).name))
+        raise ends[-1]
+
+    handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), end)
     heard = ending_signals.select_heard(handlers)
     before = {number: signal.signal(number, handlers[number]) for number in heard}
     try:
         yield
+    except (errors.BurstError, click.ClickException, OSError):
+        raise
+    except Exception as exc:
+        if ends:  # a library raised an error of its own in place of it, as pydantic does while it builds a model
+            raise ends[0] from exc
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

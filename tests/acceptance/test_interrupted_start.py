@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from burst.cli import main
 from tests import cases
 
 INSTANTS = [0.03 * number for number in range(30)]
@@ -41,3 +42,19 @@ def test_an_interrupt_at_any_instant_of_the_start_is_no_bug_in_burst(words: tupl
     own = [(code, told) for code, told in ends if "Traceback" not in told and code != -signal.SIGINT]
     assert {code for code, _ in own} <= {130, 2, 7, 0}
     assert all(told.strip() == "burst: interrupted" for code, told in own if code == 130)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_that_a_library_wraps_into_an_error_of_its_own_is_an_interrupt(
+    number: signal.Signals, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wrap(*_: object, **__: object) -> None:
+        try:
+            signal.raise_signal(number)
+        except BaseException as exc:
+            raise RuntimeError("Error calling __set_name__") from exc
+
+    monkeypatch.setattr(main.cli, "main", wrap)
+
+    assert main.main([]) == code
+    assert "Error calling" not in capsys.readouterr().err
