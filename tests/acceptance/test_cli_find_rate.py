@@ -41,7 +41,7 @@ BRACKET = ("--from", "400/s", "--to", "1600/s")
         ({}, ("--from", "400/s"), "--to: say a rate above 0"),
         ({}, ("--from", "0", "--to", "9"), "--from: say a rate above 0"),
         ({}, ("--from", "1600/s", "--to", "400/s"), "--from 1600/s: allowed: a rate below --to"),
-        ({}, (*BRACKET, "--within", "none"), "expected a share from 0.1% to 100%"),
+        ({}, (*BRACKET, "--within", "none"), "allowed: a share from 0.1% to 100%"),
         ({}, (*BRACKET, "--confirm", "0"), "1<=x<=10"),
         ({}, (*BRACKET, "--criterion", "speed>=3"), "a limit can be set of admit_ratio"),
         ({}, (*BRACKET, "--max-time", "30s"), "--max-time: one probe may take"),

@@ -9,7 +9,7 @@ from tests.runbooks import pages, parsing
 
 TEXT = (pages.FOLDER / "schedule.md").read_text()
 JSON_BLOCKS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)]
-CRON_LINES = [line for block in re.findall(r"```cron\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
+CRON_LINES = [line for block in re.findall(r"```text\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
 OVERRIDES = [override for block in JSON_BLOCKS for override in block.get("containerOverrides", ())]
 
 

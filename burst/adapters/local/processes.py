@@ -318,7 +318,8 @@ class LocalLauncher:
             return ""
         log = self._file(task.shard_index, "log")
         last_line = log_tails.read_last_line(log)
-        where = f"log: {log.parent.name}/{log.name} in the run's folder"
+        run_folder = self._folder.parents[1] if "/" in self._execution_id else self._folder
+        where = f"log: {log.relative_to(run_folder)} in the run's folder"  # that of a one-shot lies deeper
         return f"its last line: {last_line}; {where}" if last_line else f"it wrote no line; {where}"
 
     def _find_guard(self, task: tasks.Task) -> psutil.Process | None:
