@@ -143,7 +143,9 @@ def _describe_words(exc: plans.PlanError) -> str:
 def find_missing_secret(plan: plans.Plan) -> str:
     """Why a secret that this machine holds does not resolve; empty where each does."""
     dsn = plan.receipts.dsn if plan.receipts.via == "direct" else None
-    for reference in (dsn, plan.load.api_key):
+    checkpoint = plan.load.playback.checkpoint_secret if plan.load.playback else None
+    of_the_load = (plan.load.api_key, checkpoint, *plan.load.environment.values())
+    for reference in (dsn, *(of_the_load if plan.target.kind == "local" else ())):
         if reference is not None and reference.startswith(("env:", "file:")):
             try:
                 secrets.resolve(reference)
