@@ -3,6 +3,7 @@
 The table holds each command's place and its short help, so that `burst --help` imports no command.
 """
 
+import _thread
 import contextlib
 import gc
 import importlib
@@ -123,6 +124,9 @@ cli = LazyGroup(
 )
 
 
+_AGAIN_SECONDS = 0.01
+
+
 class _Terminated(BaseException):
     """TERM or HUP arrived while no run was under way, which would have to be stopped in order; its argument says
     which."""
@@ -138,24 +142,40 @@ def _signals_unwind() -> Iterator[None]:
         yield
         return
 
-    ends: list[BaseException] = []
+    ends: list[tuple[BaseException, signal.Signals]] = []
+    again: list[threading.Timer] = []
 
     def end(number: int, _: object) -> None:
-        ends.append(KeyboardInterrupt() if number == signal.SIGINT else _Terminated(signal.Signals(number).name))
-        raise ends[-1]
+        heard = signal.Signals(number)
+        ends.append((KeyboardInterrupt() if heard is signal.SIGINT else _Terminated(heard.name), heard))
+        raise ends[-1][0]
+
+    def send_again(ignored: "sys.UnraisableHookArgs") -> None:
+        """Python drops what is raised within a callback of its own: the signal comes once more, an instant later."""
+        dropped = [number for told, number in ends if told is ignored.exc_value]
+        if not dropped:
+            hook_before(ignored)
+        for number in dropped:
+            again.append(threading.Timer(_AGAIN_SECONDS, _thread.interrupt_main, [number]))
+            again[-1].daemon = True
+            again[-1].start()
 
     handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), end)
     heard = ending_signals.select_heard(handlers)
     before = {number: signal.signal(number, handlers[number]) for number in heard}
+    hook_before, sys.unraisablehook = sys.unraisablehook, send_again
     try:
         yield
     except (errors.BurstError, click.ClickException, OSError):
         raise
     except Exception as exc:
         if ends:  # a library raised an error of its own in place of it, as pydantic does while it builds a model
-            raise ends[0] from exc
+            raise ends[0][0] from exc
         raise
     finally:
+        for timer in again:
+            timer.cancel()
+        sys.unraisablehook = hook_before
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -4,7 +4,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,22 @@ def test_an_interrupt_that_a_library_wraps_into_an_error_of_its_own_is_an_interr
 
     assert main.main([]) == code
     assert "Error calling" not in capsys.readouterr().err
+
+
+def test_an_interrupt_that_python_drops_within_a_callback_comes_once_more(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Watched:
+        """What a weak reference can watch."""
+
+    def drop(*_: object, **__: object) -> None:
+        watched = Watched()
+        kept = weakref.ref(watched, lambda _: signal.raise_signal(signal.SIGINT))
+        del watched
+        threading.Event().wait(30)
+        raise AssertionError(f"the interrupt was lost: {kept}")
+
+    monkeypatch.setattr(main.cli, "main", drop)
+
+    assert main.main([]) == 130
+    assert "Exception ignored" not in capsys.readouterr().err
