@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from burst.adapters import signing
-from burst.adapters.aws import alarms, cloudwatch_probe, scheduler
+from burst.adapters.aws import alarms, cloudwatch_probe, s3_leases, scheduler
 from burst.adapters.local import system_clock
 from burst.cli import main
 from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names
 from burst.domain.plan import catalogues, observe_sections, plans
+from burst.domain.tasks import masters
 from burst.domain.verdict import attestations, snapshots
 from burst.kit import aws
 from burst.rehearsal import bootstrap, settings
@@ -49,6 +50,7 @@ def everything(
     direct = {role: _asked(rehearsed, principal) for role, principal in REHEARSED.items()}
     direct["controller"] += runs.signed
     direct["controller"] += _needs(cloud, _halted)
+    direct["task"] += _needs(cloud, _master_met)
     direct |= _overdue_task_ended(applied, cloud)
     direct["consumer"] = _needs(cloud, lambda: runs.consumed(folder))
     direct["prune"] = _needs(cloud, runs.pruned)
@@ -178,6 +180,14 @@ def _halted() -> None:
     metric = observe_sections.CloudWatchSection(namespace="AWS/Kafka", metric="MaxOffsetLag")
     with contextlib.suppress(errors.Unavailable):  # nobody writes it here
         cloudwatch_probe.CloudWatchProbe(metric, CLOCK).ask(give_up_at=CLOCK.now())
+
+
+def _master_met() -> None:
+    """The task with the master says where it is, and another one reads it."""
+    place = s3_leases.from_uri(f"{RUN_CONTROL}/m10_1/control.json")
+    told = masters.MasterAddress(host="10.0.0.7", port=5557, version="locust 2, burst 0")
+    place.tell_master(told)
+    assert place.find_master() == told
 
 
 def _ends(code: int, *words: str) -> None:
