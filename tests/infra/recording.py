@@ -52,6 +52,7 @@ def everything(
     direct["controller"] += _needs(cloud, _halted)
     direct["task"] += _needs(cloud, _master_met)
     direct |= _overdue_task_ended(applied, cloud)
+    direct["controller"] += _task_stopped(cloud)
     direct["consumer"] = _needs(cloud, lambda: runs.consumed(folder))
     direct["prune"] = _needs(cloud, runs.pruned)
     direct["execution"] = [need for family in applied.definitions() for need in _started(applied, family)]
@@ -72,7 +73,7 @@ def _asked(rehearsed: Mapping[str, Any], principal: str) -> list[Need]:
     ]
 
 
-def _needs(cloud: fixtures_aws.Cloud, act: Callable[[], None]) -> list[Need]:
+def _needs(cloud: fixtures_aws.Cloud, act: Callable[[], object]) -> list[Need]:
     """What this process is asked for meanwhile."""
     before = len(cloud.world.calls())
     act()
@@ -180,6 +181,13 @@ def _halted() -> None:
     metric = observe_sections.CloudWatchSection(namespace="AWS/Kafka", metric="MaxOffsetLag")
     with contextlib.suppress(errors.Unavailable):  # nobody writes it here
         cloudwatch_probe.CloudWatchProbe(metric, CLOCK).ask(give_up_at=CLOCK.now())
+
+
+def _task_stopped(cloud: fixtures_aws.Cloud) -> list[Need]:
+    """What the controller is asked for when it stops a task itself: in a rehearsal tasks may all end by their lease."""
+    ends = fixtures_aws.container(entry_point=fixtures_aws.ENDS_ON_TERM)
+    task = cloud.start_task(cloud.register(ends, family="burst-dev-task"), cluster="burst-dev")
+    return _needs(cloud, lambda: aws.call("ecs:StopTask", cloud.ecs.stop_task, cluster="burst-dev", task=task))
 
 
 def _master_met() -> None:
