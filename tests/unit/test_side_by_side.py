@@ -54,7 +54,12 @@ def test_the_caller_gets_a_turn_while_no_call_comes_back() -> None:
 
 def test_whoever_leaves_early_begins_no_further_call() -> None:
     called: list[int] = []
-    outcomes = side_by_side.call_each(called.append, range(1000), threads=1, every_seconds=0.01)
+
+    def call(item: int) -> None:
+        called.append(item)
+        threading.Event().wait(0.01)  # all of them together take ten seconds, the first outcome is there long before
+
+    outcomes = side_by_side.call_each(call, range(1000), threads=1, every_seconds=0.01)
 
     with contextlib.closing(outcomes):
         waiting.until(lambda: next(outcomes), what="the first outcome")
