@@ -45,6 +45,7 @@ def plan(
     if missing:
         raise errors.UsageError(missing)
     value = _plan_fields(written, preparing.prepare(request, datetime.now(UTC)))
+    value["warnings"] = _warnings(value)
     output.result(value, _text(str(plan_file), value))
 
 
@@ -90,13 +91,13 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
         "user_classes": written.load.user_classes,
         "shipped_profile": _find_shipped_profile(written),
         "host": written.load.host,
-        "profile": written.load.profile,
-        "own_profile": written.load.runs_own_profile,
+        "profile": _name_profile(written.load),
+        "own_profile": written.load.runs_own_profile or written.load.runs_playback,
         "barrier": _name_barrier(written.load),
         "users_per_task": None if written.load.is_distributed else written.load.users,
         "topology": written.load.topology or "independent",
         "processes_per_task": written.load.processes_per_task,
-        "rate_of": "auto" if written.load.waits_for_baseline else "program" if rate is None else "plan",
+        "rate_of": _name_rate_source(written.load, rate),
         "rate_written": _describe_written_rate(written),
         "warmup_seconds": written.load.warmup,
         "load_seconds": written.load_seconds,
@@ -183,6 +184,22 @@ def _volume_fields(written: "plans.Plan") -> dict[str, Any]:
             {"decision": decision, "limit": limit, "share": share} for decision, limit, share in limits.share_limits
         ],
     }
+
+
+def _name_profile(load: "load_sections.LoadSection") -> str | None:
+    """The profile of burst's own programs, or what the plan says of another one; None where neither says any."""
+    if load.runs_playback:
+        return "playback"
+    return load.profile if load.runs_own_profile or "profile" in load.model_fields_set else None
+
+
+def _name_rate_source(load: "load_sections.LoadSection", rate: float | None) -> str:
+    """Where the rate comes from: the baseline, the recording, the plan, or the program itself."""
+    if load.waits_for_baseline:
+        return "auto"
+    if load.plays_at_speed_up:
+        return "recording"
+    return "program" if rate is None else "plan"
 
 
 def _name_barrier(load: "load_sections.LoadSection") -> str:
@@ -302,6 +319,7 @@ def _blocker_fields(written: "plans.Plan") -> dict[str, Any]:
         "blockers_in_scope": in_scope,
         "blockers_carried": [blocker for blocker in written.blockers if blocker not in in_scope],
         "prior": written.rerun.prior if written.rerun else None,
+        "blockers_carried_from_nothing": list(written.blockers_carried_from_nothing),
         "blockers_nothing_is_asked_about": [blocker for blocker in written.silent_blockers if blocker in in_scope],
     }
 
@@ -348,7 +366,7 @@ def _text(name: str, value: dict[str, Any]) -> str:
         *_list_optional_lines(value),
         f"evidence   {', '.join(value['evidence'])}",
     ]
-    return "\n".join([*lines, *(f"warning    {warning}" for warning in _warnings(value))])
+    return "\n".join([*lines, *(f"warning    {warning}" for warning in value["warnings"])])
 
 
 def _list_optional_lines(value: dict[str, Any]) -> list[str]:
@@ -423,7 +441,9 @@ def _rate_text(value: dict[str, Any]) -> str:
     if value["events_per_minute"] is None:
         if value["rate_of"] == "auto":
             return "auto, from the baseline when the run starts"
-        users = "" if value["users_per_task"] is None else f", {value['users_per_task']} users a task"
+        if value["rate_of"] == "recording":
+            return "the recording's: each record is due at its own time, so the plan knows no rate"
+        users = _users_text(value["users_per_task"])
         return f"the program's own{users}: the plan names none, so nobody can tell what was due"
     each = figures.number(round(value["events_per_minute_per_task"], 3))
     how = value["profile"] if value["own_profile"] else "declared: the program has to send it"
@@ -433,6 +453,11 @@ def _rate_text(value: dict[str, Any]) -> str:
     written = value["rate_written"]
     unit = "" if written is None or written.endswith("/min") else f"{written}, "
     return f"{unit}{mean} ({how})"
+
+
+def _users_text(users: int | None) -> str:
+    """The users of a task, which a shape in the locustfile sets itself; only Locust, which imports it, knows of one."""
+    return "" if users is None else f", {users} users a task (a LoadTestShape in the file sets its own)"
 
 
 def _required_text(required: dict[str, Any]) -> str:
@@ -479,6 +504,12 @@ def _warnings(value: dict[str, Any]) -> list[str]:
         f"{blocker} will stay open: the plan asks nothing about it"
         for blocker in value["blockers_nothing_is_asked_about"]
     ]
+    if value["blockers_carried_from_nothing"]:
+        blockers = ", ".join(value["blockers_carried_from_nothing"])
+        warnings.append(
+            f"this rerun will hold: {blockers} will stay open, because it names no prior snapshot that they could be "
+            "carried from: --prior RUN, or rerun.prior in the plan"
+        )
     if value["contract_problem"]:
         warnings.append(f"this rerun will hold: {value['contract_problem']}")
     if value["lease_ttl_seconds"] < (value["lease_ttl_safe_seconds"] or 0.0):

@@ -19,6 +19,8 @@ from burst.domain.basics import canonical
 from burst.domain.documents import document_names
 from burst.load import shipped_profiles
 from burst.report import html
+from burst.wiring import preparing
+from burst.wiring.preflight import checks
 from tests import cases, terraforming
 
 COMMANDS = tuple(main.COMMANDS)
@@ -289,7 +291,7 @@ def test_plan_warns_of_a_rate_that_cannot_reach_what_is_required(
     [
         (
             {"locustfile": "shop.py", "users": 40},
-            "the program's own, 40 users a task: the plan names none",
+            "the program's own, 40 users a task (a LoadTestShape in the file sets its own): the plan names none",
             "the guard",
         ),
         ({"locustfile": "shop.py", "rate": 600}, "600 events a minute, 300 a task (declared: the program", "the guard"),
@@ -299,6 +301,26 @@ def test_plan_warns_of_a_rate_that_cannot_reach_what_is_required(
             "the program",
         ),
         ({"command": ["a"], "waits_for_go": True}, "the program's own: the plan names none", "the program"),
+        ({"command": ["a"]}, "the program's own: the plan names none", "the guard"),
+        ({"command": ["a"], "rate": "auto"}, "1,381.588 events a minute, 690.794 a task (declared: the", "the guard"),
+        (
+            {"locustfile": "locustfiles/ingest.py", "rate": 600, "topology": "distributed", "processes": 2},
+            "600 events a minute, 300 a task (steady)",
+            "Locust's own master",
+        ),
+        (
+            {"locustfile": "locustfiles/playback.py", "rate": 600, "playback": {"source": "r.jsonl", "key": "/id"}},
+            "600 events a minute, 300 a task (playback)",
+            "the program",
+        ),
+        (
+            {
+                "locustfile": "locustfiles/playback.py",
+                "playback": {"source": "r.jsonl", "key": "/id", "at": "/at", "speed_up": 2},
+            },
+            "the recording's: each record is due at its own time, so the plan knows no rate",
+            "the program",
+        ),
     ],
 )
 def test_plan_says_whose_the_rate_is_and_who_holds_the_barrier(
@@ -313,6 +335,78 @@ def test_plan_says_whose_the_rate_is_and_who_holds_the_barrier(
     shown = capsys.readouterr().out
     assert f"rate       {rate}" in shown
     assert f"barrier    {barrier}" in shown
+
+
+@pytest.mark.parametrize(
+    ("load", "profile", "source"),
+    [
+        ({"command": ["a"]}, None, "program"),
+        ({"command": ["a"], "rate": 600, "profile": "replay"}, "replay", "plan"),
+        ({"locustfile": "shop.py"}, None, "program"),
+        ({"locustfile": "locustfiles/ingest.py", "rate": "auto"}, "steady", "auto"),
+        (
+            {
+                "locustfile": "locustfiles/playback.py",
+                "playback": {"source": "r.jsonl", "key": "/id", "at": "/at", "speed_up": 2},
+            },
+            "playback",
+            "recording",
+        ),
+    ],
+)
+def test_the_document_of_a_plan_names_a_profile_only_where_one_is_played(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Shown,
+    load: dict[str, object],
+    profile: str | None,
+    source: str,
+) -> None:
+    monkeypatch.setenv("BURST_TEST_DSN", "postgresql://burst@127.0.0.1/ig")
+    baseline = {"admits": 50100, "seconds": 7180, "source": "m10_e"}
+    value = cases.plan_value(load=load | {"host": "http://h"}, baseline=baseline)
+    (tmp_path / "plan.json").write_bytes(cases.content(value))
+
+    assert run("plan", "--json", tmp_path / "plan.json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["profile"], shown["rate_of"]) == (profile, source)
+
+
+def test_a_rerun_of_some_blockers_without_a_prior_is_warned_of_because_the_others_stay_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.setenv("BURST_TEST_DSN", "postgresql://burst@127.0.0.1/ig")
+    value = cases.plan_value(baseline={"admits": 50100, "seconds": 7180, "source": "m10_e"})
+    (tmp_path / "plan.json").write_bytes(cases.content(value))
+
+    assert run("plan", tmp_path / "plan.json", "--only", "M10F-B1") == 0
+    shown = capsys.readouterr().out
+    assert "warning    this rerun will hold: M10F-B2, M10F-B3" in shown
+    assert "will stay open, because it names no prior snapshot" in shown
+
+    assert run("plan", "--json", tmp_path / "plan.json", "--only", "M10F-B1") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [words for words in document["warnings"] if "this rerun will hold" in words]
+    assert document["blockers_carried_from_nothing"] == document["blockers_carried"] != []
+
+    assert run("plan", "--json", tmp_path / "plan.json", "--only", ",".join(document["blockers_carried"])) == 0
+    assert "M10F-B1 will stay open" in str(json.loads(capsys.readouterr().out)["warnings"])
+
+    assert run("plan", "--json", tmp_path / "plan.json") == 0
+    assert json.loads(capsys.readouterr().out)["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("only", "status"), [(None, "passed"), (["M10F-B1"], "warning"), (cases.plan().blockers, "passed")]
+)
+def test_preflight_warns_of_a_rerun_that_carries_blockers_from_no_prior(only: list[str] | None, status: str) -> None:
+    rerun = None if only is None else {"only": list(only)}
+    prepared = preparing.Prepared(plan=cases.plan(rerun=rerun), baseline_content=None, prior=None, baseline=None)
+
+    finding = checks.check_prior(prepared.plan, prepared.problems, {})
+
+    assert finding.status == status
+    assert finding.passed or "this rerun will hold: M10F-B2" in finding.seen
 
 
 def test_a_locustfile_that_is_not_there_is_told_with_the_one_that_comes_with_burst(

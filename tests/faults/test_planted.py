@@ -664,7 +664,7 @@ def test_a_refused_run_launches_nothing_makes_no_folder_and_names_mending_and_pa
 
     said = capsys.readouterr().err
     assert code == 4
-    assert "FAIL rate: 100.000 events a minute for 600.000 admits a minute required" in said
+    assert "FAIL rate: only 100.000 events a minute for 600.000 admits a minute required" in said
     assert f"mend: {findings.FINDING_KINDS['rate'].mend}" in said
     assert "see: burst runbook preflight#rate" in said
     assert said.rstrip().endswith("see: burst runbook exit-4")

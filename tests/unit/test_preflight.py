@@ -298,7 +298,7 @@ def test_a_replay_is_warned_of_with_how_many_receipts_there_are() -> None:
 
     assert finding.status is findings.FindingStatus.WARNING
     assert "2 receipts" in finding.seen
-    assert "its admit ratio is 0" in finding.seen
+    assert "the burst will hold" in finding.seen
 
 
 def sample(seconds: float) -> count_costs.CountSample:
@@ -870,6 +870,7 @@ def test_a_start_timeout_shorter_than_the_launch_takes_is_refused_with_the_arith
 
     assert finding.status == status
     assert f"{tasks_count:,} tasks take" in finding.seen
+    assert ("too short" in finding.seen) == finding.refused
 
 
 @pytest.mark.parametrize(

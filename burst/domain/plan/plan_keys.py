@@ -278,6 +278,14 @@ class PlanKeys(pydantic.BaseModel):
         return tuple(blocker for blocker in silent if blocker not in self.named_blockers)
 
     @property
+    def blockers_carried_from_nothing(self) -> tuple[str, ...]:
+        """The blockers that a bounded rerun does not judge, where no prior snapshot says how they stand: they stay
+        open."""
+        if self.rerun is None or self.rerun.prior is not None:
+            return ()
+        return tuple(blocker for blocker in self.blockers if blocker not in self.rerun.only)
+
+    @property
     def fact_shorts(self) -> tuple[str, ...]:
         """The short ids of the blockers that take facts: those that rest on them, and those that a fact, or a rule of
         an observed series, names."""

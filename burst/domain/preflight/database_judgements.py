@@ -14,7 +14,7 @@ def judge_role_settings(role: database_checks.RoleEntry) -> findings.Finding:
     judged = database_findings.judge_role(role)
     mend = f"; {judged.mend}" if judged.mend else ""
     problem = "" if judged.status == "passed" else f"{judged.seen}{mend}"
-    return findings.report_problem(ROLE_SETTINGS, problem, judged.seen, required=False)
+    return findings.report_problem(ROLE_SETTINGS, problem, "" if problem else judged.seen, required=False)
 
 
 def judge_check(check: database_checks.DatabaseCheck) -> findings.Finding:

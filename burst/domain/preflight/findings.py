@@ -175,7 +175,7 @@ FINDING_KINDS: Mapping[str, FindingKind] = {
     "scope-freshness": FindingKind(
         title="the scope is fresh",
         why="an event that was admitted in the scope before is DUPLICATE, so the admit ratio cannot pass",
-        mend="use scope: fresh; a replay that is intended needs profile: replay",
+        mend="use scope: fresh; to send events again on purpose, use profile: replay, without gates that ask for ADMIT",
     ),
     "host": FindingKind(
         title="the host names no route",
@@ -406,6 +406,8 @@ class Finding:
     """The answer of the entry gate that it is about."""
     because_of: str = ""
     """The check that failed for the same reason and explains it, where this one could not ask."""
+    own_mend: str = ""
+    """How to mend just this, where the fixed words of its id do not fit it."""
 
     def __post_init__(self) -> None:
         if self.check not in FINDING_KINDS:
@@ -434,7 +436,7 @@ class Finding:
     @property
     def mend(self) -> str:
         """How to mend it; empty where it passed, or another finding explains it."""
-        return "" if self.passed or self.because_of else self.kind.mend
+        return "" if self.passed or self.because_of else self.own_mend or self.kind.mend
 
     @property
     def runbook(self) -> str:
@@ -456,9 +458,9 @@ def report_pass(check: str, observation: str, **details: Json) -> Finding:
     return Finding(check=check, status=FindingStatus.PASSED, seen=observation, details=details)
 
 
-def report_warning(check: str, observation: str, **details: Json) -> Finding:
-    """Not known, or not as it should be, and no reason to refuse."""
-    return Finding(check=check, status=FindingStatus.WARNING, seen=observation, details=details)
+def report_warning(check: str, observation: str, *, mend: str = "") -> Finding:
+    """Not known, or not as it should be, and no reason to refuse. `mend` where the id's own words do not fit."""
+    return Finding(check=check, status=FindingStatus.WARNING, seen=observation, own_mend=mend)
 
 
 def report_refusal(check: str, observation: str, **details: Json) -> Finding:
@@ -473,7 +475,12 @@ def report_unasked(check: str, because_of: str) -> Finding:
 
 
 def report_problem(check: str, problem: str, observation: str, *, required: bool = True) -> Finding:
-    """A pass with the observation where there is no problem; else a refusal, or a warning where not `required`."""
+    """A pass with the observation where there is no problem; else a refusal, or a warning where not `required`.
+
+    A problem has words of its own: in those of the pass nobody sees what fails.
+    """
+    if problem and problem == observation:
+        raise ValueError(f"{check} would fail in the words of its pass: {problem}")
     if not problem:
         return report_pass(check, observation)
     return report_refusal(check, problem) if required else report_warning(check, problem)

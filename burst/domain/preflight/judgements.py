@@ -40,7 +40,8 @@ def judge_rate(plan: plans.Plan, required_admits_per_second: float | None) -> fi
     required, new = required_admits_per_second * 60, sent * plan.load.new_share
     of_them = "" if plan.load.events is None else f", of which {new:.3f} are new,"
     summary = f"{sent:.3f} events a minute{of_them} for {required:.3f} admits a minute required"
-    return findings.report_problem("rate", "" if new >= required else f"{summary}: it cannot pass", summary)
+    problem = f"only {sent:.3f} events a minute{of_them} for {required:.3f} admits a minute required: it cannot pass"
+    return findings.report_problem("rate", "" if new >= required else problem, f"{summary}, which is enough")
 
 
 def judge_source(plan: plans.Plan, required_admits_per_second: float | None) -> findings.Finding:
@@ -52,7 +53,7 @@ def judge_source(plan: plans.Plan, required_admits_per_second: float | None) -> 
     of_them = "" if plan.load.events is None else f", of which {new:.0f} are new,"
     summary = f"{events} events{of_them} for the {required:.0f} admits the window needs"
     problem = "" if new >= required else f"load.source_events: only {summary}"
-    return findings.report_problem("source", problem, summary)
+    return findings.report_problem("source", problem, f"{summary}, which is enough")
 
 
 def judge_database_skew(worst_seconds: float, allowed_seconds: float) -> findings.Finding:
@@ -92,8 +93,7 @@ def judge_freshness(
     if contents.admissions is not None:
         summary += f", and {wording.format_count(contents.admissions, 'admission')}"
     if plan.load.profile == REPLAY_PROFILE:
-        words = f"{summary}; a replay sends them again, and its admit ratio is 0{_require_ratio(plan)}"
-        return findings.report_warning("scope-freshness", words)
+        return _judge_replay(plan, summary, spent)
     if not spent:
         return findings.report_pass("scope-freshness", f"no receipt of {plan.scope} yet")
     if plan.load.continues:
@@ -102,6 +102,25 @@ def judge_freshness(
     if not plan.gates.asks_for_new_admits:
         return findings.report_warning("scope-freshness", f"{summary}; no gate of the plan asks for new ADMIT")
     return findings.report_refusal("scope-freshness", f"{summary}{_best_ratio(plan, spent)}")
+
+
+def _judge_replay(plan: plans.Plan, summary: str, spent: int) -> findings.Finding:
+    """Whether the scope holds what a replay sends again, and whether the gates of the plan allow a replay at all."""
+    if not spent:
+        words = f"nothing to send again: {plan.scope} has no receipt, so each event of the replay is new"
+        mend = "name the scope of the run whose events are to be sent again, or use profile: steady for new ones"
+        return findings.report_warning("scope-freshness", words, mend=mend)
+    words = f"{summary}; the profile replay sends these events again, and each is then a DUPLICATE"
+    if not plan.gates.asks_for_new_admits:
+        return findings.report_pass("scope-freshness", f"{words}, as the plan means it")
+    limits = {name: getattr(plan.gates, name) for name in ("multiplier", "admit_ratio", "min_admits")}
+    asked = " and ".join(f"gates.{name} {limit:,}" for name, limit in limits.items() if limit is not None)
+    return findings.report_warning(
+        "scope-freshness",
+        f"{words}; {asked} ask{'' if ' and ' in asked else 's'} for new ADMIT, so the burst will hold",
+        mend="for new events use scope: fresh with profile: steady; a replay that is meant has "
+        "gates.expect_duplicates, and no gate that asks for ADMIT",
+    )
 
 
 def _best_ratio(plan: plans.Plan, spent: int) -> str:
@@ -334,11 +353,12 @@ def judge_cost(plan: plans.Plan, definition: ecs_definitions.Definition, region:
     replaced_seconds = [costs.BILLED_AT_LEAST_SECONDS] * plan.target.most_replacements
     most_usd = costs.usd(size, price, [billed_seconds] * plan.target.tasks + replaced_seconds)
     tasks_words = wording.format_count(plan.target.tasks, "task")
-    summary = (
-        f"{most_usd:.4f} USD at most: {tasks_words} of {size.vcpu:g} vCPU and {size.memory_gb:g} GB for "
+    sum_words = (
+        f"{tasks_words} of {size.vcpu:g} vCPU and {size.memory_gb:g} GB for "
         f"{billed_seconds:.0f} s, which is the cap and a stop that takes as long as it may ({price.source})"
     )
-    problem = f"{summary}; budget.cost_cap_usd is {cap:g}" if cap is not None and most_usd > cap else ""
+    over = cap is not None and most_usd > cap
+    problem = f"{most_usd:.4f} USD, more than budget.cost_cap_usd, which is {cap:g}: {sum_words}" if over else ""
     details: dict[str, findings.Json] = {
         "vcpu": size.vcpu,
         "memory_gb": size.memory_gb,
@@ -347,7 +367,8 @@ def judge_cost(plan: plans.Plan, definition: ecs_definitions.Definition, region:
         "price_source": price.source,
         "at_cap_usd": most_usd,
     }
-    return dataclasses.replace(findings.report_problem("cost", problem, summary), details=details)
+    finding = findings.report_problem("cost", problem, f"{most_usd:.4f} USD at most: {sum_words}")
+    return dataclasses.replace(finding, details=details)
 
 
 def judge_task_definition(
@@ -407,11 +428,13 @@ def judge_task_size(plan: plans.Plan, definition: ecs_definitions.Definition) ->
     carried = min(float(processes), size.vcpu) * EVENTS_PER_VCPU_SECOND
     programs = "one process" if processes == 1 else f"{processes} processes"
     carries = "carries" if processes == 1 else "carry"
-    summary = (
-        f"{each:.0f} events a second a task, and {programs} on {size.vcpu:g} vCPU {carries} about {carried:.0f} "
+    carrying = (
+        f"{programs} on {size.vcpu:g} vCPU {carries} about {carried:.0f} "
         f"({EVENTS_PER_VCPU_SECOND:g} a vCPU, a quarter of what a user of Locust's fast client reached on one core)"
     )
-    return findings.report_problem("task-size", "" if each <= carried else summary, summary, required=False)
+    problem = "" if each <= carried else f"{each:.0f} events a second a task are too many: {carrying}"
+    summary = f"{each:.0f} events a second a task, and {carrying}"
+    return findings.report_problem("task-size", problem, summary, required=False)
 
 
 def judge_start_timeout(plan: plans.Plan, *, guarded: bool) -> findings.Finding:
@@ -420,13 +443,10 @@ def judge_start_timeout(plan: plans.Plan, *, guarded: bool) -> findings.Finding:
     batch = launch_rates.LARGEST_BATCH if guarded else 1
     least_seconds = launch_rates.least_start_seconds(plan.target.tasks, batch=batch)
     tasks_words = wording.format_count(plan.target.tasks, "task")
-    summary = (
-        f"{tasks_words} take {least_seconds:.1f} s at least to be launched and seen, at the rates that AWS allows; "
-        f"budget.start_timeout is {plan.budget.start_timeout:g} s"
-    )
-    return findings.report_problem(
-        "start-timeout", summary if plan.budget.start_timeout < least_seconds else "", summary
-    )
+    launching = f"{tasks_words} take {least_seconds:.1f} s at least to be launched and seen, at the rates of AWS"
+    timeout = f"budget.start_timeout is {plan.budget.start_timeout:g} s"
+    problem = f"{timeout}, too short: {launching}" if plan.budget.start_timeout < least_seconds else ""
+    return findings.report_problem("start-timeout", problem, f"{launching}; {timeout}")
 
 
 def judge_earlier_tasks(plan: plans.Plan, living: Sequence[tasks.MarkedTask], now: datetime) -> findings.Finding:
@@ -483,8 +503,12 @@ def judge_lease_ttl(plan: plans.Plan, least_seconds: float) -> findings.Finding:
 
 def judge_disk(folder: str, free_bytes: int) -> findings.Finding:
     """Whether the runs folder has room for a run."""
-    summary = f"{folder} can be written, {free_bytes >> 20} MiB free"
-    return findings.report_problem("runs-folder", "" if free_bytes >= LEAST_FREE_BYTES else summary, summary)
+    problem = f"{folder} has too little space: {free_bytes >> 20} MiB free, a run needs {LEAST_FREE_BYTES >> 20} MiB"
+    return findings.report_problem(
+        "runs-folder",
+        "" if free_bytes >= LEAST_FREE_BYTES else problem,
+        f"{folder} can be written, {free_bytes >> 20} MiB free",
+    )
 
 
 def longest_run_seconds(plan: plans.Plan) -> float:

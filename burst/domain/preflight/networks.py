@@ -83,12 +83,16 @@ def judge_addresses(plan: plans.Plan, subnets: Sequence[Subnet]) -> findings.Fin
     """Whether the subnets have an address for each task, and each subnet for its share of them."""
     needed, free = count_addresses(plan), sum(subnet.free_addresses for subnet in subnets)
     each = ", ".join(f"{subnet.name} {subnet.free_addresses}" for subnet in subnets)
-    summary = f"{free} addresses are free, {wording.format_count(needed, 'task')} at once need one each ({each})"
+    addresses, at_once = f"{free} free addresses ({each})", f"{wording.format_count(needed, 'task')} at once"
     if free < needed:
-        return findings.report_refusal("subnet-addresses", summary)
+        words = f"{needed} addresses are needed, one for each of {at_once}, and there are {addresses}"
+        return findings.report_refusal("subnet-addresses", words)
     share = math.ceil(needed / len(subnets))
     scarce = [subnet.name for subnet in subnets if subnet.free_addresses < share]
-    problem = f"{summary}; ECS spreads tasks over the subnets, and {', '.join(scarce)} cannot take {share} of them"
+    problem = (
+        f"ECS spreads tasks over the subnets, and {', '.join(scarce)} cannot take {share} of {at_once}: {addresses}"
+    )
+    summary = f"{addresses} for {at_once}"
     return findings.report_problem("subnet-addresses", problem if scarce else "", summary, required=False)
 
 

@@ -90,7 +90,9 @@ def judge_sending(plan: plans.Plan, answer: CanaryAnswer | None, host: SendingHo
 def _report(share: str, problems: list[str], doubt: str) -> findings.Finding:
     if problems:
         return findings.report_refusal("sending", "; ".join([share, *problems]))
-    return findings.report_warning("sending", f"{share}; {doubt}") if doubt else findings.report_pass("sending", share)
+    if doubt:
+        return findings.report_warning("sending", f"{share}; {doubt}")
+    return findings.report_pass("sending", f"{share}; the tasks can send that")
 
 
 def _judge_cores(plan: plans.Plan, each: float, host: SendingHost) -> Iterator[str]:

@@ -32,8 +32,9 @@ def judge_expiry(keys: SessionKeys, now: datetime, needed_seconds: float) -> fin
         return findings.report_pass("credentials-expiry", f"they renew themselves ({keys.source})")
     if keys.ends_at is not None:
         left_seconds = instants.seconds_between(now, keys.ends_at)
-        summary = f"they end in {left_seconds:.0f} s, and the run may take {needed_seconds:.0f} s ({keys.source})"
-        return findings.report_problem("credentials-expiry", "" if left_seconds > needed_seconds else summary, summary)
+        problem = f"they end in {left_seconds:.0f} s, and the run may take {needed_seconds:.0f} s ({keys.source})"
+        summary = f"they last {left_seconds:.0f} s, longer than the {needed_seconds:.0f} s of the run ({keys.source})"
+        return findings.report_problem("credentials-expiry", "" if left_seconds > needed_seconds else problem, summary)
     words = (
         f"keys with a session token cannot renew themselves, and nothing names their end ({keys.source}); the run may "
         f"take {needed_seconds:.0f} s"

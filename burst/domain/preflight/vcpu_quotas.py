@@ -41,10 +41,12 @@ def judge_quota(plan: plans.Plan, vcpu: float | None, rooms: Sequence[VcpuRoom])
     if vcpu is None:
         return findings.report_warning("quota", f"the task definition names no cpu; {words}")
     tasks = plan.target.tasks
-    summary = f"{wording.format_count(tasks, 'task')} of {vcpu:g} vCPU: {words}"
-    if sum(room.fits(vcpu, empty=room.used is None) for room in rooms) < tasks:
-        return findings.report_refusal("quota", summary)
+    group = f"{wording.format_count(tasks, 'task')} of {vcpu:g} vCPU"
+    room_for = sum(room.fits(vcpu, empty=room.used is None) for room in rooms)
+    if room_for < tasks:
+        return findings.report_refusal("quota", f"no room for {group}, only for {room_for}: {words}")
+    problem = f"not known whether there is room for {group}: {words}" if rooms[0].used is None else ""
     if rooms[0].fits(vcpu) < tasks:
-        summary = f"{summary}; what {rooms[0].provider} cannot start is asked of the next"
-    unsure = rooms[0].used is None or rooms[0].fits(vcpu) < tasks
-    return findings.report_problem("quota", summary if unsure else "", summary, required=False)
+        problem = problem or f"no room at first for all of {group}: {words}"
+        problem = f"{problem}; what {rooms[0].provider} cannot start is asked of the next"
+    return findings.report_problem("quota", problem, f"room for {group}: {words}", required=False)

@@ -56,7 +56,7 @@ def judge_write_once(place: str, creates: CreatesTried, swap: SwapTried | None, 
     problems = [tried.problem for tried in (creates, swap) if tried is not None and tried.problem]
     if problems:
         return findings.report_refusal("evidence-write-once", f"{place} {'; '.join(problems)}")
-    problem = "" if versioning == "Enabled" else f"{place} is write-once; its bucket's versioning is {versioning}"
+    problem = "" if versioning == "Enabled" else f"the versioning of the bucket of {place} is {versioning}"
     return findings.report_problem(
         "evidence-write-once", problem, f"{place} is write-once, versioning on", required=False
     )

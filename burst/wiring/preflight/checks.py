@@ -97,7 +97,7 @@ def list_checks(
     receipts = preflight.ReceiptChecks(plan, source, clock, count_kept)
     checks = [
         preflight.PreflightCheck(name="baseline", ask=lambda: _check_baseline(plan, problems, warnings)),
-        preflight.PreflightCheck(name="prior", ask=lambda: _check_prior(plan, problems, warnings)),
+        preflight.PreflightCheck(name="prior", ask=lambda: check_prior(plan, problems, warnings)),
         preflight.PreflightCheck(name="gate-modes", ask=lambda: _check_gate_modes(plan, problems)),
         preflight.PreflightCheck(
             name=store_policies.CHECK, ask=lambda: store_policies.to_finding(store_policies.judge_plan(plan))
@@ -153,11 +153,16 @@ def _check_baseline(
     return findings.report_pass("baseline", "it can be used" if plan.baseline else "the plan names none")
 
 
-def _check_prior(
+def check_prior(
     plan: plans.Plan, problems: Mapping[str, errors.BurstError], warnings: Mapping[str, str]
 ) -> findings.Finding:
+    """Whether the verdicts that a bounded rerun carries can be taken from where it says."""
     if "prior" in problems:
         raise problems["prior"]
+    if plan.blockers_carried_from_nothing:
+        blockers = ", ".join(plan.blockers_carried_from_nothing)
+        words = f"this rerun will hold: {blockers} come from no prior snapshot, so they stay open"
+        return findings.report_warning("prior", words)
     if plan.rerun is None or plan.rerun.prior is None:
         return findings.report_pass("prior", "the plan names none")
     if warnings.get("prior"):

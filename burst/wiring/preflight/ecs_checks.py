@@ -166,8 +166,8 @@ class EcsChecks:
         arns = {str(name) for name in (target.cluster, target.task_definition) if str(name).startswith("arn:")}
         foreign = [arn for arn in sorted(arns) if arn.split(":")[3:5] != [caller.region, caller.account]]
         description = f"{caller.arn} in {caller.region}"
-        problem = f"{description}; not of it: {', '.join(foreign)}" if foreign else ""
-        yield findings.report_problem("account", problem, description)
+        problem = f"{description} is not where the plan's names belong: {', '.join(foreign)}" if foreign else ""
+        yield findings.report_problem("account", problem, f"{description}, where the plan's names belong")
         yield judgements.judge_aws_skew(caller.least_skew_seconds, self._plan.receipts.max_skew)
 
     def _check_expiry(self) -> findings.Finding:
@@ -244,15 +244,13 @@ class EcsChecks:
 
     def _check_cluster(self) -> findings.Finding:
         status = self._cluster_status()
-        description = f"{self._plan.target.cluster} is {status}"
-        return findings.report_problem("cluster", "" if status == "ACTIVE" else description, description)
+        problem = "" if status == "ACTIVE" else f"{self._plan.target.cluster} is {status}, not ACTIVE"
+        return findings.report_problem("cluster", problem, f"{self._plan.target.cluster} is ACTIVE")
 
     def _check_definition(self) -> Iterator[findings.Finding]:
         definition = self._definition()
-        description = f"{definition.arn} is {definition.status}"
-        yield findings.report_problem(
-            "task-definition", "" if definition.status == "ACTIVE" else description, description
-        )
+        problem = "" if definition.status == "ACTIVE" else f"{definition.arn} is {definition.status}, not ACTIVE"
+        yield findings.report_problem("task-definition", problem, f"{definition.arn} is ACTIVE")
         yield from judgements.judge_task_definition(
             self._plan,
             guarded=definition.guarded,
