@@ -1,5 +1,5 @@
 """The live view in a real pseudo-terminal: no ghosts when it is resized, no colour where none is wanted, and a terminal
-that is given back as it was."""
+that is as it was afterwards, whatever ended the process."""
 
 import contextlib
 import fcntl
@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -25,22 +26,22 @@ class Terminal:
     """A pseudo-terminal with a process on it, and what an emulator makes of all that was written."""
 
     def __init__(self, columns: int, rows: int, *words: str, **environment: str) -> None:
-        self.screen = pyte.Screen(columns, rows)
+        self.screen = pyte.HistoryScreen(columns, rows, history=1000)
         self._stream = pyte.ByteStream(self.screen)
         self.written = b""
-        self._ours, theirs = pty.openpty()
+        self._ours, self._theirs = pty.openpty()
         self._set_size(columns, rows)
+        self.settings = termios.tcgetattr(self._theirs)
         hidden = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
         plain = {name: value for name, value in os.environ.items() if name not in hidden}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.acceptance.live_program", *words],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
+            stdin=self._theirs,
+            stdout=self._theirs,
+            stderr=self._theirs,
             env={**plain, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environment},
             start_new_session=True,
         )
-        os.close(theirs)
 
     def _set_size(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -53,6 +54,24 @@ class Terminal:
     @property
     def text(self) -> str:
         return "\n".join(line.rstrip() for line in self.screen.display)
+
+    @property
+    def history(self) -> str:
+        """What has left the screen at its top."""
+        rows = self.screen.history.top
+        return "\n".join("".join(row[column].data for column in range(len(row))).rstrip() for row in rows)
+
+    def assert_untouched(self) -> None:
+        """The next program finds the terminal as a shell leaves it: its own screen, a cursor, plain text, its modes."""
+        assert b"\x1b[?" not in self.written  # no mode was set that somebody would have to end: screen, cursor, mouse
+        assert pyte.modes.DECTCEM in self.screen.mode
+        assert self.screen.cursor.attrs == pyte.screens.Cursor(0, 0).attrs
+        assert termios.tcgetattr(self._theirs) == self.settings
+
+    def write_as_shell(self, words: str) -> None:
+        """Another program writes to the terminal, as the shell does after its command has ended."""
+        os.write(self._theirs, words.encode())
+        self.read_until(lambda: words.encode() in self.written)
 
     def read_until(self, arrived: Callable[[], bool]) -> None:
         """Reads on until something is seen."""
@@ -78,6 +97,7 @@ class Terminal:
             self.process.kill()
         self.process.wait()
         os.close(self._ours)
+        os.close(self._theirs)
 
 
 @pytest.fixture
@@ -119,10 +139,63 @@ def test_the_terminal_is_given_back_as_it_was(start: Callable[..., Terminal]) ->
 
     terminal.read_until(lambda: b"given back" in terminal.written)
 
-    assert terminal.written.count(b"\x1b[?1049h") == terminal.written.count(b"\x1b[?1049l") == 1
-    assert terminal.written.rindex(b"\x1b[?25h") > terminal.written.rindex(b"\x1b[?25l")
-    assert terminal.written.index(b"\x1b[?1049l") < terminal.written.index(b"given back")
     assert b"blind since" in terminal.written
+    assert terminal.text.strip() == "given back"
+    assert terminal.history.splitlines()[0] == "before"
+    terminal.assert_untouched()
+
+
+@pytest.mark.parametrize("situation", ["preflight", "starting", "bursting", "blind", "stopping", "hold"])
+def test_a_killed_process_leaves_a_terminal_that_a_shell_can_use_at_once(
+    start: Callable[..., Terminal], situation: str
+) -> None:
+    terminal = start(80, 24, situation, "60")
+    terminal.read_frames(2)
+
+    terminal.process.send_signal(signal.SIGKILL)
+    terminal.process.wait()
+    terminal.write_as_shell("$ ")
+
+    terminal.assert_untouched()
+    assert "M10.F" in terminal.screen.display[0]
+    assert terminal.screen.display[terminal.screen.cursor.y].rstrip() == "$"
+    assert all(row.strip() == "" for row in terminal.screen.display[terminal.screen.cursor.y + 1 :])
+    assert terminal.history.splitlines()[0] == "before"
+
+
+def test_a_process_that_dies_of_an_error_leaves_its_words_and_a_usable_terminal(start: Callable[..., Terminal]) -> None:
+    terminal = start(80, 24, "bursting", "1", "fail")
+
+    terminal.read_until(lambda: b"a made-up error" in terminal.written)
+    terminal.process.wait()
+
+    terminal.assert_untouched()
+    assert "RuntimeError: a made-up error" in terminal.text
+    assert "rate/min" not in terminal.text
+
+
+def test_an_interrupted_process_leaves_a_usable_terminal(start: Callable[..., Terminal]) -> None:
+    terminal = start(80, 24, "bursting", "60")
+    terminal.read_frames(2)
+
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.read_until(lambda: b"KeyboardInterrupt" in terminal.written)
+    terminal.process.wait()
+
+    terminal.assert_untouched()
+    assert "rate/min" not in terminal.text
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(20, 3), (40, 2), (200, 60)])
+def test_a_terminal_of_any_size_shows_the_top_of_the_view_and_keeps_a_row_for_the_cursor(
+    start: Callable[..., Terminal], columns: int, rows: int
+) -> None:
+    terminal = start(columns, rows, "bursting", "60")
+
+    terminal.read_frames(3)
+
+    assert "M10.F" in terminal.screen.display[0]
+    assert terminal.screen.display[rows - 1].strip() == ""
 
 
 @pytest.mark.parametrize(
@@ -147,4 +220,4 @@ def test_a_terminal_without_a_cursor_gets_lines_and_no_control_codes(start: Call
     terminal.read_until(lambda: b"lines" in terminal.written)
 
     assert b"\x1b" not in terminal.written
-    assert terminal.written.replace(b"\r\n", b"\n") == b"lines\n"
+    assert terminal.written.replace(b"\r\n", b"\n") == b"before\nlines\n"
