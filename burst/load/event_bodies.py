@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from burst.load import event_mix
+
 FILLER = "filler"
 NAMES = ("event_id", "scope", "shard", "sequence", "dedupe_key", "sent_at", FILLER)
 ALLOWED = ", ".join(f"{{{name}}}" for name in NAMES)
@@ -20,8 +22,6 @@ _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _NUMBERS = ("shard", "sequence")
 MOST_BYTES = 1_000_000
 _OFFSETS = 4096
-_GOLDEN = 2654435769
-"""2^32 divided by the golden ratio: its multiples fall evenly into every part of 0 to 2^32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class SizeCurve:
 
     def find_size(self, spread: int) -> int:
         """The bytes of an event by its number in the burst: the sizes of many follow the curve without chance."""
-        share = (spread * _GOLDEN % (1 << 32)) / (1 << 32)
+        share = (spread * event_mix.GOLDEN % (1 << 32)) / (1 << 32)
         for (low, least), (high, most) in zip(self._points, self._points[1:], strict=False):
             if share < high:
                 return least + round((most - least) * (share - low) / (high - low))

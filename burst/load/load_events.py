@@ -43,8 +43,8 @@ class EventStream:
         if delivery.kind is event_mix.Kind.MALFORMED:
             return self._fill(self.kinds.malformed_template, delivery.number)
         new = self.look(delivery.number) if delivery.kind is event_mix.Kind.DUPLICATE else delivery
-        turn = new.ordinal + self.shard_index * len(self._order) // self.shard_count
-        return self._fill(self.kinds.templates[self._order[turn % len(self._order)]], new.number)
+        turn = event_mix.choose_turn(new.ordinal, len(self._order), self.shard_count)
+        return self._fill(self.kinds.templates[self._order[turn]], new.number)
 
     def _fill(self, template: event_bodies.BodyTemplate, number: int) -> str:
         return template.fill(

@@ -23,8 +23,6 @@ PROFILES = Path(__file__).parents[2] / "burst" / "load" / "profiles"
 LOCUST = (sys.executable, "-m", "burst.load.locust_start", "-f", str(PROFILES / "ingest.py"), "--headless")
 SENDER = (sys.executable, "-m", "burst.load.profiles.sender")
 START_SECONDS = 60
-EVENTS = 2400
-"""The same for each of 2, 3 and 4 tasks."""
 MIX = {
     "duplicates": "2.5%",
     "malformed": "1%",
@@ -41,13 +39,13 @@ def receipts_dsn(postgres_template: fixtures_postgres.TemplatedServer) -> str:
     return postgres_template.server.create_database(template=postgres_template.template)
 
 
-def read_variables(scope: str) -> dict[str, str]:
+def read_variables(scope: str, events: int = 1000) -> dict[str, str]:
     """What the tasks of a plan with the mix have in their environment, by the launcher's own function."""
     load = {
         "locustfile": load_sections.OWN_PROFILE,
         "host": "http://h",
         "rate": "800/s",
-        "source_events": EVENTS,
+        "source_events": events,
         "events": MIX,
     }
     return load_program.variables(cases.plan(load=load, scope=scope))
@@ -68,16 +66,19 @@ def count_decisions(connection: "psycopg.Connection[tuple[str, int]]", scope: st
     return dict(connection.execute(query, [scope]).fetchall())
 
 
-@pytest.mark.parametrize(("command", "shards"), [(LOCUST, 2), (LOCUST, 3), (SENDER, 4)])
+@pytest.mark.parametrize(
+    ("command", "shards", "events"), [(LOCUST, 2, 2400), (LOCUST, 3, 2000), (SENDER, 4, 2400), (SENDER, 7, 1000)]
+)
 def test_a_share_of_duplicates_and_of_malformed_events_is_exact_in_the_receipts(
-    receipts_dsn: str, run_shards: list["subprocess.Popen[bytes]"], command: tuple[str, ...], shards: int
+    receipts_dsn: str, run_shards: list["subprocess.Popen[bytes]"], command: tuple[str, ...], shards: int, events: int
 ) -> None:
+    """Also where the tasks send unequally many: 2,000 deliveries of 3 tasks, 1,000 of 7."""
     scope = f"platform_{uuid.uuid4().hex}"
     with (
         gateway.start(dsn=receipts_dsn, api_key=API_KEY) as running,
         psycopg.connect(receipts_dsn, autocommit=True) as connection,
     ):
-        settings = read_variables(scope) | {load_settings.HOST: running.url, load_settings.API_KEY: API_KEY}
+        settings = read_variables(scope, events) | {load_settings.HOST: running.url, load_settings.API_KEY: API_KEY}
         for index in range(shards):
             shard = {load_settings.SHARD_INDEX: str(index), load_settings.SHARD_COUNT: str(shards)}
             run_shards.append(
@@ -86,7 +87,7 @@ def test_a_share_of_duplicates_and_of_malformed_events_is_exact_in_the_receipts(
                 )
             )
         waiting.until(
-            lambda: sum(count_decisions(connection, scope).values()) >= EVENTS,
+            lambda: sum(count_decisions(connection, scope).values()) >= events,
             seconds=START_SECONDS,
             what="a receipt of each delivery",
         )
@@ -96,9 +97,9 @@ def test_a_share_of_duplicates_and_of_malformed_events_is_exact_in_the_receipts(
 
     admitted = {event_id for decision, event_id in rows if decision == "ADMIT"}
     repeated = {event_id for decision, event_id in rows if decision == "DUPLICATE"}
-    assert decisions == {"DUPLICATE": EVENTS * 25 // 1000, "QUARANTINE": EVENTS // 100, "ADMIT": EVENTS * 965 // 1000}
+    assert decisions == {"DUPLICATE": events * 25 // 1000, "QUARANTINE": events // 100, "ADMIT": events * 965 // 1000}
     assert repeated < admitted
-    assert len(repeated) == EVENTS * 25 // 1000
+    assert len(repeated) == events * 25 // 1000
 
 
 def test_the_variables_of_a_task_hold_the_mix_as_the_plan_says_it() -> None:

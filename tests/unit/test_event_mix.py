@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections import Counter
 from fractions import Fraction
 
@@ -11,75 +12,130 @@ from hypothesis import strategies as st
 
 from burst.load import event_bodies, event_kinds, event_mix, load_events
 
-SHARES = st.fractions(0, Fraction(1, 6), max_denominator=400)
-SHARDS = st.integers(1, 40)
+SHARES = st.fractions(0, Fraction(1, 8), max_denominator=40)
+SHARDS = st.one_of(st.integers(1, 12), st.integers(1, 1000))
+"""Few and many tasks."""
 
 
-def list_rules(duplicates: Fraction, malformed: Fraction, shards: int) -> list[event_mix.ShareRule]:
-    return [
+def list_deliveries(duplicates: Fraction, malformed: Fraction, shards: int, count: int) -> list[event_mix.Delivery]:
+    """The first deliveries of a whole burst, in the order in which they are due."""
+    rules = [
         event_mix.ShareRule(duplicates=duplicates, malformed=malformed, shard_index=index, shard_count=shards)
         for index in range(shards)
     ]
+    return [rules[number % shards].look(number // shards) for number in range(count)]
 
 
-def count_kinds(rules: list[event_mix.ShareRule], each: int) -> Counter[event_mix.Kind]:
-    return Counter(rule.look(sequence).kind for rule in rules for sequence in range(each))
+def count_kinds(deliveries: list[event_mix.Delivery]) -> Counter[event_mix.Kind]:
+    return Counter(delivery.kind for delivery in deliveries)
 
 
-@pytest.mark.parametrize("shards", [1, 2, 3, 7, 40, 1000])
-def test_two_and_a_half_percent_of_all_deliveries_are_duplicates_and_one_percent_malformed(shards: int) -> None:
-    rules = list_rules(Fraction(25, 1000), Fraction(1, 100), shards)
-
-    kinds = count_kinds(rules, 200)
-
-    assert kinds[event_mix.Kind.DUPLICATE] == 5 * shards
-    assert kinds[event_mix.Kind.MALFORMED] == 2 * shards
-
-
-@hypothesis.given(duplicates=SHARES, malformed=SHARES, shards=SHARDS, each=st.integers(2, 60))
-def test_all_tasks_together_send_the_shares_exactly_after_any_number_of_rounds(
-    duplicates: Fraction, malformed: Fraction, shards: int, each: int
+@pytest.mark.parametrize(
+    ("shards", "count"), [(1, 200), (2, 200), (3, 2000), (7, 1000), (8, 20_000), (40, 600), (999, 2000), (1000, 2000)]
+)
+def test_two_and_a_half_percent_of_all_deliveries_are_duplicates_and_one_percent_malformed(
+    shards: int, count: int
 ) -> None:
-    kinds = count_kinds(list_rules(duplicates, malformed, shards), each)
+    kinds = count_kinds(list_deliveries(Fraction(25, 1000), Fraction(1, 100), shards, count))
 
-    special = kinds[event_mix.Kind.DUPLICATE] + kinds[event_mix.Kind.MALFORMED]
-    assert special == int((duplicates + malformed) * each * shards)
-    missing = duplicates * each * shards - kinds[event_mix.Kind.DUPLICATE]
-    whole = (duplicates * each * shards).denominator == (malformed * each * shards).denominator == 1
-    assert missing == 0 if whole else 0 <= missing < 2
+    assert kinds[event_mix.Kind.DUPLICATE] == count * 25 // 1000
+    assert kinds[event_mix.Kind.MALFORMED] == count // 100
+
+
+@hypothesis.given(duplicates=SHARES, malformed=SHARES, shards=SHARDS, more=st.integers(0, 2))
+@hypothesis.settings(max_examples=60, deadline=None)
+def test_the_first_deliveries_have_both_shares_exactly_wherever_they_are_whole(
+    duplicates: Fraction, malformed: Fraction, shards: int, more: int
+) -> None:
+    """Also where the tasks have not sent equally many: after a round of theirs is begun, and before it ends."""
+    step = math.lcm(duplicates.denominator, malformed.denominator)
+    count = step * (-(-2 * shards // step) + more)
+
+    kinds = count_kinds(list_deliveries(duplicates, malformed, shards, count))
+
+    assert kinds[event_mix.Kind.DUPLICATE] == duplicates * count
+    assert kinds[event_mix.Kind.MALFORMED] == malformed * count
+
+
+@hypothesis.given(duplicates=SHARES, malformed=SHARES, shards=st.integers(1, 60))
+@hypothesis.settings(max_examples=60, deadline=None)
+def test_any_number_of_first_deliveries_has_the_shares_to_one_or_two(
+    duplicates: Fraction, malformed: Fraction, shards: int
+) -> None:
+    counted = Counter[event_mix.Kind]()
+    for number, delivery in enumerate(list_deliveries(duplicates, malformed, shards, 6 * shards + 50), 1):
+        counted[delivery.kind] += 1
+        if number >= 2 * shards:
+            special = counted[event_mix.Kind.DUPLICATE] + counted[event_mix.Kind.MALFORMED]
+            assert abs(special - (duplicates + malformed) * number) <= 1
+            assert abs(counted[event_mix.Kind.DUPLICATE] - duplicates * number) < 2
 
 
 @hypothesis.given(duplicates=SHARES, malformed=SHARES, shards=SHARDS)
+@hypothesis.settings(max_examples=60, deadline=None)
 def test_a_duplicate_repeats_an_earlier_new_event_of_its_task_and_none_is_repeated_twice(
     duplicates: Fraction, malformed: Fraction, shards: int
 ) -> None:
-    for rule in list_rules(duplicates, malformed, shards):
+    for index in {0, shards // 2, shards - 1}:
+        rule = event_mix.ShareRule(duplicates=duplicates, malformed=malformed, shard_index=index, shard_count=shards)
         deliveries = [rule.look(sequence) for sequence in range(150)]
         repeated = [
             (sequence, delivery.number)
             for sequence, delivery in enumerate(deliveries)
             if delivery.kind is event_mix.Kind.DUPLICATE
         ]
-        assert all(number < sequence for sequence, number in repeated)
+        assert all(sequence - event_mix.MOST_BACK <= number < sequence for sequence, number in repeated)
         assert all(deliveries[number].kind is event_mix.Kind.NEW for _, number in repeated)
         assert len({number for _, number in repeated}) == len(repeated)
 
 
 @hypothesis.given(duplicates=SHARES, malformed=SHARES, shards=SHARDS)
-def test_new_and_special_deliveries_are_numbered_without_gaps(
+@hypothesis.settings(max_examples=60, deadline=None)
+def test_a_new_event_lies_between_two_special_deliveries_of_a_task_and_its_first_one_is_new(
     duplicates: Fraction, malformed: Fraction, shards: int
 ) -> None:
-    for rule in list_rules(duplicates, malformed, shards)[:3]:
-        deliveries = [rule.look(sequence) for sequence in range(150)]
-        new = [delivery.ordinal for delivery in deliveries if delivery.kind is event_mix.Kind.NEW]
-        special = [delivery.ordinal for delivery in deliveries if delivery.kind is not event_mix.Kind.NEW]
-        assert new == list(range(len(new)))
-        assert special == list(range(len(special)))
+    for index in {0, shards // 2, shards - 1}:
+        rule = event_mix.ShareRule(duplicates=duplicates, malformed=malformed, shard_index=index, shard_count=shards)
+        kinds = [rule.look(sequence).kind for sequence in range(150)]
+        assert kinds[0] is event_mix.Kind.NEW
+        assert all(event_mix.Kind.NEW in pair for pair in itertools.pairwise(kinds))
 
 
-def test_shares_of_more_than_a_third_together_are_refused() -> None:
-    with pytest.raises(ValueError, match="at most 1/3"):
-        event_mix.ShareRule(duplicates=Fraction(1, 3), malformed=Fraction(1, 100), shard_index=0, shard_count=1)
+@hypothesis.given(duplicates=SHARES, malformed=SHARES, shards=st.integers(1, 60))
+@hypothesis.settings(max_examples=60, deadline=None)
+def test_new_and_special_deliveries_of_the_burst_are_numbered_without_gaps(
+    duplicates: Fraction, malformed: Fraction, shards: int
+) -> None:
+    deliveries = list_deliveries(duplicates, malformed, shards, 6 * shards)
+
+    new = [delivery.ordinal for delivery in deliveries if delivery.kind is event_mix.Kind.NEW]
+    special = [delivery.ordinal for delivery in deliveries if delivery.kind is not event_mix.Kind.NEW]
+    assert new == list(range(len(new)))
+    assert sorted(special) == list(range(len(special)))
+
+
+@pytest.mark.parametrize("shards", [2, 3, 7, 12])
+def test_every_task_has_its_turn_at_the_special_deliveries(shards: int) -> None:
+    deliveries = list_deliveries(Fraction(25, 1000), Fraction(1, 100), shards, shards * 2000)
+
+    special = Counter(
+        number % shards for number, delivery in enumerate(deliveries) if delivery.kind is not event_mix.Kind.NEW
+    )
+    assert all(35 <= special[index] <= 105 for index in range(shards))  # 70 each
+
+
+def test_shares_of_more_than_a_quarter_together_are_refused() -> None:
+    with pytest.raises(ValueError, match="at most 1/4"):
+        event_mix.ShareRule(duplicates=Fraction(1, 4), malformed=Fraction(1, 100), shard_index=0, shard_count=1)
+
+
+@hypothesis.given(choices=st.integers(1, 12), shards=st.integers(1, 40))
+def test_each_round_of_choices_has_every_one_and_so_has_every_task(choices: int, shards: int) -> None:
+    turns = [event_mix.choose_turn(number, choices, shards) for number in range(choices * math.lcm(choices, shards))]
+
+    every = list(range(choices))
+    assert all(sorted(turns[first : first + choices]) == every for first in range(0, len(turns), choices))
+    assert all(sorted(set(turns[index::shards])) == every for index in range(shards))
 
 
 @hypothesis.given(weights=st.lists(st.integers(1, 20), min_size=1, max_size=6))
@@ -97,16 +153,21 @@ def make_kinds(duplicates: str = "0", malformed: str = "0", **sizes: object) -> 
     )
 
 
-def test_kinds_have_their_weights_among_new_events_whatever_the_special_ones_are() -> None:
-    stream = load_events.EventStream(scope="s", shard_index=1, shard_count=3, kinds=make_kinds("1/40", "1/100"))
+@pytest.mark.parametrize("shards", [1, 3, 4])
+def test_kinds_have_their_weights_exactly_among_new_events_whatever_the_special_ones_are(shards: int) -> None:
+    kinds = make_kinds("1/40", "1/100")
+    streams = [
+        load_events.EventStream(scope="s", shard_index=index, shard_count=shards, kinds=kinds)
+        for index in range(shards)
+    ]
 
     types = Counter(
-        json.loads(stream.encode(sequence))["event_type"]
-        for sequence in range(2000)
-        if stream.look(sequence).kind is event_mix.Kind.NEW
+        json.loads(streams[number % shards].encode(number // shards))["event_type"]
+        for number in range(4000)
+        if streams[number % shards].look(number // shards).kind is event_mix.Kind.NEW
     )
 
-    assert types["order"] == pytest.approx(3 * types["payment"], abs=4)
+    assert types == {"order": 3860 * 3 // 4, "payment": 3860 // 4}
 
 
 def test_a_duplicate_has_the_bytes_of_the_event_that_it_repeats() -> None:

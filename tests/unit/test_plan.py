@@ -546,7 +546,7 @@ BAD = [
     ("  canary: false", "  canary: maybe", "load.canary", "boolean"),
     ("    duplicates: 2.5%", "    duplicates: 2.5", "load.events.duplicates", "a share such as 2.5%"),
     ("    duplicates: 2.5%", "    duplicates: 250%", "load.events.duplicates", "a share such as 2.5%"),
-    ("    duplicates: 2.5%", "    duplicates: 40%", "load.events.duplicates", "at most 33.333333% together, not 41%"),
+    ("    duplicates: 2.5%", "    duplicates: 40%", "load.events.duplicates", "at most 25% together, not 41%"),
     ("    malformed: 0.01", "    malformed: some", "load.events.malformed", "a share such as 2.5%"),
     ("      - name: order", "      - name: a b", "load.events.templates[0].name", "a name of letters"),
     ("        weight: 3", "        weight: 0", "load.events.templates[0].weight", "greater than or equal to 1"),

@@ -130,7 +130,8 @@ class EventsSection(pydantic.BaseModel):
         if special > event_mix.MOST_SPECIAL:
             raise field_types.Misfit(
                 ("duplicates" if self.duplicates >= self.malformed else "malformed",),
-                f"a share that makes duplicates and malformed at most 33.333333% together, not {write_share(special)}",
+                f"a share that makes duplicates and malformed at most {write_share(event_mix.MOST_SPECIAL)} together, "
+                f"not {write_share(special)}",
             )
         names = [template.name for template in self.templates or ()]
         if len(set(names)) != len(names):
