@@ -6,6 +6,7 @@ up to the whole in each step, for any number of shards, and a stall moves no ins
 are fractions; only the instants are floats, and inside a sine its sums.
 """
 
+import bisect
 import json
 import math
 import random
@@ -47,14 +48,16 @@ class RateStep:
         """The highest rate of the step."""
         return self.rate if self.shape == STEP else max(self.rate, self.to)
 
-    def find_rate(self, seconds: float) -> float:
-        """The rate so many seconds after the beginning of the step."""
-        rate, rise, part = float(self.rate), float(self.to - self.rate), seconds / float(self.seconds)
-        if self.shape == LINEAR:
-            return rate + rise * part
-        if self.shape == SPIKE:
-            return rate + rise * (1 - abs(2 * part - 1))
-        return rate + rise * (1 - math.cos(2 * math.pi * part)) / 2 if self.shape == SINE else rate
+    @property
+    def curve(self) -> "RateCurve":
+        """Its rate over time in floats; made once for many events."""
+        return RateCurve(
+            rate=float(self.rate),
+            rise=float(self.to - self.rate),
+            length=float(self.seconds),
+            events=float(self.events),
+            shape=self.shape,
+        )
 
     def sum_until(self, seconds: Fraction) -> Fraction:
         """What the rates of the first seconds of the step add up to."""
@@ -69,32 +72,51 @@ class RateStep:
                 return self.events - self.sum_until(self.seconds - seconds)
             return self.rate * seconds + rise * seconds**2 / (2 * half)
         if self.shape == SINE:
-            return Fraction(self._sum_sine(float(seconds)))
+            return Fraction(self.curve.sum_sine(float(seconds)))
         return self.rate * seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateCurve:
+    """The rate of a step over its time: from `rate` by `rise`, in `length` seconds, `events` in all."""
+
+    rate: float
+    rise: float
+    length: float
+    events: float
+    shape: str
+
+    def find_rate(self, seconds: float) -> float:
+        """The rate so many seconds after the beginning of the step."""
+        rate, rise, part = self.rate, self.rise, seconds / self.length
+        if self.shape == LINEAR:
+            return rate + rise * part
+        if self.shape == SPIKE:
+            return rate + rise * (1 - abs(2 * part - 1))
+        return rate + rise * (1 - math.cos(2 * math.pi * part)) / 2 if self.shape == SINE else rate
 
     def find_instant(self, events: float) -> float:
         """After how many seconds the rates of the step have added up to so many events."""
-        rate, rise, length = float(self.rate), float(self.to - self.rate), float(self.seconds)
+        rate, rise, length = self.rate, self.rise, self.length
         if self.shape == LINEAR:
             return _solve_ramp(rate, rise / length, events)
         if self.shape == SPIKE:
-            whole = float(self.events)
-            if events <= whole / 2:
+            if events <= self.events / 2:
                 return _solve_ramp(rate, 2 * rise / length, events)
-            return length - _solve_ramp(rate, 2 * rise / length, whole - events)
+            return length - _solve_ramp(rate, 2 * rise / length, self.events - events)
         return self._solve_sine(events) if self.shape == SINE else events / rate
 
-    def _sum_sine(self, seconds: float) -> float:
-        length, rise = float(self.seconds), float(self.to - self.rate)
-        swing = length / (2 * math.pi) * math.sin(2 * math.pi * seconds / length)
-        return float(self.rate) * seconds + rise / 2 * (seconds - swing)
+    def sum_sine(self, seconds: float) -> float:
+        """What the rates of the first seconds of a sine add up to."""
+        swing = self.length / (2 * math.pi) * math.sin(2 * math.pi * seconds / self.length)
+        return self.rate * seconds + self.rise / 2 * (seconds - swing)
 
     def _solve_sine(self, events: float) -> float:
         """By Newton's method, held between two bounds that close in: the sum never falls."""
-        low, high = 0.0, float(self.seconds)
-        seconds = high * events / float(self.events)
+        low, high = 0.0, self.length
+        seconds = high * events / self.events
         for _ in range(_ROOT_STEPS):
-            excess = self._sum_sine(seconds) - events
+            excess = self.sum_sine(seconds) - events
             low, high = (low, seconds) if excess > 0 else (seconds, high)
             slope = self.find_rate(seconds)
             nearer = seconds - excess / slope if slope > 0 else math.inf
@@ -176,10 +198,6 @@ class RatePlan:
         """The step of a name, with its place."""
         return next((place for place in self.placed if place.step.name == name), None)
 
-    def name_step(self, seconds: float) -> str | None:
-        """The name of the step in which an instant lies, so many seconds after GO; None outside of all."""
-        return next((place.step.name for place in self.placed if place.start <= seconds < place.end), None)
-
     def sum_until(self, seconds: float | Fraction) -> Fraction:
         """What the rates add up to so many seconds after GO."""
         until, total = Fraction(seconds), Fraction(0)
@@ -196,29 +214,55 @@ class RatePlan:
     def list_arrivals(self, shard_index: int, shard_count: int) -> Iterator[Arrival]:
         """The events of one shard, in order."""
         for place in self.placed:
+            clock = _StepClock(place)
             first = math.ceil(place.before)
             number = first + (shard_index - first) % shard_count
-            ahead = float(first - place.before)
-            while number < place.after:
-                yield _place_arrival(place, number - first + ahead)
+            ahead, end = float(first - place.before), math.ceil(place.after)
+            while number < end:
+                yield clock.place_arrival(number - first + ahead)
                 number += shard_count
 
     def list_random_arrivals(self, shard_count: int, pauses: random.Random) -> Iterator[Arrival]:
         """The events of one shard with random pauses (a Poisson process of its share of the rates), in order."""
-        places = iter(self.placed)
-        place, position = next(places, None), 0.0
-        while place is not None:
+        position = 0.0
+        clocks = iter([_StepClock(place) for place in self.placed])
+        clock = next(clocks, None)
+        while clock is not None:
             position += pauses.expovariate(1 / shard_count)
-            while place is not None and position >= place.after:
-                place = next(places, None)
-            if place is not None:
-                yield _place_arrival(place, position - float(place.before))
+            while clock is not None and position >= clock.after:
+                clock = next(clocks, None)
+            if clock is not None:
+                yield clock.place_arrival(position - clock.before)
 
 
-def _place_arrival(place: PlacedStep, events: float) -> Arrival:
-    start, end = float(place.start), float(place.end)
-    seconds = min(start + place.step.find_instant(max(0.0, events)), math.nextafter(end, start))
-    return Arrival(seconds=seconds, step=place.step.name)
+class _StepClock:
+    """Places the events of one step in time."""
+
+    def __init__(self, place: PlacedStep) -> None:
+        self.before, self.after = float(place.before), float(place.after)
+        self._start, self._name, self._curve = float(place.start), place.step.name, place.step.curve
+        self._last = math.nextafter(float(place.end), self._start)
+
+    def place_arrival(self, events: float) -> Arrival:
+        """The event at which the rates of the step have added up to so much."""
+        seconds = self._start + self._curve.find_instant(max(0.0, events))
+        return Arrival(seconds=min(seconds, self._last), step=self._name)
+
+
+class StepFinder:
+    """Names the step in which an instant lies. A load program asks it for every answer, so it is made once."""
+
+    def __init__(self, plan: RatePlan) -> None:
+        places = plan.placed
+        self._starts = [float(place.start) for place in places]
+        self._names = [place.step.name for place in places]
+        self._end = float(plan.seconds)
+
+    def name_step(self, seconds: float) -> str | None:
+        """The name of the step so many seconds after GO; None outside of all."""
+        if not 0 <= seconds < self._end:
+            return None
+        return self._names[bisect.bisect_right(self._starts, seconds) - 1]
 
 
 # As text in the environment of a task

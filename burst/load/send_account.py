@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from typing import Protocol
 
-from burst.load import load_account, load_shares, send_schedule
+from burst.load import load_account, load_shares, rate_plans, send_schedule
 
 LATE_SECONDS = 0.1
 
@@ -43,8 +43,8 @@ class SendAccount:
         self._counted_until = started
         plan = self._share.rate_plan
         if plan is not None:
-            go_at = started + self._clock_offset
-            self._tally.find_step = lambda at: plan.name_step(at - go_at)
+            go_at, finder = started + self._clock_offset, rate_plans.StepFinder(plan)
+            self._tally.find_step = lambda at: finder.name_step(at - go_at)
 
     def record(self, slot: send_schedule.Slot, sent_at: float) -> None:
         """Count the slot's event as sent; `sent_at` is on the schedule's clock."""

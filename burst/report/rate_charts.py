@@ -84,7 +84,7 @@ def draw_lines(plan: rate_plans.RatePlan) -> list[str]:
 
 def _find_rate(plan: rate_plans.RatePlan, seconds: float) -> float:
     place = next((place for place in plan.placed if place.start <= seconds < place.end), None)
-    return place.step.find_rate(seconds - float(place.start)) if place else 0.0
+    return place.step.curve.find_rate(seconds - float(place.start)) if place else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,4 +131,4 @@ def _list_points(plan: rate_plans.RatePlan) -> Iterator[tuple[float, float]]:
         parts = {rate_plans.SINE: max(8, round(_POINTS * seconds / float(plan.seconds))), rate_plans.SPIKE: 2}
         number = parts.get(place.step.shape, 1)
         for index in range(number + 1):
-            yield float(place.start) + seconds * index / number, place.step.find_rate(seconds * index / number)
+            yield float(place.start) + seconds * index / number, place.step.curve.find_rate(seconds * index / number)

@@ -1,5 +1,6 @@
 """The gates of the load: what the generator withheld is its own blame, and answers have the limits that a plan sets."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -149,6 +150,57 @@ def test_an_account_of_one_task_of_two_is_no_account_of_the_load() -> None:
     judged = verdict(load=cases.load(tasks=1), metrics=FEW)
 
     assert "600 receipts of 17,980 due in 900 s, and 1 task left no account" in cases.entry(judged, "B9")["why"]
+
+
+def write_seconds(due: int, sent: Callable[[int], int], seconds: int, *, since: float = 60) -> list[cases.Value]:
+    """A load second by second: so many due in each, and what `sent` says; all of it in time."""
+    return [
+        {
+            "start_utc": cases.at(since + number),
+            "due": due,
+            "in_time": sent(number),
+            "sent": sent(number),
+            "acknowledged": sent(number),
+            "refused": 0,
+            "failed": 0,
+        }
+        for number in range(seconds)
+    ]
+
+
+SHORT = {"max": "5m", "operator_cap": "2m", "min_window": "10s", "window": "10s"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        pytest.param(lambda _: 1000, "PASS", id="all"),
+        pytest.param(lambda second: 0 if second == 4 else 2000 if second == 5 else 1000, "PASS", id="a stall, made up"),
+        pytest.param(lambda second: 600 if second == 9 else 1000, "PASS", id="a stall at the very end"),
+        pytest.param(lambda second: 990 if second == 0 else 1000, "PASS", id="a few on their way"),
+        pytest.param(lambda _: 910, "FAIL", id="nine of a hundred never"),
+        pytest.param(lambda _: 950, "FAIL", id="five of a hundred never"),
+        pytest.param(lambda second: 100 if second < 6 else 1000, "FAIL", id="a start that was never made up"),
+    ],
+)
+def test_a_window_of_seconds_in_which_every_event_was_in_time_and_a_part_was_never_sent_is_withheld(
+    sent: Callable[[int], int], status: str
+) -> None:
+    """What is late by less than a second is in time: at nine in ten of the rate, all that was due for ten seconds."""
+    plan = cases.plan(load={"command": ["push-events"], "rate": "1000/s"}, budget=SHORT, gates={"admit_ratio": 0.995})
+    window = {"start_utc": cases.at(60), "end_utc": cases.at(70)}
+    total = sum(map(sent, range(10)))
+    load = cases.load(tasks=1, due=10_000, in_time=total, sent=total, undecided=10_000 - total, last_utc=cases.at(70))
+    load |= {"seconds": write_seconds(1000, sent, 10)}
+
+    case = cases.passing().having(load=load, metrics=cases.metrics(window=window)).under(plan)
+    result = cases.task_result(load_accounts=1, go_tasks=1)
+    gate = cases.gate(case.having(task_result=result).verdict(), load_gates.OFFERED_LOAD)
+
+    assert gate["status"] == status, gate["why"]
+    if status == "FAIL":
+        assert "it stayed behind in the window" in gate["why"]
+        assert gate["measured"] < 0.99
 
 
 def test_a_schedule_with_less_due_than_the_plan_is_another_load() -> None:

@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+import time
 from fractions import Fraction
 
 import pytest
@@ -95,9 +96,11 @@ def test_a_warmup_is_sent_and_not_counted() -> None:
     plan = rate_plans.RatePlan(steps=rate_plans.prepend_warmup(steps, Fraction(30)))
     assert plan.counted == (Fraction(30), Fraction(90))
     assert plan.count_due(0, 30) == 300
-    assert plan.name_step(29.99) == rate_plans.WARMUP
-    assert plan.name_step(30.0) == "ramp"
-    assert plan.name_step(90.0) is None
+    finder = rate_plans.StepFinder(plan)
+    assert finder.name_step(29.99) == rate_plans.WARMUP
+    assert finder.name_step(30.0) == "ramp"
+    assert finder.name_step(90.0) is None
+    assert finder.name_step(-0.01) is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '[{"name": "a"}]', '[{"name": "a", "for": "0", "rate": "1"}]'])
@@ -112,3 +115,25 @@ def test_the_first_events_of_a_ramp_come_sparsely() -> None:
     )
     instants = [arrival.seconds for arrival in rate_plans.RatePlan(steps=(step,)).list_arrivals(0, 1)]
     assert instants[:3] == pytest.approx([0.0, math.sqrt(2), 2.0])
+
+
+def test_many_steps_cost_a_load_program_no_more_for_each_event_than_one() -> None:
+    """It names the step of each answer, and places each event: what followed from all steps at each event was fifty
+    times as much with fifty of them."""
+
+    def spend(steps: int) -> float:
+        names = [f"step-{index}" for index in range(steps)]
+        plan = rate_plans.RatePlan(
+            steps=tuple(
+                rate_plans.RateStep(name=name, seconds=Fraction(10), rate=Fraction(100), to=Fraction(100))
+                for name in names
+            )
+        )
+        finder, arrivals = rate_plans.StepFinder(plan), plan.list_arrivals(0, 1)
+        begun = time.process_time()
+        for arrival in itertools.islice(arrivals, 900):
+            for _ in range(20):
+                finder.name_step(arrival.seconds)
+        return time.process_time() - begun
+
+    assert min(spend(50) for _ in range(3)) < 10 * max(spend(1) for _ in range(3))

@@ -152,3 +152,48 @@ def test_the_chart_of_the_terminal_shows_the_peak_and_the_counted_part() -> None
     assert lines[0].strip().startswith("60/s")
     assert lines[-1].strip().startswith("counted")
     assert [row.least_events_a_task for row in rate_charts.list_rows(plan, 7)] == [85, 1714, 1714]
+
+
+def write_steps(sent: dict[str, float]) -> cases.Value:
+    """The account of the stepped plan in which so much of each second of a step was sent: in time, as far as it was."""
+    seconds: list[dict[str, Any]] = []
+    for step, start, length, rate in (("warm", 0, 60, 10), ("steady", 60, 600, 20), ("burst", 660, 300, 40)):
+        each = round(rate * sent.get(step, 1.0))
+        seconds += [
+            {"start_utc": cases.at(start + number), "due": rate, "in_time": each, "sent": each}
+            | {"acknowledged": each, "refused": 0, "failed": 0}
+            for number in range(length)
+        ]
+    total = sum(row["sent"] for row in seconds)
+    whole = {"due": 24_600, "in_time": total, "sent": total, "undecided": 0, "first_utc": cases.at(0)}
+    load = cases.load(tasks=1, **whole, last_utc=cases.at(960), acknowledged=total, refused={}, failed={})
+    steps = make_steps(**{name: {"in_time": round(PLANNED[name] * share)} for name, share in sent.items()})
+    return load | {"seconds": seconds, "steps": steps}
+
+
+@pytest.mark.parametrize("step", ["steady", "burst"])
+def test_a_step_that_was_withheld_is_named_also_where_it_is_the_last_one(step: str) -> None:
+    """The last counted step ends with the counted window: it is judged as far as its second in which to be sent."""
+    case = stepped_case(offered_load=0.5, admit_ratio=0.5)
+    withheld = case.having(load=write_steps({step: 0.45}), task_result=cases.task_result(load_accounts=1, go_tasks=1))
+    whole = case.having(load=write_steps({}), task_result=cases.task_result(load_accounts=1, go_tasks=1))
+
+    gate = cases.gate(withheld.verdict(), "offered_load")
+
+    assert (gate["status"], f"step {step}" in gate["why"]) == ("FAIL", True), gate["why"]
+    assert cases.gate(whole.verdict(), "offered_load")["status"] == "PASS"
+
+
+def test_a_step_in_which_all_was_in_time_and_a_part_was_sent_behind_its_end_is_withheld() -> None:
+    """Four of a hundred were a little late in each second of the step, and none of them a second late."""
+    load = write_steps({})
+    for row in load["seconds"][660:]:
+        row["sent"] = 38
+
+    gate = cases.gate(
+        stepped_case().having(load=load, task_result=cases.task_result(load_accounts=1, go_tasks=1)).verdict(),
+        "offered_load",
+    )
+
+    assert gate["status"] == "FAIL"
+    assert "it stayed behind in step burst" in gate["why"]

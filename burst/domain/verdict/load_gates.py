@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from burst.domain.basics import arrivals, instants, wording
 from burst.domain.documents import load_answers, load_documents, task_results, window_metrics
 from burst.domain.plan import catalogues, plans
-from burst.domain.verdict import gates
+from burst.domain.verdict import gates, load_backlogs
+from burst.load import rate_plans
 
 OFFERED_LOAD = "offered_load"
 START_SECONDS = 2.0
@@ -141,6 +142,9 @@ def _judge_recorded(
     due, in_time = load.decided_due, load.in_time
     measured = min(1.0, in_time / due)
     why = f"sent {in_time:,} of {due:,} recorded due in time, latest {load.latest_seconds:.1f} s late"
+    withheld = _find_withheld_part(required, offer, load)
+    if withheld is not None and gates.at_least(measured, required):
+        return question.answer(gates.GateStatus.FAIL, withheld[0], _blame(withheld[1], load))
     if gates.at_least(measured, required):
         return question.answer(gates.GateStatus.PASS, measured, why)
     return question.answer(gates.GateStatus.FAIL, measured, _blame(why, load))
@@ -159,7 +163,7 @@ def _judge_schedules(
         )
         return question.answer(gates.GateStatus.FAIL, min(measured, 1.0), _blame(why, load))
     measured = 1.0 if not due else in_time / due
-    withheld = _find_withheld_step(required, offer, load)
+    withheld = _find_withheld_part(required, offer, load)
     if withheld is not None and gates.at_least(measured, required):
         return question.answer(gates.GateStatus.FAIL, withheld[0], _blame(withheld[1], load))
     latest = f"latest {load.latest_seconds:.1f} s late"
@@ -170,22 +174,58 @@ def _judge_schedules(
     return question.answer(gates.GateStatus.FAIL, measured, _blame(why, load))
 
 
-def _find_withheld_step(required: float, offer: Offer, load: load_documents.Load) -> tuple[float, str] | None:
-    """The first step that was over when the load surely ended, and of which too little was sent in time: the share, and
-    why. A whole that was sent may hide a peak that was not."""
+def _find_withheld_part(required: float, offer: Offer, load: load_documents.Load) -> tuple[float, str] | None:
+    """The first part of the load of which too little was sent in time, or sent within it: the share, and why. A whole
+    that was sent may hide a peak that was not."""
     steps, ended = offer.plan.rate_plan, offer.plan.lead_seconds + offer.seconds - load_documents.PATIENCE_SECONDS
+    if steps is None:
+        return _find_shortfall(required, offer, load, 0.0, offer.seconds, "the window")
     source = offer.plan.load.source_events
-    for place in steps.placed if steps is not None and source is None else ():
-        if place.end > ended:
+    for place in steps.placed if source is None else ():
+        until = min(float(place.end), ended)
+        if until <= place.start:
             break
-        planned = offer.count_step(place.events)
-        account = load.find_step(place.step.name)
-        due, in_time = (account.due, max(0, account.in_time - account.unsent)) if account else (0, 0)
-        if planned and (due < required * planned or in_time < required * due):
-            share = min(1.0, in_time / max(due, planned))
-            why = f"in step {place.step.name} it sent {in_time:,} in time of {max(due, planned):,} due"
-            return share, why
+        end = min(float(place.end), ended + load_documents.PATIENCE_SECONDS)
+        name = f"step {place.step.name}"
+        withheld = _find_late(required, offer, load, place, until) or _find_shortfall(
+            required, offer, load, float(place.start) - offer.plan.lead_seconds, end - offer.plan.lead_seconds, name
+        )
+        if withheld is not None:
+            return withheld
     return None
+
+
+def _find_late(
+    required: float, offer: Offer, load: load_documents.Load, place: rate_plans.PlacedStep, until: float
+) -> tuple[float, str] | None:
+    """Whether too little of what was due in a step, to so many seconds after GO, was sent in time."""
+    planned, steps = 0, offer.plan.rate_plan
+    if steps is not None:
+        planned = offer.count_step(steps.count_due(place.start, until))
+    if not load.steps and not offer.plan.load.runs_own_profile:
+        return None  # another program's lines name no step: its seconds are judged
+    account = load.find_step(place.step.name)
+    due, in_time = (account.due, max(0, account.in_time - account.unsent)) if account else (0, 0)
+    if until < place.end:  # what was due at its very end could still have been in time
+        due -= min(due - min(due, in_time), sum(task.undecided for task in load.tasks))
+    if not planned or not (due < required * planned or in_time < required * due):
+        return None
+    of = max(due, planned)
+    return min(1.0, in_time / of), f"in step {place.step.name} it sent {in_time:,} in time of {of:,} due"
+
+
+def _find_shortfall(
+    required: float, offer: Offer, load: load_documents.Load, start: float, end: float, name: str
+) -> tuple[float, str] | None:
+    """Whether the generator stayed behind within a part; `start` and `end` in seconds of the counted window."""
+    began = offer.metrics.window.start_utc
+    shortfall = load_backlogs.find_shortfall(
+        load, instants.later(began, start), instants.later(began, end), required=required
+    )
+    if shortfall is None:
+        return None
+    figures = f"{shortfall.sent:,} of {shortfall.due:,} due in {shortfall.seconds} s"
+    return shortfall.share, f"it stayed behind in {name}: {figures} were sent within them"
 
 
 def _judge_totals(question: gates.GateQuestion, required: float, offer: Offer) -> gates.Gate:
