@@ -4,6 +4,7 @@ Documents are plain JSON values until they become bytes, because that is how a w
 is a whole case with no blocker open; every test of a refusal starts from it and spoils one thing.
 """
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -65,7 +66,13 @@ def plan_value(**changes: Any) -> Value:
 
 def plan(**changes: Any) -> plans.Plan:
     """A parsed plan, varied as `plan_value` is."""
-    return plans.parse(json.dumps(plan_value(**changes)), source="plan.json")
+    return _parse_plan(json.dumps(plan_value(**changes)))
+
+
+@functools.lru_cache(maxsize=64)
+def _parse_plan(text: str) -> plans.Plan:
+    """A plan never changes, so hundreds of tests may share one: reading it takes a good part of a simulated run."""
+    return plans.parse(text, source="plan.json")
 
 
 ECS: Value = {

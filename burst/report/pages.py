@@ -37,6 +37,11 @@ def find_template(name: str) -> jinja2.Template:
     return _environment().get_template(name)
 
 
+def list_templates() -> list[str]:
+    """The file names of all templates."""
+    return _environment().list_templates()
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(

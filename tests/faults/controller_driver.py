@@ -5,10 +5,8 @@ With a `Death` its journal kills it, by SIGKILL, at the line that was asked for.
 event: one that is sent from outside meets whatever the run has come to by then, which on a busy machine may be its end.
 """
 
-import importlib
 import multiprocessing
 import os
-import pkgutil
 import signal
 import sys
 import threading
@@ -18,19 +16,15 @@ from multiprocessing import connection, context, forkserver
 from pathlib import Path
 from typing import ClassVar
 
-from burst import adapters, cli, control, evidence, report, wiring
 from burst.adapters.local import journal_file
 from burst.cli import main
 from burst.domain.run import journals
 from burst.domain.run.events import base
 from tests import hearing
 
-for _room in (adapters, cli, control, evidence, report, wiring):  # what commands import when they are asked for
-    for _module in pkgutil.iter_modules(_room.__path__, f"{_room.__name__}."):
-        importlib.import_module(_module.name)
-
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([__name__])
+PRELOADED = [__name__, "tests.faults.forked_ready"]
+FORKS.set_forkserver_preload(PRELOADED)
 _ONE_AT_A_TIME = threading.Lock()
 """Starting a process asks after the others, and two threads that ask after one at once get a wrong answer."""
 

@@ -13,9 +13,6 @@ from multiprocessing import context
 from pathlib import Path
 from typing import ClassVar
 
-import boto3.session  # noqa: F401 - imported here to be there in every fork
-import botocore.config  # noqa: F401
-
 from burst.adapters.aws import scheduler
 from burst.adapters.local import journal_file
 from burst.cli import main
@@ -25,7 +22,7 @@ from burst.domain.tasks import ecs_truths, worst_ends
 from burst.rehearsal import armed_faults, aws_simulation
 from tests.faults import controller_driver
 
-controller_driver.FORKS.set_forkserver_preload([controller_driver.__name__, __name__])
+controller_driver.FORKS.set_forkserver_preload([*controller_driver.PRELOADED, __name__, "tests.matrix.forked_ready"])
 
 KILL = "controller-kill"
 APPEARS_SECONDS = 5.0
