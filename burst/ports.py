@@ -463,7 +463,7 @@ class Runs(Protocol):
         """The documents of one run, whether there is one or not."""
         ...
 
-    def stored(self, execution_id: str) -> Sequence[Stored]:
+    def list_documents(self, execution_id: str) -> Sequence[Stored]:
         """The documents of one run. Raises `errors.EvidenceUnknown` where they cannot be listed."""
         ...
 

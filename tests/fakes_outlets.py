@@ -28,21 +28,21 @@ class MemoryOutlet:
 
 def started() -> run_messages.RunMessage:
     """The start of a run."""
-    return run_messages.RunMessage.started(PLAN, AT)
+    return run_messages.RunMessage.announce_start(PLAN, AT)
 
 
 def passed() -> run_messages.RunMessage:
     """A verdict of PASS."""
     case = cases.passing()
-    return run_messages.RunMessage.ended(PLAN, case.verdict(), AT)
+    return run_messages.RunMessage.announce_end(PLAN, case.verdict(), AT)
 
 
 def held() -> run_messages.RunMessage:
     """A verdict of HOLD."""
     case = cases.passing().having(metrics=cases.metrics(counts=cases.counts(0, 10002)))
-    return run_messages.RunMessage.ended(PLAN, case.verdict(), AT)
+    return run_messages.RunMessage.announce_end(PLAN, case.verdict(), AT)
 
 
 def act_now() -> run_messages.RunMessage:
     """A run of which a task may still be running."""
-    return run_messages.RunMessage.failed(PLAN, 6, "task-1 may still be running: burst stop", AT)
+    return run_messages.RunMessage.announce_failure(PLAN, 6, "task-1 may still be running: burst stop", AT)

@@ -83,7 +83,7 @@ class BundleRuns:
             {name.removeprefix(folder): content for name, content in self._contents.items() if name.startswith(folder)}
         )
 
-    def stored(self, execution_id: str) -> Sequence[ports.Stored]:
+    def list_documents(self, execution_id: str) -> Sequence[ports.Stored]:
         """Refuses: a bundle is read only."""
         raise errors.UsageError("a bundle is read only; name the place its runs came from")
 

@@ -400,14 +400,14 @@ class TaskReceipts:
     def _give_up_reason(self, session: _Session, awaited: _Awaited, give_up_at: datetime) -> errors.BurstError | None:
         """Why this answer is not waited for any longer, None while it is."""
 
-        def lasted(since: datetime | None, seconds: float) -> bool:
+        def has_lasted(since: datetime | None, seconds: float) -> bool:
             return since is not None and instants.seconds_between(since, now) >= seconds
 
         now = self._clock.now()
         lacking = _lacking(session, awaited)
-        if awaited.ended is not None and lasted(awaited.ended_at, AFTER_END_SECONDS):
+        if awaited.ended is not None and has_lasted(awaited.ended_at, AFTER_END_SECONDS):
             return errors.Unavailable(f"{session.words} stopped before it had answered: {awaited.ended}; {lacking}")
-        if lasted(awaited.first_at, SECOND_WAY_SECONDS):
+        if has_lasted(awaited.first_at, SECOND_WAY_SECONDS):
             return errors.Refused(
                 f"{session.words} answered one way only, and {SECOND_WAY_SECONDS:g} s later still: {lacking}"
             )

@@ -202,7 +202,7 @@ class Choice(click.Choice[str]):
     """One of some words; a word that is none of them is told with those that are like it."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """What was typed, what is meant perhaps, and what is allowed."""
+        """The word that was typed, the ones that it may mean, and the ones that are allowed."""
         from burst.cli import mistakes
 
         meant = mistakes.suggest(str(value), self.choices)

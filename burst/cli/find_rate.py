@@ -75,7 +75,7 @@ def find_rate(
 
     reporter = running.RunReporter(output)
     if search_name is not None:
-        if plan_file is not None or _said():
+        if plan_file is not None or _names_new_search():
             raise click.UsageError("--resume goes on by the words that the search began with; say no others")
         folder = common.run_path(search_name, Path(runs_dir or _DEFAULT_RUNS) / rate_searches.SEARCHES)
         return _show(output, rate_searches.resume(folder, reporter, output.words))
@@ -84,7 +84,7 @@ def find_rate(
     return _show(output, rate_searches.begin(_make_request(plan_file, runs_dir, output, **words), reporter))
 
 
-def _said() -> bool:
+def _names_new_search() -> bool:
     """Whether any word about a new search stands on the command line."""
     context = click.get_current_context()
     names = (

@@ -1,6 +1,6 @@
 """Following a run from another terminal or another machine: `burst status --watch`.
 
-What is shown is read anew each second, from the journal where the run is on this machine, else from its run control.
+The view is read anew each second, from the journal where the run is on this machine, else from its run control.
 Nothing of the run is changed, and it never needs the process that drives it.
 """
 

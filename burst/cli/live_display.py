@@ -42,7 +42,7 @@ class LiveDisplay:
         self._drawing.start()
 
     def show(self, situation: live_views.Situation) -> None:
-        """What is shown from now on."""
+        """Shows a situation from now on."""
         self._situation = situation
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Mistakes of the command line, told as such: what was typed, what is meant perhaps, and how it is asked for.
+"""Mistakes of the command line, told as such: the word typed, the word perhaps meant, and the right command.
 
 Imported once there is a mistake.
 """

@@ -130,7 +130,7 @@ def _describe_playback(written: "plans.Plan") -> str | None:
 
 
 def _describe_events(prepared: "preparing.Prepared") -> str | None:
-    """What is sent, and what that means for the gates; None where all events are new ones of the reference kind."""
+    """The kinds of events, and their effect on the gates; None where all events are new ones of the reference kind."""
     from burst.domain.preflight import event_judgements
 
     events = prepared.plan.load.events

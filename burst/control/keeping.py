@@ -12,7 +12,7 @@ from burst.domain.documents import locust_files
 from burst.load import kept_files, load_account
 
 MOST_BYTES = 16 << 20
-"""Of all files of a run; what is more is left out, the tasks in their order."""
+"""Of all files of a run. The files of the first tasks are kept, and those above the limit left out."""
 _MEDIA_TYPES = {".csv": "text/csv", ".html": "text/html"}
 _FIGURES = re.compile(r"(window\.templateArgs = )(\{.*\})(\s*window\.theme)")
 """The figures in a page of Locust's, as JSON; all around them is the same in each page."""
@@ -78,7 +78,7 @@ def _clean_table(table: str, redactor: redaction.Redactor) -> tuple[str, str]:
 
 
 def _clean_page(page: str, redactor: redaction.Redactor) -> tuple[str, str]:
-    """A page of Locust's with its figures cleaned: what is around them is a program, which cleaning would break."""
+    """A page of Locust's with its figures cleaned. The rest of the page is a program, which cleaning would break."""
     found = _FIGURES.search(page)
     try:
         figures = json.loads(found.group(2)) if found else None

@@ -66,11 +66,11 @@ class PreflightCheck:
     elsewhere: bool = False
     extra_seconds: float = 0.0
     describe: Callable[[], str] | None = None
-    """How far it is, in words, for whoever waits for it; None: its name says it."""
+    """How far it is, in words, for those that wait for it; None: its name says it."""
 
     @property
     def waiting_words(self) -> str:
-        """What whoever waits for the check is told."""
+        """The words about the check while it has not answered."""
         return self.name if self.describe is None else self.describe()
 
 
@@ -91,6 +91,7 @@ def run(
         _begin(index, checks[index], answers)
     by_index: dict[int, tuple[findings.Finding, ...]] = {}
     began = time.monotonic()
+    new: dict[int, tuple[findings.Finding, ...]]
     while len(by_index) < len(checks):
         waiting = {index: check for index, check in enumerate(checks) if index not in by_index}
         give_up_after = {index: seconds + check.extra_seconds for index, check in waiting.items()}
@@ -101,20 +102,23 @@ def run(
             if seconds_left > QUIET_SECONDS:
                 observer.waiting([check.waiting_words for check in waiting.values()])
                 continue
-            late = {
+            new = {
                 index: (findings.report_refusal(check.name, f"no answer within {give_up_after[index]:g} s"),)
                 for index, check in waiting.items()
                 if give_up_after[index] == min(give_up_after.values())
             }
-            come: dict[int, tuple[findings.Finding, ...]] = dict(late)
         else:
-            come = {index: answer}
-        by_index |= come
-        for index, answer in come.items():
-            observer.answered(checks[index].name, answer)
-            for finding in answer:
-                observer.found(finding)
+            new = {index: answer}
+        by_index |= new
+        for index, answer in new.items():
+            _report_answer(checks[index], answer, observer)
     return tuple(finding for index in range(len(checks)) for finding in by_index[index])
+
+
+def _report_answer(check: PreflightCheck, answer: tuple[findings.Finding, ...], observer: Observer) -> None:
+    observer.answered(check.name, answer)
+    for finding in answer:
+        observer.found(finding)
 
 
 def order_checks(checks: Sequence[PreflightCheck]) -> Sequence[int]:

@@ -26,7 +26,7 @@ class ProbeEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeLost:
-    """A run that says nothing of its rate. `error`: what ends the command, after the loss is journalled."""
+    """A run that says nothing of its rate. `error`: the error that ends the command, after the loss is journalled."""
 
     reason: str
     usd: float | None

@@ -243,7 +243,7 @@ def difference_of(before: Verified, after: Verified) -> Difference:
 
 
 def read_load(run: Place, *, priors: bool = True, client: Any = None) -> LoadAccount:
-    """The load account of a run whose evidence is sound: what was due, sent and answered, each second of each task.
+    """The load account of a run whose evidence is sound: events due, sent and answered, each second of each task.
 
     Raises the error of evidence that is not sound, `errors.EvidenceIncomplete` for a run without an account.
     """

@@ -12,8 +12,8 @@ from burst.evidence import full_verification
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttestationOrder:
-    """What is wanted: the word of a predicate, the artifact, the key that signs, and whether the predicate stands
-    alone."""
+    """An attestation to write: the word of its predicate, the artifact, the key that signs, and whether the predicate
+    stands alone."""
 
     word: str
     subject: str | None = None

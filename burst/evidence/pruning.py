@@ -116,7 +116,7 @@ def remove(place: str, opener: places.Opener, fates: Collection[Fate], *, now: d
 
 
 def _look(runs: ports.Runs, execution_id: str) -> _StoredRun:
-    store, stored = runs.store(execution_id), tuple(runs.stored(execution_id))
+    store, stored = runs.store(execution_id), tuple(runs.list_documents(execution_id))
     names = [document.name for document in stored if document_names.is_snapshot_name(document.name)]
     if not names:
         return _StoredRun(execution_id=execution_id, store=store, stored=stored)

@@ -1,7 +1,7 @@
-"""The picture of a burst: receipts per minute as bars, what was offered and sent as lines, and what happened when.
+"""The picture of a burst: receipts per minute as bars, events offered and sent as lines, and numbered instants.
 
-Instants are numbered in the drawing and told in a list below it, so that no words lie upon the bars, and a narrow
-screen shows the same.
+The instants of the run are numbered in the drawing and named in a list below it, so that no words lie upon the bars,
+and a narrow screen shows the same.
 """
 
 from collections.abc import Iterator, Sequence

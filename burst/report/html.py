@@ -25,7 +25,7 @@ from burst.report import (
 
 
 def render(verdict: snapshots.Verdict, contents: Mapping[str, bytes]) -> bytes:
-    """The page for a snapshot and the documents that it names; deterministic. What is not there is not shown."""
+    """The page for a snapshot and the documents that it names; deterministic. A missing document has no section."""
     documents = report_documents.ReportDocuments.read(verdict, contents)
     snapshot, metrics = documents.snapshot, documents.metrics
     page = pages.find_template("report.html.j2").render(

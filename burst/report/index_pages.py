@@ -168,7 +168,7 @@ def _list_values(run: IndexedRun) -> dict[str, float | None]:
 
 
 def _list_limits(run: IndexedRun) -> dict[str, float | None]:
-    """What was required of the newest run."""
+    """The limits that the newest run was judged by."""
     snapshot = run.sound
     if snapshot is None:
         return {}

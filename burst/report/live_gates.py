@@ -28,7 +28,7 @@ class Standing(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateStanding:
-    """One gate so far. `needed`: what has to come yet, or how much may still go wrong; empty: nothing."""
+    """One gate so far. `needed`: how much has to come yet, or may still go wrong; empty: nothing."""
 
     name: str
     value: str

@@ -1,4 +1,4 @@
-"""Series of the live view: what was counted so far, bucket by bucket, as rates and as a row of bars.
+"""Series of the live view: the receipts counted so far, bucket by bucket, as rates and as a row of bars.
 
 A rate is of the time that was counted: a bucket that is counted in part shows no collapse, and one that nobody has
 counted shows nothing.

@@ -50,7 +50,7 @@ class Preflight:
 
     checks: tuple[CheckState, ...] = ()
     waiting: str = ""
-    """What is waited for, in the words of the checks that say how far they are."""
+    """The checks that have not answered, in their own words of how far they are."""
 
     def answer(self, name: str, found: Sequence[findings.Finding]) -> "Preflight":
         """The checks once one has answered."""
@@ -106,7 +106,7 @@ class Clock:
 
     @property
     def left_seconds(self) -> float:
-        """What is left of it."""
+        """Seconds of the span that are not over."""
         return max(0.0, self.whole_seconds - (self.spent_seconds or 0.0))
 
 
@@ -152,7 +152,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveView:
-    """What is shown of a run at `at`."""
+    """The view of a run at one instant."""
 
     at: datetime
     title: str

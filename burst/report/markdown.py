@@ -1,6 +1,6 @@
-"""Markdown of evidence, for the summary of a CI step or a comment: the answer first, what is open, then every gate.
+"""Markdown of evidence, for the summary of a CI step or a comment: the answer, the open blockers, then every gate.
 
-What documents say is text and never markup: it cannot make a link, a mention, a row or a picture.
+The words of documents are text and never markup: they cannot make a link, a mention, a row or a picture.
 """
 
 import re
@@ -68,7 +68,7 @@ def _tell_difference(change: differences.Difference) -> Iterator[str]:
 
 
 def _table_gates(gates: Sequence[snapshot_sections.GateEntry]) -> Iterator[str]:
-    """What does not pass stands open, and what passes is folded."""
+    """Gates that do not pass stand open, and the others are folded."""
     failed = [gate for gate in gates if gate.status != "PASS"]
     passed = [gate for gate in gates if gate.status == "PASS"]
     if failed:

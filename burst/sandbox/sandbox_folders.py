@@ -71,7 +71,7 @@ class SandboxFolder:
             )
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[int]:
+    def hold_lock(self) -> Iterator[int]:
         """The folder, made where needed, for one command at a time.
 
         A process that inherits the descriptor holds the lock too, until it closes it.

@@ -29,7 +29,7 @@ def raise_up(folder: sandbox_folders.SandboxFolder, port: int | None) -> tuple[s
     Raises `errors.UsageError` where it is up on another port than the one asked for, or the port is taken, and
     `errors.Unavailable` where it does not start. Nothing is left of one that did not start.
     """
-    with folder.locked() as lock:
+    with folder.hold_lock() as lock:
         keeper = folder.find_keeper()
         if keeper is not None:
             return _wait_until_up(folder, keeper), False
@@ -62,7 +62,7 @@ def take_down(folder: sandbox_folders.SandboxFolder) -> bool:
     """
     if not folder.path.exists():
         return False
-    with folder.locked():
+    with folder.hold_lock():
         keeper = folder.find_keeper()
         if keeper is not None:
             _end(keeper)

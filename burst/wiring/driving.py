@@ -138,7 +138,7 @@ def launch(prepared: preparing.Prepared, reporter: Reporter, *, early_stop: bool
         reporter.run_closed()
         raise
     heard = outlets.begin(told)
-    heard.tell(run_messages.RunMessage.started(session.plan, datetime.now(UTC)))
+    heard.tell(run_messages.RunMessage.announce_start(session.plan, datetime.now(UTC)))
     return drive(session, reporter, heard)
 
 
@@ -227,11 +227,13 @@ def drive(session: sessions.Session, reporter: Reporter, told: telling.Telling =
     try:
         outcome = _drive(session, reporter)
     except (errors.PublicationFailed, errors.StillRunning) as exc:
-        told.tell(run_messages.RunMessage.failed(session.plan, exc.exit_code, str(exc), datetime.now(UTC)))
+        told.tell(run_messages.RunMessage.announce_failure(session.plan, exc.exit_code, str(exc), datetime.now(UTC)))
         raise
     else:
         told.tell(
-            run_messages.RunMessage.ended(session.plan, outcome.verdict, datetime.now(UTC), urgent=outcome.urgent)
+            run_messages.RunMessage.announce_end(
+                session.plan, outcome.verdict, datetime.now(UTC), urgent=outcome.urgent
+            )
         )
         return outcome
     finally:

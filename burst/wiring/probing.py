@@ -123,7 +123,7 @@ def _settle(plan: plans.Plan, probe: rate_searches.Probe, outcome: driving.Outco
 
 
 def _find_sent(plan: plans.Plan, snapshot: snapshots.Snapshot, folder: Path) -> criteria.Sent | None:
-    """What was due and what was sent: by the accounts of all tasks, else by the plan and the receipts."""
+    """The events due and the events sent: by the accounts of all tasks, else by the plan and the receipts."""
     name, store = document_names.load_name(plan.slug), folder_store.FolderStore(folder)
     if name in store.names():
         load = models.read(load_documents.Load, store.read(name))

@@ -79,9 +79,9 @@ def test_the_store_of_a_run_reads_its_documents(made: Made) -> None:
 def test_a_listed_document_tells_its_size_and_another_tag_for_other_bytes(made: Made) -> None:
     runs, put = made
     put(OLD, "plan.json", b"{}")
-    (before,) = runs.stored(OLD)
+    (before,) = runs.list_documents(OLD)
     put(OLD, "plan.json", b"[ ]")
-    (after,) = runs.stored(OLD)
+    (after,) = runs.list_documents(OLD)
 
     assert (before.name, before.size, after.size) == ("plan.json", 2, 3)
     assert before.tag != after.tag
@@ -92,7 +92,7 @@ def test_a_removal_takes_what_was_listed_and_nothing_that_changed_since(made: Ma
     runs, put = made
     put(OLD, "plan.json", b"{}")
     put(OLD, "baseline.json", b"{}")
-    baseline, plan = runs.stored(OLD)
+    baseline, plan = runs.list_documents(OLD)
     put(OLD, "plan.json", b"[]")
 
     runs.remove(OLD, baseline)
@@ -111,7 +111,7 @@ def test_a_bundle_reads_its_runs_and_removes_nothing() -> None:
     with pytest.raises(errors.EvidenceIncomplete):
         runs.store(OTHER).names()
     with pytest.raises(errors.UsageError, match="read only"):
-        runs.stored(OLD)
+        runs.list_documents(OLD)
 
 
 def test_a_place_that_is_not_there_is_incomplete_or_unknown(tmp_path: Path, cloud: fixtures_aws.Cloud) -> None:

@@ -57,7 +57,7 @@ def test_a_halt_and_a_task_that_may_run_have_kinds_of_their_own() -> None:
     urgent = {**cases.passing().document(), "exit_code": 6}
 
     kinds = [
-        run_messages.RunMessage.ended(fakes_outlets.PLAN, cases.read_back(document), fakes_outlets.AT).kind
+        run_messages.RunMessage.announce_end(fakes_outlets.PLAN, cases.read_back(document), fakes_outlets.AT).kind
         for document in (halted, urgent)
     ]
 

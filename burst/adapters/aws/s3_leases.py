@@ -189,8 +189,8 @@ class S3LeaseStore:
         self._objects.put(self._folder + _MASTER, masters.encode(master))
 
     def find_master(self) -> masters.MasterAddress | None:
-        """What `ready/master.json` says, None where it is not there. A task that may not list the bucket is denied
-        what is not there, which is `errors.Unavailable`."""
+        """The address in `ready/master.json`, None while there is no such object. A task that may not list the bucket
+        is denied a missing object, which is `errors.Unavailable`."""
         answer = self._objects.get(self._folder + _MASTER)
         try:
             return None if answer is None else masters.decode(answer[0])

@@ -47,7 +47,7 @@ class S3Runs:
         """The documents of one run."""
         return self._store_of(f"{self.place}/{execution_id}")
 
-    def stored(self, execution_id: str) -> Sequence[ports.Stored]:
+    def list_documents(self, execution_id: str) -> Sequence[ports.Stored]:
         """The documents of one run as S3 lists them."""
         folder = f"{self._prefix}{execution_id}/"
         documents: list[ports.Stored] = []

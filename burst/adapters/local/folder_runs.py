@@ -36,7 +36,7 @@ class FolderRuns:
         """The documents of one run."""
         return self._store_of(self._find_folder(execution_id))
 
-    def stored(self, execution_id: str) -> Sequence[ports.Stored]:
+    def list_documents(self, execution_id: str) -> Sequence[ports.Stored]:
         """The documents of one run; the tag is the digest of their bytes."""
         store = self.store(execution_id)
         return [self._describe(store, execution_id, name) for name in store.names()]

@@ -1,4 +1,4 @@
-"""Criteria of a search: what has to hold at a rate, in the words of gates, and what the gates of one probe say of it.
+"""Criteria of a search: the gates that have to pass at a rate, and how the gates of one probe judge it.
 
 A criterion is the name of a gate, with a limit or with the one that the plan sets. A probe says something of the system
 under load only where every other gate of it passes: the generator sent what was due in time, the tasks held, and the

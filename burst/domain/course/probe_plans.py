@@ -22,7 +22,7 @@ _SPARE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeTerms:
-    """What is the same in every probe of a search. `folder`: where the runs lie."""
+    """The terms that every probe of a search shares. `folder`: where the runs lie."""
 
     criteria: tuple[criteria.Criterion, ...]
     seconds: float

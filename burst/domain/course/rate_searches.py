@@ -1,8 +1,8 @@
 """The search for the highest rate at which criteria hold: its state, and the decision what comes next.
 
-The system is taken to be monotone: what does not hold at a rate holds at none above it. The bracket is halved on a
-scale of ratios. A rate of the answer is seen as often as the terms say, and the most frequent outcome stands, so that
-one bad moment of the machine decides nothing. What is not known never holds.
+The system is taken to be monotone: a criterion that fails at a rate fails at each rate above it. The bracket is halved
+on a scale of ratios. A rate of the answer is seen as often as the terms say, and the most frequent outcome stands, so
+that one bad moment of the machine decides nothing. An unknown outcome never holds.
 """
 
 import math

@@ -44,7 +44,7 @@ class LoadSummary:
     total: RequestSummary
     schedule: ScheduleSummary | None
     faults: tuple[str, ...]
-    """What is wrong with the load, in words; none where it was sent as it should be and answered well."""
+    """The faults of the load, in words; none where it was sent as it should be and answered well."""
 
 
 def summarize(load: load_documents.Load) -> LoadSummary:

@@ -115,7 +115,7 @@ class LoadSection(pydantic.BaseModel):
         pydantic.Field(description="Whether preflight sends one event, and which: the first template's unless said."),
     ] = True
     events: event_sections.EventsSection | None = None
-    """What is sent, where it is not burst's own event."""
+    """The kinds of events to send, instead of burst's own event."""
     route: Annotated[
         str | None,
         pydantic.Field(description="Where events are posted, below the host: /v1/ingest/push unless said."),

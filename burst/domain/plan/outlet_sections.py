@@ -1,4 +1,4 @@
-"""Who is told how a run went: outlets. None of them changes a verdict."""
+"""The outlets of a plan: where the news of a run is sent. None of them changes a verdict."""
 
 import re
 from typing import Annotated, Self
@@ -55,10 +55,10 @@ class OtlpSection(sections.Section):
 
 
 class OutletsSection(sections.Section):
-    """Who is told of the start of a run, its verdict, a halt, and of a task that may still run."""
+    """The outlets that get the start of a run, its verdict, a halt, and the news of a task that may still run."""
 
     webhook: Annotated[list[WebhookSection], pydantic.Field(min_length=1)] | None = None
-    """A webhook that is told."""
+    """The webhooks that get each message."""
     cdevents: Annotated[list[CdEventsSection], pydantic.Field(min_length=1)] | None = None
     """A receiver of CDEvents that is told."""
     eventbridge: EventBridgeSection | None = None

@@ -123,7 +123,7 @@ class PlanKeys(pydantic.BaseModel):
     target: target_sections.TargetSection
     """Where tasks run, and how many."""
     load: load_sections.LoadSection
-    """What is sent, to whom, and how fast."""
+    """The events to send, the host that gets them, and the rate."""
     layers: budget_sections.LayersSection = budget_sections.LayersSection()
     """The ways in which every task ends at its deadline."""
     budget: budget_sections.BudgetSection

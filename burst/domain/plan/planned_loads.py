@@ -103,7 +103,7 @@ class PlannedLoad(plan_keys.PlanKeys):
 
     @property
     def lead_seconds(self) -> float:
-        """From GO to the beginning of the counted window: what is sent before is not counted."""
+        """From GO to the beginning of the counted window; events sent before are not counted."""
         return rate_sections.find_lead_seconds(self.load.rate, self.load.warmup)
 
     def cut_counted(self, attempt: windows.Window) -> windows.Window | None:

@@ -71,29 +71,35 @@ class Plan(planned_loads.PlannedLoad):
             series={series.name: self.observe.every for series in self.observed_series if self.observe},
         )
         self._refuse_unfit_requirements()
+        self._refuse_short_buckets()
+        self._refuse_unfit_kind()
+        self._refuse_unfit_facts()
+        self._refuse_unfit_series()
+        for index, name in enumerate(self.rerun.only if self.rerun else []):
+            self._require_blocker(name, ("rerun", "only", index))
+        return self
+
+    def _refuse_short_buckets(self) -> None:
+        """Raises where a window would be counted in more buckets than a count has."""
         shortest = (self.budget.cap_seconds + self.budget.stop_grace) / MOST_BUCKETS
         if self.receipts.bucket < shortest:
             why = f"{MOST_BUCKETS} buckets are the most a window is counted in"
             raise field_types.Misfit(("receipts", "bucket"), f"at least {instants.duration_text(shortest)}: {why}")
-        self._refuse_unfit_kind()
+
+    def _refuse_unfit_facts(self) -> None:
+        """Raises for a fact of no blocker of the phase, or with the name of one of burst's own gates."""
         for index, fact in enumerate(self.facts):
-            if fact.blocker not in self.blockers:
-                raise field_types.Misfit(
-                    ("facts", index, "blocker"), f"a blocker of {self.phase}: {', '.join(self.blockers)}"
-                )
+            self._require_blocker(fact.blocker, ("facts", index, "blocker"))
             asked_first = self.kind is catalogues.Kind.BURST and fact.blocker in map(self.blocker, self.catalogue.asked)
             if fact.name in self.observed_gates or (gate_names.is_own(fact.name) and not asked_first):
                 # released plans of a burst gave those any name, and had no series
                 raise field_types.Misfit(
                     ("facts", index, "name"), f"another name: {fact.name} is a gate of burst's own"
                 )
-        self._refuse_unfit_series()
-        for index, named in enumerate(self.rerun.only if self.rerun else []):
-            if named not in self.blockers:
-                raise field_types.Misfit(
-                    ("rerun", "only", index), f"a blocker of {self.phase}: {', '.join(self.blockers)}"
-                )
-        return self
+
+    def _require_blocker(self, name: str, place: tuple[str | int, ...]) -> None:
+        if name not in self.blockers:
+            raise field_types.Misfit(place, f"a blocker of {self.phase}: {', '.join(self.blockers)}")
 
     def _refuse_unfit_kind(self) -> None:
         """Raises where no run is of the kind, it lacks a key, or no bucket could show what is asked."""

@@ -32,7 +32,7 @@ class PlaybackSection(pydantic.BaseModel):
         float | None, pydantic.Field(gt=0, le=1e6, description="How many recorded seconds pass in one; or a load.rate.")
     ] = None
     template: dict[str, str] | None = None
-    """What is made of a recorded event before it is sent."""
+    """The changes to a recorded event before it is sent."""
     max_events: Annotated[
         field_types.PositiveWhole | None,
         pydantic.Field(description="The most records of each task, over all its runs."),
@@ -43,7 +43,7 @@ class PlaybackSection(pydantic.BaseModel):
 
     @pydantic.field_validator("key", "at")
     @classmethod
-    def _dotted(cls, value: str | None) -> str | None:
+    def _require_dotted_path(cls, value: str | None) -> str | None:
         if value is not None and not all(value.split(".")):
             raise ValueError("expected a dotted path such as payload.account")
         return value

@@ -58,7 +58,7 @@ class TargetSection(sections.Section):
         pydantic.Field(description="true: each task gets a public address, where the way out is an internet gateway."),
     ] = None
     reaper: ReaperSection | None = None
-    """What ends tasks where every nearer layer has failed."""
+    """The reaper, which ends tasks where every nearer layer has failed."""
     price: PriceSection | None = None
     """What a task costs an hour, where it is not the usual price."""
 

@@ -43,7 +43,7 @@ def _find_recording(kept: Mapping[str, checkpoints.Kept]) -> str:
 
 
 def describe_going_on(plan: plans.Plan, admitted: int, kept: int | None) -> str:
-    """The arithmetic of a scope that goes on: what is in no checkpoint is sent again, and is a DUPLICATE."""
+    """The arithmetic of a scope that goes on: an admitted event in no checkpoint is sent again, and is a DUPLICATE."""
     if kept is None:
         words = "what its checkpoints hold is not sent again, and what was admitted and is in none is a DUPLICATE"
         return f"; the scope goes on: {words}"

@@ -76,15 +76,15 @@ class _Reader:
             raise self.refuse(f"the name of {subject}")
         return self.take().text
 
-    def qualified(self, subject: str) -> tuple[str, ...]:
+    def qualified_name(self, subject: str) -> tuple[str, ...]:
         first = self.name(subject)
         return (first, self.name(subject)) if self.accepts(".") else (first,)
 
     def table(self, subject: str) -> changes.TableName:
-        parts = self.qualified(subject)
+        parts = self.qualified_name(subject)
         return changes.TableName(schema=parts[0] if len(parts) == 2 else None, name=parts[-1])
 
-    def listed(self, subject: str) -> tuple[str, ...]:
+    def name_list(self, subject: str) -> tuple[str, ...]:
         """Names in parentheses."""
         self.require("(")
         names = [self.name(subject)]
@@ -165,7 +165,7 @@ def _read_setting(reader: _Reader, place: changes.SettingPlace) -> changes.SetPa
     if not resets and not reader.accepts("set"):
         raise reader.refuse("SET or RESET of a setting")
     token = reader.token
-    name = ".".join(reader.qualified("a setting")).lower()
+    name = ".".join(reader.qualified_name("a setting")).lower()
     if not allowed_settings.is_allowed(name):
         allowed = "a setting of memory, plans, vacuum, write-ahead log or statistics; change any other by hand"
         raise reader.refuse(allowed, token)
@@ -214,7 +214,7 @@ def _read_index(reader: _Reader) -> changes.CreateIndex:
     while reader.accepts(","):
         keys.append(_read_key(reader))
     reader.require(")")
-    include = reader.listed("a column") if reader.accepts("include") else ()
+    include = reader.name_list("a column") if reader.accepts("include") else ()
     options = _read_options(reader) if reader.accepts("with") else ()
     conditions = _read_conditions(reader) if reader.accepts("where") else ()
     return changes.CreateIndex(
@@ -232,9 +232,9 @@ def _read_key(reader: _Reader) -> changes.IndexKey:
     column = reader.name("a column; an index of expressions is made by hand")
     if reader.sees("("):
         raise reader.refuse("a column; an index of expressions is made by hand")
-    collation = reader.qualified("a collation") if reader.accepts("collate") else ()
+    collation = reader.qualified_name("a collation") if reader.accepts("collate") else ()
     is_class = reader.token.kind in ("word", "name") and reader.token.text not in _KEY_WORDS
-    operators = reader.qualified("an operator class") if is_class else ()
+    operators = reader.qualified_name("an operator class") if is_class else ()
     descending = True if reader.accepts("desc") else False if reader.accepts("asc") else None
     nulls_first = None
     if reader.accepts("nulls"):

@@ -360,18 +360,18 @@ def compare_vectors(case: cases.Case, answers: Sequence[gates.Gate]) -> reproduc
         name: reproduction_vectors.find_share_delta(word, before, after) for name, word in gates.SHARE_DELTAS.items()
     }
 
-    def passed(name: str) -> bool | None:
+    def has_passed(name: str) -> bool | None:
         gate = next((gate for gate in answers if gate.name == name), None)
         return None if gate is None or gate.status is gates.GateStatus.INVALID else gate.passed
 
     return reproduction_vectors.Comparisons(
-        anchor_keyset_match=passed(gates.ANCHOR_KEYSET),
+        anchor_keyset_match=has_passed(gates.ANCHOR_KEYSET),
         duplicate_share_delta=_to_float(deltas["duplicate_share_delta"]),
         quarantine_share_delta=_to_float(deltas["quarantine_share_delta"]),
-        semantic_invariant_pass=bool(passed(gates.INVARIANTS_KEPT)) and all(invariants) if invariants else None,
+        semantic_invariant_pass=bool(has_passed(gates.INVARIANTS_KEPT)) and all(invariants) if invariants else None,
         lag_pass=all(name in own and own[name].passed for name in lags) if lags else None,
-        profile_match=passed(gates.PROFILE_MATCH),
-        contract_match=passed(gates.CONTRACT_MATCH),
+        profile_match=has_passed(gates.PROFILE_MATCH),
+        contract_match=has_passed(gates.CONTRACT_MATCH),
         missing_required_surfaces=reproduction_vectors.find_missing(before, after),
     )
 

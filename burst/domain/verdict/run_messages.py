@@ -67,28 +67,28 @@ class RunMessage(models.Model):
     @property
     def title(self) -> str:
         """The message in a few words."""
-        said = self.verdict or self.kind.value
+        news = self.verdict or self.kind.value
         if self.kind in (MessageKind.ACT_NOW, MessageKind.HALTED):
-            said = f"{self.kind}, {said}" if self.verdict else self.kind.value
-        return f"burst {said}: {self.phase}, run {self.execution_id}"
+            news = f"{self.kind}, {news}" if self.verdict else self.kind.value
+        return f"burst {news}: {self.phase}, run {self.execution_id}"
 
     @classmethod
-    def started(cls, plan: plans.Plan, at: datetime) -> Self:
+    def announce_start(cls, plan: plans.Plan, at: datetime) -> Self:
         """A run has its folder, and its tasks are about to be launched."""
-        return cls._of(plan, MessageKind.STARTED, at, f"{plan.target.tasks} tasks on {plan.target.kind}")
+        return cls._make(plan, MessageKind.STARTED, at, f"{plan.target.tasks} tasks on {plan.target.kind}")
 
     @classmethod
-    def failed(cls, plan: plans.Plan, exit_code: int, words: str, at: datetime) -> Self:
+    def announce_failure(cls, plan: plans.Plan, exit_code: int, words: str, at: datetime) -> Self:
         """A run without a published verdict."""
         kind = MessageKind.ACT_NOW if exit_code == STILL_RUNNING else MessageKind.UNPUBLISHED
-        return cls._of(plan, kind, at, words).model_copy(update={"exit_code": exit_code})
+        return cls._make(plan, kind, at, words).model_copy(update={"exit_code": exit_code})
 
     @classmethod
-    def ended(cls, plan: plans.Plan, verdict: snapshots.Verdict, at: datetime, *, urgent: str = "") -> Self:
+    def announce_end(cls, plan: plans.Plan, verdict: snapshots.Verdict, at: datetime, *, urgent: str = "") -> Self:
         """A run with a verdict; `urgent`: what a person has to do at once."""
         snapshot = verdict.snapshot
-        made = cls._of(plan, _name_kind(snapshot), at, urgent or snapshot.exit_reason or "")
-        return made.model_copy(
+        unfilled = cls._make(plan, _name_kind(snapshot), at, urgent or snapshot.exit_reason or "")
+        return unfilled.model_copy(
             update={
                 "verdict": "PASS" if snapshot.overall_pass else "HOLD",
                 "exit_code": snapshot.exit_code,
@@ -104,7 +104,7 @@ class RunMessage(models.Model):
         )
 
     @classmethod
-    def _of(cls, plan: plans.Plan, kind: MessageKind, at: datetime, words: str) -> Self:
+    def _make(cls, plan: plans.Plan, kind: MessageKind, at: datetime, words: str) -> Self:
         return cls(
             id=f"{plan.execution_id}-{kind}",
             kind=kind,

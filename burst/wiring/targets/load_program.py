@@ -110,7 +110,7 @@ def _write_playback(playback: playback_sections.PlaybackSection, *, continues: b
 
 
 def _list_event_variables(load: load_sections.LoadSection) -> dict[str, str]:
-    """What is sent, and where to."""
+    """The variables that tell a profile its events and its route."""
     values = {"BURST_EVENTS": load.events.write()} if load.events is not None else {}
     optional = {"BURST_ROUTE": load.route, "BURST_KEY_HEADER": load.key_header}
     return values | {name: value for name, value in optional.items() if value is not None}
