@@ -6,17 +6,17 @@ Nothing of the run is changed, and it never needs the process that drives it.
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from burst.adapters.local import folder_store
 from burst.cli import common, progress, terminals
-from burst.domain.basics import errors
+from burst.domain.basics import errors, instants, wording
 from burst.domain.documents import document_names
 from burst.domain.plan import run_commands
-from burst.domain.run import runs
+from burst.domain.run import lease_counts, runs
 from burst.domain.tasks import leases
 from burst.domain.verdict import snapshots
 from burst.report import live_views
@@ -112,20 +112,44 @@ def _read_snapshot(folder: Path, status: standings.RunStatus) -> snapshots.Snaps
 
 def _look_far(address: driving.RunAddress) -> Sight:
     status = standings.inspect_remote(address.folder.name, str(address.run_control))
-    sound = status.verdict.verdict if status.verdict is not None else None
+    sound, now = status.verdict.verdict if status.verdict is not None else None, datetime.now(UTC)
     situation = live_views.Situation(
         plan=status.plan,
-        run=make_run(status),
+        run=make_run(status, now),
         snapshot=None if sound is None else sound.snapshot,
-        notes=(status.lease_problem,) if status.lease_problem else (),
+        notes=list_notes(status, now),
         far=True,
     )
     return Sight(situation=situation, status=status, finished=status.verdict is not None)
 
 
-def make_run(status: standings.RemoteStatus) -> runs.Run:
-    """A run of another machine as far as announcement, lease and tasks tell of it."""
+def list_notes(status: standings.RemoteStatus, now: datetime) -> tuple[str, ...]:
+    """Lines about the lease of a run of another machine, where something is wrong with it."""
+    return tuple(_tell_lease(status, now))
+
+
+def _tell_lease(status: standings.RemoteStatus, now: datetime) -> Iterator[str]:
+    """What is wrong with the lease of a run that goes on: it cannot be read, or nobody has written it for too long."""
+    if status.lease_problem:
+        yield status.lease_problem
+    if status.verdict is None and status.lease is not None and _is_stale(status, now):
+        age = wording.format_span(max(0.0, instants.seconds_between(status.lease.heartbeat_at, now)))
+        count = status.lease.counted
+        last = "" if count is None else f"; the last count, to {instants.text(count.counted_to)}: {count.words}"
+        yield f"the last heartbeat is {age} old by this machine's clock, so what goes on now is not known{last}"
+
+
+def _is_stale(status: standings.RemoteStatus, now: datetime) -> bool:
+    """Whether the heartbeat is older than a lease lasts."""
+    lease = status.lease
+    return lease is None or instants.seconds_between(lease.heartbeat_at, now) > status.plan.layers.lease_ttl
+
+
+def make_run(status: standings.RemoteStatus, now: datetime) -> runs.Run:
+    """A run of another machine as far as announcement, lease and tasks tell of it. The counts of a lease that is stale
+    are left out: they are of no rate of now."""
     announced, lease = status.announcement, status.lease
+    count = None if lease is None or _is_stale(status, now) else lease.counted
     stopping = None
     if lease is not None and lease.state is leases.LeaseState.STOP:
         stopping = runs.Stopping(at=lease.heartbeat_at, reason=lease.reason or "STOP in the lease")
@@ -139,5 +163,7 @@ def make_run(status: standings.RemoteStatus) -> runs.Run:
         go_at=None if lease is None else lease.go_at,
         truths={truth.task.task_id: truth for truth in status.truths},
         stopping=stopping,
+        counted_to=None if count is None else count.counted_to,
+        polls=() if count is None else lease_counts.restore_polls(count),
         exit_code=status.exit_code,
     )

@@ -17,7 +17,7 @@ from burst.domain.plan import plans, run_commands
 from burst.domain.preflight import findings
 from burst.domain.run import lifecycle, run_ids, runs
 from burst.domain.run.events import codec
-from burst.domain.tasks import tasks
+from burst.domain.tasks import leases, tasks
 from burst.report import live_views, run_states, terminal
 from burst.wiring import driving, marked_runs, preparing, standings
 
@@ -279,7 +279,8 @@ def _remote_fields(status: standings.RemoteStatus) -> dict[str, Any]:
         "heartbeat_utc": instants.text(lease.heartbeat_at) if lease else None,
         "deadline_utc": instants.text(status.announcement.deadline_utc),
         "go_utc": instants.text(lease.go_at) if lease and lease.go_at else None,
-        "counts_so_far": None,  # they are in the journal of its machine
+        "counts_so_far": None,  # they are in the journal of its machine; the lease carries the last live count
+        "counted": leases.count_fields(lease.counted) if lease and lease.counted else None,
         "tasks": [codec.truth_fields(truth) for truth in status.truths],
         "exit_code": status.exit_code,
     }
@@ -292,10 +293,12 @@ def _remote_text(status: standings.RemoteStatus, now: datetime) -> str:
         owner = f" of {lease.owner.words()}" if lease.owner else ""
         age_seconds = instants.seconds_between(lease.heartbeat_at, now)
         lines.append(f"  last heartbeat{owner}: {age_seconds:.0f} s ago by this machine's clock")
+        if lease.counted is not None:
+            lines.append(f"  counted to {instants.text(lease.counted.counted_to)}: {lease.counted.words}")
     lines += [f"  {_truth_text(truth)}" for truth in status.truths]
     if status.verdict is None:
         lines.append(
-            f"  journal and counts are on its own machine; if that is dead: {run_commands.resume(run_id, status.plan)}"
+            f"  its journal is on its own machine; if that is dead: {run_commands.resume(run_id, status.plan)}"
         )
     return "\n".join(lines)
 

@@ -14,7 +14,7 @@ from burst.control import heart, live_counting, pausing, recorder
 from burst.domain.basics import errors, instants
 from burst.domain.documents import halts, task_results
 from burst.domain.plan import plans
-from burst.domain.run import looks, runs
+from burst.domain.run import lease_counts, looks, runs
 from burst.domain.run.events import launch_events, watch_events
 from burst.domain.tasks import leases
 
@@ -197,4 +197,5 @@ class Watch:
             heartbeat_at=self._clock.now(),
             go_at=run.go_at,
             reason=run.stopping.reason if run.stopping else "",
+            counted=lease_counts.read_count(run),
         )

@@ -26,6 +26,7 @@ STANDINGS = {
 CHECKS = {"passed": ("ok", "green"), "warning": ("warn", "yellow"), "refused": ("FAIL", "bold red")}
 LEAST_COLUMNS, LEAST_ROWS = 20, 3
 _NAME_COLUMNS = 15
+_BETWEEN = " · "
 _FIGURE_COLUMNS = 12
 _CHECK_COLUMNS = 26
 _LEAST_HAPPENINGS = _LEAST_GATES = 3
@@ -156,6 +157,8 @@ def _draw_tracks(view: live_views.LiveView, size: Size) -> Iterator[Row]:
         yield _row(
             (f"{track.name:<{_NAME_COLUMNS}}", ""), (f"{drawn:<{room}}", "cyan"), (f" {last:>{_FIGURE_COLUMNS}}", "")
         )
+    if not view.tracks and view.rates.now is not None:
+        yield _row((f"{'receipts':<{_NAME_COLUMNS}}{_tell_counts(view).removeprefix(_BETWEEN)}", ""))
     if view.tracks:
         counts = "" if view.counts is None else _tell_counts(view)
         yield _row((f"{'':<{_NAME_COLUMNS}}one bar is {live_gates.format_span(view.bucket_seconds)}{counts}", "dim"))
@@ -166,7 +169,7 @@ def _tell_counts(view: live_views.LiveView) -> str:
     if counts is None:
         return ""
     more = f" · QUARANTINE {counts.quarantine:,}" if counts.quarantine else ""
-    return f" · in all ADMIT {counts.admit:,} · DUPLICATE {counts.duplicate:,}{more}"
+    return f"{_BETWEEN}in all ADMIT {counts.admit:,} · DUPLICATE {counts.duplicate:,}{more}"
 
 
 _WORST_FIRST = [

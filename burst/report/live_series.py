@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from burst.domain.basics import instants
-from burst.domain.run import runs
+from burst.domain.run import lease_counts, runs
 
 BUCKET_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 """The lengths of a bucket: the first with which the whole window fits beside the other words."""
-RECENT_SECONDS = 5.0
-"""A rate of now is one of the last counts, of at least so many seconds."""
 BARS = "▁▂▃▄▅▆▇█"
 PLAIN_BARS = ".:-=+*#%"
 NOTHING = "_"
@@ -104,11 +102,12 @@ def list_load(run: runs.Run, figure: str, *, grows: bool = True) -> tuple[Span, 
 
 
 def find_recent_rate(spans: Sequence[Span]) -> float | None:
-    """The amount a minute of the last spans, of `RECENT_SECONDS` at least where there are so many; None without one."""
+    """The amount a minute of the last spans, of `lease_counts.RECENT_SECONDS` at least where there are so many; None
+    without one."""
     amount = seconds = 0.0
     for span in reversed(spans):
         amount, seconds = amount + span.amount, seconds + span.seconds
-        if seconds >= RECENT_SECONDS:
+        if seconds >= lease_counts.RECENT_SECONDS:
             break
     return amount / seconds * 60 if seconds else None
 

@@ -23,7 +23,10 @@ from burst.report import live_events, live_gates, live_series, run_states
 
 MOST_BUCKETS = 240
 """More than the widest terminal shows."""
-NO_COUNTS_HERE = "journal and counts are on the machine that drives the run"
+NO_COUNTS_HERE = (
+    "no count yet in the lease, which carries the last one; bars and gates are on the machine that drives the run"
+)
+COUNTS_OF_THE_LEASE = "rate and counts are the last ones in the lease; bars and gates are on the machine that drives it"
 
 
 class Tone(enum.StrEnum):
@@ -200,7 +203,7 @@ def build(situation: Situation, now: datetime) -> LiveView:
         rates=find_rates(reckoning),
         bucket_seconds=0.0 if buckets is None else buckets.seconds,
         tracks=() if buckets is None or situation.far else _list_tracks(run, buckets, reckoning.required_per_second),
-        counts=None if situation.far else run.counts,
+        counts=None if situation.far and run.counted_to is None else run.counts,
         gates=() if situation.far else live_gates.list_standings(reckoning),
         asked_later=len(plan.facts),
         task_states=Counter(truth.status.value for truth in run.truths.values()),
@@ -212,7 +215,7 @@ def build(situation: Situation, now: datetime) -> LiveView:
         blind=tuple(_tell_blindness(run, now)),
         happenings=live_events.list_happenings(run),
         open_blockers=tuple(_list_blockers(verdict)),
-        notes=(*situation.notes, *([NO_COUNTS_HERE] if situation.far else [])),
+        notes=(*situation.notes, *_tell_distance(situation)),
     )
 
 
@@ -230,6 +233,13 @@ def _show_preflight(situation: Situation, now: datetime) -> LiveView:
         checks=checks,
         notes=situation.notes,
     )
+
+
+def _tell_distance(situation: Situation) -> Iterator[str]:
+    """What cannot be seen from another machine; a verdict tells more than any count."""
+    run = situation.run
+    if situation.far and run is not None and situation.snapshot is None:
+        yield NO_COUNTS_HERE if run.counted_to is None else COUNTS_OF_THE_LEASE
 
 
 def _title(plan: plans.Plan | None, run_id: str | None) -> str:

@@ -66,6 +66,25 @@ class OwnerEntry(models.Model):
     since: models.Instant
 
 
+class AmountsEntry(models.Model):
+    """Receipts by decision."""
+
+    ADMIT: int
+    DUPLICATE: int
+    QUARANTINE: int
+    other: int
+
+
+class LeaseCountEntry(models.Model):
+    """What the controller had counted by then; only shown, and nothing rests on it."""
+
+    counted_to: models.Instant
+    seconds: float
+    receipts: AmountsEntry
+    recent_seconds: float
+    recent_receipts: AmountsEntry
+
+
 class ControlDocument(models.Model):
     """`control.json`: the lease between controller and tasks. STOP is final; `beat` only grows."""
 
@@ -78,6 +97,7 @@ class ControlDocument(models.Model):
     go_at: models.Instant | None
     reason: str
     owner: OwnerEntry | None = None
+    counted: LeaseCountEntry | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

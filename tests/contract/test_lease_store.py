@@ -150,6 +150,24 @@ def test_a_write_of_nobody_keeps_the_owner_and_the_first_owner_takes_what_has_no
     assert lease.write(replace(GO, owner=FIRST, beat=9)).owner == FIRST
 
 
+def test_a_count_stays_until_a_later_one_comes_whoever_writes(lease: ports.LeaseStore) -> None:
+    count = leases.LeaseCount(
+        counted_to=fakes.START, seconds=9.0, receipts=(5, 1, 0, 0), recent_seconds=5.0, recent_receipts=(3, 0, 0, 0)
+    )
+    lease.create(HOLD)
+
+    lease.write(replace(GO, counted=count))
+    lease.write(STOP)
+    kept = lease.read()
+    lease.write(replace(GO, counted=replace(count, seconds=11.0)))
+    later = lease.read()
+
+    assert kept is not None
+    assert kept.counted == count
+    assert later is not None
+    assert later.counted == replace(count, seconds=11.0)
+
+
 def test_a_lease_is_claimed_as_it_was_last_read_or_not_at_all(lease: ports.LeaseStore) -> None:
     with pytest.raises(errors.Conflict):
         lease.claim(HOLD, FIRST, HOLD.heartbeat_at)

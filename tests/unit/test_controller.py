@@ -518,6 +518,24 @@ def test_a_controller_that_comes_back_late_looks_before_it_says_why_the_burst_en
     assert world.reason == "tasks-ended"
 
 
+def test_the_lease_carries_what_was_counted_last_for_those_who_watch_from_elsewhere() -> None:
+    world = World()
+    seen: list[leases.LeaseCount | None] = []
+
+    def look(number: int, driver: controller.Controller) -> None:
+        if world.lease.standing is not None:
+            seen.append(world.lease.standing.counted)
+
+    world.on_decision = look
+    world.run()
+
+    counts = [count for count in seen if count is not None]
+    assert seen[0] is None
+    assert len(counts) > 2
+    assert [count.seconds for count in counts] == sorted(count.seconds for count in counts)
+    assert counts[-1].receipts[0] == sum(poll.counts.admit for poll in world.outcome.polls)
+
+
 def test_a_go_that_was_given_and_not_journalled_is_found_in_the_lease_and_the_burst_continued() -> None:
     world = crashing(world_event(launch_events.GoGiven, 1), written=False)
 

@@ -2,16 +2,20 @@
 
 import dataclasses
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from burst.cli import following
 from burst.domain.basics import instants
+from burst.domain.documents import run_records
 from burst.domain.preflight import findings
 from burst.domain.receipts import early_stops, receipts
-from burst.domain.run import runs
-from burst.domain.tasks import tasks
-from burst.report import live_gates, live_series, live_views
+from burst.domain.run import lease_counts, runs
+from burst.domain.tasks import leases, tasks
+from burst.report import live_gates, live_screen, live_series, live_views
+from burst.wiring import standings
 from tests import cases, live_situations
 
 GO = live_situations.at(live_situations.GO_SECONDS)
@@ -215,3 +219,102 @@ def test_a_run_of_another_machine_shows_what_run_control_tells_and_says_what_it_
     assert view.task_states == {"RUNNING": 1}
     assert view.clocks[0].left_seconds == 40.0
     assert view.notes == (live_views.NO_COUNTS_HERE,)
+
+
+def count_of_lease(**changes: Any) -> leases.LeaseCount:
+    count = leases.LeaseCount(
+        counted_to=instants.later(GO, 30),
+        seconds=30.0,
+        receipts=(12_000, 3, 0, 1),
+        recent_seconds=5.0,
+        recent_receipts=(2350, 0, 0, 0),
+    )
+    return dataclasses.replace(count, **changes)
+
+
+def remote_status(*, heartbeat_at: datetime, counted: leases.LeaseCount | None) -> standings.RemoteStatus:
+    lease = leases.Lease(
+        execution_id="m10_x", state=leases.LeaseState.GO, deadline=live_situations.at(240), beat=9,
+        heartbeat_at=heartbeat_at, go_at=GO, counted=counted,
+    )  # fmt: skip
+    announcement = run_records.Announcement(
+        execution_id="m10_x", created_utc=GO, deadline_utc=live_situations.at(240), early_stop=True, barrier=True,
+        plan_sha256="0" * 64,
+    )  # fmt: skip
+    return standings.RemoteStatus(
+        plan=PLAN, announcement=announcement, lease=lease, lease_problem="", truths=(), verdict=None
+    )
+
+
+def test_the_last_count_in_the_lease_gives_rate_and_receipts_on_another_machine() -> None:
+    now = instants.later(GO, 31)
+    run = following.make_run(remote_status(heartbeat_at=now, counted=count_of_lease()), now)
+
+    view = live_views.build(live_views.Situation(plan=PLAN, run=run, far=True), now)
+
+    assert view.rates.now == 28_200.0
+    assert view.counts == receipts.Counts(admit=12_000, duplicate=3, other=1)
+    assert view.notes == (live_views.COUNTS_OF_THE_LEASE,)
+    shown = "\n".join(row.plain for row in live_screen.list_rows(view, live_screen.Size(columns=100, rows=24)))
+    assert "now 28,200" in shown
+    assert "in all ADMIT 12,000 · DUPLICATE 3" in shown
+
+
+def test_a_lease_that_nobody_writes_any_more_gives_no_rate_of_now() -> None:
+    now = instants.later(GO, 31 + PLAN.layers.lease_ttl)
+    status = remote_status(heartbeat_at=instants.later(GO, 30), counted=count_of_lease())
+
+    view = live_views.build(
+        live_views.Situation(
+            plan=PLAN, run=following.make_run(status, now), notes=following.list_notes(status, now), far=True
+        ),
+        now,
+    )
+
+    assert (view.rates.now, view.counts) == (None, None)
+    assert "so what goes on now is not known" in view.notes[0]
+    assert "ADMIT 12,000 DUPLICATE 3, 28,200 ADMIT a minute in its last 5 s" in view.notes[0]
+
+
+def test_what_a_run_counted_comes_back_from_its_lease_with_the_same_sums() -> None:
+    polls = tuple(
+        early_stops.Poll(seconds=1.5, counts=receipts.Counts(admit=10 * number, duplicate=number))
+        for number in range(9)
+    )
+    run = runs.Run(execution_id="m10_x", go_at=GO, counted_to=instants.later(GO, 13.5), polls=polls)
+    count = lease_counts.read_count(run)
+    assert count is not None
+
+    lease = leases.Lease(
+        execution_id="m10_x", state=leases.LeaseState.GO, deadline=GO, beat=1, heartbeat_at=GO, counted=count
+    )
+    read = leases.decode(leases.encode(lease)).counted
+    assert read == count
+    restored = dataclasses.replace(run, polls=lease_counts.restore_polls(read))
+
+    assert (restored.counts, restored.counted_seconds) == (run.counts, run.counted_seconds)
+    assert [live_series.find_recent_rate(live_series.list_counted(each, "ADMIT")) for each in (run, restored)] == [
+        (80 + 70 + 60 + 50) / 6 * 60
+    ] * 2
+
+
+def test_a_run_that_has_counted_nothing_has_no_count_in_its_lease() -> None:
+    assert lease_counts.read_count(runs.Run(execution_id="m10_x", go_at=GO)) is None
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    ["x", 3, {}, {"counted_to": "yesterday"}, {"seconds": "NaN"}, {"seconds": -1}, {"receipts": {"ADMIT": -1}}],
+    ids=str,
+)
+def test_a_count_in_the_lease_that_makes_no_sense_ends_no_task(spoiled: Any) -> None:
+    lease = leases.Lease(
+        execution_id="m10_x", state=leases.LeaseState.GO, deadline=GO, beat=1, heartbeat_at=GO,
+        counted=count_of_lease(),
+    )  # fmt: skip
+    fields = json.loads(leases.encode(lease))
+    whole = fields["counted"] | spoiled if isinstance(spoiled, dict) and spoiled else spoiled
+
+    read = leases.decode(json.dumps(fields | {"counted": whole}).encode())
+
+    assert read == dataclasses.replace(lease, counted=None)

@@ -60,6 +60,13 @@ CONTROL = leases.Lease(
     beat=3,
     heartbeat_at=cases.STARTED,
     owner=leases.Owner(controller="1f0a", host="runner-1", since=cases.STARTED),
+    counted=leases.LeaseCount(
+        counted_to=cases.STARTED,
+        seconds=30.0,
+        receipts=(900, 2, 0, 1),
+        recent_seconds=5.0,
+        recent_receipts=(150, 0, 0, 0),
+    ),
 )
 ANNOUNCEMENT = run_records.Announcement(
     execution_id=cases.EXECUTION_ID,

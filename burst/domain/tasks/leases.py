@@ -9,6 +9,7 @@ not start load.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -47,6 +48,37 @@ class Owner:
         return f"controller {self.controller} on {self.host} since {instants.text(self.since)}"
 
 
+DECISIONS = ("ADMIT", "DUPLICATE", "QUARANTINE", "other")
+"""The order of the amounts of a count."""
+Amounts = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseCount:
+    """What the controller had counted of the receipts by then, for those who watch from elsewhere. Tasks pass over it:
+    nothing rests on it."""
+
+    counted_to: datetime
+    seconds: float
+    receipts: Amounts
+    recent_seconds: float
+    """The length of its last part, of which a rate of now can be told."""
+    recent_receipts: Amounts
+
+    @property
+    def admits_per_minute(self) -> float | None:
+        """The rate of its last part; None where that has no length."""
+        return self.recent_receipts[0] / self.recent_seconds * 60 if self.recent_seconds else None
+
+    @property
+    def words(self) -> str:
+        """The count in words."""
+        admit, duplicate, *_ = self.receipts
+        rate = self.admits_per_minute
+        now = "" if rate is None else f", {rate:,.0f} ADMIT a minute in its last {self.recent_seconds:.0f} s"
+        return f"ADMIT {admit:,} DUPLICATE {duplicate:,}{now}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """The whole content of `control.json`. `beat` counts heartbeats and only ever grows."""
@@ -60,6 +92,8 @@ class Lease:
     reason: str = ""
     owner: Owner | None = None
     """None: of a burst before 0.2.0, or in a write by somebody who drives nothing, such as `burst stop`."""
+    counted: LeaseCount | None = None
+    """None: before the first count, of a burst before 0.2.0, or where a writer knows of none."""
 
 
 def merge(stored: Lease | None, new: Lease) -> Lease:
@@ -72,9 +106,10 @@ def merge(stored: Lease | None, new: Lease) -> Lease:
     if new.owner is not None:
         refuse_foreign(stored, new.owner)
     beat, owner = max(new.beat, stored.beat + 1), new.owner or stored.owner
+    counted = new.counted or stored.counted
     if _ORDER.index(new.state) < _ORDER.index(stored.state) or stored.state is LeaseState.STOP:
-        return replace(stored, beat=beat, heartbeat_at=new.heartbeat_at, owner=owner)
-    return replace(new, beat=beat, owner=owner)
+        return replace(stored, beat=beat, heartbeat_at=new.heartbeat_at, owner=owner, counted=counted)
+    return replace(new, beat=beat, owner=owner, counted=counted)
 
 
 def refuse_foreign(stored: Lease, owner: Owner) -> None:
@@ -102,6 +137,8 @@ def encode(lease: Lease) -> bytes:
     }
     if lease.owner is not None:
         fields["owner"] = owner_fields(lease.owner)
+    if lease.counted is not None:
+        fields["counted"] = count_fields(lease.counted)
     return json.dumps(fields, sort_keys=True).encode()
 
 
@@ -123,9 +160,49 @@ def decode(content: bytes) -> Lease:
             go_at=None if fields["go_at"] is None else instants.parse(fields["go_at"]),
             reason=fields["reason"],
             owner=None if fields.get("owner") is None else read_owner(fields["owner"]),
+            counted=_read_count(fields.get("counted")),
         )
     except (KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise ValueError(f"not a lease: {exc!r}") from exc
+
+
+def count_fields(count: LeaseCount) -> dict[str, Any]:
+    """The count as it stands in documents."""
+    return {
+        "counted_to": instants.text(count.counted_to),
+        "seconds": round(count.seconds, 3),
+        "receipts": dict(zip(DECISIONS, count.receipts, strict=True)),
+        "recent_seconds": round(count.recent_seconds, 3),
+        "recent_receipts": dict(zip(DECISIONS, count.recent_receipts, strict=True)),
+    }
+
+
+def _read_count(fields: Any) -> LeaseCount | None:
+    """The count in these fields. None where they make no sense: no task may end for what is only shown."""
+    try:
+        return LeaseCount(
+            counted_to=instants.parse(fields["counted_to"]),
+            seconds=_read_seconds(fields["seconds"]),
+            receipts=_read_amounts(fields["receipts"]),
+            recent_seconds=_read_seconds(fields["recent_seconds"]),
+            recent_receipts=_read_amounts(fields["recent_receipts"]),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
+        return None
+
+
+def _read_seconds(value: Any) -> float:
+    seconds = float(value)
+    if not 0 <= seconds < math.inf:
+        raise ValueError("no length of time")
+    return seconds
+
+
+def _read_amounts(fields: Mapping[str, Any]) -> Amounts:
+    admit, duplicate, quarantine, other = (int(fields[decision]) for decision in DECISIONS)
+    if min(admit, duplicate, quarantine, other) < 0:
+        raise ValueError("an amount is below 0")
+    return admit, duplicate, quarantine, other
 
 
 def owner_fields(owner: Owner) -> dict[str, str]:
