@@ -9,12 +9,12 @@ from pathlib import Path
 
 from burst.adapters.local import folder_store
 from burst.control import searching
-from burst.domain.basics import canonical, errors, rates
+from burst.domain.basics import canonical, errors, instants, rates
 from burst.domain.course import criteria, probe_plans, rate_searches
 from burst.domain.documents import document_names, load_documents, models
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
-from burst.domain.verdict import gates, snapshots
+from burst.domain.verdict import gates, load_backlogs, snapshots
 from burst.wiring import begun_runs, campaign_plans, driving, preparing
 
 PROBES = "probes"
@@ -92,12 +92,14 @@ class Probes:
         self, plan: plans.Plan, probe: rate_searches.Probe, outcome: driving.Outcome
     ) -> searching.ProbeEnd:
         snapshot, authority = outcome.verdict.snapshot, plan.evidence.authority
+        load = _read_load(plan, outcome.folder)
         return searching.ProbeEnd(
             judged=criteria.judge(
                 self.terms.criteria,
                 _list_answers(snapshot),
-                _find_sent(plan, snapshot, outcome.folder),
+                _find_sent(plan, snapshot, load),
                 least_sent=self.search_terms.least_sent,
+                behind=_tell_behind(plan, snapshot, load),
             ),
             usd=_find_cost(plan, snapshot),
             place=str(outcome.folder) if authority is None else f"{authority}/{probe.run_id}",
@@ -122,13 +124,36 @@ def _settle(plan: plans.Plan, probe: rate_searches.Probe, outcome: driving.Outco
     return None
 
 
-def _find_sent(plan: plans.Plan, snapshot: snapshots.Snapshot, folder: Path) -> criteria.Sent | None:
-    """The events due and the events sent: by the accounts of all tasks, else by the plan and the receipts."""
+def _read_load(plan: plans.Plan, folder: Path) -> load_documents.Load | None:
+    """The load account, where every task left one with its schedule."""
     name, store = document_names.load_name(plan.slug), folder_store.FolderStore(folder)
-    if name in store.names():
-        load = models.read(load_documents.Load, store.read(name))
-        if len(load.shards_with_due) >= plan.target.tasks:
-            return criteria.Sent(due=sum(task.due for task in load.tasks), sent=load.sent)
+    if name not in store.names():
+        return None
+    load = models.read(load_documents.Load, store.read(name))
+    return load if len(load.shards_with_due) >= plan.target.tasks else None
+
+
+def _tell_behind(plan: plans.Plan, snapshot: snapshots.Snapshot, load: load_documents.Load | None) -> str:
+    """How the system fell behind what it was sent; empty where it kept up, or nobody can tell."""
+    counted = snapshot.burst_execution_window.counted_window
+    growth = None
+    if load is not None and counted is not None:
+        declared = instants.later(counted.window.start, plan.budget.window_seconds)
+        growth = load_backlogs.find_growth(load, counted.window.start, min(counted.window.end, declared))
+    if growth is None:
+        return ""
+    return (
+        f"the queue grew: {growth.early:,} requests waited for their answers in the first half of the window, and "
+        f"{growth.late:,} after {growth.seconds} s"
+    )
+
+
+def _find_sent(
+    plan: plans.Plan, snapshot: snapshots.Snapshot, load: load_documents.Load | None
+) -> criteria.Sent | None:
+    """The events due and the events sent: by the accounts of all tasks, else by the plan and the receipts."""
+    if load is not None:
+        return criteria.Sent(due=sum(task.due for task in load.tasks), sent=load.sent)
     counted, counts = snapshot.burst_execution_window.counted_window, snapshot.burst_load_checks.counts
     if counted is None or counts is None:
         return None

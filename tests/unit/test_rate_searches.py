@@ -331,6 +331,26 @@ def test_a_criterion_without_data_never_holds(statuses: list[str | None]) -> Non
     assert (judged.outcome == "held") == (statuses == ["PASS", "PASS", "PASS"])
 
 
+def test_a_system_that_falls_behind_broke_though_every_criterion_passes() -> None:
+    gates = [answer("offered_load"), answer("admit_ratio"), answer("latency_p95_ms")]
+
+    judged = criteria.judge(
+        (RATIO, LATENCY), gates, ALL_SENT, least_sent=TERMS.least_sent, behind="the queue grew: 3, and 80 after 8 s"
+    )
+
+    assert (judged.outcome, judged.why) == ("broke", "the queue grew: 3, and 80 after 8 s")
+
+
+def test_a_generator_that_withheld_names_the_answers_that_may_have_kept_its_senders_waiting() -> None:
+    gates = [answer("offered_load", "FAIL"), answer("admit_ratio"), answer("latency_p95_ms", "FAIL")]
+
+    judged = judge((RATIO, LATENCY), gates)
+
+    assert judged.outcome == "withheld"
+    assert "every sender may have waited for the system" in judged.why
+    assert "latency_p95_ms" in judged.why
+
+
 def test_without_criteria_nothing_holds() -> None:
     assert judge((), [answer("offered_load")]).outcome == "unknown"
 

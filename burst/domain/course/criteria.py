@@ -101,12 +101,18 @@ class Sent:
 
 
 def judge(
-    criteria: Sequence[Criterion], gates: Iterable[GateAnswer], sent: Sent | None, *, least_sent: float
+    criteria: Sequence[Criterion],
+    gates: Iterable[GateAnswer],
+    sent: Sent | None,
+    *,
+    least_sent: float,
+    behind: str = "",
 ) -> Judged:
     """What a probe says, from all of its gates. A criterion that no gate answers never holds.
 
     `offered_load` forgives what is late by less than its patience, which in a short window is much of the rate. So the
-    probe has to have sent a share of `least_sent` of all that was due; `sent` None: nobody can tell.
+    probe has to have sent a share of `least_sent` of all that was due; `sent` None: nobody can tell. `behind` says in
+    words that the system fell behind what it was sent: then no longer window would hold.
     """
     answers = {gate.name: gate for gate in gates}
     asked = tuple(answers[criterion.name] for criterion in criteria if criterion.name in answers)
@@ -116,12 +122,12 @@ def judge(
         why = "nobody can tell what the generator sent" if offered is None else offered.why
         return Judged(outcome="unknown", why=f"{OFFERED_LOAD}: {why}", answers=asked)
     if offered.status == "FAIL":
-        return Judged(outcome="withheld", why=offered.why, answers=asked)
+        return Judged(outcome="withheld", why=_name_late_answers(offered.why, asked), answers=asked)
     if sent is None:
         return Judged(outcome="unknown", why="nobody can tell how much of what was due was sent", answers=asked)
     if not sent.share >= least_sent:
         why = f"the generator sent {sent.share:.1%} of what was due in the window, and {least_sent:.1%} is asked"
-        return Judged(outcome="withheld", why=why, answers=asked)
+        return Judged(outcome="withheld", why=_name_late_answers(why, asked), answers=asked)
     unsound = next((gate for name, gate in answers.items() if name not in names and gate.status != "PASS"), None)
     if unsound is not None:
         return Judged(outcome="unknown", why=f"{unsound.name}: {unsound.why}", answers=asked)
@@ -133,4 +139,18 @@ def judge(
     if dataless or silent or not criteria:
         words = [f"{gate.name}: {gate.why}" for gate in dataless] + [f"{name}: no gate answers it" for name in silent]
         return Judged(outcome="unknown", why="; ".join(words) or "there is no criterion", answers=asked)
+    if behind:
+        return Judged(outcome="broke", why=behind, answers=asked)
     return Judged(outcome="held", why="", answers=asked)
+
+
+def _name_late_answers(why: str, asked: Iterable[GateAnswer]) -> str:
+    """Why the generator withheld load, with what the answers to the rest were like: a system that answers late keeps
+    every sender waiting, and only its own figures can tell that from a generator that is too slow."""
+    late = [f"{gate.name}: {gate.why}" for gate in asked if gate.name in LIMITS and gate.status == "FAIL"]
+    if not late:
+        return why
+    words = (
+        "what was sent did not hold either, so every sender may have waited for the system, or the machine is too slow"
+    )
+    return f"{why}; {words}: {'; '.join(late)}"

@@ -1,4 +1,4 @@
-"""Backlogs of a load: whether the generator kept up with its schedule, second by second.
+"""Backlogs of a load: whether generator and system kept up with the schedule, second by second.
 
 An event may be sent a second late and still be in time. In a part of a few seconds that second hides a rate that was
 never sent: 1,000 due a second and 850 sent are in time for five seconds. So at some second of the later half of a part
@@ -7,6 +7,7 @@ all but the allowed share of what had become due in it has to be sent. One late 
 
 import itertools
 import math
+import statistics
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +16,9 @@ from burst.domain.documents import load_documents
 KEEPING_SECONDS = 0.1
 """What became due in the last tenth of a second may still be on its way."""
 _DEVIATIONS = 3.0
+_KEPT_SHARE = 0.99
+"""Of what was sent, a system that keeps up has answered this much by the next second of the same part."""
+_LEAST_SECONDS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +38,7 @@ class Shortfall:
 def find_shortfall(load: load_documents.Load, start: datetime, end: datetime, *, required: float) -> Shortfall | None:
     """By how much the generator stayed behind from the first whole second of a part to its end; None where it kept
     up, or the part is too short to tell."""
-    first = start.replace(microsecond=0) + timedelta(seconds=start.microsecond > 0)
-    last = end.replace(microsecond=0)
+    first, last = _find_whole_seconds(start, end)
     length = round((last - first).total_seconds())
     rows = {row.start_utc: row for row in load.seconds}
     each = [rows.get(first + timedelta(seconds=number)) for number in range(max(0, length))]
@@ -50,3 +53,49 @@ def find_shortfall(load: load_documents.Load, start: datetime, end: datetime, *,
         if nearest is None or sent / due > nearest.share:
             nearest = Shortfall(due=due, sent=sent, seconds=index + 1)
     return nearest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """The requests on their way in the first half of a part, and at the best second of its last quarter."""
+
+    early: int
+    late: int
+    seconds: int
+
+
+def find_growth(load: load_documents.Load, start: datetime, end: datetime) -> Growth | None:
+    """Whether ever more requests waited for their answers, from the first half of a part to its last quarter; None
+    where they did not, or the part is too short to tell.
+
+    A system that takes less than it is sent has a queue that grows. A limit on latency sees that only once the queue is
+    as long as the limit, which takes minutes close to what the system can take.
+    """
+    first, last = _find_whole_seconds(start, end)
+    length = round((last - first).total_seconds())
+    if length < _LEAST_SECONDS:
+        return None
+    sent, waiting = _add_up_waiting(load, first, length)
+    early = statistics.median_low(waiting[: length // 2])
+    late, index = min((waiting[index], index) for index in range(length * 3 // 4, length))
+    sent_since = sent[index] - sent[length // 2 - 1]
+    chance = _DEVIATIONS * math.sqrt(max(early, 0) + KEEPING_SECONDS * sent[-1] / length)
+    if late - early <= (1 - _KEPT_SHARE) * sent_since + chance:
+        return None
+    return Growth(early=max(0, early), late=late, seconds=index + 1)
+
+
+def _add_up_waiting(load: load_documents.Load, first: datetime, length: int) -> tuple[list[int], list[int]]:
+    """At the end of each second of a part: what was sent in it by then, and what waits for its answer."""
+    sent, waiting = [0] * length, [0] * length
+    for row in load.seconds:
+        index = max(0, round((row.start_utc - first).total_seconds()))
+        if index < length:
+            sent[index] += row.sent if row.start_utc >= first else 0
+            waiting[index] += row.sent - row.acknowledged - row.refused - row.failed
+    return list(itertools.accumulate(sent)), list(itertools.accumulate(waiting))
+
+
+def _find_whole_seconds(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """The first and the last whole second of a part."""
+    return start.replace(microsecond=0) + timedelta(seconds=start.microsecond > 0), end.replace(microsecond=0)
