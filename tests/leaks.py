@@ -93,9 +93,11 @@ def find_changes(before: Surroundings, after: Surroundings) -> list[str]:
     return changes
 
 
-def find_running(before: Surroundings, owned: Owned) -> list[str]:
+def find_running(before: Surroundings, after: Surroundings, owned: Owned) -> list[str]:
     """A sentence for each thread and process that runs now, did not before, and belongs to no fixture of a file or of
-    the session. One that is about to end is waited for."""
+    the session. One that is about to end is waited for; where nothing is new in `after`, nothing is looked at again."""
+    if after.threads <= before.threads | owned.threads and after.processes <= before.processes | owned.processes:
+        return []
     give_up_at = time.monotonic() + SETTLE_SECONDS
     while running := [*_running_threads(before, owned), *_running_processes(before, owned)]:
         if time.monotonic() >= give_up_at:
@@ -127,7 +129,8 @@ def leaves_nothing(pytestconfig: pytest.Config) -> Iterator[None]:
     secrets._resolved.clear()  # a value that an earlier test resolved is none that this test may not show
     before = read_surroundings()
     yield
-    left = find_changes(before, read_surroundings()) + find_running(before, pytestconfig.stash[_OWNED])
+    after = read_surroundings()
+    left = find_changes(before, after) + find_running(before, after, pytestconfig.stash[_OWNED])
     if left:
         put_back(before)
         pytest.fail(f"the test left something behind: {'; '.join(left)}. Allowed: nothing. {WHAT_TO_DO}", pytrace=False)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -259,18 +259,18 @@ def test_a_run_begins_with_the_promotions_that_its_plan_names(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("spoil", "words"),
     [
-        pytest.param(promoting.judge_block(promoting.STEADY).content(), "not among the records", id="another one"),
-        pytest.param(promoting.judge_block(promoting.STEADY).content() + b" ", "not the canonical form", id="spaced"),
-        pytest.param(b"{}", "schema None is not known", id="no record"),
-        pytest.param(b"{", "not valid JSON", id="no JSON"),
+        pytest.param(lambda record: record, "not among the records", id="another one"),
+        pytest.param(lambda record: record + b" ", "not the canonical form", id="spaced"),
+        pytest.param(lambda record: b"{}", "schema None is not known", id="no record"),
+        pytest.param(lambda record: b"{", "not valid JSON", id="no JSON"),
     ],
 )
 def test_a_record_that_is_not_the_one_named_is_refused_before_anything_is_launched(
-    tmp_path: Path, content: bytes, words: str
+    tmp_path: Path, spoil: Callable[[bytes], bytes], words: str
 ) -> None:
-    found = _with_mode(tmp_path, "0" * 64, content)
+    found = _with_mode(tmp_path, "0" * 64, spoil(promoting.judge_block(promoting.STEADY).content()))
 
     assert words in str(found.problems["gate-modes"])
     assert str(found.problems["gate-modes"]).startswith("M10F-B4: gates.")
