@@ -116,6 +116,30 @@ def test_a_worker_that_is_killed_is_named_and_holds_the_run(play: stage.Stage) -
     assert ran.nothing_left()
 
 
+def test_a_master_that_is_killed_is_named_and_holds_the_run(play: stage.Stage) -> None:
+    plan = play.plan({"load": distributed(), "target": {"tasks": 3}, **UNHURRIED}, window=4, cap=120)
+    command, ran = play.begin(plan, "--no-early-stop")
+    ran.reached("go-given", seconds=90)
+    master = find_role(ran, "master", 0)
+    worker_beside_it = find_role(ran, "worker", 0)
+    master.kill()
+    answer = command.wait()
+
+    assert answer.code == stage.OVER, answer.err
+    words = "the master ended (killed by signal 9), and the others were ended"
+    ends = [event for event in ran.events() if event["event"] == "task-seen" and event["exit_code"]]
+    assert ends[0]["detail"] == words
+    lost = {task["shard_index"]: task for task in ran.document("task_result")["tasks"]}[0]
+    assert (lost["detail"], lost["exit_code"], lost["ended_by"]) == (words, 137, "program-ended")
+    assert not worker_beside_it.is_running()
+    assert "B9" in stage.open_blockers(answer.document)
+    held = next(gate for gate in answer.document["gates"] if gate["name"] == "tasks_held")
+    assert held["status"] == "FAIL"
+    assert words in held["why"]
+    assert play.verify(ran) == stage.OVER
+    assert ran.nothing_left()
+
+
 SHOP = """
 import os
 import uuid
