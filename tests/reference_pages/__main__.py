@@ -1,4 +1,7 @@
-"""`make reference`: writes the reference pages again; with `--check` it only says which of them are stale."""
+"""`make reference`: writes the reference pages again; with `--check` it only says which of them are stale.
+
+Both refuse a key that people write and that has no meaning.
+"""
 
 import sys
 
@@ -6,7 +9,14 @@ from tests.reference_pages import pages
 
 
 def main(words: list[str]) -> int:
-    """1 where a page is stale and only a check was asked for."""
+    """1 where a key has no meaning, or a page is stale and only a check was asked for."""
+    unexplained = pages.find_unexplained()
+    if unexplained:
+        print(
+            f"without a meaning: {', '.join(unexplained)}; write a docstring below the field, or its description",
+            file=sys.stderr,
+        )
+        return 1
     stale = pages.find_stale()
     if "--check" in words:
         if stale:

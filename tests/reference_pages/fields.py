@@ -47,16 +47,16 @@ class _Walk:
             names = above if name is None else (*above, name)
             documented = self._read_docstrings(part)
             for key, value in part.get("properties", {}).items():
-                field = self._describe(f"{prefix}{suffix}{key}", value, key in part.get("required", ()))
+                name_here = f"{prefix}{suffix}{key}".removeprefix(".")
+                field = self._describe(name_here, value, key in part.get("required", ()))
                 yield replace(field, meaning=documented.get(key) or field.meaning)
                 yield from self.list_within(value, field.name, names)
 
     def _list_parts(self, schema: Schema) -> Iterator[tuple[Schema, str, str | None]]:
         """Each object in a schema, with what stands between its name and those of its fields."""
-        dot = "." if "properties" not in schema or "$defs" not in schema else ""
         for one, name in self._list_choices(schema):
             if "properties" in one:
-                yield one, dot, name
+                yield one, ".", name
             elif "items" in one:
                 for part, suffix, inner in self._list_parts(one["items"]):
                     yield part, f"[]{suffix}", inner

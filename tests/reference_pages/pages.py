@@ -20,6 +20,8 @@ FOLDER = ROOT / "docs" / "reference"
 COMMAND = "make reference"
 _MADE = f"This page is made from the program by `{COMMAND}`; a change by hand is lost.\n\n"
 _RUNBOOKS = "../../runbooks"
+EXPLAINED = ("plan",)
+"""The kinds of documents in which every key has to have a meaning: people write them."""
 _EXIT_CODES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130, 143)
 
 
@@ -35,6 +37,11 @@ def find_stale(folder: Path = FOLDER) -> list[str]:
     made = make_pages()
     standing = {path.name: path.read_text() for path in folder.glob("*.md")}
     return sorted(name for name in made.keys() | standing.keys() if made.get(name) != standing.get(name))
+
+
+def find_unexplained(kinds: Iterable[str] = EXPLAINED) -> list[str]:
+    """The keys without a meaning, each behind its kind of document."""
+    return [f"{kind} {field.name}" for kind in kinds for field in fields.list_fields(kind) if not field.meaning]
 
 
 def write(folder: Path = FOLDER) -> None:

@@ -12,6 +12,11 @@ def test_no_reference_page_is_stale() -> None:
     assert pages.find_stale() == [], f"write docs/reference again with: {pages.COMMAND}"
 
 
+def test_every_key_that_people_write_has_a_meaning() -> None:
+    assert pages.find_unexplained() == []
+    assert "session by" in pages.find_unexplained(["session"])
+
+
 def test_each_page_has_a_line_for_everything_it_is_about() -> None:
     made = pages.make_pages()
 

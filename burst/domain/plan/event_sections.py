@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import pydantic
 
+from burst.domain.basics import canonical
 from burst.domain.plan import field_types, question_sections
 from burst.load import event_bodies, event_kinds, event_mix
 
@@ -53,11 +54,17 @@ class SizesSection(pydantic.BaseModel):
     model_config = question_sections.STRICT
 
     least: Size
+    """The bytes of the shortest body."""
     p50: Size | None = None
+    """Half of the bodies have at most so many bytes."""
     p90: Size | None = None
+    """90 of 100 bodies have at most so many bytes."""
     p95: Size | None = None
+    """95 of 100 bodies have at most so many bytes."""
     p99: Size | None = None
+    """99 of 100 bodies have at most so many bytes."""
     most: Size
+    """The bytes of the longest body."""
 
     @property
     def points(self) -> list[tuple[float, int]]:
@@ -80,7 +87,9 @@ class TemplateSection(pydantic.BaseModel):
     model_config = question_sections.STRICT
 
     name: field_types.Name
+    """The name of the kind; in the reference body it is the event type."""
     weight: Annotated[int, pydantic.Field(ge=1, le=1000)] = 1
+    """How often it comes among the new events, beside the weights of the other kinds."""
     body: Annotated[
         Body | None,
         pydantic.Field(description="A JSON object with placeholders; without it the reference body of this name."),
@@ -120,6 +129,7 @@ class EventsSection(pydantic.BaseModel):
         Share, pydantic.Field(description="The share of deliveries that the ingest has to quarantine, exactly.")
     ] = Fraction(0)
     templates: Annotated[list[TemplateSection], pydantic.Field(min_length=1, max_length=MOST_TEMPLATES)] | None = None
+    """The kinds of new events; burst's own event alone unless said."""
     malformed_body: Annotated[
         Body | None, pydantic.Field(description="The body of a malformed event, where the ingest has another envelope.")
     ] = None
@@ -155,6 +165,21 @@ class EventsSection(pydantic.BaseModel):
     def canary_body(self) -> dict[str, Any] | None:
         """The body of the first kind, where the plan gives bodies of its own."""
         return next((dict(each.body) for each in self.templates or () if each.body), None)
+
+    @property
+    def kinds_sha256(self) -> str | None:
+        """The digest of all bodies, their sizes and weights; None where they are burst's own event."""
+        if self.templates is None and self.malformed_body is None:
+            return None
+        kinds = [_write_template(template) for template in self.templates or ()]
+        return canonical.digest(canonical.encode({"templates": kinds, "malformed_body": self.malformed_body}))
+
+    @property
+    def stated(self) -> dict[str, str]:
+        """What is sent beside burst's own event once: the shares as a plan says them, and the digest of the kinds."""
+        shares = {"duplicates": self.duplicates, "malformed": self.malformed}
+        stated = {name: write_share(share) for name, share in shares.items() if share}
+        return stated if self.kinds_sha256 is None else {**stated, "kinds": self.kinds_sha256}
 
     def write(self) -> str:
         """The events as every task reads them (`event_kinds.read_kinds`)."""
