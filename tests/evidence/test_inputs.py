@@ -11,6 +11,7 @@ from burst.adapters.local import system_clock
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import gate_records, models
 from burst.domain.preflight import findings
+from burst.domain.verdict import baselines
 from burst.wiring import inputs, preparing
 from burst.wiring.preflight import checks
 from burst.wiring.targets import local_target
@@ -178,6 +179,25 @@ def test_preflight_refuses_a_burst_that_is_not_like_its_reference_run(
     assert f"the burst is not like its reference run: {words}; nothing was launched" in str(found.problems["baseline"])
     with pytest.raises(errors.Refused, match=r"M10F-B5: baseline .*not like its reference run"):
         preparing.prepare(preparing.RunRequest(plan_file=tmp_path / "plan.json"), cases.moment(0))
+
+
+MIX = {"malformed": "1%", "templates": [{"name": "order", "bytes": 420}]}
+
+
+def test_preflight_refuses_a_burst_of_other_events_than_its_reference_run(tmp_path: Path) -> None:
+    mixed = OWN_LOAD | {"events": MIX}
+    measured = baselines.describe_load(cases.plan(load=mixed))
+
+    same = _with_baseline(tmp_path, measured, {}, {}, load=mixed)
+    others = (
+        _with_baseline(tmp_path, {}, {}, {}, load=mixed),
+        _with_baseline(tmp_path, measured, {}, {}, load=OWN_LOAD),
+        _with_baseline(tmp_path, measured, {}, {}, load=OWN_LOAD | {"events": MIX | {"malformed": "2%"}}),
+    )
+
+    assert "baseline" not in same.problems
+    for other in others:
+        assert "the burst is not like its reference run: load.events " in str(other.problems["baseline"])
 
 
 def _with_baseline(

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from burst.domain.basics import canonical
-from burst.domain.plan import plan_keys, plans
-from burst.domain.verdict import contract_terms, differences, snapshots
+from burst.domain.plan import load_sections, plan_keys, plans
+from burst.domain.verdict import contract_terms, differences, load_terms, snapshots
 from burst.report import runbook_pages
 from tests import cases
 
@@ -40,6 +40,7 @@ OBSERVED_LAG = cases.observations(OBSERVING, [*[3] * 13, 15, *[3] * 4])
 SILENT_ONCE = cases.observations(OBSERVING, [*[3] * 13, None, *[3] * 4])
 SILENT_ONCE_OF_TWO_MINUTES = {**SILENT_ONCE, "series": [{**SILENT_ONCE["series"][0], "every_seconds": 120.0}]}
 
+PLAYED: cases.Value = {"locustfile": "locustfiles/playback.py", "host": "http://h", "rate": 1200}
 LOOSENED: dict[str, tuple[cases.Value, cases.Value, cases.Value, cases.Value, str, str]] = {
     "a longer grace": (
         {"budget": {**BUDGET, "stop_grace": "5s"}},
@@ -81,6 +82,36 @@ LOOSENED: dict[str, tuple[cases.Value, cases.Value, cases.Value, cases.Value, st
         },
         *({"metrics": QUIET}, {"metrics": QUIET}),
         *("B1", "load.source_events"),
+    ),
+    "fewer duplicates": (
+        {"load": {"command": ["x"], "rate": 1200, "events": {"duplicates": "2.5%", "malformed": "1%"}}},
+        {"load": {"command": ["x"], "rate": 1200, "events": {"duplicates": "0.5%", "malformed": "1%"}}},
+        *({"metrics": cases.metrics(counts=cases.counts(20))}, {}),
+        *("B1", "load.events.duplicates"),
+    ),
+    "no malformed events": (
+        {"load": {"command": ["x"], "rate": 1200, "events": {"duplicates": "2.5%", "malformed": "1%"}}},
+        {"load": {"command": ["x"], "rate": 1200, "events": {"duplicates": "2.5%"}}},
+        *({"metrics": cases.metrics(counts=cases.counts(20))}, {}),
+        *("B1", "load.events.malformed"),
+    ),
+    "smaller events": (
+        {"load": {"command": ["x"], "rate": 1200, "events": {"templates": [{"name": "order", "bytes": 6000}]}}},
+        {"load": {"command": ["x"], "rate": 1200, "events": {"templates": [{"name": "order", "bytes": 200}]}}},
+        *({"metrics": cases.metrics(counts=cases.counts(20))}, {}),
+        *("B1", "load.events.kinds"),
+    ),
+    "another recording": (
+        {"load": {**PLAYED, "playback": {"source": "march.jsonl", "key": "account"}}},
+        {"load": {**PLAYED, "playback": {"source": "easy.jsonl", "key": "account"}}},
+        *({"metrics": cases.metrics(counts=cases.counts(20))}, {}),
+        *("B1", "load.playback.source"),
+    ),
+    "fewer records": (
+        {"load": {**PLAYED, "playback": {"source": "march.jsonl", "key": "account"}}},
+        {"load": {**PLAYED, "playback": {"source": "march.jsonl", "key": "account", "max_events": 900}}},
+        *({"metrics": cases.metrics(counts=cases.counts(20))}, {}),
+        *("B1", "load.playback.max_events"),
     ),
     "another command before it": (
         {"before": [SHOT]},
@@ -180,6 +211,52 @@ def test_tuning_that_makes_such_a_term_stricter_needs_no_word(tightened: cases.V
     assert cases.gate(verdict, "same_contract")["status"] == "PASS"
     assert verdict.snapshot.overall_pass
     assert not differences.compare(held.snapshot, verdict.snapshot).lowered
+
+
+def test_events_that_only_one_of_two_plans_has_are_weaker_whichever_has_them() -> None:
+    plain, mixed = (
+        contract_terms.from_plan(cases.plan(load={"command": ["x"], "rate": 1200} | events), "0.2.0", None)
+        for events in ({}, {"events": {"malformed": "1%"}})
+    )
+
+    assert [change.key for change in contract_terms.list_weaker(plain, mixed)] == ["load.events.malformed"]
+    assert [change.key for change in contract_terms.list_weaker(mixed, plain)] == ["load.events.malformed"]
+    assert contract_terms.compare(mixed, plain, ()).unnamed
+
+
+def test_burst_s_own_profile_under_another_path_is_the_same_term_and_so_is_another_rate() -> None:
+    first, again = (
+        contract_terms.from_plan(
+            cases.plan(load={"locustfile": file, "host": host, "rate": rate, **more}), "0.2.0", None
+        )
+        for file, host, rate, more in (
+            ("locustfiles/ingest.py", "http://127.0.0.1:1", 1200, {}),
+            ("/srv/burst/locustfiles/ingest.py", "http://127.0.0.1:2", 2400, {"processes": 2, "arrivals": "even"}),
+        )
+    )
+
+    assert contract_terms.compare(again, first, ()).unnamed == ()
+
+
+def test_every_key_of_a_load_states_a_term_or_is_known_to_state_none() -> None:
+    """A key that is added has to be decided on: `load_terms` says why the others are no terms."""
+    command = {"command": ["x"], "waits_for_go": True, "rate": 1200, "source_events": 9, "environment": {"A": "1"}}
+    locust = {
+        "locustfile": "own.py", "host": "http://h", "rate": 1200, "warmup": "5s", "headroom": 2, "profile": "mine",
+        "api_key": "env:KEY", "arrivals": "poisson", "users": 9, "spawn_rate": 9, "arguments": ["--x"], "tags": ["a"],
+        "user_classes": ["A"], "keep": ["csv"], "per_shard": {"LANE": "l{index}"}, "canary": False,
+        "events": {"malformed": "1%"}, "route": "/x", "key_header": "X-Key", "processes": 2,
+    }  # fmt: skip
+    played = {**PLAYED, "playback": {"source": "a", "key": "b", "checkpoint": "env:DSN"}, "continues": True}
+    stated = {
+        key.split(".")[1]
+        for load in (command, locust, played, {"locustfile": "own.py", "host": "http://h", "topology": "distributed"})
+        for key in contract_terms.from_plan(cases.plan(load=load), "0.2.0", None).values
+        if key.startswith("load.")
+    }
+
+    assert stated | load_terms.NO_TERMS == set(load_sections.LoadSection.model_fields)
+    assert not stated & load_terms.NO_TERMS
 
 
 def test_a_service_that_is_scaled_for_the_rerun_needs_no_word_and_is_a_term_of_the_next_one() -> None:

@@ -25,6 +25,12 @@ LOCUST_OPTIONS_OF_BURST = (
 """Options of Locust that burst gives itself, that a key of the plan stands for, or that start no load."""
 
 
+def name_program(value: str | int | float | None) -> str | int | float | None:
+    """A value, burst's own profile by its own name, wherever it lies."""
+    own = isinstance(value, str) and f"/{value}".endswith(f"/{OWN_PROFILE}")
+    return OWN_PROFILE if own else value
+
+
 def _port_fits(host: str) -> bool:
     try:
         return urllib.parse.urlsplit(host).port != 0

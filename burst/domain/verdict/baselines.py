@@ -174,8 +174,33 @@ def describe_load(plan: plans.Plan) -> dict[str, str | int | float | None]:
         "headroom": load.headroom,
         "tasks": plan.target.tasks,
         "source_events": load.source_events,
+        **_describe_sent(load),
         **({"rate_plan": rate_plans.write_plan(plan.rate_plan)} if plan.rate_plan is not None else {}),
     }
+
+
+def _describe_sent(load: load_sections.LoadSection) -> dict[str, str | int | float | None]:
+    """What the program sends and how it is called, where the plan says so; long values by their digest."""
+    playback = load.playback and load.playback.model_dump(include={"source", "key", "template"}, exclude_none=True)
+    events = load.events.stated if load.events else None
+    stated = {
+        "events": _digest(events),
+        "playback": _digest(playback),
+        "environment": _digest(load.environment),
+        "arguments": shlex.join(load.arguments) if load.arguments else None,
+        "tags": ",".join(sorted(load.tags)) if load.tags else None,
+        "user_classes": ",".join(sorted(load.user_classes)) if load.user_classes else None,
+        "route": load.route,
+        "arrivals": load.arrivals if load.arrivals != "even" else None,
+        "speed_up": load.playback.speed_up if load.playback else None,
+        "topology": load.topology if load.is_distributed else None,
+        "processes": load.processes if load.processes_per_task > 1 else None,
+    }
+    return {name: value for name, value in stated.items() if value is not None}
+
+
+def _digest(value: Any) -> str | None:
+    return canonical.digest(canonical.encode(value)) if value else None
 
 
 def _state_rate(plan: plans.Plan) -> str | float | None:
@@ -186,6 +211,8 @@ def _state_rate(plan: plans.Plan) -> str | float | None:
 
 _PROGRAM = ("profile", "locustfile", "command")
 """What of the load a burst has in common with its reference run; rate and tasks are meant to differ."""
+_SENT = ("events", "playback", "tags", "user_classes", "route")
+"""The same of what is sent. Words and variables of a program may hold its rate, so they may differ."""
 
 
 _VERSIONS = ("python", "burst")
@@ -220,25 +247,20 @@ def list_differences(
     """
     load = describe_load(plan)
     pairs = [(f"load.{name}", document.profile[name], load[name]) for name in _PROGRAM if name in document.profile]
+    pairs += [(f"load.{name}", document.profile.get(name), load.get(name)) for name in _SENT]
     environment = {**(machine or {}), **describe_environment(plan)}
     pairs += [
         (name, document.environment[name], environment[name])
         for name in environment.keys() & document.environment.keys()
     ]
     for name, before, now in sorted(pairs, key=lambda pair: pair[0]):
-        if name_program(before) != name_program(now):
+        if load_sections.name_program(before) != load_sections.name_program(now):
             yield LoadDifference(name=name, before=before, now=now)
 
 
 def describe_environment(plan: plans.Plan) -> dict[str, str]:
     """The environment of a run, as its plan names it."""
     return {"environment": plan.environment, "target": plan.target.kind}
-
-
-def name_program(value: str | int | float | None) -> str | int | float | None:
-    """A value, burst's own profile by its own name, wherever it lies."""
-    own = isinstance(value, str) and f"/{value}".endswith(f"/{load_sections.OWN_PROFILE}")
-    return load_sections.OWN_PROFILE if own else value
 
 
 def _text(value: str | int | float | None) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from burst.domain.basics import canonical, errors, windows
 from burst.domain.documents import attempts, window_metrics
-from burst.domain.plan import plans, target_sections
+from burst.domain.plan import load_sections, plans, target_sections
 from burst.domain.verdict import baselines, cases, promotions, stability
 
 Setting = Mapping[str, promotions.Json]
@@ -78,7 +78,7 @@ def describe_setting(plan: plans.Plan, machine: Setting | None) -> dict[str, pro
         "target.task_definition": target.task_definition,
         "target.container": target.container,
         "target.capacity": " ".join(target.capacity or ()),
-        **{f"load.{name}": baselines.name_program(value) for name, value in load.items()},
+        **{f"load.{name}": load_sections.name_program(value) for name, value in load.items()},
         **{f"services.{service.name}": service.desired for service in plan.services},
         **{f"services.{service.name}.task_definition": service.task_definition for service in plan.services},
         **{name: text for service in plan.services for name, text in _list_variables(service)},

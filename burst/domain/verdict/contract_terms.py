@@ -1,9 +1,9 @@
 """Terms: the requirements that a verdict is judged by, as a value with a digest, and how those of two runs differ.
 
-Each figure and each question of a plan that a gate is answered by is a term. How high the rate is, the number of tasks
-and tuning are none: a rerun may change them freely. Some terms are tuning too, as long as they get stricter
-(`_TIGHTENED_FREELY`). A term that a plan leaves to its default is absent where the default says nothing of its own, so
-that it never counts as a change beside the term it follows.
+Each figure and each question of a plan that a gate is answered by is a term, and so is what is sent (`load_terms`). How
+high the rate is, the number of tasks and tuning are none: a rerun may change them freely. Some terms are tuning too, as
+long as they get stricter (`_TIGHTENED_FREELY`). A term that a plan leaves to its default is absent where the default
+says nothing of its own, so that it never counts as a change beside the term it follows.
 
 Once a version of the rules is released, its terms never change: their digest stands in the snapshots that it judged.
 """
@@ -18,7 +18,7 @@ from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names
 from burst.domain.plan import drill_sections, gate_sections, observe_sections, plan_keys, plans
 from burst.domain.receipts import receipts
-from burst.domain.verdict import baselines, load_gates
+from burst.domain.verdict import baselines, load_gates, load_terms
 
 KIND = "kind"
 """The kind of the phase. No kind asks as much as another: each has blockers of its own."""
@@ -26,6 +26,7 @@ RULES, BASELINE = "rules", "baseline"
 GRACE, BUCKET, MAX_AGE = "budget.stop_grace", "receipts.bucket", "baseline.max_age"
 TIME_UNIT = "receipts.time_unit"
 RATE, SOURCE, LEAST_TASKS = "load.rate", "load.source_events", "target.min_tasks"
+MOST_RECORDS = load_terms.MOST_RECORDS
 LEAD, STEP = "load.warmup", "load.step."
 """The seconds that are not counted before the window, and the place of each step that a limit names."""
 CONTIGUITY, MAX_GAP, SHARES = "gates.contiguity", "gates.contiguity.max_gap", "gates.decision_shares."
@@ -36,7 +37,7 @@ _RECOVER_WITHIN, _SUSTAINED = ".recover_within", ".sustained"
 OBSERVE, EVERY, OBSERVED_SETTLE = "observe", "observe.every", "observe.settle"
 INFORMATIONAL, PROMOTED = "gates.informational.", "gates.promoted."
 """How the terms begin of limits that require nothing, and of the promotions by which others do."""
-_WHOLE = {LEAST_TASKS: "all", SOURCE: "unlimited"}
+_WHOLE = {LEAST_TASKS: "all", SOURCE: "unlimited", MOST_RECORDS: "unlimited"}
 """The value of a term where the plan sets no number; every number is less."""
 _DURATIONS = frozenset(
     {
@@ -125,9 +126,14 @@ def _state_plan(plan: plans.Plan) -> dict[str, Any]:
     stated["receipts.settle"] = counted.settle
     stated["receipts.max_skew"] = counted.max_skew
     stated[BUCKET] = counted.bucket
+    stated |= dict(load_terms.state_load(plan))
+    if stated.get(MOST_RECORDS, 0) is None:
+        stated[MOST_RECORDS] = _WHOLE[MOST_RECORDS]
     stated[SOURCE] = _WHOLE[SOURCE] if plan.load.source_events is None else plan.load.source_events
     if load_gates.declares_rate(plan):
         stated[RATE] = "declared"  # however high: without one nobody asks whether it was offered
+    elif plan.load.plays_at_speed_up:
+        stated[RATE] = "recorded"  # at whatever speed
     if plan.lead_seconds:
         stated[LEAD] = plan.lead_seconds
     for step in sorted({step for _, step, _ in plan.gates.step_limits}):
@@ -378,7 +384,7 @@ _AT_MOST = frozenset(
 _NO_STRENGTH = frozenset({RULES, "phase"})
 """The terms that are neither weaker nor stronger than others."""
 _TIGHTENED_FREELY = (
-    *(GRACE, BUCKET, MAX_AGE, RATE, SOURCE, f"{STOP_WHEN}.", f"{SERVICES}.", f"{REQUIRES}."),
+    *(GRACE, BUCKET, MAX_AGE, RATE, SOURCE, MOST_RECORDS, f"{STOP_WHEN}.", f"{SERVICES}.", f"{REQUIRES}."),
     *(INFORMATIONAL, PROMOTED),
 )
 """The terms that are tuning too: a rerun that makes them stricter, or adds one, need not name it."""
@@ -401,7 +407,7 @@ def _is_weaker(change: TermChange) -> bool:
     if change.key.startswith(INFORMATIONAL):
         return False  # it requires nothing, and a limit that becomes one is a required limit no more
     if change.key in _NO_STRENGTH or before is None:
-        return change.key in (BASELINE, TIME_UNIT)
+        return change.key in (BASELINE, TIME_UNIT) or load_terms.is_other_load(change.key)
     if after is None:
         return True
     if change.key in _WHOLE:

@@ -98,7 +98,8 @@ def ask_profile(case: cases.Case) -> Iterator[gates.Gate]:
 
 def _list_load_differences(before: plans.Plan, after: plans.Plan) -> list[str]:
     was, now = baselines.describe_load(before), baselines.describe_load(after)
-    return [f"{name} {was.get(name)} -> {now[name]}" for name in now if was.get(name) != now[name]]
+    names = dict.fromkeys((*now, *was))
+    return [f"{name} {was.get(name)} -> {now.get(name)}" for name in names if was.get(name) != now.get(name)]
 
 
 def _read_reference_plan(case: cases.Case) -> tuple[plans.Plan | None, str]:
