@@ -99,7 +99,8 @@ Examples:
 Exit codes:
   0 requests were sent, and all were answered well, in time where there is a rate
   2 a word, the file or a setting is wrong: nothing was sent
-  4 requests failed, none came to an end, or too few events were sent in time; or Locust failed
+  4 requests failed, none came to an end, users raised exceptions, or too few events were sent in time; or Locust
+    failed, or the budget was used up before it began
   130, 143 interrupted; no process is left in any case
 """,
 )
@@ -150,18 +151,31 @@ def locust(
         address = f"http://{profile_runs.WEB_HOST}:{web_port}"
         output.say(f"Locust's page: {address}, for {limits.budget_seconds:g} s at most; Ctrl-C ends it")
     end = profile_runs.run(request)
-    if end.load is None:
-        raise errors.UsageError("Locust did not begin, and sent nothing; its own words are above")
-    summary = load_summaries.summarize(end.load)
-    output.result(_describe(end, summary), load_text.render(summary))
     code = find_signal_code(end.record.detail)
+    if end.load is None and code is None:
+        raise _explain_no_beginning(end, request.budget_seconds)
+    if end.load is not None:
+        summary = load_summaries.summarize(end.load)
+        output.result(_describe(end, summary), load_text.render(summary))
     if code is not None:
-        output.error(f"interrupted: {end.record.detail}; no process is left")
+        before = "" if end.load is not None else " before Locust began, and nothing was sent"
+        output.error(f"interrupted: {end.record.detail}{before}; no process is left")
         return code
     faults = [*summary.faults, *_tell_failure(end)]
     if faults:
         raise errors.Refused("; ".join(faults))
     return 0
+
+
+def _explain_no_beginning(end: "profile_runs.ProfileEnd", budget_seconds: float) -> Exception:
+    """Why there is no account: the budget was too short for Locust to start, or Locust could not."""
+    from burst.domain.basics import errors
+    from burst.domain.tasks import tasks
+
+    if end.record.cause is tasks.EndCause.BUDGET:
+        words = f"the budget of {budget_seconds:g} s was used up before Locust began, and nothing was sent"
+        return errors.Refused(f"{words}; give a longer --budget, or see what the file does while it is imported")
+    return errors.UsageError("Locust did not begin, and sent nothing; its own words are above")
 
 
 def _describe(end: "profile_runs.ProfileEnd", summary: Any) -> dict[str, Any]:

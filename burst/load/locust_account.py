@@ -10,7 +10,7 @@ from typing import Any
 
 import gevent
 
-from burst.load import failure_kinds, kept_files, load_account
+from burst.load import failure_kinds, kept_files, load_account, raised_markers
 
 BEAT_LOOK_SECONDS = 0.25
 DUE_AT = "burst_due_at"
@@ -32,6 +32,7 @@ class LocustAccount:
         """Listen to the events of Locust."""
         events.init.add_listener(self._begin)
         events.request.add_listener(self._count)
+        events.user_error.add_listener(self._note_error)
         events.quitting.add_listener(self._write)
         events.quit.add_listener(self._finish)  # after the last user has ended
 
@@ -43,6 +44,10 @@ class LocustAccount:
         """Keep a file, in a line of its own."""
         self.writer.pending.kept[name] = kept_files.shorten(content)
         self.writer.write()
+
+    def _note_error(self, exception: BaseException, **_: Any) -> None:
+        """An exception that a user let go on its way: Locust runs its next task, and no request says so."""
+        self.mark(raised_markers.name_marker(exception))
 
     def _begin(self, environment: Any, **_: Any) -> None:
         """In the process that sends: Locust has made its workers by then."""

@@ -119,6 +119,12 @@ def test_a_load_that_is_answered_ends_with_0_and_a_table(mark: str, tmp_path: Pa
             "Locust ended with exit code 7",
             id="the file says that it failed",
         ),
+        pytest.param(
+            ANSWERED + "        raise KeyError('order')\n",
+            [],
+            "users raised ",
+            id="its tasks raise",
+        ),
     ],
 )
 def test_a_load_that_is_no_success_ends_with_4_and_says_why(
@@ -181,6 +187,32 @@ def test_an_interruption_ends_forked_workers_too_and_still_shows_what_was_sent(
     document: dict[str, Any] = json.loads(out)
     assert document["total"]["requests"] > 0
     assert document["ended"]["detail"] == f"{number.name} received"
+
+
+IMPORTED_FOR_LONG = "import time\n\ntime.sleep(300)\n"
+
+
+def test_a_budget_that_ends_before_locust_begins_is_no_wrong_word(mark: str, tmp_path: Path) -> None:
+    words = ("--budget", "2s", "--grace", "1s", "--json")
+    code, out, err = run(mark, tmp_path, write(tmp_path, IMPORTED_FOR_LONG), *words)
+
+    assert (code, out) == (4, ""), err
+    assert "the budget of 2 s was used up before Locust began, and nothing was sent; give a longer --budget" in err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_before_locust_begins_is_told_as_one(
+    mark: str, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    process = start(mark, tmp_path, write(tmp_path, IMPORTED_FOR_LONG))
+    # the guard listens by then
+    waiting.until(lambda: len(find_processes(mark)) >= 2, seconds=USUAL_SECONDS, what="Locust below burst")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=USUAL_SECONDS)
+
+    assert (process.returncode, out) == (code, ""), err
+    assert f"interrupted: {number.name} received before Locust began, and nothing was sent" in err
+    assert find_processes(mark) == []
 
 
 def test_several_files_and_names_choose_the_users(mark: str, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from burst.domain.basics import wording
 from burst.domain.documents import load_documents
+from burst.load import raised_markers
 
 LEAST_IN_TIME = 0.99
 """Of what was due, sent in time, as `gates.offered_load` asks by default."""
@@ -108,6 +110,12 @@ def _list_faults(load: load_documents.Load, total: RequestSummary, schedule: Sch
         yield "NO_DATA: no request came to an end"
     if total.refused or total.failed:
         yield f"{total.refused + total.failed} of {total.requests} requests failed: {load.name_failures()}"
+    raised = {name: count for name, count in load.markers.items() if name.startswith(raised_markers.RAISED)}
+    if raised:
+        kinds = ", ".join(
+            f"{count} {name.removeprefix(raised_markers.RAISED)}" for name, count in sorted(raised.items())
+        )
+        yield f"users raised {wording.format_count(sum(raised.values()), 'exception')}: {kinds}"
     if schedule is not None and schedule.in_time < LEAST_IN_TIME * schedule.due:
         yield (
             f"{schedule.in_time} of {schedule.due} events due were sent in time, which is under {LEAST_IN_TIME:.0%}; "
