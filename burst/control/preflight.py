@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from burst import ports
-from burst.domain.basics import errors, instants, windows
+from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.documents import preflight_results
 from burst.domain.plan import plans
 from burst.domain.preflight import database_judgements, findings, judgements, sending
@@ -131,8 +131,15 @@ def _begin(
 ) -> None:
     """Asks on a thread of its own, which is abandoned once its time is over."""
     threading.Thread(
-        target=lambda: answers.put((index, _ask(check))), name=f"burst-check-{check.name}", daemon=True
+        target=lambda: answers.put((index, tuple(map(_clean, _ask(check))))),
+        name=f"burst-check-{check.name}",
+        daemon=True,
     ).start()
+
+
+def _clean(finding: findings.Finding) -> findings.Finding:
+    """The finding without the credentials of an address, which may stand in words from outside."""
+    return dataclasses.replace(finding, seen=redaction.Redactor().text(finding.seen, statement=True))
 
 
 def _ask(check: PreflightCheck) -> tuple[findings.Finding, ...]:

@@ -537,3 +537,11 @@ def test_the_account_says_how_late_the_slots_of_a_schedule_were_used() -> None:
 
     assert [slot and slot.due for slot in slots] == [100.0, 100.1, 100.2, None]
     assert account.summarize() == "sent 3 events at 10/s asked; 1 were over 100 ms late, the latest 400 ms"
+
+
+def test_a_locustfile_that_cannot_be_imported_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("import locust\n\ndef (\n")
+    load = {"locustfile": str(tmp_path / "shop.py"), "host": "http://127.0.0.1:1"}
+
+    with pytest.raises(errors.Refused, match=r'SyntaxError: invalid syntax \(File ".*shop.py", line 3\)'):
+        local_target.describe_program(cases.plan(load=load))

@@ -140,6 +140,19 @@ def test_findings_come_in_the_order_of_the_checks_and_are_shown_as_they_come() -
     assert [finding.seen for finding in answers] == ["late", "early"]
 
 
+def test_a_finding_shows_no_credentials_of_an_address_that_somebody_else_said() -> None:
+    said = "RuntimeError: boom dsn=postgres://u:hunter2@h/d"
+    shown: list[str] = []
+
+    (answer,) = preflight.run(
+        [check("program", findings.report_refusal("program", said))],
+        observer=preflight.Observer(found=lambda finding: shown.append(finding.seen)),
+    )
+
+    assert answer.seen == "RuntimeError: boom dsn=postgres://***@h/d"
+    assert shown == [answer.seen]
+
+
 def test_a_check_that_another_process_answers_is_begun_before_those_that_keep_this_one_busy() -> None:
     here = check("rate", findings.report_pass("rate", "x"))
     elsewhere = dataclasses.replace(check("host", findings.report_pass("host", "x")), elsewhere=True)

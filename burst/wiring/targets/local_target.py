@@ -275,7 +275,7 @@ def _list_users(plan: plans.Plan) -> str:
     load, names = plan.load, ", ".join(map(str, find_locustfiles(plan)))
     proves_barrier = (load.runs_own_profile or load.runs_playback) and not load.waits_for_go
     code, out, err = _run_locust_list(plan, *(_BARRIER_OPTIONS if proves_barrier else ()))
-    last = (err.strip().splitlines() or ["no message"])[-1]
+    last = _describe_failure(err)
     if code != 0 and proves_barrier and _BARRIER_OPTIONS[0] in err:
         raise errors.Refused(
             f"load.locustfile: {names} has the path of burst's own profile and does not wait for GO; "
@@ -290,6 +290,13 @@ def _list_users(plan: plans.Plan) -> str:
     if missing:
         raise errors.Refused(f"load.user_classes: no {', '.join(missing)} in {names}; allowed: {', '.join(users)}")
     return ", ".join(load.user_classes or users)
+
+
+def _describe_failure(err: str) -> str:
+    """The last line of what Locust said, and the place in a file that it is about, where it names one."""
+    lines = [line.strip() for line in err.splitlines() if line.strip()] or ["no message"]
+    place = next((line for line in reversed(lines) if line.startswith('File "')), None)
+    return lines[-1] if place is None else f"{lines[-1]} ({place})"
 
 
 def _run_locust_list(plan: plans.Plan, *options: str) -> tuple[int, str, str]:
