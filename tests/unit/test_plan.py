@@ -473,6 +473,12 @@ BAD = [
     ("  rate: auto", "  rate: []", "load.rate", "at least 1 item"),
     ("    HOST: http://lane-{index}.internal:8080", "    HOST: http://a", "load.per_shard.HOST", "a text with {index}"),
     ("    HOST: http://lane-{index}.internal:8080", "    HOST: lane-{index}", "load.per_shard.HOST", "http://HOST"),
+    (
+        "    HOST: http://lane-{index}.internal:8080",
+        "    HOST: http://lane:6553{index}",
+        "load.per_shard.HOST",
+        "a port from 1 to 65535 for each task, which http://lane:65536 of task 6 is not",
+    ),
     ("    OUTPUT: lane-{index}", "    OUTPUT: [s1]", "load.per_shard.OUTPUT", "8 values, one for"),
     ("    OUTPUT: lane-{index}", "    API_KEY: [s1]", "load.per_shard.API_KEY", "no secret"),
     (

@@ -31,7 +31,8 @@ def name_program(value: str | int | float | None) -> str | int | float | None:
     return OWN_PROFILE if own else value
 
 
-def _port_fits(host: str) -> bool:
+def port_fits(host: str) -> bool:
+    """Whether the port of a host is one, or there is none."""
     try:
         return urllib.parse.urlsplit(host).port != 0
     except ValueError:
@@ -180,7 +181,7 @@ class LoadSection(pydantic.BaseModel):
     def _plain_host(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"https?://[^/\s@?#:][^/\s@?#]*(/[^\s@?#]*)?", value):
             raise ValueError("expected http://HOST[:PORT] or https://HOST[:PORT], without user, query or fragment")
-        if value is not None and not _port_fits(value):
+        if value is not None and not port_fits(value):
             raise ValueError("expected a port from 1 to 65535, or none")
         if value is not None and "/v1/ingest/push" in value:
             raise ValueError("expected the host alone: the profile adds /v1/ingest/push itself, and twice gives 404")

@@ -3,7 +3,7 @@
 import json
 
 from burst.domain.basics import instants, windows
-from burst.domain.plan import field_types, gate_sections, plan_keys, playback_sections, rate_sections
+from burst.domain.plan import field_types, gate_sections, load_sections, plan_keys, playback_sections, rate_sections
 from burst.load import rate_plans, shard_values
 
 MOST_SHARD_VALUES = 4000
@@ -63,6 +63,8 @@ class PlannedLoad(plan_keys.PlanKeys):
                 raise field_types.Misfit(
                     ("load", "per_shard", name), f"{self.target.tasks} values, one for each of target.tasks"
                 )
+            if name == shard_values.HOST and isinstance(values, str):
+                self._refuse_unfit_host(values)
             if name in self.load.environment:
                 raise field_types.Misfit(("load", "per_shard", name), "another name: load.environment has it for all")
         length = len(shard_values.write_values(self.load.per_shard or {}))
@@ -72,6 +74,14 @@ class PlannedLoad(plan_keys.PlanKeys):
                 f"at most {MOST_SHARD_VALUES} characters on ECS, which gives each task all of them; a text with "
                 f"{shard_values.INDEX} is short",
             )
+
+    def _refuse_unfit_host(self, template: str) -> None:
+        """Raises where the template of the hosts makes none for a task, such as a port above 65535 for the last."""
+        for index in range(self.target.tasks):
+            host = template.replace(shard_values.INDEX, str(index))
+            if not load_sections.port_fits(host):
+                why = f"a port from 1 to 65535 for each task, which {host} of task {index} is not"
+                raise field_types.Misfit(("load", "per_shard", shard_values.HOST), why)
 
     def _refuse_long_events(self) -> None:
         """Raises where ECS could not give the events to its tasks."""
