@@ -46,6 +46,27 @@ def test_a_prefix_is_read_in_the_order_of_its_keys_and_from_any_record_on(source
     assert _read(source, progress.Checkpoint(low_water=1234, last=found[1233].mark)) == found[1234:]
 
 
+@pytest.mark.parametrize("given", ["_raw/.day/", "_raw/.day/_r", "_raw/.day/_r/"])
+def test_a_name_that_the_source_begins_itself_is_no_marker(given: str, cloud: fixtures_aws.Cloud, source: str) -> None:
+    for key in ("_r/a.jsonl", "_r/_SUCCESS.jsonl"):
+        cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/_raw/.day/{key}", Body=_lines(0, 5))
+    place = f"s3://{fixtures_aws.BUCKET}/{cloud.name}/{given}"
+    if given.endswith("day/"):
+        with pytest.raises(records.RecordingError, match="no recorded file there"):
+            recordings.list_files(place)
+        return
+
+    assert [file.name.rpartition("/")[2] for file in recordings.list_files(place)] == ["a.jsonl"]
+
+
+def test_a_replaced_object_of_the_same_size_is_another_recording(source: str, cloud: fixtures_aws.Cloud) -> None:
+    first = recordings.describe(recordings.list_files(source), key="account", shard_count=1)
+    changed = _lines(2000, 4000).replace(b"3999", b"3998")
+    cloud.s3.put_object(Bucket=fixtures_aws.BUCKET, Key=f"{cloud.name}/recorded/b.jsonl", Body=changed)
+
+    assert recordings.describe(recordings.list_files(source), key="account", shard_count=1) != first
+
+
 def test_a_connection_that_breaks_is_made_again_at_its_place(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     client = s3_recordings._client()

@@ -154,6 +154,23 @@ def test_a_run_that_would_send_again_or_skip_is_refused_and_fences_nobody(
     store.save(KEPT)
 
 
+@pytest.mark.parametrize("other", ["the run before", "its own run"])
+def test_a_shard_that_holds_nothing_plays_no_other_recording_than_the_shards_beside_it(
+    place: Place, other: str
+) -> None:
+    store = place.open()
+    store.take_over(replace(OWNER, attempt="run-1/7"))
+    attempt = "run-1/8"
+    if other == "the run before":
+        store.save(KEPT)
+        attempt = "run-2/8"
+
+    with pytest.raises(checkpoints.CheckpointError, match="from another recording"):
+        place.open().take_over(
+            replace(OWNER, shard_index=3, attempt=attempt, recording="changed", continues=True)
+        )  # fmt: skip
+
+
 def test_a_run_that_goes_on_where_nothing_was_kept_begins_with_the_first(place: Place) -> None:
     assert place.open().take_over(replace(OWNER, continues=True)) == progress.Checkpoint()
 
@@ -228,6 +245,66 @@ def test_a_dsn_that_is_missing_or_a_placeholder_opens_no_store(
 
     with pytest.raises(load_settings.SettingError, match=words):
         playback_settings.open_store("env:PLAYED_DSN")
+
+
+def test_a_row_without_its_last_record_is_an_error_and_no_beginning(database_dsn: str) -> None:
+    playing_back.prepare_checkpoints(database_dsn)
+    store = checkpoint_tables.TableCheckpoints(database_dsn)
+    store.take_over(OWNER)
+    store.save(KEPT)
+    with psycopg.connect(database_dsn, autocommit=True) as connection:
+        connection.execute("UPDATE wsp_checkpoint SET last_file = NULL")
+
+    with pytest.raises(checkpoints.CheckpointError, match="the row of 0002-of-0004 makes no sense: low_water is 20"):
+        store.take_over(OWNER)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ("-csearch_path=lanes", ""),
+        ("-csearch_path=nowhere", 'relation "wsp_checkpoint" does not exist'),
+        ("-cdefault_transaction_read_only=on", "the database lets this role read alone"),
+    ],
+)
+def test_the_options_of_a_dsn_hold(options: str, problem: str, database_dsn: str) -> None:
+    with psycopg.connect(database_dsn, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA lanes")
+        if "lanes" in options:
+            connection.execute("SET search_path = lanes")
+        connection.execute(playing_back.MIGRATION.read_bytes())
+    mark = "&" if "?" in database_dsn else "?"
+    store = checkpoint_tables.TableCheckpoints(f"{database_dsn}{mark}options={urllib.parse.quote(options)}")
+
+    assert store.find_problem().startswith(problem)
+    assert bool(store.find_problem()) == bool(problem)
+    store.close()
+
+
+def test_a_row_that_another_program_left_for_a_shard_is_no_beginning(database_dsn: str) -> None:
+    playing_back.prepare_checkpoints(database_dsn)
+    with psycopg.connect(database_dsn, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO wsp_checkpoint (pack_key, output_id, last_file, last_row_index) VALUES (%s, %s, 'r.jsonl', 7)",
+            [OWNER.scope, OWNER.output],
+        )
+    store = checkpoint_tables.TableCheckpoints(database_dsn)
+
+    with pytest.raises(checkpoints.CheckpointError, match=r"ends in r.jsonl after 0 records, so what was played"):
+        store.take_over(OWNER)
+    store.close()
+
+
+def test_a_folder_that_nobody_may_look_into_is_away_and_no_bug(tmp_path: Path) -> None:
+    store = checkpoint_files.FileCheckpoints(tmp_path)
+    store.take_over(OWNER)
+    (file,) = tmp_path.glob("*/*.json")
+    file.unlink()
+    file.mkdir()
+
+    with pytest.raises(checkpoints.CheckpointAway, match=r"0002-of-0004\.json: Is a directory"):
+        store.read_scope(OWNER.scope)
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"last": null, "beyond": "3-1"}', "[1]"])

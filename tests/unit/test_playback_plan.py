@@ -8,6 +8,7 @@ import pytest
 from burst.domain.plan import plans, playback_sections
 from burst.domain.preflight import judgements, playback_judgements
 from burst.domain.receipts import receipt_table, receipts
+from burst.load import load_settings
 from burst.load.playback import checkpoints, playback_settings, progress
 from burst.wiring.targets import ecs_adapters, load_program, local_target
 from tests import cases
@@ -112,6 +113,36 @@ def test_on_ecs_a_playback_fits_the_overrides_of_a_task() -> None:
     assert "at most 2500 characters" in _problems(load, **ECS)["load.playback"]
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"source": 5}, "source is 5; it must be a text"),
+        ({"source": ""}, "source is ''; it must be a text"),
+        ({"key": None}, "key is None; it must be a text"),
+        ({"key": "a."}, "key is 'a.'; it must be a dotted path"),
+        ({"at": 5}, "at is 5; it must be a text"),
+        ({"at": "a..b"}, "at is 'a..b'; it must be a dotted path"),
+        ({"checkpoint": 5}, "checkpoint is 5; it must be a text"),
+        ({"template": "abc"}, "template is 'abc'; it must be an object of texts"),
+        ({"template": {"a": 5}}, "template is {'a': 5}; it must be an object of texts"),
+        ({"template": None}, "template is None; it must be an object of texts"),
+        ({"max_events": "5"}, "max_events is '5'; it must be a whole number"),
+        ({"max_events": True}, "max_events is True; it must be a whole number"),
+        ({"max_events": 0}, "max_events is 0; it must be at least 1"),
+        ({"continues": "no"}, "continues is 'no'; it must be true or false"),
+        ({"speed_up": "fast"}, "speed_up is 'fast'; it must be a number over 0"),
+        ({"other": 1}, "unexpected keyword argument 'other'"),
+    ],
+)
+def test_a_setting_by_hand_that_is_wrong_is_named_with_what_it_must_be(change: dict[str, Any], words: str) -> None:
+    written = json.dumps({"source": "r.jsonl", "key": "account", "at": "ts", **change})
+
+    with pytest.raises(load_settings.SettingError) as caught:
+        playback_settings.read_settings({playback_settings.PLAYBACK: written})
+
+    assert words in str(caught.value)
+
+
 def test_a_task_is_given_the_playback_and_waits_for_go_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WSP_CHECKPOINT_DSN", "postgres://u@h/d")
     monkeypatch.setenv("BURST_TEST_KEY", "k")
@@ -185,10 +216,46 @@ def test_a_scope_is_played_on_only_where_its_checkpoints_are(
 
 
 @pytest.mark.parametrize(
+    ("kept", "status"),
+    [
+        (_kept(5) | _kept(4, index=1), "passed"),
+        (_kept(5) | _kept(5, index=1), "refused"),
+        (_kept(9) | _kept(9, index=1), "refused"),
+    ],
+)
+def test_a_scope_whose_tasks_have_sent_their_most_events_has_nothing_to_go_on_with(
+    kept: dict[str, checkpoints.Kept], status: str
+) -> None:
+    plan = _plan(LOAD | {"playback": PLAYBACK | {"max_events": 5}}, target={"kind": "local", "tasks": 2})
+
+    finding = playback_judgements.judge_checkpoint(plan, kept, "r")
+
+    assert finding.status.value == status
+    assert ("each task has sent its load.playback.max_events, which is 5; raise it" in finding.seen) == finding.refused
+
+
+def test_freshness_reckons_with_no_more_events_than_are_left() -> None:
+    contents = receipt_table.ScopeContents(counts=receipts.Counts(admit=105), canaries=0, admissions=105)
+    plan = _plan(LOAD | {"playback": PLAYBACK | {"max_events": 60}, "source_events": 5000})
+
+    finding = judgements.judge_freshness(plan, contents, 100)
+
+    left = 60 * plan.target.tasks - 100
+    assert f"at most 5 are sent again, as DUPLICATE: of {left} events" in finding.seen
+    assert f"at least {left - 5} are new" in finding.seen
+
+
+@pytest.mark.parametrize(
     ("kept", "words"),
     [
-        (990, "at most 10 are sent again, as DUPLICATE: of 5000 events at least 4990 are new, a ratio of 0.9980,"),
-        (1000, "at most 0 are sent again, as DUPLICATE: of 5000 events at least 5000 are new, a ratio of 1.0000"),
+        (
+            990,
+            "10 are sent again, as DUPLICATE: of 5000 events, where the recording holds that many, at least 4990",
+        ),
+        (
+            1000,
+            "0 are sent again, as DUPLICATE: of 5000 events, where the recording holds that many, at least 5000",
+        ),
         (None, "what its checkpoints hold is not sent again"),
     ],
 )

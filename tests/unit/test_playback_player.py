@@ -45,6 +45,17 @@ def test_progress_holds_exactly_what_was_acknowledged_and_survives_its_text(orde
     assert (kept.last.row if kept.last else -1) == kept.low_water - 1
 
 
+@pytest.mark.parametrize(
+    ("low_water", "last", "beyond"),
+    [(-1, None, ""), (3, None, ""), (3, _record(2, "k").mark, "1-2"), (0, None, "2-1")],
+)
+def test_a_checkpoint_that_would_send_again_or_skip_is_none(
+    low_water: int, last: records.Mark | None, beyond: str
+) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        progress.read_checkpoint(low_water, last, beyond)
+
+
 @pytest.mark.parametrize("text", ["3", "5-4", "4-4", "1-3 2-5", "x-y", "5-6 1-2"])
 def test_ranges_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
@@ -144,6 +155,27 @@ def test_a_key_that_is_stopped_leaves_its_later_records_and_no_other() -> None:
     assert playing.take() is None
     assert playing.order.left == 1
     assert playing.progress.to_checkpoint().beyond == ((1, 2), (3, 4))
+
+
+def test_a_run_that_goes_on_fills_gaps_however_many_it_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(player, "MOST_GAPS", 3)
+    kept = progress.Checkpoint(beyond=((1, 2), (3, 4), (5, 6), (7, 8)))
+    reading = iter([_record(number, str(number)) for number in range(12)])
+    playing = player.Player(reading, kept, pacing.PlaybackSchedule(_even(1000.0)), 0.0)
+
+    playing.read_ahead(1.0)
+    stuck_at = playing.has_too_many_gaps
+    sent = []
+    playing.release(1.0)
+    while (taken := playing.take()) is not None:
+        sent.append(taken.record.ordinal)
+        playing.acknowledge(taken)
+        playing.read_ahead(1.0)
+        playing.release(1.0)
+
+    assert stuck_at
+    assert sent == [0, 2, 4, 6, 8, 9, 10, 11]
+    assert playing.progress.to_checkpoint().low_water == 12
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ BROKEN = [
     ("r.jsonl", b'{"account": "a"}\n\n{"account": "a"}\n', "row 1: an empty line"),
     ("r.jsonl", b'{"account": "\xff"}\n', "row 0: not UTF-8 at byte 13"),
     ("r.jsonl", b"[" * 100_000 + b"\n", "row 0: not JSON"),
+    ("r.jsonl", b'{"account": "a", "share": NaN}\n', "row 0: not JSON, such as a line that was torn: NaN is no number"),
 ]  # fmt: skip
 
 
@@ -114,6 +116,53 @@ def test_what_cannot_be_played_is_an_error_that_names_its_place(
 
     assert str(caught.value).startswith(str(tmp_path / name))
     assert words in str(caught.value)
+
+
+UNREADABLE_COLUMNS = {
+    "nanoseconds": pyarrow.array([1, 1], pyarrow.timestamp("ns", tz="UTC")),
+    "after the year 9999": pyarrow.array([10**18, 1], pyarrow.timestamp("us", tz="UTC")),
+    "no UTF-8": pyarrow.array([b"\xff", b"a"]).view(pyarrow.string()),
+}
+
+
+@pytest.mark.parametrize("column", UNREADABLE_COLUMNS)
+def test_a_value_of_parquet_that_cannot_be_read_is_an_error_of_the_recording(column: str, tmp_path: Path) -> None:
+    table = pyarrow.table({"account": ["a", "b"], "at": UNREADABLE_COLUMNS[column]})
+    parquet.write_table(table, tmp_path / "r.parquet")
+
+    with pytest.raises(records.RecordingError, match=r"r.parquet row 0: a value in the 500 rows from here"):
+        _read(tmp_path / "r.parquet")
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_two_columns_of_one_name_are_an_error_as_two_names_in_an_object_are(inner: bool, tmp_path: Path) -> None:
+    columns = [pyarrow.array(["a"]), pyarrow.array(["b"])]
+    table = pyarrow.Table.from_arrays(columns, names=["account", "account"])
+    if inner:
+        held = pyarrow.StructArray.from_arrays(columns, names=["x", "x"])
+        table = pyarrow.table({"account": columns[0], "held": held})
+    parquet.write_table(table, tmp_path / "r.parquet")
+
+    with pytest.raises(records.RecordingError, match=r"two columns are named '(account|held\.x)'"):
+        _read(tmp_path / "r.parquet")
+
+
+@pytest.mark.parametrize("name", ["_r.jsonl", ".r.jsonl"])
+def test_a_file_that_the_source_names_itself_is_played_whatever_its_name_begins_with(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(LINES)
+
+    assert len(_read(tmp_path / name)) == 10
+
+
+def test_a_recording_is_another_where_one_byte_of_it_differs(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_bytes(LINES)
+    files = recordings.list_files(str(tmp_path))
+    first = recordings.describe(files, key="account", shard_count=2)
+    again = recordings.describe(files, key="account", shard_count=2)
+    (tmp_path / "r.jsonl").write_bytes(LINES.replace(b'"number": 7', b'"number": 8'))
+
+    assert again == first
+    assert recordings.describe(recordings.list_files(str(tmp_path)), key="account", shard_count=2) != first
 
 
 def test_a_line_longer_than_any_record_may_be_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +190,9 @@ def test_a_source_without_files_is_an_error(make: Callable[[Path], None], tmp_pa
         (1771544510500, 1771544510.5),
         ("2026-02-19T23:41:50", None),
         ("yesterday", None),
+        ("9999-12-31T23:59:59-12:00", None),
+        ("0001-01-01T00:00:00+12:00", None),
+        (10**400, None),
         (17, None),
         (True, None),
         (None, None),
@@ -236,6 +288,21 @@ def test_a_template_that_sets_a_field_of_no_object_names_the_record() -> None:
         templates.BodyTemplate({"a.b": "x"}).fill(_record({"a": 1}))
 
 
+def test_half_of_a_surrogate_pair_stays_an_escape_so_that_the_body_is_utf_8() -> None:
+    body = templates.BodyTemplate({"scope": "{scope}"}).fill(_record({"name": "\ud800"}))
+
+    assert json.loads(body.decode()) == {"name": "\ud800", "scope": "s1"}
+
+
+def test_a_number_that_no_double_holds_is_never_sent_as_another() -> None:
+    filling = _record({"amount": 1})
+    large = replace(filling, record=replace(filling.record, raw=b'{"amount": 1e999}'))
+
+    assert templates.BodyTemplate({}).fill(large) == b'{"amount": 1e999}'
+    with pytest.raises(records.RecordingError, match=r"r.jsonl row 7: a number in it is too large"):
+        templates.BodyTemplate({"scope": "{scope}"}).fill(large)
+
+
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
@@ -244,6 +311,8 @@ def test_a_template_that_sets_a_field_of_no_object_names_the_record() -> None:
         ({"a": "x {record}"}, "a: {record} is not known; allowed are {scope}"),
         ({"a": "{now}"}, "a: {now} is not known"),
         ({"a..b": "x"}, "'a..b' is no field"),
+        ({"a.b": "x", "a": "y"}, "a.b lies in a, which becomes a text"),
+        ({"a.b": "x", "ab": "y"}, ""),
     ],
 )
 def test_a_template_is_held_to_its_placeholders(fields: dict[str, str], problem: str) -> None:

@@ -15,6 +15,15 @@ def count_kept(kept: Mapping[str, checkpoints.Kept]) -> int:
     return sum(each.checkpoint.acknowledged for each in kept.values())
 
 
+def count_left(plan: plans.Plan, kept: Mapping[str, checkpoints.Kept]) -> int | None:
+    """How many records `max_events` leaves to all tasks; None without it. The recording may hold fewer."""
+    most = plan.load.playback.max_events if plan.load.playback else None
+    if most is None:
+        return None
+    held = sum(min(most, each.checkpoint.acknowledged) for each in kept.values())
+    return max(0, most * plan.target.tasks - held)
+
+
 def judge_checkpoint(plan: plans.Plan, kept: Mapping[str, checkpoints.Kept], recording: str | None) -> findings.Finding:
     """Whether every task can begin where the scope's checkpoints are; `recording` None: it could not be read."""
     tasks, continues = plan.target.tasks, bool(plan.load.continues)
@@ -31,6 +40,10 @@ def judge_checkpoint(plan: plans.Plan, kept: Mapping[str, checkpoints.Kept], rec
             checkpoints.refuse_unfit(kept, owner)
         except checkpoints.CheckpointError as exc:
             return findings.report_refusal(CHECKPOINT, str(exc))
+    if count_left(plan, kept) == 0:
+        most = plan.load.playback.max_events if plan.load.playback else None
+        words = f"nothing is left of {plan.scope}: each task has sent its load.playback.max_events, which is {most}"
+        return findings.report_refusal(CHECKPOINT, f"{words}; raise it, or take a fresh scope")
     acknowledged = wording.format_count(count_kept(kept), "record")
     if continues and not count_kept(kept):
         words = f"load.continues is true, and no checkpoint of {plan.scope} holds a record: it begins with the first"
@@ -52,10 +65,13 @@ def describe_going_on(plan: plans.Plan, admitted: int, kept: int | None) -> str:
         f"; the scope goes on: its checkpoints hold {wording.format_count(kept, 'record')}, so of {admitted} admitted "
         f"at most {again} are sent again, as DUPLICATE"
     )
-    limits = [count for count in (plan.load.source_events, plan.planned_events) if count]
+    most = plan.load.playback.max_events if plan.load.playback else None
+    left = None if most is None else max(0, most * plan.target.tasks - kept)
+    limits = [count for count in (plan.load.source_events, plan.planned_events, left) if count]
     if not limits:
         return words
     events, ratio = int(min(limits)), plan.gates.admit_ratio
     least = max(0, events - again) / events
     required = "" if ratio is None else f", required {ratio:g}"
-    return f"{words}: of {events} events at least {max(0, events - again)} are new, a ratio of {least:.4f}{required}"
+    new = f"at least {max(0, events - again)} are new, a ratio of {least:.4f}{required}"
+    return f"{words}: of {events} events, where the recording holds that many, {new}"

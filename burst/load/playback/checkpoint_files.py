@@ -36,7 +36,10 @@ class FileCheckpoints:
 
     def read_scope(self, scope: str) -> dict[str, checkpoints.Kept]:
         """As `CheckpointStore` says."""
-        return {path.stem: self._read(path) for path in sorted(self._scope_folder(scope).glob("*.json"))}
+        try:
+            return {path.stem: self._read(path) for path in sorted(self._scope_folder(scope).glob("*.json"))}
+        except OSError as exc:
+            raise self._describe(exc) from None
 
     def require_writable(self) -> None:
         """Raises CheckpointError where no file can be made in the folder."""
@@ -74,7 +77,11 @@ class FileCheckpoints:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
         except OSError as exc:
-            raise checkpoints.CheckpointAway(f"{self._folder}: {exc.strerror or exc}") from None
+            raise self._describe(exc) from None
+
+    def _describe(self, failure: OSError) -> checkpoints.CheckpointAway:
+        place = failure.filename or self._folder
+        return checkpoints.CheckpointAway(f"the folder of the checkpoints: {place}: {failure.strerror or failure}")
 
     def _read(self, path: Path) -> checkpoints.Kept:
         try:
@@ -84,10 +91,8 @@ class FileCheckpoints:
                 recording=value["recording"],
                 attempt=value["attempt"],
                 fence=int(value["fence"]),
-                checkpoint=progress.Checkpoint(
-                    low_water=int(value["low_water"]),
-                    last=None if last is None else records.Mark(**last),
-                    beyond=progress.read_beyond(value["beyond"]),
+                checkpoint=progress.read_checkpoint(
+                    int(value["low_water"]), None if last is None else records.Mark(**last), value["beyond"]
                 ),
             )
         except (ValueError, KeyError, TypeError) as exc:

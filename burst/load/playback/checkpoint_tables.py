@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg import conninfo
 
 from burst.load.playback import checkpoints, progress, records
 
@@ -93,16 +94,19 @@ class TableCheckpoints:
             connection = self._connect()
             connection.execute(_READ, {"scope": ""})
             answer = connection.execute(
-                "SELECT pg_is_in_recovery(), has_table_privilege('wsp_checkpoint', 'INSERT'), "
+                "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool, "
+                "has_table_privilege('wsp_checkpoint', 'INSERT'), "
                 "has_table_privilege('wsp_checkpoint', 'UPDATE')"
             ).fetchone()
         except _LACKS as exc:
             return f"{_first_line(exc)}; apply {MIGRATION} and grant its role SELECT, INSERT and UPDATE"
         except psycopg.Error as exc:
             raise self._describe(exc) from None
-        standby, inserts, updates = answer or (True, False, False)
+        standby, reads_alone, inserts, updates = answer or (True, True, False, False)
         if standby:
             return "the database is a standby, which keeps no checkpoint"
+        if reads_alone:
+            return "the database lets this role read alone (default_transaction_read_only), so no checkpoint is kept"
         return "" if inserts and updates else "the role may not INSERT and UPDATE wsp_checkpoint; grant it both"
 
     def close(self) -> None:
@@ -114,17 +118,19 @@ class TableCheckpoints:
     def _connect(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
             try:
+                given = conninfo.conninfo_to_dict(self._dsn).get("options") or ""  # such as a search_path
                 self._connection = psycopg.connect(
                     self._dsn,
                     autocommit=True,
                     connect_timeout=_ANSWER_SECONDS,
                     application_name="burst/playback",
-                    options=f"-c statement_timeout={_ANSWER_SECONDS}s -c lock_timeout={_ANSWER_SECONDS}s",
+                    options=f"{given} -c statement_timeout={_ANSWER_SECONDS}s -c lock_timeout={_ANSWER_SECONDS}s",
                     keepalives_idle=_ANSWER_SECONDS,
                     tcp_user_timeout=_ANSWER_SECONDS * 1000,
                 )
             except psycopg.ProgrammingError:  # its words repeat the DSN
-                raise checkpoints.CheckpointError("the DSN of the checkpoints is none that Postgres knows") from None
+                words = "the DSN of the checkpoints is none that Postgres knows (it is not shown)"
+                raise checkpoints.CheckpointError(f"{words}; it is such as postgresql://HOST/DATABASE") from None
         return self._connection
 
     def _describe(self, failure: psycopg.Error) -> checkpoints.CheckpointError:
@@ -141,12 +147,11 @@ def _first_line(failure: psycopg.Error) -> str:
 
 def _read_row(row: tuple[Any, ...]) -> checkpoints.Kept:
     output, recording, attempt, fence, low_water, file, row_index, at, beyond = row
-    try:
-        ranges = progress.read_beyond(beyond)
-    except ValueError as exc:
-        words = f"wsp_checkpoint.beyond of {output} makes no sense: {exc}; take a fresh scope"
-        raise checkpoints.CheckpointError(words) from None
     recorded_at = at.timestamp() if isinstance(at, datetime) else None
-    last = None if file is None else records.Mark(file=file, row=int(row_index), recorded_at=recorded_at)
-    checkpoint = progress.Checkpoint(low_water=low_water, last=last, beyond=ranges)
+    try:
+        last = None if file is None else records.Mark(file=file, row=int(row_index), recorded_at=recorded_at)
+        checkpoint = progress.read_checkpoint(low_water, last, beyond)
+    except (ValueError, TypeError) as exc:
+        words = f"wsp_checkpoint: the row of {output} makes no sense: {exc}; mend it, or take a fresh scope"
+        raise checkpoints.CheckpointError(words) from None
     return checkpoints.Kept(recording=recording, attempt=attempt, fence=fence, checkpoint=checkpoint)

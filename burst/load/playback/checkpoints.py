@@ -78,18 +78,31 @@ def refuse_unfit(kept: Mapping[str, Kept], owner: Owner) -> None:
             "records would move between shards; play it with as many tasks as before, or in a fresh scope"
         )
     own = kept.get(owner.output)
-    if own is None or not own.checkpoint.acknowledged:
-        return
-    if not owner.continues:
+    if own is not None and own.checkpoint.last is not None and not own.checkpoint.low_water:
+        raise CheckpointError(
+            f"the checkpoint of shard {owner.output} of {owner.scope} ends in {own.checkpoint.last.file} after 0 "
+            "records, so what was played is not known; take a fresh scope"
+        )
+    if own is not None and own.checkpoint.acknowledged and not owner.continues:
         raise CheckpointError(
             f"scope {owner.scope} was played before, and {own.checkpoint.acknowledged} records of shard {owner.output} "
             "were acknowledged: say load.continues: true to go on behind them, or take a fresh scope"
         )
-    if own.recording != owner.recording:
+    others = sorted(name for name, each in kept.items() if _counts(each, owner) and each.recording != owner.recording)
+    if others:
         raise CheckpointError(
-            f"scope {owner.scope} was played from another recording: its files, their sizes or the key differ; "
-            "go on with the same ones, or take a fresh scope"
+            f"scope {owner.scope} was played from another recording (by shard {others[0]}): its files, their content "
+            "or the key differ; go on with the same ones, or take a fresh scope"
         )
+
+
+def _counts(kept: Kept, owner: Owner) -> bool:
+    """Whether what an output played binds the owner: it holds records, or plays in the owner's own run."""
+    return bool(kept.checkpoint.acknowledged) or _name_run(kept.attempt) == _name_run(owner.attempt)
+
+
+def _name_run(attempt: str) -> str:
+    return attempt.partition("/")[0]
 
 
 def describe_problem(checkpoint: str) -> str:

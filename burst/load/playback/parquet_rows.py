@@ -21,6 +21,10 @@ def read_rows(raw: BinaryIO, place: str, first_row: int) -> Iterator[tuple[int, 
     row = 0
     try:
         file = parquet.ParquetFile(raw)
+        name = _find_twice(file.schema_arrow)
+        if name is not None:
+            words = f"{place}: two columns are named {name!r}, so its value is not known"
+            raise records.RecordingError(words)
         if not file.metadata.num_rows:
             raise records.RecordingError(f"{place}: it is empty; a recorded file holds at least one record")
         for batch in file.iter_batches(batch_size=BATCH_ROWS):
@@ -30,8 +34,30 @@ def read_rows(raw: BinaryIO, place: str, first_row: int) -> Iterator[tuple[int, 
                         yield number, _write_line(value, f"{place} row {number}")
             row += len(batch)
     except (pyarrow.ArrowException, OSError) as exc:
-        first = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
-        raise records.RecordingError(f"{place} row {row}: its Parquet is broken: {first}") from None
+        raise records.RecordingError(f"{place} row {row}: its Parquet is broken: {_shorten(exc)}") from None
+    except (ValueError, OverflowError) as exc:
+        words = f"a value in the {BATCH_ROWS} rows from here cannot be read: {_shorten(exc)}"
+        raise records.RecordingError(f"{place} row {row}: {words}; instants are whole microseconds") from None
+
+
+def _shorten(failure: Exception) -> str:
+    return str(failure).splitlines()[0] if str(failure) else type(failure).__name__
+
+
+def _find_twice(fields: Any) -> str | None:
+    """A name that two columns have, or two fields of one struct; None where each has its own."""
+    names = [field.name for field in fields]
+    for field in fields:
+        if names.count(field.name) > 1:
+            return str(field.name)
+        inner = _find_twice(_list_fields(field.type))
+        if inner is not None:
+            return f"{field.name}.{inner}"
+    return None
+
+
+def _list_fields(kind: Any) -> list[Any]:
+    return [kind.field(index) for index in range(kind.num_fields)]
 
 
 def _write_line(value: Any, place: str) -> bytes:

@@ -43,10 +43,28 @@ def read_settings(environment: Mapping[str, str]) -> PlaybackSettings:
         settings = PlaybackSettings(**json.loads(text))
     except (ValueError, TypeError) as exc:
         raise load_settings.SettingError(f"{PLAYBACK} is not such as {example}: {exc}") from None
-    problem = _find_problem(settings)
+    problem = _find_wrong_type(settings) or _find_problem(settings)
     if problem:
         raise load_settings.SettingError(f"{PLAYBACK}: {problem}")
     return settings
+
+
+def _find_wrong_type(settings: PlaybackSettings) -> str:
+    """The first setting whose value has another type than it may have; empty where each fits."""
+    texts = {"source": settings.source, "key": settings.key, "at": settings.at, "checkpoint": settings.checkpoint}
+    for name, value in texts.items():
+        if not (isinstance(value, str) and value) and not (value is None and name in ("at", "checkpoint")):
+            return f"{name} is {value!r}; it must be a text"
+    fields: object = settings.template
+    if not isinstance(fields, dict) or not all(isinstance(text, str) for text in fields.values()):
+        return f"template is {fields!r}; it must be an object of texts by the paths of fields"
+    if settings.max_events is not None and type(settings.max_events) is not int:
+        return f"max_events is {settings.max_events!r}; it must be a whole number"
+    if not isinstance(settings.continues, bool):
+        return f"continues is {settings.continues!r}; it must be true or false"
+    paths = {"key": settings.key, "at": settings.at or settings.key}
+    wrong = next((name for name, path in paths.items() if not all(path.split("."))), None)
+    return f"{wrong} is {paths[wrong]!r}; it must be a dotted path such as payload.account" if wrong else ""
 
 
 def _find_problem(settings: PlaybackSettings) -> str:

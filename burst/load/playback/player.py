@@ -37,6 +37,8 @@ class Player:
         self.acknowledged = 0
         """In this run."""
         self.sent_again = 0
+        self._next_ordinal = checkpoint.low_water
+        """Of the record that is read next."""
         self._reading = reading
         self._placed = deque[key_order.Sending]()
         self._retries: list[tuple[float, int, key_order.Sending]] = []
@@ -51,10 +53,16 @@ class Player:
             self._read_one()
         return True
 
+    @property
+    def has_too_many_gaps(self) -> bool:
+        """Whether a checkpoint would grow too long: so many stretches have no acknowledgement, and lie before one that
+        has it, that nothing behind the last one is read. What lies between them is: it fills them."""
+        return self.progress.gaps >= MOST_GAPS and self._next_ordinal >= self.progress.frontier
+
     def _has_room(self, now: float) -> bool:
         if len(self._placed) >= MOST_PLACED or self.order.held_bytes >= MOST_HELD_BYTES:
             return False
-        if self.progress.gaps >= MOST_GAPS:
+        if self.has_too_many_gaps:
             return False
         return not self._placed or self._placed[-1].slot.due < now + READ_AHEAD_SECONDS
 
@@ -66,6 +74,7 @@ class Player:
             return
         if record is None:
             return
+        self._next_ordinal = record.ordinal + 1
         if self.progress.is_acknowledged(record.ordinal):
             self.progress.acknowledge(record.ordinal, record.mark)  # which tells where its range ends
             return

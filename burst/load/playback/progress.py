@@ -30,6 +30,16 @@ class Checkpoint:
         return " ".join(f"{start}-{end}" for start, end in self.beyond)
 
 
+def read_checkpoint(low_water: int, last: records.Mark | None, beyond: str) -> Checkpoint:
+    """A checkpoint as it was kept. Raises ValueError for one that would send again or skip."""
+    ranges = read_beyond(beyond)
+    if low_water < 0 or (ranges and ranges[0][0] < low_water):
+        raise ValueError(f"low_water is {low_water}, and the ranges {beyond!r} do not lie behind it")
+    if low_water > 0 and last is None:
+        raise ValueError(f"low_water is {low_water}, and its last record has no place")
+    return Checkpoint(low_water=low_water, last=last, beyond=ranges)
+
+
 def read_beyond(text: str) -> tuple[tuple[int, int], ...]:
     """Ranges from their text. Raises ValueError for one that makes no sense."""
     ranges = []
@@ -56,6 +66,11 @@ class Progress:
     def gaps(self) -> int:
         """How many stretches of records without an acknowledgement lie before one that has it."""
         return len(self._starts)
+
+    @property
+    def frontier(self) -> int:
+        """No record from it on was acknowledged."""
+        return self._ends[-1] if self._ends else self._low_water
 
     @property
     def low_water(self) -> int:

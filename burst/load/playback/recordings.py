@@ -14,7 +14,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from burst.load.playback import records
@@ -45,7 +45,9 @@ def list_files(source: str) -> tuple[RecordedFile, ...]:
         listed = s3_recordings.list_objects(source)
     else:
         listed = _list_local(Path(source))
-    files = sorted((file for file in listed if not _is_hidden(file.name)), key=lambda file: file.name)
+    files = sorted(
+        (file for file in listed if not _is_hidden(file.name, _find_given(source))), key=lambda file: file.name
+    )
     if not files:
         raise records.RecordingError(f"{source}: no recorded file there; allowed are {ALLOWED}")
     for file in files:
@@ -66,8 +68,18 @@ def _list_local(place: Path) -> list[RecordedFile]:
         raise records.RecordingError(f"{place}: cannot be read: {exc.strerror}") from None
 
 
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith((".", "_")) for part in PurePosixPath(name).parts)
+def _find_given(source: str) -> str:
+    """What the source itself says of the names of its files: their beginning on S3, or the name of a single file."""
+    if source.startswith(S3_SCHEME):
+        return source.removeprefix(S3_SCHEME).partition("/")[2]
+    return "" if Path(source).is_dir() else Path(source).name
+
+
+def _is_hidden(name: str, given: str) -> bool:
+    """Whether a part of the name that the source does not begin itself has a dot or an underscore before it."""
+    begun = given.rpartition("/")[2]
+    parts = name[len(given) - len(begun) :].split("/")
+    return any(part.startswith((".", "_")) for part in (parts[1:] if begun else parts))
 
 
 def name_format(name: str, place: str) -> str:
@@ -82,9 +94,18 @@ def name_format(name: str, place: str) -> str:
 
 
 def describe(files: tuple[RecordedFile, ...], *, key: str, shard_count: int) -> str:
-    """The digest by which a later run knows that it plays the same recording in the same shards."""
-    listing = [[file.name, file.size] for file in files]
+    """The digest by which a later run knows that it plays the same recording in the same shards. Reads a file on this
+    machine from end to end; S3 pins the content itself. Raises RecordingError."""
+    listing = [[file.name, file.size, file.etag or _digest(file)] for file in files]
     return hashlib.sha256(json.dumps([listing, key, shard_count]).encode()).hexdigest()[:32]
+
+
+def _digest(file: RecordedFile) -> str:
+    try:
+        with open(file.place, "rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as exc:
+        raise records.RecordingError(f"{file.place}: cannot be read: {exc.strerror}") from None
 
 
 def read_rows(file: RecordedFile, first_row: int = 0) -> Iterator[tuple[int, bytes]]:

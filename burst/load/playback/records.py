@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 _FIRST_SECOND, _LAST_SECOND = 1e9, 1e10
@@ -51,7 +51,7 @@ def read_object(raw: bytes, place: str) -> dict[str, Any]:
     except UnicodeDecodeError as exc:
         raise RecordingError(f"{place}: not UTF-8 at byte {exc.start}; a recording is JSON lines in UTF-8") from None
     try:
-        value = json.loads(text, object_pairs_hook=_refuse_twice)
+        value = json.loads(text, object_pairs_hook=_refuse_twice, parse_constant=_refuse_constant)
     except _NameTwice as exc:
         raise RecordingError(f"{place}: the name {exc} stands in one object twice, so its value is not known") from None
     except (ValueError, RecursionError) as exc:
@@ -60,6 +60,10 @@ def read_object(raw: bytes, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RecordingError(f"{place}: expected a JSON object, seen {_shorten(text)!r}")
     return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 class _NameTwice(Exception):
@@ -99,13 +103,13 @@ def read_recorded_at(value: Mapping[str, Any], path: str, place: str) -> float:
     if isinstance(at, str):
         try:
             instant = datetime.fromisoformat(at)
-        except ValueError:
-            instant = None
-        if instant is not None and instant.tzinfo is not None:
-            return instant.timestamp()
+            if instant.tzinfo is not None:
+                return instant.astimezone(UTC).timestamp()
+        except (ValueError, OverflowError):
+            pass  # no instant, or one beyond the years 1 to 9999 in UTC
     elif isinstance(at, int | float) and not isinstance(at, bool):
         for unit in (1.0, 1000.0):
-            if _FIRST_SECOND <= at / unit < _LAST_SECOND:
+            if _FIRST_SECOND * unit <= at < _LAST_SECOND * unit:
                 return at / unit
     seen = "nothing" if at is None else _shorten(json.dumps(at))
     raise RecordingError(

@@ -23,6 +23,9 @@ def find_problem(fields: Mapping[str, str]) -> str:
         unknown = [name for name in _PLACEHOLDER.findall(text) if name not in NAMES]
         if unknown and text != RECORD:
             return f"{path}: {{{unknown[0]}}} is not known; allowed are {ALLOWED}"
+        holder = next((other for other in fields if path.startswith(f"{other}.")), None)
+        if holder is not None:
+            return f"{path} lies in {holder}, which becomes a text or the recorded body; set one of both"
     return ""
 
 
@@ -54,12 +57,25 @@ class BodyTemplate:
             for name in path[:-1]:
                 holder = holder.setdefault(name, {}) if isinstance(holder, dict) else None
             if not isinstance(holder, dict):
-                mark = filling.record.mark
-                words = f"{mark.file} row {mark.row}: the template sets {'.'.join(path)}, which lies in no object"
-                raise records.RecordingError(words)
+                raise _explain(filling, f"the template sets {'.'.join(path)}, which lies in no object")
             known = values | {"value": _write_text(holder.get(path[-1]))}
             holder[path[-1]] = json.loads(raw) if text == RECORD else _replace(text, known)
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        try:
+            return _write_body(body)
+        except ValueError:
+            raise _explain(filling, "a number in it is too large to be written again by a template") from None
+
+
+def _write_body(body: Any) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON holds by its escape alone
+        return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _explain(filling: Filling, words: str) -> records.RecordingError:
+    mark = filling.record.mark
+    return records.RecordingError(f"{mark.file} row {mark.row}: {words}")
 
 
 def _list_values(filling: Filling) -> dict[str, str]:

@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -76,6 +77,9 @@ class TaskPlayback:
         self._runner: Any = None
         self._ended = False
         self._fenced = False
+        self._told_gaps = False
+        self.failure = ""
+        """Why the playback ended the process; empty where it did not."""
         if counts:
             counts.counts_sending = False
             counts.before_write = self.count_due
@@ -108,6 +112,8 @@ class TaskPlayback:
         reading = shard.read_from(checkpoint)
         first = list(itertools.islice(reading, 1))
         log.info("%s: %d records of this shard were acknowledged before", settings.source, checkpoint.acknowledged)
+        if not first:
+            log.warning("no record is left for this shard: it sends nothing")
         return checkpoint, itertools.chain(first, reading)
 
     # From GO on
@@ -126,8 +132,16 @@ class TaskPlayback:
         schedule = pacing.PlaybackSchedule(pace)
         self.player = player.Player(self.reading, self.checkpoint, schedule, started)
         self.account.begin(schedule, started)
-        gevent.spawn(self._flush_when_due)
+        gevent.spawn(self.end_where_it_fails, self._flush_when_due)
         self._play(self.player)
+
+    def end_where_it_fails(self, act: Callable[..., None], *values: Any) -> None:
+        """Run a part of the playback; a failure that nobody foresaw ends the process, as one of the recording does."""
+        try:
+            act(*values)
+        except Exception as exc:
+            log.exception("the playback broke off")
+            self._fail(f"the playback broke off: {exc!r}", BROKEN)
 
     def _play(self, playing: player.Player) -> None:
         """Let go what is due, for ever; and see that there are senders enough."""
@@ -141,6 +155,7 @@ class TaskPlayback:
                 return
             playing.release(now)
             self.hand_out()
+            self._tell_gaps(playing)
             if now - looked_at >= LOOK_SECONDS and senders < self.share.most_senders:
                 looked_at = now
                 is_behind = playing.order.ready > 0 and not self._idle
@@ -150,6 +165,15 @@ class TaskPlayback:
             next_due = playing.find_next_due()
             pause = LOOK_SECONDS if next_due is None else min(LOOK_SECONDS, max(0.0, next_due - time.monotonic()))
             gevent.sleep(0 if reads_more else pause)
+
+    def _tell_gaps(self, playing: player.Player) -> None:
+        if playing.has_too_many_gaps and not self._told_gaps:
+            self._told_gaps = True
+            words = (
+                "%d stretches of records have no acknowledgement, as many as a checkpoint holds: nothing more is read "
+                "until one has, and what becomes due meanwhile is late"
+            )
+            log.error(words, player.MOST_GAPS)
 
     def hand_out(self) -> None:
         """Give senders that wait what may be sent."""
@@ -293,6 +317,7 @@ class TaskPlayback:
         """End the process: nothing more is sent, and the last checkpoint holds what was acknowledged."""
         log.error("%s", words)
         self._fenced = self._fenced or code == FENCED
+        self.failure = self.failure or words
         if self._ended:
             return
         self._ended = True
@@ -322,7 +347,8 @@ class PlaybackUser(FastHttpUser):
         """Send the record that the user waited for; on its first turn a user has none yet."""
         sending, self.sending = self.sending, None
         if sending is not None:
-            playback_of(self.environment).send(self.client, sending)
+            playing = playback_of(self.environment)
+            playing.end_where_it_fails(playing.send, self.client, sending)
 
 
 def playback_of(environment: Any) -> TaskPlayback:
@@ -350,7 +376,7 @@ def prepare(environment: Any, runner: Any, **_: Any) -> None:
         log.error("%s", exc)
         sys.exit(BROKEN)
     environment.burst_playback = playback
-    beginning = gevent.Greenlet(playback.begin, runner)
+    beginning = gevent.Greenlet(playback.end_where_it_fails, playback.begin, runner)
 
     @environment.events.spawning_complete.add_listener
     def begin(**_: Any) -> None:
@@ -364,6 +390,8 @@ def prepare(environment: Any, runner: Any, **_: Any) -> None:
     def finish(**_: Any) -> None:
         playback.finish()
         log.info("%s", playback.summarize())
+        if playback.failure:
+            log.error("the playback ended: %s", playback.failure)  # last, where the end of a task is looked for
 
 
 locust_options.offer_settings()

@@ -108,7 +108,7 @@ class PlaybackChecks:
         kept = self._kept()
         try:
             digest = recordings.describe(self._files(), key=playback.key, shard_count=self._plan.target.tasks)
-        except errors.Refused:
+        except (errors.Refused, records.RecordingError):
             digest = None  # its own check says so
         return playback_judgements.judge_checkpoint(self._plan, kept, digest)
 
