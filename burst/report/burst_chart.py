@@ -13,7 +13,9 @@ from burst.domain.receipts import receipts
 from burst.report import burst_buckets, drawing, figures, report_documents
 
 _LANE = 27.0
-"""How high a lane of numbers is."""
+"""How high a lane of numbers is; on a narrow screen the circle of a number is nearly as high."""
+_MARK_ROOM = 22.0
+"""From the top of the plane to the middle of the lowest lane: the words of the highest value lie between."""
 _MOST_LANES = 4
 
 
@@ -99,8 +101,8 @@ def draw(documents: report_documents.ReportDocuments) -> BurstChart | None:
         first=instants.seconds_between(go_at, buckets[0].start),
         last=instants.seconds_between(go_at, buckets[-1].end),
         highest=max([*_list_heights(buckets), required or 0.0, baseline or 0.0, 1.0]),
-        top=20.0 + _LANE * max(lanes.values(), default=0),
-        height=248.0 + _LANE * max(lanes.values(), default=0),
+        top=_MARK_ROOM + 13.0 + _LANE * max(lanes.values(), default=0),
+        height=263.0 + _LANE * max(lanes.values(), default=0),
     )
     return BurstChart(
         plot=plot,
@@ -210,9 +212,14 @@ def _draw_bars(plot: drawing.Plot, buckets: Sequence[burst_buckets.PictureBucket
 
 
 def _draw_line(plot: drawing.Plot, buckets: Sequence[burst_buckets.PictureBucket], go_at: datetime, figure: str) -> str:
-    """A line that is level over each bucket; empty where there was nothing of it."""
+    """A line that is level over each bucket; empty where there was nothing of it.
+
+    It ends before a last bucket that is shorter than the others: by then the tasks were asked to end, and its fall to
+    zero would lie upon the mark of that.
+    """
     levels = []
-    for bucket in buckets:
+    shown = buckets[:-1] if len(buckets) > 1 and buckets[-1].partial else buckets
+    for bucket in shown:
         if bucket.load is not None:
             start, end = (instants.seconds_between(go_at, edge) for edge in (bucket.start, bucket.end))
             levels.append((start, end, bucket.find_rate(getattr(bucket.load, figure))))
@@ -250,7 +257,7 @@ def _draw_marks(plot: drawing.Plot, lanes: dict[Event, int], go_at: datetime) ->
         yield Mark(
             number=number,
             x=drawing.length(plot.find_x(elapsed)),
-            y=drawing.length(plot.top - 10.0 - _LANE * lane),
+            y=drawing.length(plot.top - _MARK_ROOM - _LANE * lane),
             tone=event.tone,
             words=event.words,
             elapsed=drawing.describe_elapsed(elapsed),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from burst.domain.basics import wording
 from burst.domain.run import runs
 from burst.domain.tasks import tasks
 
@@ -26,7 +27,7 @@ def _tell_course(run: runs.Run) -> Iterator[Happening]:
     if run.created_at is not None:
         yield Happening(at=run.created_at, words="the run began")
     for number, attempt in enumerate(run.attempts, start=1):
-        words = f"launch {number} of {len(attempt.shards)} tasks"
+        words = f"launch {number}: {wording.format_count(len(attempt.shards), 'task')}"
         failures = len(attempt.failures or ())
         yield Happening(at=attempt.at, words=f"{words}, {failures} not started" if failures else words)
     if run.resumed_at is not None:

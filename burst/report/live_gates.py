@@ -101,14 +101,14 @@ def _judge_multiplier(reckoning: Reckoning) -> Iterator[GateStanding]:
     further, needed = reckoning.further, ""
     if missing > 0 and reckoning.left_seconds:
         per_minute = missing / reckoning.left_seconds * 60
-        needed = f"{missing:,} ADMIT in {format_span(reckoning.left_seconds)}, {per_minute:,.0f}/min"
+        needed = f"needs {per_minute:,.0f}/min for {format_span(reckoning.left_seconds)}"
     lost = further is not None and early_stops.multiplier_impossible(run.counts, further, reckoning.terms)
     yield GateStanding(
         name="multiplier",
         value=f"{value:.3f}",
         bound=bound,
         standing=_stand(value >= limit, lost),
-        needed="not even if all that can come is ADMIT" if lost else needed,
+        needed="out of reach, whatever comes" if lost else needed,
     )
 
 

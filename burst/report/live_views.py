@@ -250,7 +250,9 @@ def _title(plan: plans.Plan | None, run_id: str | None) -> str:
 
 
 def _tell_verdict(snapshot: snapshots.Snapshot) -> str:
-    return f"{'PASS' if snapshot.overall_pass else 'HOLD'} (exit {snapshot.exit_code}, {snapshot.exit_reason})"
+    word, reason = "PASS" if snapshot.overall_pass else "HOLD", snapshot.exit_reason
+    told = reason if reason.startswith(word) else f"{word}: {reason}"
+    return f"{told} (exit {snapshot.exit_code})"
 
 
 def _choose_tone(run: runs.Run) -> Tone:

@@ -1,12 +1,16 @@
 """Pages: the templates of every HTML page that burst writes, and the filters that they share."""
 
 import functools
+import re
 import shlex
 
 import jinja2
+import markupsafe
 
 from burst.report import figures
 
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT)(\d\d:\d\d:\d\d(?:\.\d+)?Z)")
+_BREAKS = re.compile(r"(/|_(?=\d))")
 _FILTERS = (
     figures.phase,
     figures.number,
@@ -52,6 +56,17 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {print_figure.__name__: print_figure for print_figure in _FILTERS}
+    environment.filters |= {print_figure.__name__: print_figure for print_figure in (*_FILTERS, breakable)}
     environment.filters["shell_words"] = shlex.join
     return environment
+
+
+def breakable(text: str) -> markupsafe.Markup:
+    """A text that breaks where people break one: an instant and an id before their time, a path after a slash.
+
+    A browser breaks an instant at the hyphens of its day, and an id or a path nowhere, so that a table grows beyond the
+    screen.
+    """
+    escaped = _BREAKS.sub(r"\1<wbr>", str(markupsafe.escape(text)))
+    parted = _INSTANT.sub(r'<span class="t">\1</span><wbr><span class="t">\2</span>', escaped)
+    return markupsafe.Markup(parted)  # noqa: S704  (escaped above)

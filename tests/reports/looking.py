@@ -31,7 +31,8 @@ _BROKEN_WORDS = """
     const node = walk.currentNode, parent = node.parentElement;
     if (parent.closest('svg')) continue;
     const values = parent.closest('code, pre, .value');
-    const room = (parent.closest('td, th, p, li, dd, dt, pre, h1, h2, h3') || parent).clientWidth;
+    const block = parent.closest('td, th, p, li, dd, dt, pre, h1, h2, h3') || parent, style = getComputedStyle(block);
+    const room = block.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     for (const match of node.textContent.matchAll(values ? /[^\\s\\-]+/g : /[^\\s\\-\\u2013\\/?]+/g)) {
       range.setStart(node, match.index);
       range.setEnd(node, match.index + match[0].length);

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,9 @@ FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 A4_WIDTH, A4_HEIGHT = 794, 1123
 """The pixels of a page of paper at 96 a inch."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_MOST_COLOURS = 64
+_MOST_COLOURS = 96
+_APART = 14**2
+"""How far the colours of a palette are from each other (`_measure`): shades of a grey leave room for a rare green."""
 Colour = tuple[int, int, int]
 
 
@@ -52,7 +54,7 @@ def shrink(content: bytes) -> bytes:
     """A PNG of eight bits a channel, written again with a palette."""
     width, height, rows = _read(content)
     counts = Counter(colour for row in rows for colour in row)
-    palette = [colour for colour, _ in counts.most_common(_MOST_COLOURS)]
+    palette = _choose([colour for colour, _ in counts.most_common()])
     indexes = {colour: index for index, colour in enumerate(palette)}
     for colour in counts:
         if colour not in indexes:
@@ -65,6 +67,15 @@ def shrink(content: bytes) -> bytes:
         (b"IEND", b""),
     )
     return _SIGNATURE + b"".join(_write_chunk(kind, chunk) for kind, chunk in parts)
+
+
+def _choose(colours: Sequence[Colour]) -> list[Colour]:
+    """The palette: of the colours, the most common first, those that are far enough from each one before."""
+    palette: list[Colour] = []
+    for colour in colours:
+        if len(palette) < _MOST_COLOURS and all(_measure(colour, other) >= _APART for other in palette):
+            palette.append(colour)
+    return palette
 
 
 def _measure(first: Colour, second: Colour) -> int:

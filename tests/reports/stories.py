@@ -4,7 +4,9 @@ Each is a case of whole documents, with figures by the second, so that every par
 """
 
 import functools
+import json
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,7 +14,8 @@ from typing import Any
 
 from burst.domain.documents import document_names
 from burst.domain.plan import catalogues
-from burst.domain.run.events import base, launch_events
+from burst.domain.run.events import base, errand_events, launch_events
+from burst.domain.tasks import services
 from burst.report import html, index_pages
 from tests import cases
 from tests.unit import test_phase_kinds as phases
@@ -73,7 +76,8 @@ def make_metrics(buckets: Sequence[cases.Value], **changes: Any) -> cases.Value:
 
 def make_load(offered: Rate, answered: Rate, *, refused: float = 0.0, latency_ms: float = 18.0) -> cases.Value:
     """What two tasks offered and were answered; `refused` is a share of the answers of the last third."""
-    seconds, totals = [], dict.fromkeys(("due", "in_time", "sent", "acknowledged", "refused", "failed"), 0)
+    seconds: list[cases.Value] = []
+    totals = dict.fromkeys(("due", "in_time", "sent", "acknowledged", "refused", "failed"), 0)
     for second in range(int(WINDOW_SECONDS)):
         due, got = round(offered(second)), round(answered(second))
         refusals = round(got * refused * 2) // 2 if second > 600 else 0
@@ -88,6 +92,9 @@ def make_load(offered: Rate, answered: Rate, *, refused: float = 0.0, latency_ms
         }
         seconds.append({"start_utc": cases.at(START + second), **entry})
         totals = {name: totals[name] + entry[name] for name in totals}
+    for name in totals:  # two tasks count them, each one half
+        seconds[-1][name] -= totals[name] % 2
+        totals[name] -= totals[name] % 2
     each = {name: totals[name] // 2 for name in ("due", "in_time", "sent", "acknowledged")}
     kinds: cases.Value = {"refused": {"5xx": totals["refused"] // 2}, "failed": {"timeout": totals["failed"] // 2}}
     whole = cases.load(
@@ -166,12 +173,16 @@ def make_result(**changes: Any) -> cases.Value:
 
 
 def make_journal(layers: Sequence[str] = LAYERS) -> bytes:
-    """The lines of a journal that tell when the run began and its layers were armed."""
+    """The lines of a journal: the run began, its layers were armed, a service was changed and put back."""
+    change = services.ServiceChange(name="ingest-writer", before=1, desired=3)
     events: list[base.Event] = [
         cases.run_created(),
         *(launch_events.LayerArmed(layer=name, detail="") for name in layers),
+        errand_events.ServicesIntended(services=(change,)),
     ]
-    return b"".join(cases.journal_line(number, event) for number, event in enumerate(events, start=31))
+    back = errand_events.ServicesRestored(back={"ingest-writer": "1 task"}, problems={})
+    lines = [cases.journal_line(number, event) for number, event in enumerate(events, start=31)]
+    return b"".join([*lines, cases.journal_line(int(START + WINDOW_SECONDS) + 9, back)])
 
 
 def make_preflight(**changes: Any) -> cases.Value:
@@ -266,7 +277,7 @@ def blocker_of_soak() -> cases.Value:
 
 
 def blinded() -> cases.Case:
-    """A burst on ECS through whose middle the controller could not see its tasks."""
+    """A burst on ECS, with errands around it, through whose middle the controller could not see its tasks."""
     layers = (*LAYERS[:3], "schedule", "sweeper", "controller")
     ids = [f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{number:032x}" for number in (0xA1, 0xB2)]
     result = make_result(
@@ -282,9 +293,21 @@ def blinded() -> cases.Case:
         count_blindnesses=[
             {"since_utc": cases.at(START + 405), "until_utc": cases.at(START + 645), "why": "logs: no answer"}
         ],
+        one_shots=[
+            make_one_shot("warm-caches", "before", 33.0, 37.0),
+            make_one_shot("write-report", "after", START + WINDOW_SECONDS + 8, START + WINDOW_SECONDS + 30),
+        ],
+        services=[{"name": "ingest-writer", "before": 1, "desired": 3, "restored": True}],
+        worst_end_seconds={"guard": 30.0, "sidecar": 30.5, "lease": 66.0, "schedule": 90.0, "sweeper": 300.0},
     )
     case = cases.passing(target=cases.ECS)
     return make_case(case, make_buckets(steady), make_load(steady, steady), task_result=result)
+
+
+def make_one_shot(name: str, when: str, start: float, end: float) -> cases.Value:
+    """A program beside the burst that ended as it should."""
+    shot: cases.Value = {"name": name, "when": when, "id": f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{name}"}
+    return {**shot, "started_utc": cases.at(start), "stopped_utc": cases.at(end), "exit_code": 0}
 
 
 STORIES: dict[str, Callable[[], cases.Case]] = {"pass": passed, "hold": held, "soak": soaked, "ecs-outage": blinded}
@@ -294,6 +317,19 @@ def render(case: cases.Case) -> bytes:
     """The report of a case, as its controller would make it."""
     journal = make_journal() if document_names.JOURNAL not in case.contents else b""
     return html.render(case.verdict(), {**case.documents(), document_names.JOURNAL: journal})
+
+
+def render_exact() -> bytes:
+    """The report of a HOLD with instants and ids as long as those of real runs, and every gate shown."""
+
+    def lengthen(content: bytes) -> bytes:
+        longer = content.replace(cases.SCOPE.encode(), f"{cases.SCOPE}_2942ab".encode())
+        return re.sub(rb"(T\d\d:\d\d:\d\d)Z", rb"\1.536197Z", longer)
+
+    case = held()
+    verdict = cases.read_back(json.loads(lengthen(case.verdict().content)))
+    contents = {name: lengthen(content) for name, content in case.documents().items()}
+    return html.render(verdict, {**contents, document_names.JOURNAL: lengthen(make_journal())})
 
 
 def as_run(case: cases.Case, execution_id: str) -> cases.Case:
@@ -317,12 +353,15 @@ def list_runs() -> list[index_pages.IndexedRun]:
         moved = checks.model_copy(
             update={"achieved_multiplier": checks.achieved_multiplier.model_copy(update={"value": value})}
         )
+        window = snapshot.burst_execution_window.model_copy(
+            update={"end_utc": cases.moment((number - 11) * 86400.0 + 966.0)}
+        )
         runs.append(
             index_pages.IndexedRun(
                 execution_id=execution_id,
                 state="ok",
                 why="",
-                snapshot=snapshot.model_copy(update={"burst_load_checks": moved}),
+                snapshot=snapshot.model_copy(update={"burst_load_checks": moved, "burst_execution_window": window}),
                 p95_ms=64.0 + 9 * math.cos(number) + (110.0 if held_now else 0.0),
                 report=f"report_{execution_id}.html",
             )
@@ -356,6 +395,7 @@ def render_index() -> bytes:
 
 PAGES: dict[str, Callable[[], bytes]] = {
     **{name: functools.partial(lambda story: render(story()), story) for name, story in STORIES.items()},
+    "exact": render_exact,
     "phase": render_phase,
     "index": render_index,
 }

@@ -40,11 +40,9 @@ def stand(run: runs.Run, name: str, now_seconds: float = 30.0, **changes: Any) -
 @pytest.mark.parametrize(
     ("run", "name", "standing", "words"),
     [
-        pytest.param(
-            counted(12780), "multiplier", STANDING.HOLDS, "12,780 ADMIT in 30 s, 25,560/min", id="at the edge"
-        ),
-        pytest.param(counted(12779), "multiplier", STANDING.SHORT, "12,781 ADMIT in 30 s, 25,562/min", id="one short"),
-        pytest.param(counted(100, seconds=58.0), "multiplier", STANDING.SHORT, "25,460 ADMIT in 2 s", id="late"),
+        pytest.param(counted(12780), "multiplier", STANDING.HOLDS, "needs 25,560/min for 30 s", id="at the edge"),
+        pytest.param(counted(12779), "multiplier", STANDING.SHORT, "needs 25,562/min for 30 s", id="one short"),
+        pytest.param(counted(100, seconds=58.0), "multiplier", STANDING.SHORT, "needs 763,800/min for 2 s", id="late"),
         pytest.param(counted(0), "admit_ratio", STANDING.UNKNOWN, "", id="no receipts have no ratio"),
         pytest.param(
             counted(995, 5), "admit_ratio", STANDING.HOLDS, "0 more DUPLICATE may come", id="exactly the ratio"
@@ -182,7 +180,7 @@ def test_the_happenings_are_in_order() -> None:
 def test_a_hold_shows_its_open_blockers_first() -> None:
     view = live_situations.build("hold")
 
-    assert view.state == "HOLD (exit 3, HOLD: 1 blocker open)"
+    assert view.state == "HOLD: 1 blocker open (exit 3)"
     assert view.open_blockers[0].startswith("M10F-B1  profile not achieved: ")
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import models
 from burst.domain.verdict import snapshots
-from burst.report import figures, html, junit, outcomes, sarif, terminal
+from burst.report import figures, html, junit, outcomes, pages, sarif, terminal
 from tests import cases
 
 HOSTILE = "</td><script>alert(1)</script><img src=x onerror=alert(2)>'\"&"
@@ -35,6 +35,9 @@ def holding() -> cases.Case:
 class Page(HTMLParser):
     """The tags, attributes and text of a page, as a browser would take them apart."""
 
+    INLINE = ("span", "wbr", "code", "a")
+    """The tags that part no words."""
+
     def __init__(self, content: bytes) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
@@ -43,13 +46,17 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.words.append("" if tag in self.INLINE else " ")
 
     def handle_data(self, data: str) -> None:
         self.words.append(data)
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
+        return " ".join("".join(self.words).split())
 
 
 def test_the_verdict_comes_first_in_words() -> None:
@@ -336,7 +343,7 @@ def test_a_page_says_which_task_counted_and_that_both_ways_brought_its_answer() 
     counted_there = Page(html.render(passing().verdict(), cases.counted(metrics))).text
     counted_here = Page(html.render(passing().verdict(), cases.counted(METRICS))).text
 
-    assert "By the task arn:task/1 ; its log and its object brought the same answer" in counted_there
+    assert "By the task arn:task/1; its log and its object brought the same answer" in counted_there
     assert "a" * 64 in counted_there
     assert "By the task" not in counted_here
 
@@ -386,12 +393,33 @@ def test_hostile_sql_and_binds_stay_text() -> None:
 
 @hypothesis.settings(max_examples=40)
 @hypothesis.given(st.text(max_size=40))
-def test_any_text_gives_the_same_tags(words: str) -> None:
+def test_any_text_gives_the_same_tags_but_for_marks_at_which_it_may_break(words: str) -> None:
     document = json.loads(passing().verdict().content)
-    plain = [tag for tag, _ in Page(html.render(cases.read_back(document), {})).tags]
+    document["gates"][0]["why"] = "why"
+    plain = list_tags(html.render(cases.read_back(document), {}))
     document["gates"][0]["why"] = words
 
-    assert [tag for tag, _ in Page(html.render(cases.read_back(document), {})).tags] == plain
+    assert list_tags(html.render(cases.read_back(document), {})) == plain
+
+
+def list_tags(content: bytes) -> list[str]:
+    """The tags of a page without the marks at which a word may break."""
+    return [tag for tag, attributes in Page(content).tags if tag != "wbr" and attributes.get("class") != "t"]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("2026-02-21T02:00:41.048213Z", "2026-02-21T|02:00:41.048213Z"),
+        ("platform_20260219T234150Z_2942ab", "platform_|20260219T234150Z_|2942ab"),
+        ("runs/last/halt.json", "runs/|last/|halt.json"),
+        ("admit_ratio of <b>3</b>", "admit_ratio of <b>3</|b>"),
+    ],
+)
+def test_a_text_breaks_before_the_time_of_an_instant_and_of_an_id_and_after_a_slash(text: str, parts: str) -> None:
+    marked = Page(pages.breakable(text).replace("<wbr>", "|").encode())
+
+    assert marked.text == parts
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def test_the_timeline_takes_the_arming_of_layers_from_the_journal_and_passes_ove
     bars = {bar.name: bar for bar in timeline.bars}
     assert bars["guard"].start == cases.at(32.0)
     assert (bars["lease"].tone, bars["guard"].tone) == ("fired", "layer")
-    assert [bar.name for bar in timeline.phases] == [
+    assert [bar.name for bar in timeline.bars if bar.tone == "phase"] == [
         "preflight",
         "arming",
         "starting",
@@ -182,6 +182,70 @@ def test_the_timeline_takes_the_arming_of_layers_from_the_journal_and_passes_ove
         "counting",
     ]
     assert (bars["bursting"].start, bars["bursting"].seconds) == (cases.at(60.0), "900")
+
+
+def test_one_shots_services_and_outages_stand_on_the_timeline_with_their_instants() -> None:
+    timeline = timelines.draw(read(stories.blinded(), stories.make_journal()))
+
+    assert timeline is not None
+    beside = {bar.name: (bar.kind, bar.start, bar.seconds, bar.words) for bar in timeline.rows}
+    assert beside["warm-caches"] == ("one-shot", cases.at(33.0), "4", "before the burst; ended as it should")
+    assert beside["ingest-writer"] == ("service", cases.at(36.0), "933", "1 to 3 tasks; put back")
+    assert beside["tasks not seen"][:3] == ("outage", cases.at(460.0), "240")
+    assert beside["no live count"][:3] == ("outage", cases.at(465.0), "240")
+
+
+def test_a_service_that_was_not_put_back_goes_on_to_the_edge_and_one_without_an_instant_is_not_drawn() -> None:
+    kept = {"name": "ingest-writer", "before": 1, "desired": 3, "restored": False}
+    result = stories.make_result(services=[kept, {**kept, "name": "unheard-of", "restored": True}])
+    timeline = timelines.draw(read(stories.passed().having(task_result=result), stories.make_journal()))
+
+    assert timeline is not None
+    (bar,) = [bar for bar in timeline.bars if bar.kind == "service"]
+    assert (bar.name, bar.seconds, bar.words) == ("ingest-writer", "not seen to end", "1 to 3 tasks; not put back")
+    assert float(bar.x) + float(bar.width) == pytest.approx(timeline.plot.right, abs=0.2)
+
+
+@pytest.mark.parametrize("recovered", [True, False])
+def test_a_drill_stands_on_the_timeline_from_its_fault_to_its_recovery(recovered: bool) -> None:
+    drill = {"name": "restart-writer", "fault": "restart ingest-writer", "planned_utc": cases.at(160.0)}
+    times = {"faulted_utc": cases.at(161.0), "over_utc": cases.at(170.0), "recovered_utc": cases.at(190.0)}
+    rest = {"recover_within_seconds": 60.0, "rto_pass": recovered, "undone": True, "restart_to_stable_seconds": 29.0}
+    unknown = dict.fromkeys(("tasks_before", "replaced_task_count", "before", "during", "after"))
+    entry = {**drill, **times, **rest, **unknown, **({} if recovered else {"recovered_utc": None})}
+    documents = read(stories.passed())
+    document = {**documents.snapshot.document(), "drills": [entry]}
+    timeline = timelines.draw(dataclasses.replace(documents, snapshot=cases.read_back(document).snapshot))
+
+    assert timeline is not None
+    (bar,) = [bar for bar in timeline.bars if bar.kind == "drill"]
+    assert (bar.name, bar.start) == ("restart-writer", cases.at(161.0))
+    assert bar.seconds == ("29" if recovered else "not seen to end")
+
+
+def test_outages_share_a_row_and_a_layer_shows_when_it_would_have_ended_everything() -> None:
+    outages = [
+        {"blind_since_utc": cases.at(at), "sight_regained_utc": cases.at(at + 20.0), "detail": "timeout"}
+        for at in (200.0, 400.0)
+    ]
+    timeline = timelines.draw(read(stories.passed().having(task_result=stories.make_result(outages=outages))))
+
+    assert timeline is not None
+    seen = [bar for bar in timeline.bars if bar.kind == "outage"]
+    assert [bar.shown_name for bar in seen] == ["tasks not seen", ""]
+    assert len({bar.y for bar in seen}) == 1
+    (guard,) = [bar for bar in timeline.bars if bar.name == "guard"]
+    assert float(guard.latest_x) == pytest.approx(timeline.plot.find_x(1238.0 + 30.0 - 60.0), abs=0.1)
+    assert float(timeline.deadline_x) == pytest.approx(timeline.plot.find_x(1238.0 - 60.0), abs=0.1)
+
+
+def test_a_deadline_that_is_far_off_does_not_press_the_run_into_a_corner() -> None:
+    result = stories.make_result(deadline_utc=cases.at(7200.0))
+    timeline = timelines.draw(read(stories.passed().having(task_result=result)))
+
+    assert timeline is not None
+    assert (timeline.deadline_x, timeline.has_latest) == ("", False)
+    assert timeline.plot.last == pytest.approx(917.0)
 
 
 def test_a_task_that_nobody_saw_end_goes_on_to_the_edge() -> None:

@@ -25,7 +25,7 @@ class PageKind(enum.StrEnum):
 
 WHAT_TO_DO = {
     2: "nothing was launched; mend what is named above and give the command again",
-    3: "read why each blocker is open, mend it, and rerun what is bounded to it",
+    3: "read why each blocker is open, mend its cause, and run again; a rerun may be bounded to these blockers",
     4: "this command left nothing running; mend what is named above and give the command again",
     5: "the verdict stands on this machine only; mend the cause, then: burst resume",
     6: "act now: burst stop, then burst reap, then by hand, until every task is seen stopped",
