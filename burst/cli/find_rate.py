@@ -109,6 +109,8 @@ def _make_request(
     for option, name in (("--from", "lowest"), ("--to", "highest")):
         if not words[name]:
             raise click.UsageError(f"{option}: say a rate above 0, such as 400/s")
+    if not words["probe_seconds"] > 0:
+        raise click.UsageError("--probe: say a duration above 0, such as 10s")
     folder = () if not runs_dir else (f"evidence.local={os.fspath(runs_dir)}",)
     overrides = (*folder, *words.pop("overrides"))
     return rate_searches.SearchRequest(plan_file=plan_file, overrides=overrides, command=output.words, **words)

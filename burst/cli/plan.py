@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from burst.cli import common
-from burst.domain.basics import errors
+from burst.domain.basics import errors, wording
 
 if TYPE_CHECKING:
     from burst.domain.plan import drill_sections, load_sections, plans, target_sections
@@ -110,6 +110,7 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
         "events": _describe_events(prepared),
         "new_share": written.load.new_share,
         "events_problem": _find_events_problem(prepared),
+        "step_problem": _find_step_problem(prepared),
         "baseline": None
         if baseline is None
         else {"admits_per_minute": baseline.rate_per_minute, "source": baseline.source},
@@ -135,6 +136,16 @@ def _describe_events(prepared: "preparing.Prepared") -> str | None:
 
     events = prepared.plan.load.events
     return None if events is None else event_judgements.describe_events(events)
+
+
+def _find_step_problem(prepared: "preparing.Prepared") -> str | None:
+    """Why a step cannot reach its own multiple of the baseline; None where each can, or nobody can tell."""
+    from burst.domain.preflight import judgements
+
+    baseline = prepared.baseline
+    rate = None if baseline is None else baseline.rate_per_second
+    finding = judgements.judge_rate(prepared.plan, None, rate)
+    return finding.seen if finding.refused else None
 
 
 def _find_events_problem(prepared: "preparing.Prepared") -> str | None:
@@ -449,7 +460,8 @@ def _rate_text(value: dict[str, Any]) -> str:
     how = value["profile"] if value["own_profile"] else "declared: the program has to send it"
     mean = f"{figures.number(round(value['events_per_minute'], 3))} events a minute, {each} a task"
     if value["steps"]:
-        return f"{len(value['steps'])} steps over {figures.duration(value['load_seconds'])}, in the mean {mean} ({how})"
+        steps = wording.format_count(len(value["steps"]), "step")
+        return f"{steps} over {figures.duration(value['load_seconds'])}, in the mean {mean} ({how})"
     written = value["rate_written"]
     unit = "" if written is None or written.endswith("/min") else f"{written}, "
     return f"{unit}{mean} ({how})"
@@ -517,8 +529,9 @@ def _warnings(value: dict[str, Any]) -> list[str]:
             f"layers.lease_ttl {value['lease_ttl_seconds']:g} s is short for a lease on S3: a few slow answers end the "
             f"tasks; {math.ceil(value['lease_ttl_safe_seconds'])} s or more is safe"
         )
-    if value["events_problem"]:
-        warnings.append(f"preflight will refuse: {value['events_problem']}")
+    for name in ("events_problem", "step_problem"):
+        if value[name]:
+            warnings.append(f"preflight will refuse: {value[name]}")
     rate, source = value["events_per_minute"], value["source_events"]
     required = value["required"]["admits_per_minute"]
     if rate and required and rate * value["new_share"] < required:

@@ -19,7 +19,8 @@ FILLER = "filler"
 NAMES = ("event_id", "scope", "shard", "sequence", "dedupe_key", "sent_at", FILLER)
 ALLOWED = ", ".join(f"{{{name}}}" for name in NAMES)
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-_NUMBERS = ("shard", "sequence")
+_NUMBER_ALONE = re.compile(r'"(\{(?:shard|sequence)\})"(?!:)')
+"""A value that is a number alone, with its quotes, which it loses; the name of a field keeps them."""
 MOST_BYTES = 1_000_000
 _OFFSETS = 4096
 
@@ -64,7 +65,10 @@ class SizeCurve:
 
 def find_problem(body: Mapping[str, Any], *, sized: bool) -> str:
     """Why a body cannot be used; empty where it can."""
-    text = json.dumps(body)
+    try:
+        text = json.dumps(body, allow_nan=False)
+    except ValueError:
+        return "it holds a number that JSON does not have, such as .nan or .inf"
     used = _PLACEHOLDER.findall(text)
     unknown = [name for name in used if name not in NAMES]
     if unknown:
@@ -85,8 +89,7 @@ class BodyTemplate:
         if problem:
             raise ValueError(problem)
         text = json.dumps(body, separators=(",", ":"))
-        for name in _NUMBERS:  # alone in its quotes it becomes a number
-            text = text.replace(f'"{{{name}}}"', f"{{{name}}}")
+        text = _NUMBER_ALONE.sub(r"\1", text)
         self._parts = _PLACEHOLDER.split(text)
         self._names = tuple(self._parts[1::2])
         self._sizes = sizes

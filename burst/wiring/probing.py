@@ -5,11 +5,12 @@ One whose controller died is continued as `burst resume` does.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from burst.adapters.local import folder_store
 from burst.control import searching
-from burst.domain.basics import canonical, errors, instants, rates
+from burst.domain.basics import canonical, errors, instants, rates, windows
 from burst.domain.course import criteria, probe_plans, rate_searches
 from burst.domain.documents import document_names, load_documents, models
 from burst.domain.plan import plans
@@ -138,8 +139,7 @@ def _tell_behind(plan: plans.Plan, snapshot: snapshots.Snapshot, load: load_docu
     counted = snapshot.burst_execution_window.counted_window
     growth = None
     if load is not None and counted is not None:
-        declared = instants.later(counted.window.start, plan.budget.window_seconds)
-        growth = load_backlogs.find_growth(load, counted.window.start, min(counted.window.end, declared))
+        growth = load_backlogs.find_growth(load, counted.window.start, _find_declared_end(plan, counted.window))
     if growth is None:
         return ""
     return (
@@ -152,13 +152,21 @@ def _find_sent(
     plan: plans.Plan, snapshot: snapshots.Snapshot, load: load_documents.Load | None
 ) -> criteria.Sent | None:
     """The events due and the events sent: by the accounts of all tasks, else by the plan and the receipts."""
-    if load is not None:
-        return criteria.Sent(due=sum(task.due for task in load.tasks), sent=load.sent)
     counted, counts = snapshot.burst_execution_window.counted_window, snapshot.burst_load_checks.counts
     if counted is None or counts is None:
         return None
+    if load is not None:
+        nearest = load_backlogs.find_nearest(load, counted.window.start, _find_declared_end(plan, counted.window))
+        if nearest is not None:
+            return criteria.Sent(due=nearest.due, sent=nearest.sent)
+        return criteria.Sent(due=sum(task.due for task in load.tasks), sent=load.sent)
     due = plan.count_planned(plan.lead_seconds, plan.lead_seconds + counted.window.seconds)
     return None if due is None else criteria.Sent(due=due, sent=counts.counts.total)
+
+
+def _find_declared_end(plan: plans.Plan, counted: windows.Window) -> datetime:
+    """The end of a counted window, without the time in which its tasks ended."""
+    return min(counted.end, instants.later(counted.start, plan.budget.window_seconds))
 
 
 def _find_cost(plan: plans.Plan, snapshot: snapshots.Snapshot) -> float | None:

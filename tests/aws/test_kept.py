@@ -80,7 +80,7 @@ def _try_places(clock: fakes.TickingClock) -> list[Any]:
     all_checks = checks.list_checks(
         _plan(),
         problems={},
-        required_admits_per_second=None,
+        baseline=None,
         open_source=lambda: fakes_receipts.MemoryReceiptSource(now=clock.now),
         signer=None,
         clock=clock,

@@ -68,7 +68,7 @@ def checks(ground: Ground) -> list[preflight.PreflightCheck]:
     listed = wired.list_checks(
         prepared.plan,
         problems=prepared.problems,
-        required_admits_per_second=prepared.required_admits_per_second,
+        baseline=prepared.baseline,
         open_source=lambda: receipt_sources.make_source(prepared.plan, clock, kept_connections=wired.CONNECTIONS),
         signer=None,
         clock=clock,

@@ -37,7 +37,7 @@ def check(name: str, found: preparing.Prepared, warnings: Mapping[str, str]) -> 
     listed = checks.list_checks(
         found.plan,
         problems={},
-        required_admits_per_second=None,
+        baseline=None,
         open_source=lambda: pytest.fail("nothing is counted"),
         signer=None,
         clock=system_clock.SystemClock(),

@@ -219,6 +219,13 @@ def test_a_body_of_another_ingest_takes_every_placeholder() -> None:
     assert len(body["key"]) == 64
 
 
+def test_a_number_in_the_name_of_a_field_keeps_its_quotes() -> None:
+    template = event_bodies.BodyTemplate({"id": "{event_id}", "{shard}": ["{sequence}"], "said": '"{sequence}"'})
+    filling = event_bodies.Filling(event_id="e", scope="s", shard=2, sequence=3, spread=5, sent_at=0.5)
+
+    assert json.loads(template.fill(filling)) == {"id": "e", "2": [3], "said": '"3"'}
+
+
 @pytest.mark.parametrize(
     ("body", "sized", "problem"),
     [
@@ -227,6 +234,7 @@ def test_a_body_of_another_ingest_takes_every_placeholder() -> None:
         ({"id": "{event_id}"}, True, "{filler} has to stand there once"),
         ({"id": "{event_id}", "a": "{filler}", "b": "{filler}"}, True, "{filler} has to stand there once"),
         ({"id": "{event_id}", "a": "{no placeholder}"}, False, ""),
+        ({"id": "{event_id}", "a": [float("nan")]}, False, "a number that JSON does not have"),
     ],
 )
 def test_a_body_that_cannot_be_used_says_why(body: dict[str, object], sized: bool, problem: str) -> None:

@@ -357,6 +357,24 @@ def test_an_odd_event_of_a_locustfile_takes_no_other_out_of_its_second(tmp_path:
     assert sum(account.latency.values()) == 6
 
 
+def test_nothing_is_due_to_a_load_that_ends(tmp_path: Path) -> None:
+    """Locust's users end within a second of its end, and send nothing then; answers still come, and are counted."""
+    path, dues = tmp_path / "load.account.jsonl", []
+    hooks = {name: Hook() for name in ("init", "request", "quitting", "quit")}
+    account = locust_account.LocustAccount(str(path))
+    account.before_write = lambda: dues.append(time.monotonic())
+    account.attach(types.SimpleNamespace(**hooks))
+
+    hooks["quitting"].fire()
+    hooks["request"].fire(name="order", response_time=900.0, start_time=time.time() - 0.9)
+    hooks["quit"].fire()
+
+    reader = load_account.AccountReader(str(path))
+    reader.read()
+    assert len(dues) == 1
+    assert sum(counts["acknowledged"] for counts in reader.account.seconds.values()) == 1
+
+
 def test_a_line_is_written_once_a_beat(tmp_path: Path) -> None:
     path = tmp_path / "load.account.jsonl"
     writer = load_account.AccountWriter(str(path))

@@ -81,3 +81,15 @@ def test_a_part_that_is_too_short_tells_nothing() -> None:
     load = simulate(1600.0, seconds=3)
 
     assert load_backlogs.find_growth(load, BEGAN, BEGAN + timedelta(seconds=3)) is None
+
+
+def test_what_a_generator_sent_is_judged_to_the_end_of_the_window_and_not_to_that_of_its_process() -> None:
+    """A process counts what is due until it hears that it has to end: what is due to nobody is no load withheld."""
+    sent = simulate(40.0, seconds=10)
+    late = [row.model_copy(update={"due": 40}) if 11 <= index < 13 else row for index, row in enumerate(sent.seconds)]
+    load = sent.model_copy(update={"seconds": late})
+
+    nearest = load_backlogs.find_nearest(load, BEGAN, BEGAN + timedelta(seconds=10))
+
+    assert nearest is not None
+    assert nearest.share == 1.0

@@ -672,6 +672,23 @@ def test_gates_that_the_events_asked_for_cannot_pass_are_refused_with_the_arithm
     assert words in finding.seen
 
 
+def test_a_step_that_cannot_reach_its_own_multiple_is_refused_before_anything_is_sent() -> None:
+    steps = [
+        {"for": "10m", "rate": "30/s", "name": "steady"},
+        {"for": "5m", "rate": "30/s", "to": "60/s", "shape": "spike", "name": "burst"},
+    ]
+    limits = {"multiplier": 2.0, "admit_ratio": 0.995, "multiplier@burst": 4.0}
+    plan = cases.plan(load={"command": ["push-events"], "rate": steps}, gates=limits)
+
+    enough, short = (judgements.judge_rate(plan, 20.0, baseline) for baseline in (11.25, 11.26))
+
+    assert enough.passed
+    assert short.refused
+    assert (
+        "step burst: only 2700.000 events a minute for 2702.400 admits a minute required: it cannot pass" in short.seen
+    )
+
+
 def test_only_new_events_count_for_the_rate_and_the_source_that_a_plan_needs() -> None:
     load = {**OWN_LOAD, "rate": 1000, "source_events": 15_000, "events": {"duplicates": "10%", "malformed": "10%"}}
     plan = cases.plan(load=load)

@@ -378,6 +378,9 @@ def test_a_criterion_is_written_in_the_words_of_gates(words: str, parsed: tuple[
         ("max_lag<=10", "a limit can be set of admit_ratio"),
         ("admit_ratio>=1.2.3", "is no number"),
         ("admit_ratio>0.9", "allowed: a gate with a limit"),
+        ("error_ratio<=1e999", "saw inf; allowed: a limit from 0 to 1"),
+        ("admit_ratio>=1.5", "saw 1.5; allowed: a limit above 0 to 1"),
+        ("latency_p95_ms<=0", "saw 0; allowed: a limit above 0 to 1000000000 ms"),
     ],
 )
 def test_a_bad_criterion_is_refused_with_what_is_allowed(words: str, said: str) -> None:

@@ -27,6 +27,7 @@ LIMITS: dict[str, Comparison] = {
 ERRORS = "errors"
 """Short for `error_ratio<=0`."""
 OFFERED_LOAD = "offered_load"
+_MOST_MILLISECONDS = 1e9
 _SIGNS: dict[Comparison, str] = {"at_least": ">=", "at_most": "<="}
 _FORM = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_.:-]*?)(?:(?P<sign>>=|<=)(?P<limit>[0-9][0-9.eE+-]*))?")
 _ALLOWED = (
@@ -82,14 +83,25 @@ def parse(words: str) -> tuple[str, float | None]:
     if sign != _SIGNS[LIMITS[name]]:
         raise errors.UsageError(f"--criterion {words}: {name} is held by {_SIGNS[LIMITS[name]]}, not {sign}")
     try:
-        return name, float(match["limit"])
+        limit = float(match["limit"])
     except ValueError:
         raise errors.UsageError(f"--criterion {words}: {match['limit']} is no number") from None
+    _refuse_unfit_limit(words, name, limit)
+    return name, limit
+
+
+def _refuse_unfit_limit(words: str, name: str, limit: float) -> None:
+    """Raises `errors.UsageError` for a limit that no plan may set."""
+    is_ratio, may_be_zero = not name.endswith("_ms"), name != "admit_ratio" and not name.endswith("_ms")
+    fits = 0 <= limit <= (1 if is_ratio else _MOST_MILLISECONDS) and (limit > 0 or may_be_zero)
+    if not fits:
+        allowed = f"{'from' if may_be_zero else 'above'} 0 to {'1' if is_ratio else f'{_MOST_MILLISECONDS:.0f} ms'}"
+        raise errors.UsageError(f"--criterion {words}: saw {limit:g}; allowed: a limit {allowed}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """The events that were due from GO to the end of the load, and those of them that were sent."""
+    """The events that were due in the window, as far as it is judged, and those of them that were sent."""
 
     due: float
     sent: float

@@ -162,3 +162,13 @@ class PlannedLoad(plan_keys.PlanKeys):
         if events is None or self.rate_plan is None:
             return float(self.load.rate) if isinstance(self.load.rate, float) else None
         return events / window * 60
+
+    @property
+    def step_multipliers(self) -> dict[str, float]:
+        """The multiple of the baseline that is asked of a step of its own, by its name."""
+        return {step: limit for name, step, limit in self.gates.step_limits if name == "multiplier"}
+
+    def find_step_rate(self, name: str) -> float | None:
+        """The mean events a minute of a step; None where it is not known."""
+        place = None if self.rate_plan is None else self.rate_plan.find_step(name)
+        return None if place is None else float(place.step.events / place.step.seconds * 60)

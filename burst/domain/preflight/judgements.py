@@ -31,17 +31,35 @@ client sent on one core, at 0.72 ms an event. Fargate's vCPU is one hardware thr
 left for TLS and an older processor."""
 
 
-def judge_rate(plan: plans.Plan, required_admits_per_second: float | None) -> findings.Finding:
-    """Whether the plan sends fast enough to pass."""
-    sent = plan.mean_rate
-    if required_admits_per_second is None or sent is None:
+_ROUNDING = 1e-12
+
+
+def judge_rate(
+    plan: plans.Plan, required_admits_per_second: float | None, admits_per_second: float | None = None
+) -> findings.Finding:
+    """Whether the plan sends fast enough to pass, also in each step that has a multiple of its own.
+
+    `admits_per_second` is the rate of the baseline, and `required_admits_per_second` its multiple for the whole.
+    """
+    asked = [("", plan.mean_rate, required_admits_per_second)]
+    for step, multiplier in plan.step_multipliers.items():
+        required = None if admits_per_second is None else multiplier * admits_per_second
+        asked.append((f"step {step}: ", plan.find_step_rate(step), required))
+    enough, problems = [], []
+    for where, sent, required in asked:
+        if sent is None or required is None:
+            continue
+        new = sent * plan.load.new_share
+        of_them = "" if plan.load.events is None else f", of which {new:.3f} are new,"
+        summary = f"{sent:.3f} events a minute{of_them} for {required * 60:.3f} admits a minute required"
+        if new >= required * 60 * (1 - _ROUNDING):
+            enough.append(f"{where}{summary}, which is enough")
+        else:
+            problems.append(f"{where}only {summary}: it cannot pass")
+    if not enough and not problems:
         words = "the plan asks for no multiplier" if plan.load.rate is not None else "the program decides"
         return findings.report_pass("rate", words)
-    required, new = required_admits_per_second * 60, sent * plan.load.new_share
-    of_them = "" if plan.load.events is None else f", of which {new:.3f} are new,"
-    summary = f"{sent:.3f} events a minute{of_them} for {required:.3f} admits a minute required"
-    problem = f"only {sent:.3f} events a minute{of_them} for {required:.3f} admits a minute required: it cannot pass"
-    return findings.report_problem("rate", "" if new >= required else problem, f"{summary}, which is enough")
+    return findings.report_problem("rate", "; ".join(problems), "; ".join(enough))
 
 
 def judge_source(plan: plans.Plan, required_admits_per_second: float | None) -> findings.Finding:

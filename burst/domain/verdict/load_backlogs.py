@@ -8,6 +8,7 @@ all but the allowed share of what had become due in it has to be sent. One late 
 import itertools
 import math
 import statistics
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,27 +33,40 @@ class Shortfall:
     @property
     def share(self) -> float:
         """The share that was sent."""
-        return self.sent / self.due
+        return min(1.0, self.sent / self.due) if self.due else 1.0
 
 
 def find_shortfall(load: load_documents.Load, start: datetime, end: datetime, *, required: float) -> Shortfall | None:
     """By how much the generator stayed behind from the first whole second of a part to its end; None where it kept
     up, or the part is too short to tell."""
+    nearest = None
+    for reached, recent in _list_reached(load, start, end):
+        if reached.sent + recent + _DEVIATIONS * math.sqrt(recent) + 1 >= required * reached.due:
+            return None
+        if nearest is None or reached.share > nearest.share:
+            nearest = reached
+    return nearest
+
+
+def find_nearest(load: load_documents.Load, start: datetime, end: datetime) -> Shortfall | None:
+    """What was due and sent until the second of the later half of a part at which the generator was nearest to what
+    was due; None where the part is too short."""
+    reached = [each for each, _ in _list_reached(load, start, end) if each.due]
+    return max(reached, key=lambda each: each.share, default=None)
+
+
+def _list_reached(load: load_documents.Load, start: datetime, end: datetime) -> Iterator[tuple[Shortfall, float]]:
+    """What was due and sent until each second of the later half, and what became due in the tenth of a second before
+    it."""
     first, last = _find_whole_seconds(start, end)
     length = round((last - first).total_seconds())
     rows = {row.start_utc: row for row in load.seconds}
     each = [rows.get(first + timedelta(seconds=number)) for number in range(max(0, length))]
     dues = list(itertools.accumulate(row.due if row else 0 for row in each))
     sents = list(itertools.accumulate(row.sent if row else 0 for row in each))
-    nearest: Shortfall | None = None
     for index in range(length // 2, length):
-        due, sent = dues[index], sents[index]
-        recent = KEEPING_SECONDS * (due - (dues[index - 1] if index else 0))
-        if sent + recent + _DEVIATIONS * math.sqrt(recent) + 1 >= required * due:
-            return None
-        if nearest is None or sent / due > nearest.share:
-            nearest = Shortfall(due=due, sent=sent, seconds=index + 1)
-    return nearest
+        recent = KEEPING_SECONDS * (dues[index] - (dues[index - 1] if index else 0))
+        yield Shortfall(due=dues[index], sent=sents[index], seconds=index + 1), recent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from burst.domain.preflight import (
     session_keys,
     store_policies,
 )
+from burst.domain.verdict import baselines
 from burst.wiring import inputs, preparing, series_probes
 from burst.wiring.preflight import entry_checks, inspection_checks, machine, playback_checks, shared_answers
 from burst.wiring.targets import receipt_sources, targets
@@ -55,7 +56,7 @@ def run(
         checks = list_checks(
             plan,
             problems=prepared.problems,
-            required_admits_per_second=prepared.required_admits_per_second,
+            baseline=prepared.baseline,
             open_source=source,
             signer=inputs.signer(plan, clock),
             clock=clock,
@@ -81,7 +82,7 @@ def list_checks(
     plan: plans.Plan,
     *,
     problems: Mapping[str, errors.BurstError],
-    required_admits_per_second: float | None,
+    baseline: baselines.Baseline | None,
     open_source: Callable[[], ports.ReceiptSource],
     signer: Callable[[], ports.Signer] | None,
     clock: ports.Clock,
@@ -95,6 +96,8 @@ def list_checks(
     source = shared_answers.make_once(lambda: _open_source(open_source, ask_counter))
     of_playback, count_kept = playback_checks.list_checks(plan)
     receipts = preflight.ReceiptChecks(plan, source, clock, count_kept)
+    required_rate = preparing.required_rate(plan, baseline)
+    baseline_rate = None if baseline is None else baseline.rate_per_second
     checks = [
         preflight.PreflightCheck(name="baseline", ask=lambda: _check_baseline(plan, problems, warnings)),
         preflight.PreflightCheck(name="prior", ask=lambda: check_prior(plan, problems, warnings)),
@@ -103,9 +106,9 @@ def list_checks(
             name=store_policies.CHECK, ask=lambda: store_policies.to_finding(store_policies.judge_plan(plan))
         ),
         *_list_reference_check(plan, problems),
-        preflight.PreflightCheck(name="rate", ask=lambda: judgements.judge_rate(plan, required_admits_per_second)),
+        preflight.PreflightCheck(name="rate", ask=lambda: judgements.judge_rate(plan, required_rate, baseline_rate)),
         preflight.PreflightCheck(name=event_judgements.CHECK, ask=lambda: event_judgements.judge_events(plan)),
-        preflight.PreflightCheck(name="source", ask=lambda: judgements.judge_source(plan, required_admits_per_second)),
+        preflight.PreflightCheck(name="source", ask=lambda: judgements.judge_source(plan, required_rate)),
         preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
         preflight.PreflightCheck(name="secrets", ask=lambda: _check_secrets(plan, target, clock)),
         preflight.PreflightCheck(name="host", ask=lambda: judgements.judge_host(plan)),
