@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,8 +73,6 @@ def _find_shipped_profile(written: "plans.Plan") -> str | None:
 
 
 def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[str, Any]:
-    from burst.report import rate_charts
-
     target, baseline = written.target, prepared.baseline
     rate = _rate(prepared)
     return {
@@ -102,7 +101,7 @@ def _load_fields(written: "plans.Plan", prepared: "preparing.Prepared") -> dict[
         "warmup_seconds": written.load.warmup,
         "load_seconds": written.load_seconds,
         "steps": _step_fields(prepared),
-        "chart": rate_charts.draw_lines(prepared.plan.rate_plan) if prepared.plan.rate_plan else [],
+        "chart": _draw_chart(prepared),
         "events_per_minute": rate,
         "events_per_minute_per_task": None if rate is None else rate / target.tasks,
         "source_events": written.load.source_events,
@@ -136,6 +135,21 @@ def _describe_events(prepared: "preparing.Prepared") -> str | None:
 
     events = prepared.plan.load.events
     return None if events is None else event_judgements.describe_events(events)
+
+
+_INDENT = " " * 11
+"""Before the words of a line, and before a line that goes on."""
+
+
+def _draw_chart(prepared: "preparing.Prepared") -> list[str]:
+    """The steps of the rate as a chart, as wide as the terminal allows."""
+    from burst.report import rate_charts
+
+    steps = prepared.plan.rate_plan
+    if steps is None:
+        return []
+    terminal = shutil.get_terminal_size()
+    return rate_charts.draw_lines(steps, rate_charts.fit_columns(terminal.columns, steps, indent=len(_INDENT)))
 
 
 def _find_step_problem(prepared: "preparing.Prepared") -> str | None:
@@ -363,7 +377,7 @@ def _text(name: str, value: dict[str, Any]) -> str:
         f"load       {value['program']}" + (f" against {value['host']}" if value["host"] else ""),
         *_process_lines(value),
         f"rate       {_rate_text(value)}",
-        *(f"           {line}" for line in value["chart"]),
+        *(f"{_INDENT}{line}" for line in value["chart"]),
         *([f"events     {value['events']}"] if value["events"] else []),
         *(f"step       {step['words']}" for step in value["steps"]),
         f"barrier    {_BARRIERS[value['barrier']]}",

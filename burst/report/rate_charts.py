@@ -8,6 +8,8 @@ from burst.load import rate_plans
 from burst.report import figures
 
 COLUMNS, ROWS = 60, 6
+LEAST_COLUMNS, MOST_COLUMNS = 12, 120
+_LABEL = 10
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _WIDTH, _HEIGHT, _MARGIN = 720, 160, 28
 _POINTS = 360
@@ -66,20 +68,26 @@ def describe_row(row: StepRow) -> str:
     )
 
 
-def draw_lines(plan: rate_plans.RatePlan) -> list[str]:
-    """The rates over time in characters, and under it which part is counted."""
-    width = float(plan.seconds) / COLUMNS
+def fit_columns(terminal_columns: int, plan: rate_plans.RatePlan, *, indent: int) -> int:
+    """How many characters wide the rates may be drawn, so that no line of the chart is broken."""
+    beside = indent + _LABEL + len(" │") + len(f" {figures.duration(float(plan.seconds))}")
+    return max(LEAST_COLUMNS, min(MOST_COLUMNS, terminal_columns - beside))
+
+
+def draw_lines(plan: rate_plans.RatePlan, columns: int = COLUMNS) -> list[str]:
+    """The rates over time in so many characters, and under it which part is counted."""
+    width = float(plan.seconds) / columns
     highest = plan.highest or 1.0
-    heights = [_find_rate(plan, (column + 0.5) * width) / highest * ROWS for column in range(COLUMNS)]
+    heights = [_find_rate(plan, (column + 0.5) * width) / highest * ROWS for column in range(columns)]
     lines = []
     for row in reversed(range(ROWS)):
         filled = "".join(_EIGHTHS[round(8 * min(1.0, max(0.0, height - row)))] for height in heights)
         label = f"{figures.number(round(highest, 1))}/s" if row == ROWS - 1 else "0/s" if row == 0 else ""
-        lines.append(f"{label:>10} │{filled.rstrip()}")
+        lines.append(f"{label:>{_LABEL}} │{filled.rstrip()}")
     start, end = plan.counted
-    marks = "".join("━" if start <= Fraction((column + 0.5) * width) < end else "┄" for column in range(COLUMNS))
+    marks = "".join("━" if start <= Fraction((column + 0.5) * width) < end else "┄" for column in range(columns))
     total = figures.duration(float(plan.seconds))
-    return [*lines, f"{'counted':>10} └{marks} {total}"]
+    return [*lines, f"{'counted':>{_LABEL}} └{marks} {total}"]
 
 
 def _find_rate(plan: rate_plans.RatePlan, seconds: float) -> float:

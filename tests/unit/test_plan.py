@@ -1594,6 +1594,10 @@ def test_the_counted_window_is_that_of_the_steps_that_count() -> None:
         (STEPS, {"latency_p95_ms@presteady": 1}, "gates.latency_p95_ms@presteady", "steady, burst"),
         (STEPS, {"latenzy_p95_ms@burst": 1}, "gates.latenzy_p95_ms@burst", "did you mean latency_p95_ms?"),
         (STEPS, {"error_ratio@burst": 2}, "gates.error_ratio@burst", "less than or equal to 1"),
+        (STEPS, {"latency_p95_ms@burst": 0}, "gates.latency_p95_ms@burst", "greater than 0"),
+        (STEPS, {"admit_ratio@burst": 0}, "gates.admit_ratio@burst", "greater than 0"),
+        ([], {}, "load.rate", "at least 1 item"),
+        ([{"for": "1s", "rate": 60}] * 51, {}, "load.rate", "at most 50 items"),
         (
             [{"for": "100s", "rate": 60, "name": "a"}, {"for": "20s", "rate": 60, "name": "b"}],
             {"multiplier@b": 2},
@@ -1607,6 +1611,29 @@ def test_a_wrong_step_is_named_by_its_place(steps: Any, gates: dict[str, Any], k
 
     assert allowed in problems[key].allowed
     assert problems[key].line > 1
+
+
+def test_a_window_that_steps_make_and_that_does_not_fit_names_them() -> None:
+    problems = {problem.key: problem for problem in _problems(json.dumps(_stepped([{"for": "30m", "rate": 60}])))}
+
+    assert problems["budget.window"].seen == "1800s, which the counted steps of load.rate last"
+
+
+@pytest.mark.parametrize(
+    ("load", "key"),
+    [
+        (
+            {"events": {"templates": [{"name": "a", "bytes": {"least": 300, "p50": 200, "most": 900}}]}},
+            "load.events.templates[0].bytes.most",
+        ),
+        ({"canary": {"body": {"id": "x"}}}, "load.canary.body"),
+    ],
+)
+def test_a_mistake_in_a_section_that_may_be_a_single_value_is_one_problem(load: Any, key: str) -> None:
+    value = _stepped()
+    value["load"] |= load
+
+    assert [problem.key for problem in _problems(json.dumps(value))] == [key]
 
 
 def test_a_window_that_the_steps_do_not_fill_is_refused() -> None:

@@ -154,6 +154,17 @@ def test_the_chart_of_the_terminal_shows_the_peak_and_the_counted_part() -> None
     assert [row.least_events_a_task for row in rate_charts.list_rows(plan, 7)] == [85, 1714, 1714]
 
 
+@pytest.mark.parametrize("terminal", [40, 80, 200])
+def test_the_chart_is_no_wider_than_the_terminal(terminal: int) -> None:
+    plan = stepped_case().plan.rate_plan
+    assert plan is not None
+
+    lines = rate_charts.draw_lines(plan, rate_charts.fit_columns(terminal, plan, indent=11))
+
+    assert max(map(len, lines)) <= terminal - 11
+    assert max(map(len, lines)) > terminal / 3
+
+
 def write_steps(sent: dict[str, float]) -> cases.Value:
     """The account of the stepped plan in which so much of each second of a step was sent: in time, as far as it was."""
     seconds: list[dict[str, Any]] = []

@@ -150,7 +150,7 @@ class GatesSection(sections.Section):
             name, at, step = key.partition("@")
             if not at or name not in STEP_LIMITS or not re.fullmatch(rate_sections.STEP_NAME, step):
                 raise field_types.UnknownKey((key,), plan_problems.list_keys(key, GatesSection, STEP_LIMITS))
-            if name == "multiplier" and not limit:
+            if not limit and not name.endswith("error_ratio"):
                 raise field_types.Misfit((key,), "greater than 0")
             if name.endswith("_ratio") and limit > 1:
                 raise field_types.Misfit((key,), "less than or equal to 1")

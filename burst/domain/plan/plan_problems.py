@@ -12,6 +12,7 @@ from typing import Any
 
 import pydantic
 
+from burst.domain.basics import wording
 from burst.domain.plan import field_types, yaml_lines
 
 _PLACEHOLDER = re.compile(r"REPLACE_ME|TO_PIN|(?<![A-Za-z0-9])TBD(?![A-Za-z0-9])|<[^<>]*>")
@@ -25,6 +26,8 @@ _SECTION_ERRORS = {
     "list_type": "a list",
 }
 """The expected kind where a whole section is of another kind; its value is not shown, it may be a secret."""
+
+_SIMPLE_TYPES = frozenset({"bool_type", "int_type", "float_type", "string_type"})
 
 
 def find_unfilled(source: yaml_lines.Source) -> Iterator[yaml_lines.Problem]:
@@ -74,9 +77,16 @@ def explain_refusal(
     exc: pydantic.ValidationError, source: yaml_lines.Source, whole: type[pydantic.BaseModel]
 ) -> Iterable[yaml_lines.Problem]:
     """The refusals of the model of a whole plan, one problem a key."""
-    return _merge_by_key(
-        _build_problem(error, source, whole) for error in exc.errors(include_url=False, include_input=False)
-    )
+    refused = exc.errors(include_url=False, include_input=False)
+    built = [(error["type"], _build_problem(error, source, whole)) for error in refused]
+    keys = [problem.key for _, problem in built]
+    return _merge_by_key(problem for kind, problem in built if not _is_other_member(kind, problem.key, keys))
+
+
+def _is_other_member(kind: str, key: str, keys: Iterable[str]) -> bool:
+    """Whether a refusal is that of a union's simple member, where the value is meant for another one and has a mistake
+    of its own below."""
+    return kind in _SIMPLE_TYPES and any(other.startswith((f"{key}.", f"{key}[")) for other in keys)
 
 
 def _merge_by_key(problems: Iterable[yaml_lines.Problem]) -> Iterable[yaml_lines.Problem]:
@@ -153,6 +163,10 @@ def _describe_allowed(error: Mapping[str, Any], path: yaml_lines.Path, whole: ty
         return str(context["expected"])
     if kind == "string_type":
         return "a string; a number needs quotes"
+    if kind == "too_short":
+        return f"at least {wording.format_count(context['min_length'], 'item')}"
+    if kind == "too_long":
+        return f"at most {wording.format_count(context['max_length'], 'item')}"
     if kind == "string_pattern_mismatch":
         return f"text like {context['pattern']}"
     message = str(error["msg"]).removeprefix("Input should be ")

@@ -241,7 +241,8 @@ def parse(text: str, *, source: str, overrides: tuple[str, ...] = ()) -> Plan:
     except pydantic.ValidationError as exc:
         keys = {problem.key for problem in problems}
         refusals = plan_problems.explain_refusal(exc, composed, Plan)
-        problems.extend(problem for problem in refusals if problem.key not in keys)
+        named = (rate_sections.name_derived_window(problem, composed.value) for problem in refusals)
+        problems.extend(problem for problem in named if problem.key not in keys)
     if problems:
         raise yaml_lines.PlanError(source, tuple(sorted(problems, key=lambda problem: problem.line)))
     return plan

@@ -1,13 +1,14 @@
 """The sections of a plan for its rates: one rate, or steps on one clock from GO, and which of them are counted."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 import pydantic
 
 from burst.domain.basics import instants
-from burst.domain.plan import field_types, question_sections
+from burst.domain.plan import field_types, question_sections, yaml_lines
 from burst.load import rate_plans
 
 STEP_NAME = r"[a-z0-9][a-z0-9_-]{0,19}"
@@ -136,6 +137,14 @@ def derive_window(value: Mapping[str, Any]) -> dict[str, Any] | None:
             total = float(sum(map(_exact, lengths), Fraction(0)))
             return budget | {"window": instants.duration_text(total)} if total > 0 else None
     return None
+
+
+def name_derived_window(problem: yaml_lines.Problem, value: Mapping[str, Any]) -> yaml_lines.Problem:
+    """A problem of a plan as it was written; of a window that its steps made, with what they last."""
+    derived = derive_window(value) if problem.key == "budget.window" else None
+    if derived is None:
+        return problem
+    return replace(problem, seen=f"{derived['window']}, which the counted steps of load.rate last")
 
 
 def refuse_unfit_steps(steps: Sequence[RateStepSection], *, has_warmup: bool) -> None:
