@@ -15,7 +15,7 @@ NAMES = "cdefg"
 
 
 def test_every_name_leads_to_tests() -> None:
-    named = {*spreading.LONGEST, *spreading.APART, *spreading.TOGETHER}
+    named = {*spreading.LONGEST, *spreading.APART, *spreading.TOGETHER, *spreading.BUSY}
 
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
@@ -24,6 +24,11 @@ def test_a_file_stays_together_unless_its_tests_start_all_they_need() -> None:
     assert spreading.spread_one_by_one("tests/faults/test_operator.py::test_a[x]")
     assert not spreading.spread_one_by_one("tests/faults/test_planted.py::test_a[x]")
     assert not spreading.spread_one_by_one("tests/rehearsal/test_services.py::test_a")
+
+
+def test_what_keeps_a_core_busy_is_spread_evenly_among_what_waits() -> None:
+    assert spreading.mix(list("abcd"), list("12")) == ["a", "1", "b", "c", "2", "d"]
+    assert spreading.mix(list("ab"), [], list("1234")) == ["1", "a", "2", "3", "b", "4"]
 
 
 def order_of(folder: Path, *options: str) -> list[str]:
