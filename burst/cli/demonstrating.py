@@ -37,7 +37,7 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
     place = _make_place(runs_dir)
     with _sandbox(output) as sandbox:
         stage = demo_plans.DemoPlaces(host=sandbox.host, locustfile=shipped_profiles.INGEST, runs=place)
-        rate = _choose_rate(output, sandbox)
+        rate = _choose_rate(output, sandbox, demo_plans.DEMO_RATES)
         output.say(f"\n1. A reference run of {BASELINE_SECONDS} s at {rate:,.0f} events a minute becomes the baseline.")
         folder, code = _play(
             output, place, "baseline", demo_plans.render_baseline_plan(stage, rate, window_seconds=BASELINE_SECONDS)
@@ -73,14 +73,14 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
         return _run(output, place, "burst", plan)
 
 
-def _choose_rate(output: common.Output, sandbox: "_Sandbox") -> float:
+def _choose_rate(output: common.Output, sandbox: "_Sandbox", rates: demo_plans.BaselineRates) -> float:
     """The rate of the reference run, in events a minute, after what the machine reaches now; says both."""
     output.say(f"Measuring what this machine reaches now ({reached_rates.SECONDS:g} s of sending without a pause).")
     reached = reached_rates.measure_reached_rate(host=sandbox.host, api_key=sandbox.api_key, dsn=sandbox.dsn)
-    rate = demo_plans.choose_baseline_rate(reached)
-    asked = rate * demo_plans.BURST_FACTOR
+    rate = rates.choose(reached)
+    asked = rate * rates.burst_factor
     words = f"It admits about {reached:,.0f} events a minute now, and the demo's burst sends {asked:,.0f}."
-    if not demo_plans.can_carry(reached):
+    if not rates.can_carry(reached):
         words += (
             " That is more than it reaches: the demo may end with HOLD. Try it again when the machine is less busy."
         )
@@ -103,7 +103,8 @@ def play_campaign(output: common.Output, runs_dir: Path) -> int:
     place = _make_place(runs_dir)
     with _sandbox(output) as sandbox:
         stage = demo_plans.DemoPlaces(host=sandbox.host, locustfile=shipped_profiles.INGEST, runs=place)
-        path, reporter = demo_campaigns.write_campaign(stage, place), running.RunReporter(output)
+        rate = _choose_rate(output, sandbox, demo_campaigns.RATES)
+        path, reporter = demo_campaigns.write_campaign(stage, place, rate), running.RunReporter(output)
         request = campaigns.CampaignRequest(command=output.words)
         output.say("\n1. The campaign runs until its burst is on HOLD: publishes of another scope are stuck in flight.")
         demo_faults.plant_stuck_publishes(sandbox.dsn)

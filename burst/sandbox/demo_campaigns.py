@@ -2,6 +2,7 @@
 
 Every phase of a programme, in seconds. Publishes of another scope are stuck in flight while the burst runs: it is
 on HOLD. They are resolved, and its rerun, bounded to that blocker, passes; the other phases follow, and their roll-up.
+The rate of all follows from what the machine was measured to reach, as that of `burst demo` does.
 """
 
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 
 from burst.sandbox import demo_plans
 
-RATE_PER_MINUTE = 6000
+MULTIPLIER, HEADROOM = 1.2, 1.8
+"""Of the burst, which shows a HOLD and its reopening, and no speed."""
+RATES = demo_plans.BaselineRates(burst_factor=MULTIPLIER * HEADROOM, least_per_minute=600.0, most_per_minute=6000.0)
 WINDOW_SECONDS = 12
 STUCK_SECONDS = 2
 REOPENED, ONLY = "burst", ("B7",)
@@ -19,11 +22,11 @@ _TWICE = "select count(*) - count(distinct event_id) from admissions where platf
 _ADMITTED = "select count(*) from receipts where platform_run_id = :scope"
 _KEYS = "select string_agg(distinct event_type, ',' order by event_type) from receipts where platform_run_id = :scope"
 
-_WINDOW = f"""\
-gates: {{min_admits: 300, contiguity: {{max_gap: 8s}}, offered_load: 0.5}}
+_WINDOW = """\
+gates: {{min_admits: {min_admits}, contiguity: {{max_gap: 8s}}, offered_load: 0.5}}
 facts:
-  - {{blocker: M10E-B3, name: unresolved_publishes, equals: 0, sql: "{_UNRESOLVED}"}}
-  - {{blocker: M10E-B6, name: duplicate_side_effects, equals: 0, sql: "{_TWICE}"}}
+  - {{blocker: M10E-B3, name: unresolved_publishes, equals: 0, sql: "{unresolved}"}}
+  - {{blocker: M10E-B6, name: duplicate_side_effects, equals: 0, sql: "{twice}"}}
 """
 _SHARES = "gates: {decision_shares: {QUARANTINE: {at_most: 0.10}}, offered_load: 0.5}\n"
 _OBSERVE = f"""\
@@ -108,15 +111,22 @@ steps:
 """
 
 
-def write_campaign(places: demo_plans.DemoPlaces, folder: Path) -> Path:
-    """Writes the campaign file and its plans into a folder, and returns the path of the file."""
+def write_campaign(places: demo_plans.DemoPlaces, folder: Path, rate_per_minute: float) -> Path:
+    """Writes the campaign file and its plans, all but the burst's of one rate, and returns the path of the file."""
+    sent = rate_per_minute / 60 * WINDOW_SECONDS
+    window = _WINDOW.format(min_admits=int(sent / 4), unresolved=_UNRESOLVED, twice=_TWICE)
     recovery = _RECOVERY.format(stuck=_STUCK, python=sys.executable, seconds=STUCK_SECONDS, unresolved=_UNRESOLVED)
+
+    def render(kind: str, phase: str, sections: str) -> str:
+        common = demo_plans.render_common(places, phase, f"{rate_per_minute:g}", WINDOW_SECONDS)
+        return f"{common}kind: {kind}\n{sections}"
+
     plans = {
-        "window.yaml": _render(places, "window", "M10.E", _WINDOW),
+        "window.yaml": render("window", "M10.E", window),
         "burst.yaml": _render_burst(places, folder / "baseline.json"),
-        "soak.yaml": _render(places, "soak", "M10.G", _SOAK),
-        "recovery.yaml": _render(places, "recovery", "M10.H", recovery),
-        "again.yaml": _render(places, "reproducibility", "M10.I", _AGAIN),
+        "soak.yaml": render("soak", "M10.G", _SOAK),
+        "recovery.yaml": render("recovery", "M10.H", recovery),
+        "again.yaml": render("reproducibility", "M10.I", _AGAIN),
         "campaign.yaml": _FILE.format(folder=folder, runs=places.runs),
     }
     for name, text in plans.items():
@@ -124,12 +134,8 @@ def write_campaign(places: demo_plans.DemoPlaces, folder: Path) -> Path:
     return folder / "campaign.yaml"
 
 
-def _render(places: demo_plans.DemoPlaces, kind: str, phase: str, sections: str) -> str:
-    rate = str(RATE_PER_MINUTE)
-    return demo_plans.render_common(places, phase, rate, WINDOW_SECONDS) + f"kind: {kind}\n" + sections
-
-
 def _render_burst(places: demo_plans.DemoPlaces, baseline: Path) -> str:
-    """A burst that half of the machine would do for: it shows a HOLD and its reopening, and no speed."""
-    plan = demo_plans.render_burst_plan(places, baseline, window_seconds=WINDOW_SECONDS, multiplier=1.2, headroom=1.8)
+    plan = demo_plans.render_burst_plan(
+        places, baseline, window_seconds=WINDOW_SECONDS, multiplier=MULTIPLIER, headroom=HEADROOM
+    )
     return plan.replace("facts:\n", f"facts:\n{_FACT}")

@@ -16,11 +16,32 @@ BURST_FACTOR = MULTIPLIER * HEADROOM
 """How many times the baseline's rate a demo's burst sends."""
 REACHED_SHARE = 0.5
 """The share of the rate the machine reaches that a demo's burst sends at most."""
-MOST_BASELINE_PER_MINUTE = 4500.0
-LEAST_BASELINE_PER_MINUTE = 240.0
-"""Below it, a reference run of seconds has too few events to be a rate."""
 DSN_NAME = "BURST_DEMO_DSN"
 API_KEY_NAME = "BURST_DEMO_API_KEY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineRates:
+    """Between which rates a demo's reference run may be, and how many times its rate the burst on it sends.
+
+    Below `least_per_minute` a run of seconds has too few events to be a rate.
+    """
+
+    burst_factor: float
+    least_per_minute: float
+    most_per_minute: float
+
+    def choose(self, reached_per_minute: float) -> float:
+        """Events a minute of the reference run, so that the burst asks for a share of what the machine reaches."""
+        affordable = reached_per_minute * REACHED_SHARE / self.burst_factor
+        return float(round(min(max(affordable, self.least_per_minute), self.most_per_minute)))
+
+    def can_carry(self, reached_per_minute: float) -> bool:
+        """Whether the machine reaches what the least demo asks for."""
+        return reached_per_minute >= self.least_per_minute * self.burst_factor
+
+
+DEMO_RATES = BaselineRates(burst_factor=BURST_FACTOR, least_per_minute=240.0, most_per_minute=4500.0)
 
 _OFFERED = "offered_load: 0.5"
 """Of what is due; a contract leaves out at most a hundredth, and a laptop has other things to do."""
@@ -74,17 +95,6 @@ class DemoPlaces:
     host: str
     locustfile: Path
     runs: Path
-
-
-def choose_baseline_rate(reached_per_minute: float) -> float:
-    """Events a minute of the reference run, so that the burst on it asks for a share of what the machine reaches."""
-    affordable = reached_per_minute * REACHED_SHARE / BURST_FACTOR
-    return float(round(min(max(affordable, LEAST_BASELINE_PER_MINUTE), MOST_BASELINE_PER_MINUTE)))
-
-
-def can_carry(reached_per_minute: float) -> bool:
-    """Whether the machine reaches what the least demo asks for."""
-    return reached_per_minute >= LEAST_BASELINE_PER_MINUTE * BURST_FACTOR
 
 
 def render_baseline_plan(places: DemoPlaces, rate_per_minute: float, *, window_seconds: int) -> str:
