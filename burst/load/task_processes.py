@@ -59,6 +59,11 @@ def split_whole(whole: int, index: int, count: int) -> int:
     return each + (index < remainder)
 
 
+def split_own(whole: int, environment: Mapping[str, str]) -> int:
+    """This process's share of a whole number of its task, by its environment."""
+    return split_whole(whole, read_index(environment) or 0, int(environment.get(PROCESS_COUNT, "1")))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenMaster:
     """What a master tells the guard beside it, once it can be reached."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from tests.faults import stage
 
@@ -22,7 +23,11 @@ def write_recording(folder: Path) -> Path:
     return place
 
 
-def test_a_run_goes_on_behind_the_checkpoints_of_the_one_before_without_a_duplicate(play: stage.Stage) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_run_goes_on_behind_the_checkpoints_of_the_one_before_without_a_duplicate(
+    play: stage.Stage, processes: int
+) -> None:
+    """Each process of two tasks plays a shard of its own, and keeps its own checkpoint."""
     playback: dict[str, Any] = {
         "source": str(write_recording(play.folder)),
         "key": "payload.key",
@@ -35,6 +40,7 @@ def test_a_run_goes_on_behind_the_checkpoints_of_the_one_before_without_a_duplic
         "command": None,
         "waits_for_go": None,
         "playback": playback,
+        "processes": processes,
     }
     scope = f"platform_{play.folder.name}"
     first_plan = _write_plan(play, load, scope)
@@ -60,6 +66,10 @@ def test_a_run_goes_on_behind_the_checkpoints_of_the_one_before_without_a_duplic
             [scope, f"{scope}:%"],
         ).fetchall()
     kept = [json.loads(file.read_bytes()) for file in (play.folder / "kept").glob("*/*.json")]
+    names = {file.stem for file in (play.folder / "kept").glob("*/*.json")}
+    shards = 2 * processes
+    assert names == {f"{shard:04d}-of-{shards:04d}" for shard in range(shards)}
+    assert all(each["low_water"] for each in kept)
     assert [decision for decision, _ in rows] == ["ADMIT"]
     assert rows[0][1] == sum(each["low_water"] for each in kept) + sum(_count(each["beyond"]) for each in kept)
     assert play.verify(first_ran) == play.verify(second_ran) == 0

@@ -8,7 +8,7 @@ import pytest
 from burst.domain.plan import plans, playback_sections
 from burst.domain.preflight import judgements, playback_judgements
 from burst.domain.receipts import receipt_table, receipts
-from burst.load import load_settings
+from burst.load import load_settings, task_processes
 from burst.load.playback import checkpoints, playback_settings, progress
 from burst.wiring.targets import ecs_adapters, load_program, local_target
 from tests import cases
@@ -88,7 +88,7 @@ def test_every_key_of_the_section_has_its_bad_value() -> None:
         ({"profile": "ramp"}, "load.profile", "steady, or none"),
         ({"playback": {"source": "r", "key": "k", "speed_up": 1, "at": "t"}}, "load.continues", "playback.checkpoint"),
         ({"playback": {"source": "r", "key": "k"}, "continues": None}, "load.rate", "either a rate or"),
-        ({"processes": 2}, "load.processes", "1, or none"),
+        ({"arguments": ["--processes", "2"]}, "load.arguments[0]", "load.processes says it"),
         ({"topology": "distributed"}, "load.topology", "independent, or none"),
     ],
 )
@@ -213,6 +213,35 @@ def test_a_scope_is_played_on_only_where_its_checkpoints_are(
 
     assert finding.status.value == status
     assert words in finding.seen
+
+
+def test_each_process_of_a_task_has_a_checkpoint_of_its_own() -> None:
+    plan = _plan(LOAD | {"processes": 2}, target={"kind": "local", "tasks": 2})
+
+    by_process, by_task = (
+        playback_judgements.judge_checkpoint(plan, _kept(5, shards=shards), "r") for shards in (4, 2)
+    )
+
+    assert by_process.passed
+    assert by_task.refused
+    assert "this run has 4: records would move between shards" in by_task.seen
+
+
+def test_what_is_left_of_a_scope_is_what_each_process_may_still_send() -> None:
+    plan = _plan(
+        LOAD | {"processes": 2, "playback": PLAYBACK | {"max_events": 5}}, target={"kind": "local", "tasks": 2}
+    )
+    spent = _kept(3, shards=4) | _kept(9, shards=4, index=1) | _kept(2, shards=4, index=2)
+
+    assert playback_judgements.count_left(plan, spent) == 2
+    assert playback_judgements.count_left(plan, spent | _kept(2, shards=4, index=3)) == 0
+
+
+def test_the_processes_of_a_task_share_its_most_records() -> None:
+    processes = [{"BURST_PROCESS_INDEX": str(index), "BURST_PROCESS_COUNT": "3"} for index in range(3)]
+
+    assert [task_processes.split_own(8, environment) for environment in processes] == [3, 3, 2]
+    assert task_processes.split_own(8, {}) == 8
 
 
 @pytest.mark.parametrize(

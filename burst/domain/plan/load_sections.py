@@ -284,8 +284,9 @@ class LoadSection(pydantic.BaseModel):
             raise field_types.Misfit(("profile",), "steady, or none: the recording says what is sent")
         if self.topology == "distributed":
             raise field_types.Misfit(("topology",), "independent, or none: a task plays the keys of its own shard")
-        if self.processes not in (None, 1):
-            raise field_types.Misfit(("processes",), "1, or none: a task plays one shard; raise target.tasks")
+        for index, word in enumerate(self.arguments or ()):
+            if word.partition("=")[0] == "--processes":
+                raise field_types.Misfit(("arguments", index), "no --processes: load.processes says it")
         return self
 
     @property

@@ -13,6 +13,11 @@ MOST_SHARD_VALUES = 4000
 class PlannedLoad(plan_keys.PlanKeys):
     """The keys of a plan with its load, which begins at GO."""
 
+    @property
+    def load_shards(self) -> int:
+        """How many processes send the load, each with its own part of it."""
+        return self.target.tasks * self.load.processes_per_task
+
     def _refuse_unfit_rates(self) -> None:
         """Raises where the steps of the rate do not fit the budget, the gates, or the buckets of the counts."""
         budget, load = self.budget, self.load

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from burst.domain.basics import wording
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
+from burst.load import task_processes
 from burst.load.playback import checkpoints
 
 RECORDING, CHECKPOINT = "recording", "checkpoint"
@@ -20,18 +21,21 @@ def count_left(plan: plans.Plan, kept: Mapping[str, checkpoints.Kept]) -> int | 
     most = plan.load.playback.max_events if plan.load.playback else None
     if most is None:
         return None
-    held = sum(min(most, each.checkpoint.acknowledged) for each in kept.values())
-    return max(0, most * plan.target.tasks - held)
+    held = {name: each.checkpoint.acknowledged for name, each in kept.items()}
+    tasks, processes, shards = plan.target.tasks, plan.load.processes_per_task, plan.load_shards
+    most_by_shard = [task_processes.split_whole(most, shard // tasks, processes) for shard in range(shards)]
+    outputs = [checkpoints.name_output(shard, shards) for shard in range(shards)]
+    return sum(max(0, own - held.get(output, 0)) for own, output in zip(most_by_shard, outputs, strict=True))
 
 
 def judge_checkpoint(plan: plans.Plan, kept: Mapping[str, checkpoints.Kept], recording: str | None) -> findings.Finding:
-    """Whether every task can begin where the scope's checkpoints are; `recording` None: it could not be read."""
-    tasks, continues = plan.target.tasks, bool(plan.load.continues)
-    for index in range(tasks):
+    """Whether every shard can begin where the scope's checkpoints are; `recording` None: it could not be read."""
+    shards, continues = plan.load_shards, bool(plan.load.continues)
+    for index in range(shards):
         owner = checkpoints.Owner(
             scope=plan.scope,
             shard_index=index,
-            shard_count=tasks,
+            shard_count=shards,
             attempt=str(plan.execution_id),
             recording=recording or _find_recording(kept),
             continues=continues,

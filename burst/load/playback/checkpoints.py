@@ -26,6 +26,11 @@ class Fenced(CheckpointError):
     """Another run has taken the checkpoint over."""
 
 
+def name_output(shard_index: int, shard_count: int) -> str:
+    """The name of a shard's output."""
+    return f"{shard_index:04d}-of-{shard_count:04d}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
     """The run that asks for the checkpoint of one shard. `recording` is the digest of what it plays."""
@@ -40,7 +45,7 @@ class Owner:
     @property
     def output(self) -> str:
         """The name of the shard's output."""
-        return f"{self.shard_index:04d}-of-{self.shard_count:04d}"
+        return name_output(self.shard_index, self.shard_count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +80,7 @@ def refuse_unfit(kept: Mapping[str, Kept], owner: Owner) -> None:
     if others:
         raise CheckpointError(
             f"scope {owner.scope} was played in other shards ({others[0]}), and this run has {owner.shard_count}: "
-            "records would move between shards; play it with as many tasks as before, or in a fresh scope"
+            "records would move between shards; play it with as many tasks and processes as before, or in a fresh scope"
         )
     own = kept.get(owner.output)
     if own is not None and own.checkpoint.last is not None and not own.checkpoint.low_water:

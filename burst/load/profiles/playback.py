@@ -30,6 +30,7 @@ from burst.load import (
     send_account,
     send_schedule,
     sending_client,
+    task_processes,
 )
 from burst.load.playback import (
     checkpoints,
@@ -90,6 +91,7 @@ class TaskPlayback:
         """Take the checkpoint over, and read the first record, so that what is wrong is known before GO."""
         files, settings = recordings.list_files(self.settings.source), self.settings
         count, index = self.share.shard_count, self.share.stream.shard_index
+        most_records = settings.max_events and task_processes.split_own(settings.max_events, os.environ)
         checkpoint = progress.Checkpoint()
         if self.store is not None:
             owner = checkpoints.Owner(
@@ -107,7 +109,7 @@ class TaskPlayback:
             at=settings.at,
             shard_index=index,
             shard_count=count,
-            most_records=settings.max_events,
+            most_records=most_records,
         )
         reading = shard.read_from(checkpoint)
         first = list(itertools.islice(reading, 1))

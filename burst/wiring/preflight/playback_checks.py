@@ -107,7 +107,7 @@ class PlaybackChecks:
             return findings.report_warning(playback_judgements.CHECKPOINT, words)
         kept = self._kept()
         try:
-            digest = recordings.describe(self._files(), key=playback.key, shard_count=self._plan.target.tasks)
+            digest = recordings.describe(self._files(), key=playback.key, shard_count=self._plan.load_shards)
         except (errors.Refused, records.RecordingError):
             digest = None  # its own check says so
         return playback_judgements.judge_checkpoint(self._plan, kept, digest)
