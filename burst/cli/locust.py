@@ -99,8 +99,8 @@ Examples:
 Exit codes:
   0 requests were sent, and all were answered well, in time where there is a rate
   2 a word, the file or a setting is wrong: nothing was sent
-  4 requests failed, none came to an end, users raised exceptions, or too few events were sent in time; or Locust
-    failed, or the budget was used up before it began
+  4 requests failed, none came to an end, users raised exceptions, or too few events were sent in time; or nobody took
+    the --rate, Locust failed, or the budget was used up before it began
   130, 143 interrupted; no process is left in any case
 """,
 )
@@ -162,6 +162,10 @@ def locust(
         output.error(f"interrupted: {end.record.detail}{before}; no process is left")
         return code
     faults = [*summary.faults, *_tell_failure(end)]
+    if rate is not None and summary.schedule is None:
+        faults.append(
+            f"nothing was sent at --rate {rate}: no user of the files is Scheduled, so each kept its own pace"
+        )
     if faults:
         raise errors.Refused("; ".join(faults))
     return 0

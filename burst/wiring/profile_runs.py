@@ -4,6 +4,7 @@ The guard is this process. Locust runs in a session of its own, and no process o
 """
 
 import importlib.util
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -78,14 +79,39 @@ def list_words(request: ProfileRequest) -> tuple[str, ...]:
     for word in request.words:
         if word.partition("=")[0] in WORDS_OF_BURST:
             raise errors.UsageError(f"{word} stands behind --: burst gives it; name files before --, and use --web")
+    if request.rate is not None:
+        _check_rate(request.rate)
+    if request.web_port is not None:
+        _check_port(request.web_port)
     variables = [] if request.rate is None else [f"{load_settings.RATE_PER_MINUTE}={request.rate}"]
     start = (sys.executable, "-m", load_program.LOCUST, "-f", ",".join(_find_files(request.locustfiles)))
     return (*_TO_STDERR, "env", *variables, *start, *_list_options(request), *request.words)
 
 
+def _check_rate(rate: str) -> None:
+    try:
+        load_settings.parse_rate({"--rate": rate}, "--rate")
+    except load_settings.SettingError as exc:
+        raise errors.UsageError(str(exc)) from None
+
+
+def _check_port(port: int) -> None:
+    """Raises where Locust could not listen: it would begin first, and its load would look like one of no requests."""
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Locust's own server does
+        try:
+            listening.bind((WEB_HOST, port))
+        except OSError as exc:
+            raise errors.UsageError(
+                f"--web-port {port}: {exc.strerror}; end what listens at {WEB_HOST}:{port}, or give another port"
+            ) from None
+
+
 def _find_files(names: tuple[str, ...]) -> Iterator[str]:
     for name in names:
         path = shipped_profiles.find_profile(name) or Path(name)
+        if path.is_dir():
+            raise errors.UsageError(f"{name!r} is a folder; name its files one by one")
         if not path.is_file():
             raise errors.UsageError(
                 f"{name} is not there, looked for from {Path.cwd()}; "

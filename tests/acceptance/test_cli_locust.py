@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -111,6 +112,7 @@ def test_a_load_that_is_answered_ends_with_0_and_a_table(mark: str, tmp_path: Pa
     ("content", "words", "why"),
     [
         pytest.param(REFUSED, ["--host", "http://127.0.0.1:1"], "requests failed: ", id="every request fails"),
+        pytest.param(ANSWERED, ["--rate", "25/s"], "nothing was sent at --rate 25/s", id="a rate that nobody takes"),
         pytest.param(QUIET.format(act="pass"), [], "NO_DATA: no request came to an end", id="nothing is sent"),
         pytest.param(
             ANSWERED + "\n\nfrom locust import events\n\n\n@events.quitting.add_listener\ndef fail(environment, **_):\n"
@@ -144,6 +146,8 @@ def test_a_load_that_is_no_success_ends_with_4_and_says_why(
         pytest.param("", ["shop.py"], "No User class found", id="a file without users"),
         pytest.param("", ["other.py"], "other.py is not there", id="no such file"),
         pytest.param(ANSWERED, ["shop.py", "--budget", "soon"], "--budget: 'soon' is neither", id="no duration"),
+        pytest.param(ANSWERED, ["shop.py", "--rate", "fast"], "--rate is 'fast'; it must be a number", id="no rate"),
+        pytest.param(ANSWERED, ["."], "'.' is a folder; name its files", id="a folder"),
         pytest.param(ANSWERED, ["shop.py", "--", "-f", "x.py"], "-f stands behind --", id="a word of burst's"),
         pytest.param(ANSWERED, ["shop.py", "--", "--wrong"], "unrecognized arguments: --wrong", id="a wrong word"),
         pytest.param(ANSWERED, ["shop.py", "--", "Nobody"], "Unknown User(s): Nobody", id="no such user"),
@@ -187,6 +191,17 @@ def test_an_interruption_ends_forked_workers_too_and_still_shows_what_was_sent(
     document: dict[str, Any] = json.loads(out)
     assert document["total"]["requests"] > 0
     assert document["ended"]["detail"] == f"{number.name} received"
+
+
+def test_a_port_that_is_taken_ends_with_2_before_locust_begins(mark: str, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, out, err = run(mark, tmp_path, write(tmp_path, ANSWERED), "--web", "--web-port", port)
+
+    assert (code, out) == (2, ""), err
+    assert f"--web-port {port}: Address already in use; end what listens at 127.0.0.1:{port}" in err
 
 
 IMPORTED_FOR_LONG = "import time\n\ntime.sleep(300)\n"
