@@ -101,6 +101,7 @@ class Stage:
     rate: str = "1000/s"
     checkpoint: str = f"env:{DSN_VARIABLE}"
     settings: Mapping[str, object] = field(default_factory=dict)
+    locustfile: Path = LOCUSTFILE
     run: int = 0
     members: list[list[str]] = field(init=False)
     """The ids of each shard, in recorded order: the place in the list is the record's ordinal."""
@@ -156,7 +157,7 @@ class Stage:
             playback_settings.PLAYBACK: json.dumps(settings), load_account.ACCOUNT_FILE: str(self.place_account(index)),
         }  # fmt: skip
         command = [
-            sys.executable, "-m", "burst.load.locust_start", "-f", str(LOCUSTFILE), "--headless", "--only-summary",
+            sys.executable, "-m", "burst.load.locust_start", "-f", str(self.locustfile), "--headless", "--only-summary",
             "--stop-timeout", "1", "--exit-code-on-error", "0",
         ]  # fmt: skip
         with self.place_log(index).open("w") as log:

@@ -135,6 +135,26 @@ def test_a_torn_record_ends_its_shard_with_its_place_after_all_before_it_was_kep
     assert len(lone.list_kept()) == lone.count_deliveries()
 
 
+@pytest.mark.parametrize("part", ["player.Player.release", "templates.BodyTemplate.fill"])
+def test_a_part_that_fails_as_nobody_foresaw_ends_its_shard_and_says_so(
+    stage: playing_back.Stage, tmp_path: Path, part: str
+) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text(
+        "from burst.load.playback import player, templates\n"
+        "from burst.load.profiles.playback import PlaybackUser\n\n\n"
+        "def fail(*_):\n    raise KeyError('planted')\n\n\n"
+        f"{part} = fail\n"
+    )
+    lone = replace(stage, shards=1, locustfile=broken)
+    with lone.play() as shards:
+        code = shards[0].wait(PATIENCE_SECONDS)
+        said = lone.read_log(0)
+
+    assert code == 2
+    assert "the playback ended: the playback broke off: KeyError('planted')" in said.splitlines()[-1]
+
+
 def test_a_refused_record_stops_its_key_and_no_other_and_the_next_run_begins_with_it(
     stage: playing_back.Stage, tmp_path: Path
 ) -> None:

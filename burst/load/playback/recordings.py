@@ -45,9 +45,8 @@ def list_files(source: str) -> tuple[RecordedFile, ...]:
         listed = s3_recordings.list_objects(source)
     else:
         listed = _list_local(Path(source))
-    files = sorted(
-        (file for file in listed if not _is_hidden(file.name, _find_given(source))), key=lambda file: file.name
-    )
+    given = _find_given(source)
+    files = sorted((file for file in listed if not _is_hidden(file.name, given)), key=lambda file: file.name)
     if not files:
         raise records.RecordingError(f"{source}: no recorded file there; allowed are {ALLOWED}")
     for file in files:
