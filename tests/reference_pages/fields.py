@@ -13,6 +13,7 @@ from tests.reference_pages import docstrings
 
 Schema = Mapping[str, Any]
 _BOUNDS = {"exclusiveMinimum": "above", "gt": "above", "minimum": "from", "ge": "from", "maximum": "to", "le": "to"}
+SCHEMA_MEANING = "The kind of the document, and its version."
 _LARGEST = 2**53 - 1
 """The largest whole number that JSON holds exactly; every number ends there, so it is not told."""
 
@@ -49,7 +50,8 @@ class _Walk:
             for key, value in part.get("properties", {}).items():
                 name_here = f"{prefix}{suffix}{key}".removeprefix(".")
                 field = self._describe(name_here, value, key in part.get("required", ()))
-                yield replace(field, meaning=documented.get(key) or field.meaning)
+                kind = SCHEMA_MEANING if key == "schema" and "const" in value else ""
+                yield replace(field, meaning=documented.get(key) or field.meaning or kind)
                 yield from self.list_within(value, field.name, names)
 
     def _list_parts(self, schema: Schema) -> Iterator[tuple[Schema, str, str | None]]:

@@ -20,7 +20,7 @@ FOLDER = ROOT / "docs" / "reference"
 COMMAND = "make reference"
 _MADE = f"This page is made from the program by `{COMMAND}`; a change by hand is lost.\n\n"
 _RUNBOOKS = "../../runbooks"
-EXPLAINED = ("plan",)
+EXPLAINED = ("plan", "campaign", "stages", "score", "owners")
 """The kinds of documents in which every key has to have a meaning: people write them."""
 _EXIT_CODES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130, 143)
 

@@ -54,8 +54,11 @@ class FigureSection(sections.Section):
     snapshot, or the file itself."""
 
     document: DocumentWord | None = None
+    """The kind of the document that holds the figure, or its file name; the snapshot unless said."""
     path: Pointer | None = None
+    """The JSON pointer to the figure."""
     lane: timings.LaneName | None = None
+    """In place of a path, the seconds of a lane of `burst timing`."""
 
     @pydantic.model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -75,11 +78,17 @@ class MeasureSection(FigureSection):
     """One figure that has to improve: under a bound of its own, or by a part of the active baseline's."""
 
     name: CheckName
+    """The name by which the closure calls it."""
     unit: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z/%]{1,20}$")] | None = None
+    """The unit of the figure, as it is shown."""
     at_most: field_types.Number | None = None
+    """The most that the candidate's figure may be."""
     reduced_by: Share | None = None
+    """By which part of the baseline's figure it has to fall."""
     at_least: field_types.Number | None = None
+    """The least that the candidate's figure has to be."""
     raised_by: Annotated[Fraction, pydantic.Field(gt=0, le=1e6)] | None = None
+    """By which part of the baseline's figure it has to rise."""
     decimals: Annotated[int, pydantic.Field(ge=0, le=9)] | None = None
     """The decimals of the figures; the bound of a reduction is rounded to them, where what is left is still a gain.
     Without it the bound is exact."""
@@ -107,11 +116,15 @@ class RailSection(FigureSection):
     """One veto: what a candidate must not lose for its gain."""
 
     name: CheckName
+    """The name by which the closure calls it."""
     rail: Literal["same", "not_worse", "pass", "present"]
+    """What the candidate has to show: the same value, none that is worse, a PASS, or that the value is there."""
     of: Literal["value", "keys"] = "value"
     """`keys`: the set of an object's keys, or of a list's members."""
     tolerance: Tolerance = 0
+    """How far the two values may differ, as a number or a part of the baseline's."""
     better: Literal["lower", "higher"] | None = None
+    """Which way is better, where the rail is not_worse."""
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> Self:
@@ -132,7 +145,9 @@ class LatencySection(FigureSection):
     """The 95th percentile of both runs of a pair, each strictly below its bound."""
 
     cold_below: field_types.Number
+    """The bound of the cold run."""
     warm_below: field_types.Number
+    """The bound of the warm run."""
     warm_alert: field_types.Number | None = None
     """Above it the failure is an alert."""
 
@@ -147,9 +162,13 @@ class HitsSection(sections.Section):
     """The cache hits of the warm run among its lookups."""
 
     hits: FigureSection
+    """The figure of the hits."""
     lookups: FigureSection
+    """The figure of the lookups."""
     at_least: Share = 0.99
+    """The least share of hits among the lookups."""
     confidence: Annotated[Fraction, pydantic.Field(ge=0.5, lt=1)] = 0.95
+    """The confidence of the exact lower bound of that share."""
     bound: Literal["decides", "beside"] = "decides"
     """Whether the exact lower bound of the ratio has to reach it too, or only stands beside it."""
 
@@ -158,58 +177,75 @@ class RowsSection(FigureSection):
     """The rows of both runs of a pair, which differ by no more than a part of the cold run's."""
 
     within: Share = 0.01
+    """The part of the cold run's rows by which they may differ at most."""
 
 
 class PairSection(sections.Section):
     """A cold run (the baseline) and a warm one (the candidate)."""
 
     measure: FigureSection
+    """The figure that has to be better in the warm run."""
     improvement: Share = 0.6
+    """The part of the cold run's figure by which it has to fall."""
     hits: HitsSection
+    """The cache hits of the warm run."""
     p95: LatencySection
+    """The 95th percentile of both runs."""
     members: FigureSection
     """The hosts, or other members, that each run covered: an object by member, or a list."""
     declared: list[Annotated[str, pydantic.Field(min_length=1, max_length=200)]] = []  # noqa: RUF012 (pydantic copies it)
     """Members that both runs have to cover, beside those that the other run has."""
     rows: RowsSection
+    """The rows that both runs returned."""
 
 
 class InvariantSection(FigureSection):
     """One figure that has the same value in both runs, and in each of them the expected one."""
 
     name: CheckName
+    """The name by which the closure calls it."""
     equals: field_types.Scalar
+    """The value that both runs have to have."""
 
 
 class LagSection(FigureSection):
     """The largest lag of both runs."""
 
     at_most: field_types.Number
+    """The most that the lag of each run may be."""
 
 
 class ReproducibilitySection(sections.Section):
     """A second run of the same phase: the same keys, shares of decisions, and semantics."""
 
     keyset: FigureSection
+    """The keys of each run, which have to be the same."""
     counts: FigureSection | None = None
     """An object of receipts by decision, where it is not the snapshot's."""
     shares_within: Annotated[Fraction, pydantic.Field(gt=0, lt=1)] = 0.05
+    """By how much the share of each decision may differ."""
     invariants: list[InvariantSection] = []  # noqa: RUF012 (pydantic copies it)
+    """Figures that have one expected value in both runs."""
     lag: LagSection | None = None
+    """The largest lag of both runs."""
 
 
 class WeakenedSection(sections.Section):
     """A check of the score that the active baseline was reached by, and that this score drops or loosens."""
 
     check: CheckName
+    """The name of the check."""
     why: Annotated[str, pydantic.Field(min_length=1, max_length=500)]
+    """The reason why it asks less, or is gone."""
 
 
 class DecisionSection(sections.Section):
     """The words of the decision."""
 
     unlock: Annotated[str, pydantic.Field(pattern=r"^UNLOCK(_[A-Z0-9]+)+$", max_length=80)]
+    """The word of the decision where every check passed."""
     hold: Annotated[str, pydantic.Field(pattern=r"^HOLD(_[A-Z0-9]+)+$", max_length=80)]
+    """The word of the decision where any did not."""
 
 
 class ScoreFile(sections.Section):
@@ -219,12 +255,19 @@ class ScoreFile(sections.Section):
     name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
     """The name of the closure: `{name}_closure.json`."""
     require_same: list[Sameness] = []  # noqa: RUF012 (pydantic copies it)
+    """In what candidate and baseline have to be the same."""
     measures: list[MeasureSection] = []  # noqa: RUF012 (pydantic copies it)
+    """Figures that have to improve."""
     vetoes: list[RailSection] = []  # noqa: RUF012 (pydantic copies it)
+    """What a candidate must not lose for its gain."""
     pair: PairSection | None = None
+    """A cold run and a warm one."""
     reproducibility: ReproducibilitySection | None = None
+    """What a second run of the phase has to show."""
     decision: DecisionSection
+    """The words of the decision."""
     weakened: list[WeakenedSection] = []  # noqa: RUF012 (pydantic copies it)
+    """Checks of the active baseline's score that this one drops or loosens, each with the reason."""
 
     @pydantic.model_validator(mode="after")
     def _whole(self) -> Self:

@@ -28,7 +28,9 @@ class CampaignBudget(sections.Section):
     """The time and the money of all steps together. No step begins that could not end inside them."""
 
     max: field_types.PositiveDuration
+    """How long all steps may take together."""
     cost_cap_usd: Annotated[float, pydantic.Field(gt=0)] | None = None
+    """What all steps may cost together, in dollars."""
 
 
 class EntryGate(sections.Section):
@@ -36,9 +38,13 @@ class EntryGate(sections.Section):
     digest in the journal, or of any place, by the digest in the file."""
 
     step: StepName | None = None
+    """The earlier step whose snapshot is asked."""
     snapshot: str | None = None
+    """The place of a snapshot of another campaign or run."""
     sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """The digest of that snapshot; a step of this campaign has its own in the journal."""
     verdict: Literal["PASS", "HOLD"] = "PASS"
+    """The verdict that the snapshot has to have."""
 
     @pydantic.model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -53,35 +59,48 @@ class OneShotStep(sections.Section):
     """A command of this machine that runs to its end under guard."""
 
     command: Argv
+    """The words of the command; {STEP.run} and {STEP.sha256} stand for an earlier step's run and digest."""
     timeout: field_types.PositiveDuration
+    """How long it may run."""
     exit_code: Annotated[int, pydantic.Field(ge=0, le=255)] = 0
+    """The exit code of success."""
 
 
 class CompareStep(sections.Section):
     """`burst compare` of two runs: each a step, or a place."""
 
     base: str
+    """The run that is compared with: {STEP.run}, or a place."""
     candidate: str
+    """The run that is compared: {STEP.run}, or a place."""
     score: str
+    """The score file."""
     active: str | None = None
     """The records of the active baselines, to which an UNLOCK adds one."""
     timeout: field_types.PositiveDuration = 600.0
+    """How long it may run."""
 
 
 class PromoteStep(sections.Section):
     """`burst baseline promote` of runs: each a step, or a place."""
 
     runs: Annotated[list[str], pydantic.Field(min_length=1, max_length=50)]
+    """The runs of the block: {STEP.run}, or places."""
     measure: str | None = None
+    """The figure that the block is judged by, as a JSON pointer."""
     gate: str | None = None
+    """The gate that is promoted."""
     timeout: field_types.PositiveDuration = 600.0
+    """How long it may run."""
 
 
 class StageStep(sections.Section):
     """Staged changes of a database, as `burst db stage` makes them."""
 
     file: str
+    """The stage file."""
     dsn: field_types.SecretReference
+    """A reference to the DSN of the database that is changed."""
     timeout: field_types.PositiveDuration = 3600.0
     """How long they take at most, as far as the budget of the campaign is concerned."""
 
@@ -90,20 +109,28 @@ class RollupStep(sections.Section):
     """The verdict over the snapshots of steps, in the words of the team."""
 
     phase: Annotated[str, pydantic.Field(pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,3}$")]
+    """The phase of the roll-up's own snapshot."""
     advance: Word = "ADVANCE"
+    """The word of the verdict where everything passed."""
     hold: Word = "HOLD"
+    """The word of the verdict where anything did not."""
     families: Annotated[dict[Family, Annotated[list[StepName], pydantic.Field(min_length=1)]], pydantic.Field()]
+    """The steps that stand for each family of evidence."""
     require: list[Family] = pydantic.Field(default_factory=lambda: list(FAMILIES))
     """The families without which nothing advances."""
     timeout: field_types.PositiveDuration = 600.0
+    """How long it may run."""
 
 
 class DatabaseOverride(sections.Section):
     """Settings of a database for one step, made and put back as staged changes."""
 
     dsn: field_types.SecretReference
+    """A reference to the DSN of the database."""
     settings: Annotated[dict[SettingName, str], pydantic.Field(min_length=1, max_length=50)]
+    """The settings by their name, each with its value during the step."""
     timeout: field_types.PositiveDuration = 300.0
+    """How long setting them, and putting them back, may take."""
 
 
 class Overrides(sections.Section):
@@ -114,15 +141,20 @@ class Overrides(sections.Section):
     services: dict[field_types.Name, Annotated[int, pydantic.Field(ge=0, le=10_000)]] = pydantic.Field(
         default_factory=dict
     )
+    """The tasks of each service during the step, by its name."""
     plan: dict[PlanKey, field_types.TermValue] = pydantic.Field(default_factory=dict)
+    """Keys of the plan with their value in this step."""
     database: DatabaseOverride | None = None
+    """Settings of a database during the step."""
 
 
 class Sweep(sections.Section):
     """One step run once for each value of a key of its plan, with the measure that the value moved."""
 
     key: PlanKey
+    """The key of the plan that is swept."""
     values: Annotated[list[field_types.TermValue], pydantic.Field(min_length=2, max_length=50)]
+    """Its values, one run each."""
     measure: Annotated[str, pydantic.Field(pattern=r"^/")]
     """A JSON pointer into the snapshot."""
 
@@ -131,17 +163,29 @@ class StepSection(sections.Section):
     """One step: of one kind, after the steps it depends on."""
 
     name: StepName
+    """The name by which other steps, the journal and commands know it."""
     plan: str | None = None
+    """The plan that is run."""
     compare: CompareStep | None = None
+    """Two runs that are compared."""
     promote: PromoteStep | None = None
+    """Runs that promote a gate."""
     stage: StageStep | None = None
+    """Staged changes of a database."""
     one_shot: OneShotStep | None = None
+    """A command of this machine."""
     rollup: RollupStep | None = None
+    """The verdict over the snapshots of earlier steps."""
     depends_on: list[StepName] = pydantic.Field(default_factory=list)
+    """The steps that have to have passed before it begins."""
     entry: list[EntryGate] = pydantic.Field(default_factory=list)
+    """Snapshots that have to have a verdict before it begins, where PASS of depends_on is not enough."""
     pause: Literal["before", "on_regression"] | None = None
+    """before: a person lets it begin. on_regression: a person lets the campaign go on where the step did worse."""
     overrides: Overrides | None = None
+    """What it has otherwise than its plan says."""
     sweep: Sweep | None = None
+    """A key of its plan that takes several values, one run each."""
     measures: Annotated[list[Annotated[str, pydantic.Field(pattern=r"^/")]], pydantic.Field(max_length=20)] = (
         pydantic.Field(default_factory=list)
     )
@@ -208,12 +252,17 @@ class CampaignFile(sections.Section):
 
     schema_: Annotated[Literal["burst.campaign/v1"], pydantic.Field(alias="schema")]
     name: StepName
+    """The name of the campaign, with which its id begins."""
     environment: Literal["local", "dev", "ci", "staging", "pilot", "prod"]
+    """The environment of all steps."""
     scope: field_types.Name | None = None
     """The scope of every plan; without it each plan has its own."""
     budget: CampaignBudget
+    """The time and the money of all steps together."""
     evidence: evidence_sections.EvidenceSection = evidence_sections.EvidenceSection()
+    """Where the campaign keeps its folder, and its journal on S3."""
     steps: Annotated[list[StepSection], pydantic.Field(min_length=1, max_length=100)]
+    """The steps, in the order in which they are taken."""
 
     @pydantic.model_validator(mode="after")
     def _coherent(self) -> Self:

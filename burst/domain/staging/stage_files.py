@@ -221,11 +221,15 @@ class StageFile(sections.Section):
 
     schema_: Annotated[Literal["burst.stages/v1"], pydantic.Field(alias="schema")] = SCHEMA
     environment: Literal["local", "dev", "ci", "staging", "pilot", "prod"]
+    """The environment of the database; in a guarded one a person is named and says yes."""
     operator: Annotated[str, pydantic.Field(min_length=1, max_length=200)] | None = None
+    """The person who answers for the changes."""
     table: TableText = "receipts"
+    """The table whose counts the red lines ask."""
     roll_back_to: Literal["stage", "start"] = "stage"
     """Where a broken red line goes back to: the database before its stage, or before the first one."""
     stages: Annotated[dict[StageName, StageSection], pydantic.Field(min_length=1, max_length=26)]
+    """The stages by their name, in the order in which they are made."""
 
     @property
     def is_guarded(self) -> bool:

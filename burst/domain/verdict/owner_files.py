@@ -14,14 +14,18 @@ class OwnerSection(sections.Section):
     """The owner of the gates that fit every key it names; the first entry that fits is the one that counts."""
 
     phase: Annotated[str | None, pydantic.Field(pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,3}$")] = None
+    """The phase whose gates are owned."""
     kind: Annotated[catalogues.Kind | None, pydantic.Field(strict=False)] = None
+    """The kind of the phases whose gates are owned."""
     blocker: Annotated[str | None, pydantic.Field(pattern=r"^B\d{1,2}$", description="A short id, such as B1.")] = None
     gate: Annotated[
         str | None,
         pydantic.Field(min_length=1, description="The name of a gate; one that ends in * fits its beginning."),
     ] = None
     owner: Sentence
+    """Who answers for the risk."""
     mitigation: Sentence
+    """What is done about it."""
 
     @pydantic.model_validator(mode="after")
     def _names_something(self) -> Self:
@@ -42,6 +46,7 @@ class OwnerFile(sections.Section):
 
     schema_: Annotated[Literal["burst.owners/v1"], pydantic.Field(alias="schema")]
     owners: Annotated[list[OwnerSection], pydantic.Field(min_length=1, max_length=1000)]
+    """Owners, the first that fits a gate before the others."""
 
     def find(self, *, phase: str | None, kind: str | None, blocker: str | None, gate: str) -> OwnerSection | None:
         """The owner of a gate; None where nobody owns it."""
