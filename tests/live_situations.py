@@ -174,7 +174,7 @@ def end(seconds: float, stopped: int) -> Iterator[Line]:
 
 def preflight() -> tuple[live_views.Situation, datetime]:
     """Checks are being asked, one warns."""
-    state = live_views.Preflight.begin(CHECKS)
+    state = live_views.PreflightProgress.begin(CHECKS)
     for name in CHECKS[:12]:
         status = findings.FindingStatus.WARNING if name == "quota" else findings.FindingStatus.PASSED
         seen = "the quota could not be read: AccessDenied" if name == "quota" else ""

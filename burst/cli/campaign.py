@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,6 @@ from burst.cli import common
 if TYPE_CHECKING:
     from burst.wiring import campaigns
 
-F = TypeVar("F", bound=Callable[..., Any])
 
 _EXITS = """
 \b
@@ -74,7 +73,7 @@ class _Words:
         return campaigns.Reopen(step=self.reopen, only=common.split_words(self.only), settings=self.settings)
 
 
-def _driving_options(function: F) -> F:
+def _driving_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options of a command that drives a campaign, which gets them as one value, `words`."""
 
     @functools.wraps(function)
@@ -83,7 +82,7 @@ def _driving_options(function: F) -> F:
         words = _Words(**{name: options.pop(name) for name in names})
         return function(*arguments, words=words, **options)
 
-    united: Any = command
+    united: Callable[..., Any] = command
     for option in (
         _yes_option,
         _operator_option,
@@ -93,7 +92,7 @@ def _driving_options(function: F) -> F:
         _until_option,
     ):
         united = option(united)
-    return united  # type: ignore[no-any-return]
+    return united
 
 
 @click.command(

@@ -122,7 +122,7 @@ def _read_plan(plan_file: Path, dsn: str | None, rate: float | None) -> "index_a
     )
 
 
-def _text(advice: "index_advising.Advice") -> str:
+def _text(advice: "index_advising.IndexAdvice") -> str:
     from burst.domain.basics import wording
     from burst.domain.receipts import count_costs, index_advice
 

@@ -9,7 +9,7 @@ import click
 from burst.cli import common
 
 if TYPE_CHECKING:
-    from burst.wiring import rate_searches
+    from burst.wiring import rate_search_runs
 
 _DEFAULT_RUNS = "runs"
 
@@ -71,17 +71,17 @@ def find_rate(
     again: --resume goes on after a crash.
     """
     from burst.cli import running
-    from burst.wiring import rate_searches
+    from burst.wiring import rate_search_runs
 
     reporter = running.RunReporter(output)
     if search_name is not None:
         if plan_file is not None or _names_new_search():
             raise click.UsageError("--resume goes on by the words that the search began with; say no others")
-        folder = common.run_path(search_name, Path(runs_dir or _DEFAULT_RUNS) / rate_searches.SEARCHES)
-        return _show(output, rate_searches.resume(folder, reporter, output.words))
+        folder = common.run_path(search_name, Path(runs_dir or _DEFAULT_RUNS) / rate_search_runs.SEARCHES)
+        return _show(output, rate_search_runs.resume(folder, reporter, output.words))
     if plan_file is None:
         raise click.UsageError("PLAN is missing; or go on with --resume SEARCH")
-    return _show(output, rate_searches.begin(_make_request(plan_file, runs_dir, output, **words), reporter))
+    return _show(output, rate_search_runs.begin(_make_request(plan_file, runs_dir, output, **words), reporter))
 
 
 def _names_new_search() -> bool:
@@ -103,8 +103,8 @@ def _names_new_search() -> bool:
 
 def _make_request(
     plan_file: Path, runs_dir: str | None, output: common.Output, **words: Any
-) -> "rate_searches.SearchRequest":
-    from burst.wiring import rate_searches
+) -> "rate_search_runs.SearchRequest":
+    from burst.wiring import rate_search_runs
 
     for option, name in (("--from", "lowest"), ("--to", "highest")):
         if not words[name]:
@@ -113,10 +113,10 @@ def _make_request(
         raise click.UsageError("--probe: say a duration above 0, such as 10s")
     folder = () if not runs_dir else (f"evidence.local={os.fspath(runs_dir)}",)
     overrides = (*folder, *words.pop("overrides"))
-    return rate_searches.SearchRequest(plan_file=plan_file, overrides=overrides, command=output.words, **words)
+    return rate_search_runs.SearchRequest(plan_file=plan_file, overrides=overrides, command=output.words, **words)
 
 
-def _show(output: common.Output, view: "rate_searches.SearchView") -> int:
+def _show(output: common.Output, view: "rate_search_runs.SearchView") -> int:
     """Shows the answer, and returns the exit code."""
     from burst.report import rate_search_text
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from burst.adapters.local import folder_store
-from burst.cli import common, progress, terminals
+from burst.cli import common, progress_lines, terminals
 from burst.domain.basics import errors, instants, wording
 from burst.domain.documents import document_names
 from burst.domain.plan import run_commands
@@ -65,7 +65,7 @@ def _choose_display(output: common.Output) -> tuple[Callable[[live_views.Situati
         display = live_display.LiveDisplay(output)
         display.start()
         return display.show, display.close
-    lines = progress.Progress(output.say)
+    lines = progress_lines.ProgressLines(output.say)
     return lambda situation: lines.observe(situation, None, datetime.now(UTC)), lambda: None
 
 

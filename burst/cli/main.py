@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import click
 from click import shell_completion
@@ -83,8 +84,8 @@ loads, and collecting over the descriptions of AWS's services took a fifth of a 
 class LazyGroup(click.Group):
     """A group that imports a command when it is used, not before."""
 
-    def __init__(self, *, table: Mapping[str, tuple[str, str]], **settings: object) -> None:
-        super().__init__(**settings)  # type: ignore[arg-type]
+    def __init__(self, *, table: Mapping[str, tuple[str, str]], **settings: Any) -> None:
+        super().__init__(**settings)
         self._table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:

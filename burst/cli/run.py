@@ -33,7 +33,7 @@ def add_runs_dir(runs_dir: str | None, overrides: tuple[str, ...]) -> tuple[str,
     return overrides if not runs_dir else (f"evidence.local={runs_dir}", *overrides)
 
 
-def _unite_request(function: F) -> F:
+def _unite_request(function: Callable[..., Any]) -> Callable[..., Any]:
     """Gives a command one request in place of the options that say what to run."""
 
     @functools.wraps(function)
@@ -60,8 +60,7 @@ def _unite_request(function: F) -> F:
         )
         return function(output, request, **named)
 
-    united: Any = command
-    return united  # type: ignore[no-any-return]
+    return command
 
 
 def _add_run_control(act: str) -> Callable[[F], F]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from burst.cli import common, observed_progress, progress, terminals
+from burst.cli import common, observed_progress, progress_lines, terminals
 from burst.domain.basics import errors, instants
 from burst.domain.documents import window_metrics
 from burst.domain.plan import plans, run_commands
@@ -34,7 +34,7 @@ class RunReporter:
     def __init__(self, output: common.Output) -> None:
         self._output = output
         self._situation = live_views.Situation()
-        self._progress: progress.Progress | None = None
+        self._progress: progress_lines.ProgressLines | None = None
         self._display: live_display.LiveDisplay | None = None
         self._said: list[str] = []
 
@@ -49,8 +49,8 @@ class RunReporter:
     def checks_begun(self, plan: plans.Plan, names: Sequence[str]) -> None:
         """The checks that are asked from now on; the first of a run take the terminal over."""
         self._open_display()
-        asked = (*self._situation.preflight.checks, *live_views.Preflight.begin(names).checks)
-        self._change(plan=plan, preflight=live_views.Preflight(checks=asked))
+        asked = (*self._situation.preflight.checks, *live_views.PreflightProgress.begin(names).checks)
+        self._change(plan=plan, preflight=live_views.PreflightProgress(checks=asked))
 
     def check_answered(self, name: str, found: Sequence[findings.Finding]) -> None:
         """A check that answered."""
@@ -90,7 +90,7 @@ class RunReporter:
         self._change(run=run, next_due=due)
         if self._display is None:
             if self._progress is None:
-                self._progress = progress.Progress(self._output.say)
+                self._progress = progress_lines.ProgressLines(self._output.say)
             self._progress.observe(self._situation, decision, now)
 
     def run_closed(self) -> None:
@@ -172,7 +172,7 @@ def render_status(output: common.Output, status: standings.RunStatus | standings
     rate = status.baseline_rate_per_second
     if status.newer is not None:
         output.say(f"{status.newer}; this may lack what its journal says, but the tasks are as they are now")
-    look = progress.show(status.run, None, datetime.now(UTC), status.plan, rate)
+    look = progress_lines.show(status.run, None, datetime.now(UTC), status.plan, rate)
     output.result(_status_fields(status), _status_text(status, look))
 
 
@@ -255,7 +255,7 @@ def _status_fields(status: standings.RunStatus) -> dict[str, Any]:
     }
 
 
-def _status_text(status: standings.RunStatus, look: progress.Look) -> str:
+def _status_text(status: standings.RunStatus, look: progress_lines.Look) -> str:
     run = status.run
     lines = [f"{run.execution_id}: {look.state}", f"  {look.figures}" if look.figures else ""]
     lines.append(f"  deadline {instants.text(run.deadline)}" if run.deadline else "")

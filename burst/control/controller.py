@@ -425,7 +425,9 @@ class Controller:
         self._search_due_at = instants.later(now, SEARCH_PAUSE_SECONDS)
         listed = self._find_tasks(run)
         signs = self._read_signs() if run.unaccounted else appearances.Signs()
-        terms = appearances.SearchTerms(planned_tasks=self._terms.tasks, appears_seconds=self._target.appears_seconds)
+        terms = appearances.TaskSearchTerms(
+            planned_tasks=self._terms.tasks, appears_seconds=self._target.appears_seconds
+        )
         search = appearances.judge_search(run, listed, signs, now, terms)
         if search.unknown or search.accounted:
             self._record.note(launch_events.TasksFound(tasks=search.unknown, accounted=search.accounted))

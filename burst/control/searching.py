@@ -25,7 +25,7 @@ class ProbeEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeLost:
+class LostProbe:
     """A run that says nothing of its rate. `error`: the error that ends the command, after the loss is journalled."""
 
     reason: str
@@ -33,10 +33,10 @@ class ProbeLost:
     error: Exception | None = None
 
 
-ProbeAnswer: TypeAlias = ProbeEnd | ProbeLost
+ProbeAnswer: TypeAlias = ProbeEnd | LostProbe
 
 
-class Interrupted(Exception):
+class SearchInterrupted(Exception):
     """A signal ended a probe in order, and the search goes on when it is resumed. `exit_code`: that of the signal."""
 
     def __init__(self, exit_code: int) -> None:
@@ -51,11 +51,11 @@ class ProbeDriver(Protocol):
         """A new id for a run."""
         ...
 
-    def take(self, probe: rate_searches.Probe) -> ProbeAnswer:
+    def take(self, probe: rate_searches.RateProbe) -> ProbeAnswer:
         """Plays a probe that nobody began. Raises a `BurstError` where its run has begun and has no verdict."""
         ...
 
-    def go_on(self, probe: rate_searches.Probe) -> ProbeAnswer:
+    def go_on(self, probe: rate_searches.RateProbe) -> ProbeAnswer:
         """Continues the run of a probe that was intended, by its id. Raises as `take`."""
         ...
 
@@ -82,7 +82,7 @@ class SearchRunner:
         """Journals an event durably."""
         self.search = search_events.FORM.fold([self._parts.journal.append(event)], self.search)
 
-    def drive(self) -> rate_searches.Search:
+    def drive(self) -> rate_searches.SearchCourse:
         """Plays probe after probe; returns at the end. Raises what ends the command before it."""
         while self.search.ending is None:
             act = rate_searches.decide(self.search, self._parts.clock.now())
@@ -104,11 +104,13 @@ class SearchRunner:
         if probe is not None:
             self._note_answer(probe, self._parts.driver.take)
 
-    def _note_answer(self, probe: rate_searches.Probe, play: Callable[[rate_searches.Probe], ProbeAnswer]) -> None:
+    def _note_answer(
+        self, probe: rate_searches.RateProbe, play: Callable[[rate_searches.RateProbe], ProbeAnswer]
+    ) -> None:
         began_at = self._parts.clock.now()
         answer = play(probe)
         match answer:
-            case ProbeLost():
+            case LostProbe():
                 reason = self._parts.redactor.text(answer.reason)
                 self._say(f"probe {probe.number} says nothing: {reason}")
                 self.note(search_events.ProbeLost(number=probe.number, reason=reason, usd=answer.usd))

@@ -32,7 +32,7 @@ _ROUND = 3
 """A special delivery may stand at one of so many deliveries."""
 
 
-class Kind(enum.Enum):
+class DeliveryKind(enum.Enum):
     """What a delivery is."""
 
     NEW = "new"
@@ -45,7 +45,7 @@ class Delivery:
     """One delivery: `number` is that of its event, which is its own number in its task, or for a duplicate that of the
     event it repeats; `ordinal` counts the new or the special ones of the whole burst before it."""
 
-    kind: Kind
+    kind: DeliveryKind
     number: int
     ordinal: int
 
@@ -75,13 +75,13 @@ class ShareRule:
         """What delivery number `sequence` of the task is."""
         if not self._share[0]:
             own_number = sequence * self.shard_count + self.shard_index
-            return Delivery(kind=Kind.NEW, number=sequence, ordinal=own_number)
+            return Delivery(kind=DeliveryKind.NEW, number=sequence, ordinal=own_number)
         special = self._find_special(sequence)
         if special is None:
-            return Delivery(kind=Kind.NEW, number=sequence, ordinal=self._count_new_before(sequence))
+            return Delivery(kind=DeliveryKind.NEW, number=sequence, ordinal=self._count_new_before(sequence))
         if self._is_duplicate(special):
-            return Delivery(kind=Kind.DUPLICATE, number=self._find_repeated(sequence), ordinal=special)
-        return Delivery(kind=Kind.MALFORMED, number=sequence, ordinal=special)
+            return Delivery(kind=DeliveryKind.DUPLICATE, number=self._find_repeated(sequence), ordinal=special)
+        return Delivery(kind=DeliveryKind.MALFORMED, number=sequence, ordinal=special)
 
     def _find_special(self, sequence: int) -> int | None:
         """Which special delivery of the burst this delivery of the task is; None for a new event."""

@@ -40,9 +40,9 @@ class EventStream:
     def encode(self, sequence: int) -> str:
         """The body to push for one delivery: the same each time it is sent."""
         delivery = self.look(sequence)
-        if delivery.kind is event_mix.Kind.MALFORMED:
+        if delivery.kind is event_mix.DeliveryKind.MALFORMED:
             return self._fill(self.kinds.malformed_template, delivery.number)
-        new = self.look(delivery.number) if delivery.kind is event_mix.Kind.DUPLICATE else delivery
+        new = self.look(delivery.number) if delivery.kind is event_mix.DeliveryKind.DUPLICATE else delivery
         turn = event_mix.choose_turn(new.ordinal, len(self._order), self.shard_count)
         return self._fill(self.kinds.templates[self._order[turn]], new.number)
 

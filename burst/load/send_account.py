@@ -13,7 +13,7 @@ from burst.load import load_account, load_shares, rate_plans, send_schedule
 LATE_SECONDS = 0.1
 
 
-class Schedule(Protocol):
+class DueSchedule(Protocol):
     """What an account asks of a schedule: what became due."""
 
     def count_due(self, until: float) -> int:
@@ -29,14 +29,14 @@ class SendAccount:
     def __init__(self, share: load_shares.LoadShare, tally: load_account.AccountWriter | None = None) -> None:
         self._share = share
         self._tally = tally or load_account.AccountWriter(None)
-        self._schedule: Schedule | None = None
+        self._schedule: DueSchedule | None = None
         self._clock_offset = 0.0
         self._counted_until = 0.0
         self._sent = 0
         self._late = 0
         self._latest_seconds = 0.0
 
-    def begin(self, schedule: Schedule, started: float) -> None:
+    def begin(self, schedule: DueSchedule, started: float) -> None:
         """The schedule started at this monotonic instant."""
         self._schedule = schedule
         self._clock_offset = time.time() - time.monotonic()

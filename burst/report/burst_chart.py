@@ -20,7 +20,7 @@ _MOST_LANES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class ChartEvent:
     """Something that happened at an instant. `tone`: good, bad, or plain."""
 
     at: datetime
@@ -29,7 +29,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class ChartMark:
     """An event in the drawing: its number, where it stands, and its words for the list below."""
 
     number: int
@@ -42,7 +42,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ChartRow:
     """A bucket in figures. None is not known; rates are events a minute."""
 
     elapsed: str
@@ -78,8 +78,8 @@ class BurstChart:
     baseline: str
     blind: Sequence[tuple[str, str]]
     """From where and how wide, for each time in which nobody could look."""
-    marks: Sequence[Mark]
-    rows: Sequence[Row]
+    marks: Sequence[ChartMark]
+    rows: Sequence[ChartRow]
     bucket_seconds: str
 
     @property
@@ -131,49 +131,49 @@ def find_zero(documents: report_documents.ReportDocuments) -> datetime | None:
     return metrics.window.start_utc if metrics is not None else None
 
 
-def list_events(documents: report_documents.ReportDocuments) -> Iterator[Event]:
+def list_events(documents: report_documents.ReportDocuments) -> Iterator[ChartEvent]:
     """What happened in a run, in no order."""
     result, snapshot = documents.task_result, documents.snapshot
     if result is not None and result.go_utc is not None:
-        yield Event(at=result.go_utc, words="GO: the tasks begin to send", tone="good")
+        yield ChartEvent(at=result.go_utc, words="GO: the tasks begin to send", tone="good")
         yield from _list_steps(documents, result.go_utc)
     for check in snapshot.drills or ():
         if check.faulted_utc is not None:
-            yield Event(at=check.faulted_utc, words=f"drill {check.name}: {check.fault}", tone="bad")
+            yield ChartEvent(at=check.faulted_utc, words=f"drill {check.name}: {check.fault}", tone="bad")
         if check.recovered_utc is not None:
-            yield Event(at=check.recovered_utc, words=f"drill {check.name}: recovered", tone="good")
+            yield ChartEvent(at=check.recovered_utc, words=f"drill {check.name}: recovered", tone="good")
     yield from _list_stops(documents)
     for outage in snapshot.runtime_budget.outages:
         until = figures.instant(outage.sight_regained_utc) or "the end"
         words = f"the controller could not see the tasks until {until}"
-        yield Event(at=outage.blind_since_utc, words=f"{words}: {outage.detail}" if outage.detail else words)
+        yield ChartEvent(at=outage.blind_since_utc, words=f"{words}: {outage.detail}" if outage.detail else words)
     for blindness in snapshot.decision.count_blindnesses:
         until = figures.instant(blindness.until_utc) or "the end"
-        yield Event(at=blindness.since_utc, words=f"no live count until {until}: {blindness.why}")
+        yield ChartEvent(at=blindness.since_utc, words=f"no live count until {until}: {blindness.why}")
 
 
-def _list_steps(documents: report_documents.ReportDocuments, go_at: datetime) -> Iterator[Event]:
+def _list_steps(documents: report_documents.ReportDocuments, go_at: datetime) -> Iterator[ChartEvent]:
     for step in documents.snapshot.rate_steps or ():
         if step.start_seconds > 0.0:
             counted = "" if step.counted else ", not counted"
-            yield Event(at=instants.later(go_at, step.start_seconds), words=f"step {step.name} begins{counted}")
+            yield ChartEvent(at=instants.later(go_at, step.start_seconds), words=f"step {step.name} begins{counted}")
 
 
-def _list_stops(documents: report_documents.ReportDocuments) -> Iterator[Event]:
+def _list_stops(documents: report_documents.ReportDocuments) -> Iterator[ChartEvent]:
     decision, window = documents.snapshot.decision, documents.snapshot.burst_execution_window
     early, halt, sign = decision.early_stop, decision.halt, decision.stop_sign
     if early is not None:
         saved = f"{figures.number(round(early.seconds_saved, 3))} s saved"
-        yield Event(at=early.at_utc, words=f"early stop by the rule {early.rule}, {saved}", tone="bad")
+        yield ChartEvent(at=early.at_utc, words=f"early stop by the rule {early.rule}, {saved}", tone="bad")
     if halt is not None:
-        yield Event(at=halt.at_utc, words=f"halted by {halt.by}: {halt.reason}", tone="bad")
+        yield ChartEvent(at=halt.at_utc, words=f"halted by {halt.by}: {halt.reason}", tone="bad")
     if sign is not None:
-        yield Event(at=sign.at_utc, words=f"stop sign {sign.sign} was {figures.number(sign.value)}", tone="bad")
+        yield ChartEvent(at=sign.at_utc, words=f"stop sign {sign.sign} was {figures.number(sign.value)}", tone="bad")
     if window.stop_asked_utc is not None:
         reason = f" ({decision.stop_reason})" if decision.stop_reason else ""
-        yield Event(at=window.stop_asked_utc, words=f"STOP: the tasks are asked to end{reason}")
+        yield ChartEvent(at=window.stop_asked_utc, words=f"STOP: the tasks are asked to end{reason}")
     if window.load_ended_utc is not None:
-        yield Event(at=window.load_ended_utc, words="the load ended, at the earliest")
+        yield ChartEvent(at=window.load_ended_utc, words="the load ended, at the earliest")
 
 
 def _find_rates(documents: report_documents.ReportDocuments) -> tuple[float | None, float | None]:
@@ -240,8 +240,8 @@ def _draw_blindness(
 
 
 def _spread(
-    events: Sequence[Event], buckets: Sequence[burst_buckets.PictureBucket], go_at: datetime
-) -> dict[Event, int]:
+    events: Sequence[ChartEvent], buckets: Sequence[burst_buckets.PictureBucket], go_at: datetime
+) -> dict[ChartEvent, int]:
     """The lane of the number of each event that lies in the picture."""
     first, last = (instants.seconds_between(go_at, edge) for edge in (buckets[0].start, buckets[-1].end))
     plot = drawing.Plot(first=first, last=last, highest=1.0)
@@ -251,10 +251,10 @@ def _spread(
     return {event: min(lane, _MOST_LANES) for event, lane in zip(shown, lanes, strict=True)}
 
 
-def _draw_marks(plot: drawing.Plot, lanes: dict[Event, int], go_at: datetime) -> Iterator[Mark]:
+def _draw_marks(plot: drawing.Plot, lanes: dict[ChartEvent, int], go_at: datetime) -> Iterator[ChartMark]:
     for number, (event, lane) in enumerate(lanes.items(), start=1):
         elapsed = instants.seconds_between(go_at, event.at)
-        yield Mark(
+        yield ChartMark(
             number=number,
             x=drawing.length(plot.find_x(elapsed)),
             y=drawing.length(plot.top - _MARK_ROOM - _LANE * lane),
@@ -265,7 +265,7 @@ def _draw_marks(plot: drawing.Plot, lanes: dict[Event, int], go_at: datetime) ->
         )
 
 
-def _tell(bucket: burst_buckets.PictureBucket, go_at: datetime) -> Row:
+def _tell(bucket: burst_buckets.PictureBucket, go_at: datetime) -> ChartRow:
     load, counts = bucket.load, bucket.counts
 
     def say_rate(number: float | None) -> str | None:
@@ -274,7 +274,7 @@ def _tell(bucket: burst_buckets.PictureBucket, go_at: datetime) -> Row:
     def say_count(number: float | None) -> str | None:
         return None if number is None else figures.number(round(number))
 
-    return Row(
+    return ChartRow(
         elapsed=drawing.describe_elapsed(instants.seconds_between(go_at, bucket.start)),
         start=figures.time_of_day(bucket.start),
         seconds=figures.number(round(bucket.seconds, 3)),

@@ -12,12 +12,12 @@ from burst.domain.documents import window_metrics
 from burst.domain.receipts import receipts
 from burst.domain.verdict import snapshots, step_sections
 from burst.report import (
-    answers,
     burst_chart,
     figures,
     load_charts,
     pages,
     rate_charts,
+    report_answers,
     report_documents,
     series_charts,
     timelines,
@@ -31,7 +31,7 @@ def render(verdict: snapshots.Verdict, contents: Mapping[str, bytes]) -> bytes:
     page = pages.find_template("report.html.j2").render(
         snapshot=snapshot,
         sha256=documents.sha256,
-        answer=answers.give(documents),
+        answer=report_answers.give(documents),
         chart=burst_chart.draw(documents),
         latency=load_charts.draw_latency(documents),
         errors=load_charts.draw_errors(documents),
@@ -45,7 +45,7 @@ def render(verdict: snapshots.Verdict, contents: Mapping[str, bytes]) -> bytes:
         word=figures.word(snapshot),
         decisions=figures.DECISIONS,
         phase_rows=figures.list_phase_rows(snapshot),
-        pages={entry.blocker: answers.find_page(snapshot, entry.blocker) for entry in snapshot.blocker_register},
+        pages={entry.blocker: report_answers.find_page(snapshot, entry.blocker) for entry in snapshot.blocker_register},
     )
     return page.encode()
 

@@ -67,7 +67,7 @@ class Trend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class IndexPageRow:
     """One run of the table; empty where there is no figure."""
 
     run: IndexedRun
@@ -86,7 +86,7 @@ class PhasePage:
     age: str
     stale: bool
     trends: Sequence[Trend]
-    rows: Sequence[Row]
+    rows: Sequence[IndexPageRow]
     file: str
 
 
@@ -134,10 +134,10 @@ def _describe_age(seconds: float | None) -> str:
     return f"no burst for {days}" if seconds >= STALE_SECONDS else f"the newest run ended {days} ago"
 
 
-def _tell(run: IndexedRun) -> Row:
+def _tell(run: IndexedRun) -> IndexPageRow:
     snapshot = run.snapshot
     values = _list_values(run)
-    return Row(
+    return IndexPageRow(
         run=run,
         ended=figures.instant(run.ended_at),
         word=_find_word(run),

@@ -47,7 +47,7 @@ class LiveScreen:
         self, console: rich_console.Console, options: rich_console.ConsoleOptions
     ) -> rich_console.RenderResult:
         """The rows, no wider than the console and no more than it has."""
-        size = Size(
+        size = ScreenSize(
             columns=max(LEAST_COLUMNS, options.max_width),
             rows=max(LEAST_ROWS, options.height or console.size.height),
             plain=options.ascii_only,
@@ -63,7 +63,7 @@ class LiveScreen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
+class ScreenSize:
     """The room of a terminal, and whether it shows ASCII alone."""
 
     columns: int
@@ -71,7 +71,7 @@ class Size:
     plain: bool = False
 
 
-def list_rows(view: live_views.LiveView, size: Size) -> list[Row]:
+def list_rows(view: live_views.LiveView, size: ScreenSize) -> list[Row]:
     """The rows of the view, from the top, no more than there is room for."""
     top = [_draw_title(view), *_draw_state(view)]
     if view.checks:
@@ -96,7 +96,7 @@ def _draw_state(view: live_views.LiveView) -> Iterator[Row]:
         yield _row((words, TONES[live_views.Tone.BAD]))
 
 
-def _draw_checks(view: live_views.LiveView, size: Size) -> Iterator[Row]:
+def _draw_checks(view: live_views.LiveView, size: ScreenSize) -> Iterator[Row]:
     """Checks that do not pass have a row each, the others stand in columns."""
     yield _row()
     for check in view.checks:
@@ -147,7 +147,7 @@ def _draw_rates(view: live_views.LiveView) -> Iterator[Row]:
         yield _row((f"{'rate/min':<{_NAME_COLUMNS}}{words}", "bold"))
 
 
-def _draw_tracks(view: live_views.LiveView, size: Size) -> Iterator[Row]:
+def _draw_tracks(view: live_views.LiveView, size: ScreenSize) -> Iterator[Row]:
     room = max(0, size.columns - _NAME_COLUMNS - _FIGURE_COLUMNS - 1)
     for track in view.tracks:
         wide = max(1, min(4, room // max(1, len(track.values))))

@@ -20,7 +20,7 @@ NOTHING = "_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class CountedSpan:
     """An amount, from one instant to another."""
 
     start: datetime
@@ -48,17 +48,17 @@ class Buckets:
         seconds = float(next(fitting, window_seconds / most))
         return cls(start=start, seconds=seconds, number=max(1, min(most, -int(-window_seconds // seconds))))
 
-    def overlaps(self, index: int, span: Span) -> float:
+    def overlaps(self, index: int, span: CountedSpan) -> float:
         """The seconds of a span that lie in a bucket."""
         start = instants.later(self.start, index * self.seconds)
         end = instants.later(start, self.seconds)
         return max(0.0, instants.seconds_between(max(start, span.start), min(end, span.end)))
 
-    def find_rates(self, spans: Sequence[Span]) -> tuple[float | None, ...]:
+    def find_rates(self, spans: Sequence[CountedSpan]) -> tuple[float | None, ...]:
         """The amount a minute of each bucket; None for a bucket of which nothing was counted."""
         return tuple(self._find_rate(index, spans) for index in range(self.number))
 
-    def _find_rate(self, index: int, spans: Iterable[Span]) -> float | None:
+    def _find_rate(self, index: int, spans: Iterable[CountedSpan]) -> float | None:
         amount = counted_seconds = 0.0
         for span in spans:
             seconds = self.overlaps(index, span)
@@ -67,7 +67,7 @@ class Buckets:
                 counted_seconds += seconds
         return amount / counted_seconds * 60 if counted_seconds else None
 
-    def find_highest(self, spans: Sequence[Span]) -> tuple[float | None, ...]:
+    def find_highest(self, spans: Sequence[CountedSpan]) -> tuple[float | None, ...]:
         """The largest amount of each bucket, for amounts that do not add up."""
         return tuple(
             max((span.amount for span in spans if self.overlaps(index, span) > 0), default=None)
@@ -75,7 +75,7 @@ class Buckets:
         )
 
 
-def list_counted(run: runs.Run, decision: str) -> tuple[Span, ...]:
+def list_counted(run: runs.Run, decision: str) -> tuple[CountedSpan, ...]:
     """The receipts of a decision in each live count. The counts follow each other without a gap."""
     if run.counted_to is None:
         return ()
@@ -83,12 +83,12 @@ def list_counted(run: runs.Run, decision: str) -> tuple[Span, ...]:
     for poll in reversed(run.polls):
         start = instants.later(end, -poll.seconds)
         if poll.seconds > 0:
-            spans.append(Span(start=start, end=end, amount=float(poll.counts.of(decision))))
+            spans.append(CountedSpan(start=start, end=end, amount=float(poll.counts.of(decision))))
         end = start
     return tuple(reversed(spans))
 
 
-def list_load(run: runs.Run, figure: str, *, grows: bool = True) -> tuple[Span, ...]:
+def list_load(run: runs.Run, figure: str, *, grows: bool = True) -> tuple[CountedSpan, ...]:
     """A figure of the load accounts between looks: how much it grew, or as it was then where it does not grow."""
     looks = [(look.at, getattr(look, figure)) for look in run.loads]
     start, before, spans = run.go_at, 0, []
@@ -96,12 +96,12 @@ def list_load(run: runs.Run, figure: str, *, grows: bool = True) -> tuple[Span, 
         if value is None:
             continue
         if start is not None and at > start:
-            spans.append(Span(start=start, end=at, amount=float(value - before if grows else value)))
+            spans.append(CountedSpan(start=start, end=at, amount=float(value - before if grows else value)))
         start, before = at, value
     return tuple(spans)
 
 
-def find_recent_rate(spans: Sequence[Span]) -> float | None:
+def find_recent_rate(spans: Sequence[CountedSpan]) -> float | None:
     """The amount a minute of the last spans, of `lease_counts.RECENT_SECONDS` at least where there are so many; None
     without one."""
     amount = seconds = 0.0

@@ -48,14 +48,14 @@ class CheckState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preflight:
+class PreflightProgress:
     """The checks of preflight, in their order."""
 
     checks: tuple[CheckState, ...] = ()
     waiting: str = ""
     """The checks that have not answered, in their own words of how far they are."""
 
-    def answer(self, name: str, found: Sequence[findings.Finding]) -> "Preflight":
+    def answer(self, name: str, found: Sequence[findings.Finding]) -> "PreflightProgress":
         """The checks once one has answered."""
         ordered = list(findings.FindingStatus)
         worst = max(found, key=lambda finding: ordered.index(finding.status), default=None)
@@ -66,10 +66,10 @@ class Preflight:
         at = next((index for index, check in enumerate(self.checks) if check == _waiting(name)), None)
         if at is None:
             return self
-        return Preflight(checks=(*self.checks[:at], answered, *self.checks[at + 1 :]), waiting=self.waiting)
+        return PreflightProgress(checks=(*self.checks[:at], answered, *self.checks[at + 1 :]), waiting=self.waiting)
 
     @classmethod
-    def begin(cls, names: Sequence[str]) -> "Preflight":
+    def begin(cls, names: Sequence[str]) -> "PreflightProgress":
         """The checks as they are asked."""
         return cls(checks=tuple(map(_waiting, names)))
 
@@ -89,7 +89,7 @@ class Situation:
     """
 
     plan: plans.Plan | None = None
-    preflight: Preflight = Preflight()
+    preflight: PreflightProgress = PreflightProgress()
     run: runs.Run | None = None
     baseline_per_second: float | None = None
     next_due: tuple[str, datetime] | None = None
@@ -100,7 +100,7 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
+class Countdown:
     """A span of time of which some is over; `spent_seconds` None: it has not begun."""
 
     name: str
@@ -163,7 +163,7 @@ class LiveView:
     state: str
     tone: Tone
     next_due: str = ""
-    clocks: tuple[Clock, ...] = ()
+    clocks: tuple[Countdown, ...] = ()
     rates: Rates = Rates()
     bucket_seconds: float = 0.0
     tracks: tuple[Track, ...] = ()
@@ -273,7 +273,7 @@ def _tell_due(situation: Situation, now: datetime) -> str:
     return f"{words} in {live_gates.format_span(instants.seconds_between(now, at))}"
 
 
-def _list_clocks(plan: plans.Plan, run: runs.Run, now: datetime) -> tuple[Clock, ...]:
+def _list_clocks(plan: plans.Plan, run: runs.Run, now: datetime) -> tuple[Countdown, ...]:
     """The window, the deadline and the budget; of a run that has ended as they were then."""
     end = run.attempt_window.end if run.attempt_window is not None and run.stopped else now
     counted_from = None if run.go_at is None else instants.later(run.go_at, plan.lead_seconds)
@@ -281,9 +281,9 @@ def _list_clocks(plan: plans.Plan, run: runs.Run, now: datetime) -> tuple[Clock,
     cap = plan.budget.cap_seconds
     spent = None if run.deadline is None else max(0.0, cap - instants.seconds_between(end, run.deadline))
     return (
-        Clock(name="window", spent_seconds=window, whole_seconds=plan.budget.window_seconds),
-        Clock(name="deadline", spent_seconds=spent, whole_seconds=cap),
-        Clock(name="budget", spent_seconds=live_gates.find_spent_seconds(run, end), whole_seconds=plan.budget.max),
+        Countdown(name="window", spent_seconds=window, whole_seconds=plan.budget.window_seconds),
+        Countdown(name="deadline", spent_seconds=spent, whole_seconds=cap),
+        Countdown(name="budget", spent_seconds=live_gates.find_spent_seconds(run, end), whole_seconds=plan.budget.max),
     )
 
 

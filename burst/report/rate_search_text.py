@@ -28,12 +28,12 @@ _LIMITS = {
 }
 
 
-def find_exit_code(search: rate_searches.Search) -> int:
+def find_exit_code(search: rate_searches.SearchCourse) -> int:
     """0 where the highest rate is known, else 3."""
     return EXIT_FOUND if rate_searches.summarise(search).complete else EXIT_NOT_FOUND
 
 
-def make_document(search: rate_searches.Search, plan: plans.Plan) -> rate_search_documents.RateSearch:
+def make_document(search: rate_searches.SearchCourse, plan: plans.Plan) -> rate_search_documents.RateSearch:
     """The answer of a search, as far as it has come."""
     terms, found = search.required_terms, rate_searches.summarise(search)
     return rate_search_documents.RateSearch(
@@ -62,7 +62,7 @@ def make_document(search: rate_searches.Search, plan: plans.Plan) -> rate_search
     )
 
 
-def _make_rate(standing: rate_searches.Standing | None) -> rate_search_documents.RateEntry | None:
+def _make_rate(standing: rate_searches.RateStanding | None) -> rate_search_documents.RateEntry | None:
     if standing is None:
         return None
     return rate_search_documents.RateEntry(
@@ -86,7 +86,7 @@ def _find_headroom(rate: float, needed: float) -> float:
     return math.floor(rate / needed * 100) / 100
 
 
-def _make_probe(probe: rate_searches.Probe) -> rate_search_documents.ProbeEntry:
+def _make_probe(probe: rate_searches.RateProbe) -> rate_search_documents.ProbeEntry:
     return rate_search_documents.ProbeEntry(
         number=probe.number,
         rate_per_minute=probe.rate,
@@ -106,7 +106,7 @@ def _make_probe(probe: rate_searches.Probe) -> rate_search_documents.ProbeEntry:
     )
 
 
-def render(search: rate_searches.Search, plan: plans.Plan, folder: str) -> str:
+def render(search: rate_searches.SearchCourse, plan: plans.Plan, folder: str) -> str:
     """The answer in words, the picture of the probes, and what to set."""
     terms, found = search.required_terms, rate_searches.summarise(search)
     lines = [
@@ -126,7 +126,7 @@ def render(search: rate_searches.Search, plan: plans.Plan, folder: str) -> str:
     return "\n".join(lines)
 
 
-def _draw(search: rate_searches.Search) -> list[str]:
+def _draw(search: rate_searches.SearchCourse) -> list[str]:
     """A line for each rate: its bar, what each probe of it said, and why it did not hold."""
     terms = search.required_terms
     lines = []

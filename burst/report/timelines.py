@@ -28,7 +28,7 @@ _WHEN = {"before": "before the burst", "after": "after the burst", "during": "of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class TimelineSpan:
     """Something that lasted. `end` None: nobody saw its end. `tone`: phase, errand, fault, layer, fired, or task.
 
     Spans of one name and kind stand in one row. `latest`: when it would have ended all tasks by itself.
@@ -119,7 +119,7 @@ def draw(documents: report_documents.ReportDocuments) -> Timeline | None:
     )
 
 
-def _find_edges(spans: Sequence[Span], zero: datetime) -> tuple[float, float]:
+def _find_edges(spans: Sequence[TimelineSpan], zero: datetime) -> tuple[float, float]:
     """From when to when the axis goes: from the first start to the last end, or to the last `latest` that is near."""
     first = min(instants.seconds_between(zero, span.start) for span in spans)
     last = max(instants.seconds_between(zero, span.end) for span in spans if span.end is not None)
@@ -136,7 +136,7 @@ def _place(moment: datetime | None, plot: drawing.Plot, zero: datetime) -> str:
     return drawing.length(plot.find_x(instants.seconds_between(zero, moment)))
 
 
-def _draw(span: Span, number: int, plot: drawing.Plot, zero: datetime, *, named: bool) -> Bar:
+def _draw(span: TimelineSpan, number: int, plot: drawing.Plot, zero: datetime, *, named: bool) -> Bar:
     start = instants.seconds_between(zero, span.start)
     end = plot.last if span.end is None else instants.seconds_between(zero, span.end)
     left, right = plot.find_x(start), plot.find_x(end)
@@ -161,7 +161,7 @@ def _shorten(name: str, longest: int) -> str:
     return name if len(name) <= longest else f"{name[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def _list_phases(documents: report_documents.ReportDocuments) -> Iterator[Span]:
+def _list_phases(documents: report_documents.ReportDocuments) -> Iterator[TimelineSpan]:
     result, metrics, preflight = documents.task_result, documents.metrics, documents.preflight
     created_at = next((at for at, _ in _find_lines(documents.journal, launch_events.RunCreated.wire_name)), None)
     if preflight is not None and preflight.canary is not None:
@@ -184,11 +184,11 @@ def _list_phases(documents: report_documents.ReportDocuments) -> Iterator[Span]:
         yield _name("counting", min(rounds), max(rounds), "first count to the one that agreed")
 
 
-def _name(name: str, start: datetime, end: datetime, words: str) -> Span:
-    return Span(kind="phase", name=name, start=start, end=end, tone="phase", words=words)
+def _name(name: str, start: datetime, end: datetime, words: str) -> TimelineSpan:
+    return TimelineSpan(kind="phase", name=name, start=start, end=end, tone="phase", words=words)
 
 
-def _list_errands(documents: report_documents.ReportDocuments) -> Iterator[Span]:
+def _list_errands(documents: report_documents.ReportDocuments) -> Iterator[TimelineSpan]:
     """The one-shots that were started, and the services from before their change until they were put back."""
     result = documents.task_result
     if result is None:
@@ -196,7 +196,7 @@ def _list_errands(documents: report_documents.ReportDocuments) -> Iterator[Span]
     for shot in result.one_shots:
         if shot.started_utc is not None:
             words = f"{_WHEN[shot.when]}; {shot.problem or 'ended as it should'}"
-            yield Span(
+            yield TimelineSpan(
                 kind="one-shot",
                 name=shot.name,
                 start=shot.started_utc,
@@ -210,7 +210,7 @@ def _list_errands(documents: report_documents.ReportDocuments) -> Iterator[Span]
         start = changed_at.get(service.name)
         if start is not None:
             words = f"{_describe(service)}; {'put back' if service.restored else 'not put back'}"
-            yield Span(
+            yield TimelineSpan(
                 kind="service",
                 name=service.name,
                 start=start,
@@ -252,13 +252,13 @@ def _list_entries(line: dict[str, Any], key: str) -> list[Any]:
     return list(value) if isinstance(value, list | dict) else []
 
 
-def _list_faults(documents: report_documents.ReportDocuments) -> Iterator[Span]:
+def _list_faults(documents: report_documents.ReportDocuments) -> Iterator[TimelineSpan]:
     """The drills, each to its recovery, and the times in which the tasks or the count could not be seen."""
     for check in documents.snapshot.drills or ():
         if check.faulted_utc is not None:
             ends = [moment for moment in (check.over_utc, check.recovered_utc) if moment is not None]
             recovered = "recovered" if check.recovered_utc is not None else "no recovery seen"
-            yield Span(
+            yield TimelineSpan(
                 kind="drill",
                 name=check.name,
                 start=check.faulted_utc,
@@ -269,13 +269,13 @@ def _list_faults(documents: report_documents.ReportDocuments) -> Iterator[Span]:
     for outage in documents.snapshot.runtime_budget.outages:
         words = f"the controller could not see the tasks: {outage.detail}".removesuffix(": ")
         start, end = outage.blind_since_utc, outage.sight_regained_utc
-        yield Span(kind="outage", name="tasks not seen", start=start, end=end, tone="fault", words=words)
+        yield TimelineSpan(kind="outage", name="tasks not seen", start=start, end=end, tone="fault", words=words)
     for blind in documents.snapshot.decision.count_blindnesses:
         start, end, words = blind.since_utc, blind.until_utc, f"no live count came: {blind.why}"
-        yield Span(kind="outage", name="no live count", start=start, end=end, tone="fault", words=words)
+        yield TimelineSpan(kind="outage", name="no live count", start=start, end=end, tone="fault", words=words)
 
 
-def _list_layers(documents: report_documents.ReportDocuments) -> Iterator[Span]:
+def _list_layers(documents: report_documents.ReportDocuments) -> Iterator[TimelineSpan]:
     """Each layer from when it was armed to the end of the last task that it stopped, or of all tasks."""
     result = documents.task_result
     if result is None:
@@ -291,7 +291,7 @@ def _list_layers(documents: report_documents.ReportDocuments) -> Iterator[Span]:
         stops = [
             task.stopped_utc for task in result.tasks if task.stopped_by == layer.name and task.stopped_utc is not None
         ]
-        yield Span(
+        yield TimelineSpan(
             kind="layer",
             name=layer.name,
             start=start,
@@ -310,7 +310,7 @@ def _find_latest(result: task_results.TaskResult, layer: str) -> datetime | None
     return instants.later(result.deadline_utc, seconds)
 
 
-def _list_tasks(result: task_results.TaskResult | None) -> Iterator[Span]:
+def _list_tasks(result: task_results.TaskResult | None) -> Iterator[TimelineSpan]:
     started = [task for task in result.tasks if task.started_utc is not None] if result is not None else []
     if len(started) > MOST_TASKS:
         return
@@ -318,7 +318,9 @@ def _list_tasks(result: task_results.TaskResult | None) -> Iterator[Span]:
         if task.started_utc is not None:
             name = f"task {number if task.shard_index is None else task.shard_index}"
             words = figures.ended_by(task)
-            yield Span(kind="task", name=name, start=task.started_utc, end=task.stopped_utc, tone="task", words=words)
+            yield TimelineSpan(
+                kind="task", name=name, start=task.started_utc, end=task.stopped_utc, tone="task", words=words
+            )
 
 
 def _find_lines(journal: bytes, event: str) -> Iterator[tuple[datetime, dict[str, Any]]]:

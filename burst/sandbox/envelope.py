@@ -19,7 +19,7 @@ LONGEST_TEXT = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class ReceivedEvent:
     """One delivered event. A delivery with `reasons` is malformed, goes to quarantine, and has no dedupe key."""
 
     scope: str
@@ -31,7 +31,7 @@ class Delivery:
     reasons: tuple[str, ...] = ()
 
 
-def read_delivery(body: bytes) -> Delivery:
+def read_delivery(body: bytes) -> ReceivedEvent:
     """Reads a body. An event without a usable id gets an id from the body's hash, so its receipt is stable too."""
     try:
         envelope = orjson.loads(body)
@@ -58,11 +58,11 @@ def make_receipt_id(decision: Decision, event_id: str) -> str:
     return _digest(f"{decision}:{event_id}")[:32]
 
 
-def _accept(envelope: dict[str, object]) -> Delivery:
+def _accept(envelope: dict[str, object]) -> ReceivedEvent:
     scope, event_id, event_type = (str(envelope[name]) for name in ("platform_run_id", "event_id", "event_type"))
     event_class = str(envelope.get("event_class") or event_type)
     payload = orjson.dumps(envelope["payload"], option=orjson.OPT_SORT_KEYS)
-    return Delivery(
+    return ReceivedEvent(
         scope=scope,
         event_class=event_class,
         event_id=event_id,
@@ -72,10 +72,10 @@ def _accept(envelope: dict[str, object]) -> Delivery:
     )
 
 
-def _quarantine(envelope: dict[str, object], body: bytes, reasons: list[str]) -> Delivery:
+def _quarantine(envelope: dict[str, object], body: bytes, reasons: list[str]) -> ReceivedEvent:
     body_hash = hashlib.sha256(body).hexdigest()
     usable = {name: value for name, value in envelope.items() if _is_usable(value)}
-    return Delivery(
+    return ReceivedEvent(
         scope=str(usable.get("platform_run_id", "")),
         event_class=str(usable.get("event_class", "")),
         event_id=str(usable.get("event_id", f"body_{body_hash[:32]}")),

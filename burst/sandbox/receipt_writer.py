@@ -56,7 +56,7 @@ class Receipt:
 
     decision: envelope.Decision
     receipt_id: str
-    delivery: envelope.Delivery
+    delivery: envelope.ReceivedEvent
     created_at_utc: str
 
     @property
@@ -67,7 +67,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _QueuedDelivery:
-    delivery: envelope.Delivery
+    delivery: envelope.ReceivedEvent
     answer: asyncio.Future[Receipt]
 
 
@@ -89,7 +89,7 @@ class ReceiptWriter:
         """Whether at least one connection to the database is open."""
         return self._connected > 0
 
-    async def decide(self, delivery: envelope.Delivery) -> Receipt:
+    async def decide(self, delivery: envelope.ReceivedEvent) -> Receipt:
         """The delivery's receipt, once it is committed. Raises `DeliveryNotTaken`."""
         if not self.ready:
             raise DeliveryNotTaken("the database is away")
@@ -148,7 +148,9 @@ class ReceiptWriter:
                 queued.answer.set_exception(DeliveryNotTaken("the database is away"))
 
 
-async def _commit(connection: psycopg.AsyncConnection, deliveries: Sequence[envelope.Delivery]) -> tuple[Receipt, ...]:
+async def _commit(
+    connection: psycopg.AsyncConnection, deliveries: Sequence[envelope.ReceivedEvent]
+) -> tuple[Receipt, ...]:
     now = datetime.now(UTC).isoformat()
     async with connection.transaction():
         new_keys = await _insert_admissions(connection, deliveries, now)
@@ -158,7 +160,7 @@ async def _commit(connection: psycopg.AsyncConnection, deliveries: Sequence[enve
 
 
 async def _insert_admissions(
-    connection: psycopg.AsyncConnection, deliveries: Sequence[envelope.Delivery], now: str
+    connection: psycopg.AsyncConnection, deliveries: Sequence[envelope.ReceivedEvent], now: str
 ) -> set[str]:
     """Inserts the admissions of the deliveries that are not malformed, and returns the dedupe keys that were new."""
     candidates = {delivery.dedupe_key: delivery for delivery in reversed(deliveries) if not delivery.reasons}
@@ -169,7 +171,7 @@ async def _insert_admissions(
     return {key for (key,) in await cursor.fetchall()}
 
 
-def _decide(delivery: envelope.Delivery, new_keys: set[str], now: str) -> Receipt:
+def _decide(delivery: envelope.ReceivedEvent, new_keys: set[str], now: str) -> Receipt:
     """Decides one delivery. The first delivery with a new key removes the key from `new_keys`."""
     if delivery.reasons:
         decision: envelope.Decision = envelope.QUARANTINE
@@ -186,7 +188,7 @@ def _decide(delivery: envelope.Delivery, new_keys: set[str], now: str) -> Receip
     )
 
 
-def _admission_row(delivery: envelope.Delivery, now: str) -> tuple[str, ...]:
+def _admission_row(delivery: envelope.ReceivedEvent, now: str) -> tuple[str, ...]:
     receipt_id = envelope.make_receipt_id(envelope.ADMIT, delivery.event_id)
     return (
         delivery.dedupe_key, delivery.scope, delivery.event_class, delivery.event_id, delivery.payload_hash,

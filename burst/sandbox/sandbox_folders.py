@@ -30,7 +30,7 @@ _LOG = "log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class SandboxState:
     """What a sandbox that is up says of itself."""
 
     url: str
@@ -109,12 +109,12 @@ class SandboxFolder:
         """Names the keeper."""
         self._write(_KEEPER, json.dumps({"pid": process.pid, "started": process.create_time()}))
 
-    def read_standing(self) -> Standing | None:
+    def read_standing(self) -> SandboxState | None:
         """What the sandbox said of itself once it was up; None before that."""
         fields = self._read(_STANDING)
-        return None if fields is None else Standing(**fields)
+        return None if fields is None else SandboxState(**fields)
 
-    def write_standing(self, standing: Standing) -> None:
+    def write_standing(self, standing: SandboxState) -> None:
         """Says that the sandbox is up."""
         fields = {"url": standing.url, "since_utc": standing.since_utc, "restarts": standing.restarts}
         self._write(_STANDING, json.dumps(fields))

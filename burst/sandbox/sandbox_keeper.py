@@ -55,7 +55,7 @@ def _keep(folder: sandbox_folders.SandboxFolder, port: int) -> None:
             folder.write_secret("IG_API_KEY", api_key)
             folder.write_secret("IG_ADMISSION_DSN", server.create_reader(dsn))
             folder.write_secret("IG_ADMIN_DSN", dsn)
-            standing = sandbox_folders.Standing(url=running.url, since_utc=instants.text(datetime.now(UTC)))
+            standing = sandbox_folders.SandboxState(url=running.url, since_utc=instants.text(datetime.now(UTC)))
             while True:
                 folder.write_standing(standing)
                 _wait_until_down(server, running)

@@ -23,7 +23,7 @@ _STOP_SECONDS = 45.0
 _POLL_SECONDS = 0.02
 
 
-def raise_up(folder: sandbox_folders.SandboxFolder, port: int | None) -> tuple[sandbox_folders.Standing, bool]:
+def raise_up(folder: sandbox_folders.SandboxFolder, port: int | None) -> tuple[sandbox_folders.SandboxState, bool]:
     """The sandbox, and whether this call started it: one that is up stays as it is.
 
     Raises `errors.UsageError` where it is up on another port than the one asked for, or the port is taken, and
@@ -44,13 +44,13 @@ def raise_up(folder: sandbox_folders.SandboxFolder, port: int | None) -> tuple[s
             raise
 
 
-def refuse_another_port(standing: sandbox_folders.Standing, port: int | None) -> None:
+def refuse_another_port(standing: sandbox_folders.SandboxState, port: int | None) -> None:
     """Raises `errors.UsageError` where the sandbox listens on another port than the one asked for."""
     if port is not None and not standing.url.endswith(f":{port}"):
         raise errors.UsageError(f"a sandbox is up at {standing.url}; end it first, with: burst sandbox down")
 
 
-def find_standing(folder: sandbox_folders.SandboxFolder) -> sandbox_folders.Standing | None:
+def find_standing(folder: sandbox_folders.SandboxFolder) -> sandbox_folders.SandboxState | None:
     """The sandbox that is up; None where none is, or one that is not up yet."""
     return folder.read_standing() if folder.find_keeper() is not None else None
 
@@ -89,7 +89,7 @@ def _spawn_keeper(folder: sandbox_folders.SandboxFolder, port: int, lock: int) -
     )
 
 
-def _wait_until_up(folder: sandbox_folders.SandboxFolder, keeper: psutil.Process) -> sandbox_folders.Standing:
+def _wait_until_up(folder: sandbox_folders.SandboxFolder, keeper: psutil.Process) -> sandbox_folders.SandboxState:
     give_up_at = time.monotonic() + _START_SECONDS
     while True:
         standing = folder.read_standing()

@@ -35,7 +35,7 @@ class AdvisedIndex:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Advice:
+class IndexAdvice:
     """The indexes that could be made, the likeliest first, and what has to be known of the table."""
 
     reading: index_catalog.IndexReading
@@ -44,7 +44,7 @@ class Advice:
     notes: Sequence[str]
 
 
-def advise(request: AdviceRequest, clock: ports.Clock) -> Advice:
+def advise(request: AdviceRequest, clock: ports.Clock) -> IndexAdvice:
     """Reads table, statistics and a sample. Raises `errors.Refused` where no index can be made."""
     catalog = index_catalog.IndexCatalog(lambda: table_inspections.resolve_dsn(request.dsn), now=clock.now)
     now = clock.now()
@@ -66,7 +66,7 @@ def advise(request: AdviceRequest, clock: ports.Clock) -> Advice:
         brin = index_advice.price_brin(facts, receipts)
         if brin is not None:
             indexes.append(AdvisedIndex(name="BRIN index", statements=index_catalog.write_brin(facts), price=brin))
-    return Advice(reading=reading, receipts=receipts, indexes=indexes, notes=_note(reading))
+    return IndexAdvice(reading=reading, receipts=receipts, indexes=indexes, notes=_note(reading))
 
 
 def _note(reading: index_catalog.IndexReading) -> Sequence[str]:
@@ -100,7 +100,7 @@ def _note(reading: index_catalog.IndexReading) -> Sequence[str]:
     return notes
 
 
-def describe_advice(advice: Advice) -> dict[str, Any]:
+def describe_advice(advice: IndexAdvice) -> dict[str, Any]:
     """The advice as JSON values."""
     facts, estimate = advice.reading.facts, advice.reading.estimate
     return {

@@ -41,7 +41,7 @@ class Probes:
         """A new execution id of the plan's group."""
         return campaign_plans.make_stamped_id(self.plan.group)
 
-    def take(self, probe: rate_searches.Probe) -> searching.ProbeAnswer:
+    def take(self, probe: rate_searches.RateProbe) -> searching.ProbeAnswer:
         """Runs the plan of a probe to its verdict."""
         plan = self._make_plan(probe)
         name = f"plan_probe_{probe.number}.json"
@@ -51,7 +51,7 @@ class Probes:
         )
         return self._answer(plan, probe, lambda: driving.run(request, self.reporter))
 
-    def go_on(self, probe: rate_searches.Probe) -> searching.ProbeAnswer:
+    def go_on(self, probe: rate_searches.RateProbe) -> searching.ProbeAnswer:
         """Continues its run, or says that it never began."""
         plan = self._make_plan(probe)
         address = self._address(plan, probe)
@@ -60,18 +60,18 @@ class Probes:
         living = begun_runs.describe_living(plan, probe.run_id)
         if living:
             raise errors.StillRunning(living)
-        return searching.ProbeLost(reason=f"run {probe.run_id} was never begun", usd=0.0)
+        return searching.LostProbe(reason=f"run {probe.run_id} was never begun", usd=0.0)
 
-    def _make_plan(self, probe: rate_searches.Probe) -> plans.Plan:
+    def _make_plan(self, probe: rate_searches.RateProbe) -> plans.Plan:
         rate = rates.parse(self.search_terms.write_rate(probe.rate))
         return probe_plans.make_plan(self.plan, rate, self.terms)
 
-    def _address(self, plan: plans.Plan, probe: rate_searches.Probe) -> driving.RunAddress:
+    def _address(self, plan: plans.Plan, probe: rate_searches.RateProbe) -> driving.RunAddress:
         folder = self.folder / PROBES / probe.run_id
         return driving.RunAddress(name=str(folder), folder=folder, run_control=plan.evidence.authority)
 
     def _answer(
-        self, plan: plans.Plan, probe: rate_searches.Probe, act: Callable[[], driving.Outcome]
+        self, plan: plans.Plan, probe: rate_searches.RateProbe, act: Callable[[], driving.Outcome]
     ) -> searching.ProbeAnswer:
         """The answer of an act on the run. An error of a run that began is raised: it may still run."""
         try:
@@ -80,17 +80,17 @@ class Probes:
             if exc.checks == (_SENDING,):
                 judged = criteria.Judged(outcome="withheld", why=str(exc))
                 return searching.ProbeEnd(judged=judged, usd=0.0)
-            return searching.ProbeLost(reason=str(exc), usd=0.0, error=exc)
+            return searching.LostProbe(reason=str(exc), usd=0.0, error=exc)
         except (errors.ControllerAtWork, errors.PublicationFailed, errors.StillRunning):
             raise
         except errors.BurstError as exc:
             if begun_runs.has_begun(self._address(plan, probe)):
                 raise
-            return searching.ProbeLost(reason=str(exc), usd=0.0, error=exc)
+            return searching.LostProbe(reason=str(exc), usd=0.0, error=exc)
         return _settle(plan, probe, outcome) or self._describe_end(plan, probe, outcome)
 
     def _describe_end(
-        self, plan: plans.Plan, probe: rate_searches.Probe, outcome: driving.Outcome
+        self, plan: plans.Plan, probe: rate_searches.RateProbe, outcome: driving.Outcome
     ) -> searching.ProbeEnd:
         snapshot, authority = outcome.verdict.snapshot, plan.evidence.authority
         load = _read_load(plan, outcome.folder)
@@ -108,20 +108,20 @@ class Probes:
         )
 
 
-def _settle(plan: plans.Plan, probe: rate_searches.Probe, outcome: driving.Outcome) -> searching.ProbeLost | None:
+def _settle(plan: plans.Plan, probe: rate_searches.RateProbe, outcome: driving.Outcome) -> searching.LostProbe | None:
     """The loss of a run that says nothing of its rate; None of one that does."""
     snapshot = outcome.verdict.snapshot
     usd = _find_cost(plan, snapshot)
     if outcome.urgent:
         raise errors.StillRunning(outcome.urgent)
     if outcome.exit_code in _INTERRUPTED:
-        return searching.ProbeLost(reason="interrupted", usd=usd, error=searching.Interrupted(outcome.exit_code))
+        return searching.LostProbe(reason="interrupted", usd=usd, error=searching.SearchInterrupted(outcome.exit_code))
     if snapshot.decision.stop_reason == _CUT_BEFORE_LOAD:
-        return searching.ProbeLost(reason="its controller died before the load began", usd=usd)
+        return searching.LostProbe(reason="its controller died before the load began", usd=usd)
     halted = next((gate for gate in snapshot.gates if gate.name == gates.NOT_HALTED and gate.status != "PASS"), None)
     if halted is not None:
         error = errors.Refused(f"probe {probe.number} was halted: {halted.why}; evidence: {outcome.folder}")
-        return searching.ProbeLost(reason=halted.why, usd=usd, error=error)
+        return searching.LostProbe(reason=halted.why, usd=usd, error=error)
     return None
 
 

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from burst.cli import progress
+from burst.cli import progress_lines
 from burst.domain.receipts import early_stops, receipts
 from burst.domain.run import journals, lifecycle, runs
 from burst.domain.run.events import ending_events
@@ -44,7 +44,7 @@ def watch(run: runs.Run) -> live_views.Situation:
 def test_a_line_says_the_rate_of_now_beside_the_needed_one_and_what_is_due() -> None:
     said = Lines()
 
-    progress.Progress(said).observe(watch(RUN), WAIT, NOW)
+    progress_lines.ProgressLines(said).observe(watch(RUN), WAIT, NOW)
 
     assert said.words[0] == (
         "bursting · 400 s of 1200 s cap, 5400 s budget · ADMIT 12000 DUPLICATE 3 · ratio 0.9998 · "
@@ -64,7 +64,7 @@ def test_what_was_counted_in_the_end_is_shown_and_not_what_was_counted_live() ->
         RUN, truths={"t": stopped}, measured=True, settled_counts=receipts.Counts(admit=15000, duplicate=4)
     )
 
-    shown = progress.show(whole, None, NOW, PLAN, 10.0)
+    shown = progress_lines.show(whole, None, NOW, PLAN, 10.0)
 
     assert "ADMIT 15000 DUPLICATE 4" in shown.figures
     assert "multiplier so far 3.00" in shown.figures
@@ -98,11 +98,11 @@ def test_a_stop_says_how_many_tasks_have_stopped() -> None:
 
 def test_without_a_terminal_a_stop_makes_a_line_at_once_and_then_no_more_than_one_a_second() -> None:
     said = Lines()
-    shown = progress.Progress(said)
+    shown = progress_lines.ProgressLines(said)
 
     began = time.monotonic()
     for stopped in range(100):
         shown.observe(watch(stopping(stopped, 500)), lifecycle.StopEach(), NOW)
 
     assert said.words[0].startswith("stopping: window-complete, 0 of 500 stopped")
-    assert len(said.words) <= 1 + (time.monotonic() - began) / progress.MOVING_SECONDS
+    assert len(said.words) <= 1 + (time.monotonic() - began) / progress_lines.MOVING_SECONDS

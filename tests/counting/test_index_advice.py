@@ -23,7 +23,7 @@ WINDOW = windows.Window(START, START + timedelta(minutes=20))
 ROWS = 40_000
 TEXT = "to_char(timestamp '2026-02-21 00:00' + g * interval '1 s', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')"
 INSTANT = "timestamptz '2026-02-21 00:00+00' + g * interval '1 s'"
-Advise = Callable[..., index_advising.Advice]
+Advise = Callable[..., index_advising.IndexAdvice]
 
 
 def execute(dsn: str, *statements: str) -> None:
@@ -50,7 +50,7 @@ def fill(dsn: str, *, at_type: str, at: str, name: str = "wide", options: str = 
 
 @pytest.fixture
 def advise(database_dsn: str) -> Advise:
-    def ask(*, table: str = "wide", receipts_due: int | None = 1_200, **options: Any) -> index_advising.Advice:
+    def ask(*, table: str = "wide", receipts_due: int | None = 1_200, **options: Any) -> index_advising.IndexAdvice:
         request = index_advising.AdviceRequest(
             dsn=database_dsn,
             form=receipt_table.TableForm(name=table),

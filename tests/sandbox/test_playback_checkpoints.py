@@ -13,10 +13,10 @@ from burst.load import load_settings
 from burst.load.playback import checkpoint_files, checkpoint_tables, checkpoints, playback_settings, progress, records
 from tests import playing_back
 
-OWNER = checkpoints.Owner(
+OWNER = checkpoints.CheckpointOwner(
     scope="ключ/..%s", shard_index=2, shard_count=4, attempt="run-1", recording="digest", continues=False
 )
-MARK = records.Mark(file="2026/ключ.jsonl.gz", row=41, recorded_at=1771544510.25)
+MARK = records.RecordPlace(file="2026/ключ.jsonl.gz", row=41, recorded_at=1771544510.25)
 KEPT = progress.Checkpoint(low_water=20, last=MARK, beyond=((22, 25), (30, 31)))
 
 
@@ -142,7 +142,7 @@ UNFIT = [
 
 @pytest.mark.parametrize(("owner", "words"), UNFIT, ids=[words for _, words in UNFIT])
 def test_a_run_that_would_send_again_or_skip_is_refused_and_fences_nobody(
-    place: Place, owner: checkpoints.Owner, words: str
+    place: Place, owner: checkpoints.CheckpointOwner, words: str
 ) -> None:
     store = place.open()
     store.take_over(OWNER)

@@ -26,7 +26,7 @@ def list_deliveries(duplicates: Fraction, malformed: Fraction, shards: int, coun
     return [rules[number % shards].look(number // shards) for number in range(count)]
 
 
-def count_kinds(deliveries: list[event_mix.Delivery]) -> Counter[event_mix.Kind]:
+def count_kinds(deliveries: list[event_mix.Delivery]) -> Counter[event_mix.DeliveryKind]:
     return Counter(delivery.kind for delivery in deliveries)
 
 
@@ -38,8 +38,8 @@ def test_two_and_a_half_percent_of_all_deliveries_are_duplicates_and_one_percent
 ) -> None:
     kinds = count_kinds(list_deliveries(Fraction(25, 1000), Fraction(1, 100), shards, count))
 
-    assert kinds[event_mix.Kind.DUPLICATE] == count * 25 // 1000
-    assert kinds[event_mix.Kind.MALFORMED] == count // 100
+    assert kinds[event_mix.DeliveryKind.DUPLICATE] == count * 25 // 1000
+    assert kinds[event_mix.DeliveryKind.MALFORMED] == count // 100
 
 
 @hypothesis.given(duplicates=SHARES, malformed=SHARES, shards=SHARDS, more=st.integers(0, 2))
@@ -53,8 +53,8 @@ def test_the_first_deliveries_have_both_shares_exactly_wherever_they_are_whole(
 
     kinds = count_kinds(list_deliveries(duplicates, malformed, shards, count))
 
-    assert kinds[event_mix.Kind.DUPLICATE] == duplicates * count
-    assert kinds[event_mix.Kind.MALFORMED] == malformed * count
+    assert kinds[event_mix.DeliveryKind.DUPLICATE] == duplicates * count
+    assert kinds[event_mix.DeliveryKind.MALFORMED] == malformed * count
 
 
 @hypothesis.given(duplicates=SHARES, malformed=SHARES, shards=st.integers(1, 60))
@@ -62,13 +62,13 @@ def test_the_first_deliveries_have_both_shares_exactly_wherever_they_are_whole(
 def test_any_number_of_first_deliveries_has_the_shares_to_one_or_two(
     duplicates: Fraction, malformed: Fraction, shards: int
 ) -> None:
-    counted = Counter[event_mix.Kind]()
+    counted = Counter[event_mix.DeliveryKind]()
     for number, delivery in enumerate(list_deliveries(duplicates, malformed, shards, 6 * shards + 50), 1):
         counted[delivery.kind] += 1
         if number >= 2 * shards:
-            special = counted[event_mix.Kind.DUPLICATE] + counted[event_mix.Kind.MALFORMED]
+            special = counted[event_mix.DeliveryKind.DUPLICATE] + counted[event_mix.DeliveryKind.MALFORMED]
             assert abs(special - (duplicates + malformed) * number) <= 1
-            assert abs(counted[event_mix.Kind.DUPLICATE] - duplicates * number) < 2
+            assert abs(counted[event_mix.DeliveryKind.DUPLICATE] - duplicates * number) < 2
 
 
 @hypothesis.given(duplicates=SHARES, malformed=SHARES, shards=SHARDS)
@@ -82,10 +82,10 @@ def test_a_duplicate_repeats_an_earlier_new_event_of_its_task_and_none_is_repeat
         repeated = [
             (sequence, delivery.number)
             for sequence, delivery in enumerate(deliveries)
-            if delivery.kind is event_mix.Kind.DUPLICATE
+            if delivery.kind is event_mix.DeliveryKind.DUPLICATE
         ]
         assert all(sequence - event_mix.MOST_BACK <= number < sequence for sequence, number in repeated)
-        assert all(deliveries[number].kind is event_mix.Kind.NEW for _, number in repeated)
+        assert all(deliveries[number].kind is event_mix.DeliveryKind.NEW for _, number in repeated)
         assert len({number for _, number in repeated}) == len(repeated)
 
 
@@ -97,8 +97,8 @@ def test_a_new_event_lies_between_two_special_deliveries_of_a_task_and_its_first
     for index in {0, shards // 2, shards - 1}:
         rule = event_mix.ShareRule(duplicates=duplicates, malformed=malformed, shard_index=index, shard_count=shards)
         kinds = [rule.look(sequence).kind for sequence in range(150)]
-        assert kinds[0] is event_mix.Kind.NEW
-        assert all(event_mix.Kind.NEW in pair for pair in itertools.pairwise(kinds))
+        assert kinds[0] is event_mix.DeliveryKind.NEW
+        assert all(event_mix.DeliveryKind.NEW in pair for pair in itertools.pairwise(kinds))
 
 
 @hypothesis.given(duplicates=SHARES, malformed=SHARES, shards=st.integers(1, 60))
@@ -108,8 +108,8 @@ def test_new_and_special_deliveries_of_the_burst_are_numbered_without_gaps(
 ) -> None:
     deliveries = list_deliveries(duplicates, malformed, shards, 6 * shards)
 
-    new = [delivery.ordinal for delivery in deliveries if delivery.kind is event_mix.Kind.NEW]
-    special = [delivery.ordinal for delivery in deliveries if delivery.kind is not event_mix.Kind.NEW]
+    new = [delivery.ordinal for delivery in deliveries if delivery.kind is event_mix.DeliveryKind.NEW]
+    special = [delivery.ordinal for delivery in deliveries if delivery.kind is not event_mix.DeliveryKind.NEW]
     assert new == list(range(len(new)))
     assert sorted(special) == list(range(len(special)))
 
@@ -119,7 +119,7 @@ def test_every_task_has_its_turn_at_the_special_deliveries(shards: int) -> None:
     deliveries = list_deliveries(Fraction(25, 1000), Fraction(1, 100), shards, shards * 2000)
 
     special = Counter(
-        number % shards for number, delivery in enumerate(deliveries) if delivery.kind is not event_mix.Kind.NEW
+        number % shards for number, delivery in enumerate(deliveries) if delivery.kind is not event_mix.DeliveryKind.NEW
     )
     assert all(35 <= special[index] <= 105 for index in range(shards))  # 70 each
 
@@ -164,7 +164,7 @@ def test_kinds_have_their_weights_exactly_among_new_events_whatever_the_special_
     types = Counter(
         json.loads(streams[number % shards].encode(number // shards))["event_type"]
         for number in range(4000)
-        if streams[number % shards].look(number // shards).kind is event_mix.Kind.NEW
+        if streams[number % shards].look(number // shards).kind is event_mix.DeliveryKind.NEW
     )
 
     assert types == {"order": 3860 * 3 // 4, "payment": 3860 // 4}
@@ -172,7 +172,7 @@ def test_kinds_have_their_weights_exactly_among_new_events_whatever_the_special_
 
 def test_a_duplicate_has_the_bytes_of_the_event_that_it_repeats() -> None:
     stream = load_events.EventStream(scope="s", shard_index=0, kinds=make_kinds("1/10", order=[[0, 300], [1, 900]]))
-    duplicates = [each for each in range(400) if stream.look(each).kind is event_mix.Kind.DUPLICATE]
+    duplicates = [each for each in range(400) if stream.look(each).kind is event_mix.DeliveryKind.DUPLICATE]
 
     assert len(duplicates) == 40
     for sequence in duplicates:

@@ -98,9 +98,9 @@ def test_the_gates_of_the_load_follow_the_accounts(
 
 def test_a_bucket_that_is_counted_in_part_shows_no_collapse_and_one_that_is_not_shows_nothing() -> None:
     buckets = live_series.Buckets(start=GO, seconds=10.0, number=4)
-    whole = live_series.Span(start=GO, end=instants.later(GO, 10), amount=1000)
-    part = live_series.Span(start=instants.later(GO, 10), end=instants.later(GO, 11), amount=100)
-    empty = live_series.Span(start=instants.later(GO, 20), end=instants.later(GO, 22), amount=0)
+    whole = live_series.CountedSpan(start=GO, end=instants.later(GO, 10), amount=1000)
+    part = live_series.CountedSpan(start=instants.later(GO, 10), end=instants.later(GO, 11), amount=100)
+    empty = live_series.CountedSpan(start=instants.later(GO, 20), end=instants.later(GO, 22), amount=0)
 
     assert buckets.find_rates([whole, part, empty]) == (6000.0, 6000.0, 0.0, None)
 
@@ -108,7 +108,9 @@ def test_a_bucket_that_is_counted_in_part_shows_no_collapse_and_one_that_is_not_
 def test_spans_that_cross_the_edge_of_a_bucket_lose_and_gain_nothing() -> None:
     buckets = live_series.Buckets(start=GO, seconds=2.0, number=3)
     spans = [
-        live_series.Span(start=instants.later(GO, 1.5 * index), end=instants.later(GO, 1.5 * (index + 1)), amount=index)
+        live_series.CountedSpan(
+            start=instants.later(GO, 1.5 * index), end=instants.later(GO, 1.5 * (index + 1)), amount=index
+        )
         for index in range(4)
     ]
 
@@ -187,7 +189,7 @@ def test_a_hold_shows_its_open_blockers_first() -> None:
 def test_checks_turn_green_one_by_one_in_their_places() -> None:
     passed = findings.Finding(check="rate", status=findings.FindingStatus.PASSED, seen="1")
     refused = findings.Finding(check="source", status=findings.FindingStatus.REFUSED, seen="too few events")
-    state = live_views.Preflight.begin(["rate", "program", "rate"])
+    state = live_views.PreflightProgress.begin(["rate", "program", "rate"])
 
     once = state.answer("rate", [passed])
     twice = once.answer("rate", [passed, refused])
@@ -253,7 +255,7 @@ def test_the_last_count_in_the_lease_gives_rate_and_receipts_on_another_machine(
     assert view.rates.now == 28_200.0
     assert view.counts == receipts.Counts(admit=12_000, duplicate=3, other=1)
     assert view.notes == (live_views.COUNTS_OF_THE_LEASE,)
-    shown = "\n".join(row.plain for row in live_screen.list_rows(view, live_screen.Size(columns=100, rows=24)))
+    shown = "\n".join(row.plain for row in live_screen.list_rows(view, live_screen.ScreenSize(columns=100, rows=24)))
     assert "now 28,200" in shown
     assert "in all ADMIT 12,000 · DUPLICATE 3" in shown
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from burst.cli import observed_progress, progress
+from burst.cli import observed_progress, progress_lines
 from burst.domain.basics import instants
 from burst.domain.run import journals, runs
 from burst.domain.run.events import watch_events
@@ -77,7 +77,7 @@ def taken(value: Any, detail: str = "") -> runs.Run:
 def test_the_progress_line_has_the_last_answer_of_each_series(value: Any, words: str) -> None:
     run = taken(value)
 
-    assert words in progress.show(run, None, cases.moment(6), simulation.plan(), None).line
+    assert words in progress_lines.show(run, None, cases.moment(6), simulation.plan(), None).line
     (fields,) = observed_progress.list_fields(run)
     assert (fields["last_value"], fields["samples"], fields["silent"]) == (value, 1, int(value is None))
     assert fields["last_asked_utc"] == instants.text(cases.moment(5))

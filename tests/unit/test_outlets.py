@@ -6,6 +6,8 @@ import hmac
 import json
 import re
 import threading
+import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +108,23 @@ def cd_schema(event_type: str) -> jsonschema.Draft202012Validator:
     """The published schema of a type of event; its links, which burst sends none of, are left open."""
     name = "".join(event_type.split(".")[2:4])
     schema = json.loads((CD_SCHEMAS / f"{name}.json").read_bytes())
+    references = {urllib.parse.urljoin(schema["$id"], reference) for reference in list_references(schema)}
     links = referencing.Resource.from_contents({"$schema": "https://json-schema.org/draft/2020-12/schema"})
-    registry: Any = referencing.Registry(retrieve=lambda _: links)  # type: ignore[call-arg]
+    registry = referencing.Registry[Any]().with_resources((address, links) for address in references)
     return jsonschema.Draft202012Validator(schema, registry=registry)
+
+
+def list_references(schema: Any) -> Iterator[str]:
+    """The addresses of other documents that a schema refers to."""
+    if isinstance(schema, list):
+        for each in schema:
+            yield from list_references(each)
+    elif isinstance(schema, dict):
+        for key, value in schema.items():
+            if key == "$ref" and not value.startswith("#"):
+                yield value
+            else:
+                yield from list_references(value)
 
 
 @every_message

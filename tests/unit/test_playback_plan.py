@@ -185,9 +185,11 @@ def test_on_ecs_the_task_definition_holds_the_dsn_as_a_secret() -> None:
 # What preflight makes of a scope
 
 
-def _kept(low_water: int, *, shards: int = 2, index: int = 0, recording: str = "r") -> dict[str, checkpoints.Kept]:
+def _kept(
+    low_water: int, *, shards: int = 2, index: int = 0, recording: str = "r"
+) -> dict[str, checkpoints.KeptCheckpoint]:
     checkpoint = progress.Checkpoint(low_water=low_water)
-    kept = checkpoints.Kept(recording=recording, attempt="a", fence=1, checkpoint=checkpoint)
+    kept = checkpoints.KeptCheckpoint(recording=recording, attempt="a", fence=1, checkpoint=checkpoint)
     return {f"{index:04d}-of-{shards:04d}": kept}
 
 
@@ -204,7 +206,7 @@ def _kept(low_water: int, *, shards: int = 2, index: int = 0, recording: str = "
     ],
 )
 def test_a_scope_is_played_on_only_where_its_checkpoints_are(
-    kept: dict[str, checkpoints.Kept], continues: bool, status: str, words: str
+    kept: dict[str, checkpoints.KeptCheckpoint], continues: bool, status: str, words: str
 ) -> None:
     load = LOAD | {"continues": continues}
     plan = _plan(load, target={"kind": "local", "tasks": 2})
@@ -253,7 +255,7 @@ def test_the_processes_of_a_task_share_its_most_records() -> None:
     ],
 )
 def test_a_scope_whose_tasks_have_sent_their_most_events_has_nothing_to_go_on_with(
-    kept: dict[str, checkpoints.Kept], status: str
+    kept: dict[str, checkpoints.KeptCheckpoint], status: str
 ) -> None:
     plan = _plan(LOAD | {"playback": PLAYBACK | {"max_events": 5}}, target={"kind": "local", "tasks": 2})
 

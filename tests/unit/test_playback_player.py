@@ -13,7 +13,7 @@ from burst.load.playback import flushing, key_order, pacing, player, progress, r
 
 
 def _record(ordinal: int, key: str, recorded_at: float | None = None) -> records.Record:
-    mark = records.Mark(file="r.jsonl", row=ordinal, recorded_at=recorded_at)
+    mark = records.RecordPlace(file="r.jsonl", row=ordinal, recorded_at=recorded_at)
     return records.Record(ordinal=ordinal, mark=mark, key=key, raw=b"{}")
 
 
@@ -50,7 +50,7 @@ def test_progress_holds_exactly_what_was_acknowledged_and_survives_its_text(orde
     [(-1, None, ""), (3, None, ""), (3, _record(2, "k").mark, "1-2"), (0, None, "2-1")],
 )
 def test_a_checkpoint_that_would_send_again_or_skip_is_none(
-    low_water: int, last: records.Mark | None, beyond: str
+    low_water: int, last: records.RecordPlace | None, beyond: str
 ) -> None:
     with pytest.raises(ValueError, match=r"."):
         progress.read_checkpoint(low_water, last, beyond)

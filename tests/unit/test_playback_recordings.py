@@ -252,16 +252,16 @@ def test_an_output_ends_after_its_most_events_over_all_runs(tmp_path: Path) -> N
     assert (len(first), len(rest)) == (6, 2)
 
 
-def _record(raw: dict[str, Any]) -> templates.Filling:
-    mark = records.Mark(file="r.jsonl", row=7, recorded_at=1771544510.25)
+def _record(raw: dict[str, Any]) -> templates.RecordFilling:
+    mark = records.RecordPlace(file="r.jsonl", row=7, recorded_at=1771544510.25)
     record = records.Record(ordinal=12, mark=mark, key="a1", raw=json.dumps(raw).encode())
-    return templates.Filling(scope="s1", shard=3, record=record, due_at=1771544600.0, sent_at=1771544600.5)
+    return templates.RecordFilling(scope="s1", shard=3, record=record, due_at=1771544600.0, sent_at=1771544600.5)
 
 
 def test_a_body_without_a_template_is_sent_byte_by_byte() -> None:
     filling = _record({"b": 1, "a": "ü"})
 
-    assert templates.BodyTemplate({}).fill(filling) is filling.record.raw
+    assert templates.RecordTemplate({}).fill(filling) is filling.record.raw
 
 
 def test_a_template_sets_scope_ids_and_instants_and_leaves_the_rest() -> None:
@@ -271,7 +271,7 @@ def test_a_template_sets_scope_ids_and_instants_and_leaves_the_rest() -> None:
     }  # fmt: skip
     recorded = {"event_id": "e9", "at": {"zone": "UTC"}, "left": [1, "ü"]}
 
-    body = json.loads(templates.BodyTemplate(fields).fill(_record(recorded)))
+    body = json.loads(templates.RecordTemplate(fields).fill(_record(recorded)))
 
     assert body == {
         "platform_run_id": "s1", "event_id": "s1:e9", "meta": {"shard": {"number": "3-12-a1"}},
@@ -285,11 +285,11 @@ def test_a_template_sets_scope_ids_and_instants_and_leaves_the_rest() -> None:
 
 def test_a_template_that_sets_a_field_of_no_object_names_the_record() -> None:
     with pytest.raises(records.RecordingError, match=r"r.jsonl row 7: the template sets a.b, which lies in no object"):
-        templates.BodyTemplate({"a.b": "x"}).fill(_record({"a": 1}))
+        templates.RecordTemplate({"a.b": "x"}).fill(_record({"a": 1}))
 
 
 def test_half_of_a_surrogate_pair_stays_an_escape_so_that_the_body_is_utf_8() -> None:
-    body = templates.BodyTemplate({"scope": "{scope}"}).fill(_record({"name": "\ud800"}))
+    body = templates.RecordTemplate({"scope": "{scope}"}).fill(_record({"name": "\ud800"}))
 
     assert json.loads(body.decode()) == {"name": "\ud800", "scope": "s1"}
 
@@ -298,9 +298,9 @@ def test_a_number_that_no_double_holds_is_never_sent_as_another() -> None:
     filling = _record({"amount": 1})
     large = replace(filling, record=replace(filling.record, raw=b'{"amount": 1e999}'))
 
-    assert templates.BodyTemplate({}).fill(large) == b'{"amount": 1e999}'
+    assert templates.RecordTemplate({}).fill(large) == b'{"amount": 1e999}'
     with pytest.raises(records.RecordingError, match=r"r.jsonl row 7: a number in it is too large"):
-        templates.BodyTemplate({"scope": "{scope}"}).fill(large)
+        templates.RecordTemplate({"scope": "{scope}"}).fill(large)
 
 
 @pytest.mark.parametrize(

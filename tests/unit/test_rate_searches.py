@@ -34,7 +34,7 @@ System = Callable[[float], Outcome]
 class Played:
     """A search to its end, and how long it took in simulated time."""
 
-    search: rate_searches.Search
+    search: rate_searches.SearchCourse
     seconds: float
 
     @property
@@ -48,7 +48,7 @@ def play(system: System, terms: rate_searches.SearchTerms = TERMS, *, probe_seco
     lines: list[course_journals.Line[search_events.SearchEvent]] = []
     search = form.empty
 
-    def note(event: search_events.SearchEvent) -> rate_searches.Search:
+    def note(event: search_events.SearchEvent) -> rate_searches.SearchCourse:
         lines.append(course_journals.Line(sequence=len(lines) + 1, at=now, event=event))
         return form.fold(lines[-1:], search)
 
@@ -225,14 +225,14 @@ def test_no_probe_begins_that_could_pass_a_bound(bound: rate_searches.SearchTerm
 
 def test_a_probe_of_which_nobody_knows_the_cost_counts_with_what_it_costs_at_most() -> None:
     terms = dataclasses.replace(TERMS, max_usd=1.0, most_probe_usd=0.3)
-    probe = rate_searches.Probe(number=1, rate=terms.lowest, run_id="r", outcome="held")
-    search = rate_searches.Search(search_id="s", terms=terms, probes=(probe,), began_at=BEGAN, last_at=BEGAN)
+    probe = rate_searches.RateProbe(number=1, rate=terms.lowest, run_id="r", outcome="held")
+    search = rate_searches.SearchCourse(search_id="s", terms=terms, probes=(probe,), began_at=BEGAN, last_at=BEGAN)
 
     assert math.isclose(search.spent_usd, 0.3)
 
 
 def test_the_time_in_which_no_process_was_at_work_does_not_count() -> None:
-    search = rate_searches.Search(search_id="s", terms=TERMS, began_at=BEGAN, last_at=BEGAN)
+    search = rate_searches.SearchCourse(search_id="s", terms=TERMS, began_at=BEGAN, last_at=BEGAN)
     later = BEGAN + timedelta(hours=1)
 
     resumed = search_events.SearchResumed().apply(search, later)
@@ -241,8 +241,8 @@ def test_the_time_in_which_no_process_was_at_work_does_not_count() -> None:
 
 
 def test_an_open_probe_is_continued_and_a_lost_one_is_played_again() -> None:
-    probe = rate_searches.Probe(number=1, rate=TERMS.lowest, run_id="r")
-    search = rate_searches.Search(search_id="s", terms=TERMS, probes=(probe,), began_at=BEGAN, last_at=BEGAN)
+    probe = rate_searches.RateProbe(number=1, rate=TERMS.lowest, run_id="r")
+    search = rate_searches.SearchCourse(search_id="s", terms=TERMS, probes=(probe,), began_at=BEGAN, last_at=BEGAN)
     lost = search_events.ProbeLost(number=1, reason="interrupted", usd=None).apply(search, BEGAN)
 
     assert rate_searches.decide(search, BEGAN) == rate_searches.ContinueProbe(probe=probe)

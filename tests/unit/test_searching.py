@@ -29,14 +29,14 @@ class FakeProbes:
     launched: list[str] = field(default_factory=list)
     dies_in: int | None = None
     """The number of the probe in whose run the process dies."""
-    lost: dict[int, searching.ProbeLost] = field(default_factory=dict)
+    lost: dict[int, searching.LostProbe] = field(default_factory=dict)
     made: int = 0
 
     def make_run_id(self) -> str:
         self.made += 1
         return f"m10_{self.made}"
 
-    def take(self, probe: rate_searches.Probe) -> searching.ProbeAnswer:
+    def take(self, probe: rate_searches.RateProbe) -> searching.ProbeAnswer:
         assert probe.run_id not in self.launched
         if probe.number in self.lost:
             return self.lost[probe.number]
@@ -46,12 +46,12 @@ class FakeProbes:
             raise Killed
         return self._end(probe)
 
-    def go_on(self, probe: rate_searches.Probe) -> searching.ProbeAnswer:
+    def go_on(self, probe: rate_searches.RateProbe) -> searching.ProbeAnswer:
         if probe.run_id in self.launched:
             return self._end(probe)
-        return searching.ProbeLost(reason="it never began", usd=0.0)
+        return searching.LostProbe(reason="it never began", usd=0.0)
 
-    def _end(self, probe: rate_searches.Probe) -> searching.ProbeEnd:
+    def _end(self, probe: rate_searches.RateProbe) -> searching.ProbeEnd:
         outcome: criteria.Outcome = "held" if probe.rate <= LIMIT else "broke"
         return searching.ProbeEnd(judged=criteria.Judged(outcome=outcome, why=""), usd=0.0)
 
@@ -67,7 +67,7 @@ class Site:
         self.clock = fakes.TickingClock()
         self.journal = fakes_course.MemoryCourseJournal(self.clock.now, search_events.FORM)
 
-    def play(self) -> rate_searches.Search:
+    def play(self) -> rate_searches.SearchCourse:
         runner = searching.SearchRunner(
             searching.SearchParts(
                 driver=self.driver,
@@ -128,7 +128,7 @@ def test_a_process_that_dies_in_a_run_is_followed_by_one_that_continues_that_run
 
 def test_a_refused_probe_ends_the_command_and_is_played_anew_once_the_cause_is_mended() -> None:
     refused = errors.Refused("preflight found 1 of 9 checks failing")
-    lost = searching.ProbeLost(reason=str(refused), usd=0.0, error=refused)
+    lost = searching.LostProbe(reason=str(refused), usd=0.0, error=refused)
     site = Site(driver=FakeProbes(lost={2: lost}))
 
     with pytest.raises(errors.Refused):

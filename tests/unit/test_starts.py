@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burst.cli import progress
+from burst.cli import progress_lines
 from burst.domain.basics import errors, instants, windows
 from burst.domain.plan import plans
 from burst.domain.run import lifecycle, runs, starts, task_result_builder
@@ -82,7 +82,7 @@ def test_verdict_and_progress_say_how_many_tasks_got_go_and_what_became_of_the_o
 
 
 def _state(world: World) -> str:
-    return progress.show(world.outcome, None, world.clock.now(), world.plan, None).state
+    return progress_lines.show(world.outcome, None, world.clock.now(), world.plan, None).state
 
 
 def test_a_task_that_failed_before_go_and_was_replaced_is_none_of_those_that_never_started() -> None:

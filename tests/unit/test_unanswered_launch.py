@@ -199,7 +199,7 @@ def unanswered(*shards: int) -> runs.Run:
     return runs.Run(attempts=(attempt,), unaccounted=True, asked_last_at=fakes.START)
 
 
-TERMS = appearances.SearchTerms(planned_tasks=2, appears_seconds=300.0)
+TERMS = appearances.TaskSearchTerms(planned_tasks=2, appears_seconds=300.0)
 
 
 def is_accounted(known: int, signs: appearances.Signs | None, *, after: float, run: runs.Run | None = None) -> bool:

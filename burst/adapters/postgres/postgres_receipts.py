@@ -74,7 +74,7 @@ class PostgresReceipts:
         """The last estimate of pages, by the values that it was made for."""
         self._now = now
         self._reader: tail_reader.TailReader | None = None
-        self._mark: tail_reader.Mark | None = None
+        self._mark: tail_reader.TailMark | None = None
         self._marking: threading.Thread | None = None
 
     def open(self, until: datetime) -> None:

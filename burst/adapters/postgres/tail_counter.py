@@ -80,7 +80,7 @@ class TailCounter:
         settle_seconds: float,
         patience_seconds: float,
         instead: ports.Counter,
-        mark: tail_reader.Mark | None = None,
+        mark: tail_reader.TailMark | None = None,
     ) -> None:
         self._reader = reader
         self.followed = followed

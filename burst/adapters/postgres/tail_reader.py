@@ -38,7 +38,7 @@ class Table(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class TailMark:
     """Where the tails of some leaves begin, set before a burst."""
 
     leaves: tail_leaves.Leaves
@@ -115,19 +115,19 @@ class TailReader:
 
         return self._live.perform(f"looking for the tables of {followed.scope or 'every scope'}", work, give_up_at)
 
-    def mark(self, until: datetime, *, give_up_at: datetime) -> Mark:
+    def mark(self, until: datetime, *, give_up_at: datetime) -> TailMark:
         """Sets the marks for a burst that begins now or later and ends by `until`. Raises `NoTail`."""
         leaves = self.find_leaves(
             tail_leaves.Followed(start=self._now(), until=until, scope=None), give_up_at=give_up_at
         )
 
-        def work(connection: sqlalchemy.Connection) -> Mark:
+        def work(connection: sqlalchemy.Connection) -> TailMark:
             _, reading = self._read_sizes(connection, leaves)
             marks = tails.Tails().note(reading)
             values = tail_statements.bind_tail(leaves.leaves, {}, marks.begins)
             statement = tail_statements.count_rows(leaves.leaves)
             rows = connection.execute(statement, values).scalar_one()
-            return Mark(leaves=leaves, reading=reading, marks=marks, rows=int(rows))
+            return TailMark(leaves=leaves, reading=reading, marks=marks, rows=int(rows))
 
         return self._live.perform("marking the newest receipts", work, give_up_at)
 

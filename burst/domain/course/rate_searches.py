@@ -70,7 +70,7 @@ class SearchTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class RateProbe:
     """One run at a rate. `outcome` None: it has not ended, or is lost, and says nothing."""
 
     number: int
@@ -93,7 +93,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RateStanding:
     """What all probes of one rate say together."""
 
     rate: float
@@ -118,13 +118,13 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
+class SearchCourse:
     """A search, folded from its journal."""
 
     search_id: str = ""
     plan_sha256: str = ""
     terms: SearchTerms | None = None
-    probes: tuple[Probe, ...] = ()
+    probes: tuple[RateProbe, ...] = ()
     began_at: datetime | None = None
     last_at: datetime | None = None
     worked_seconds: float = 0.0
@@ -139,25 +139,25 @@ class Search:
             raise LookupError("the search has not begun")
         return self.terms
 
-    def with_probe(self, number: int, change: Callable[[Probe], Probe]) -> "Search":
+    def with_probe(self, number: int, change: Callable[[RateProbe], RateProbe]) -> "SearchCourse":
         """The search with a change of an open probe. Raises LookupError for one that is not open."""
         if not any(probe.number == number and probe.is_open for probe in self.probes):
             raise LookupError(f"probe {number} is not open")
         return replace(self, probes=tuple(change(one) if one.number == number else one for one in self.probes))
 
     @property
-    def open_probe(self) -> Probe | None:
+    def open_probe(self) -> RateProbe | None:
         """The probe that was intended and has no end; the last one alone can be."""
         return next((probe for probe in self.probes if probe.is_open), None)
 
-    def find_standings(self) -> tuple[Standing, ...]:
+    def find_standings(self) -> tuple[RateStanding, ...]:
         """What is known of each rate, the lowest first."""
         seen: dict[float, list[Outcome]] = {}
         for probe in self.probes:
             if probe.outcome is not None:
                 seen.setdefault(probe.rate, []).append(probe.outcome)
         confirm = self.required_terms.confirm
-        return tuple(Standing(rate=rate, outcomes=tuple(seen[rate]), confirm=confirm) for rate in sorted(seen))
+        return tuple(RateStanding(rate=rate, outcomes=tuple(seen[rate]), confirm=confirm) for rate in sorted(seen))
 
     def count_seconds(self, now: datetime) -> float:
         """How long processes have been at work on it, this one until now."""
@@ -177,8 +177,8 @@ class Edge:
     """The two rates between which the criteria cease to hold, as far as is known. `low`: the highest that holds;
     `high`: the lowest that does not."""
 
-    low: Standing | None
-    high: Standing | None
+    low: RateStanding | None
+    high: RateStanding | None
 
     @property
     def limit(self) -> Limit | None:
@@ -188,9 +188,9 @@ class Edge:
         return "system" if self.high.leader == "broke" else "generator" if self.high.leader == "withheld" else "unknown"
 
 
-def find_edge(standings: Iterable[Standing]) -> Edge:
+def find_edge(standings: Iterable[RateStanding]) -> Edge:
     """The edge in what is known of each rate. No rate above one that does not hold is said to hold."""
-    low: Standing | None = None
+    low: RateStanding | None = None
     for standing in sorted(standings, key=lambda each: each.rate):
         if not standing.holds:
             return Edge(low=low, high=standing)
@@ -210,7 +210,7 @@ class BeginProbe:
 class ContinueProbe:
     """A probe that was intended: it is looked for, and never launched a second time."""
 
-    probe: Probe
+    probe: RateProbe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +223,7 @@ class EndSearch:
 Act: TypeAlias = BeginProbe | ContinueProbe | EndSearch
 
 
-def decide(search: Search, now: datetime) -> Act:
+def decide(search: SearchCourse, now: datetime) -> Act:
     """What comes next. No probe begins that could pass a bound."""
     open_probe = search.open_probe
     if open_probe is not None:
@@ -241,7 +241,7 @@ def decide(search: Search, now: datetime) -> Act:
     return BeginProbe(number=len(search.probes) + 1, rate=chosen)
 
 
-def _choose(search: Search) -> float | EndSearch:
+def _choose(search: SearchCourse) -> float | EndSearch:
     """The rate to be seen next, whatever it takes."""
     terms, standings = search.required_terms, search.find_standings()
     edge = find_edge(standings)
@@ -274,8 +274,8 @@ def find_middle(low: float, high: float, unit: float) -> float:
 class Found:
     """What a search has found so far. Rates are events a minute."""
 
-    low: Standing | None
-    high: Standing | None
+    low: RateStanding | None
+    high: RateStanding | None
     limit: Limit | None
     complete: bool = field(default=False)
     """Whether the highest rate is known: both rates of the edge were seen often enough and are near each other, and
@@ -284,7 +284,7 @@ class Found:
     """The lowest rate that the generator did not send, as often as it sent it."""
 
 
-def summarise(search: Search) -> Found:
+def summarise(search: SearchCourse) -> Found:
     """What a search has found so far."""
     standings = search.find_standings()
     edge = find_edge(standings)

@@ -29,7 +29,7 @@ class SearchEvent:
     wire_name: ClassVar[str]
     """The event's name in the journal."""
 
-    def apply(self, search: rate_searches.Search, at: datetime) -> rate_searches.Search:
+    def apply(self, search: rate_searches.SearchCourse, at: datetime) -> rate_searches.SearchCourse:
         """The search after the event."""
         raise NotImplementedError
 
@@ -45,7 +45,7 @@ class SearchBegan(SearchEvent):
     plan_sha256: str
     terms: rate_searches.SearchTerms
 
-    def apply(self, search: rate_searches.Search, at: datetime) -> rate_searches.Search:
+    def apply(self, search: rate_searches.SearchCourse, at: datetime) -> rate_searches.SearchCourse:
         if search.search_id:
             raise ValueError("a search begins once")
         return replace(
@@ -64,7 +64,7 @@ class SearchResumed(SearchEvent):
 
     wire_name = "search-resumed"
 
-    def apply(self, search: rate_searches.Search, at: datetime) -> rate_searches.Search:
+    def apply(self, search: rate_searches.SearchCourse, at: datetime) -> rate_searches.SearchCourse:
         return replace(search, last_at=at)
 
 
@@ -77,10 +77,10 @@ class ProbeIntended(SearchEvent):
     rate: float
     run_id: str
 
-    def apply(self, search: rate_searches.Search, at: datetime) -> rate_searches.Search:
+    def apply(self, search: rate_searches.SearchCourse, at: datetime) -> rate_searches.SearchCourse:
         if search.open_probe is not None or self.number != len(search.probes) + 1:
             raise ValueError(f"probe {self.number} cannot follow")
-        probe = rate_searches.Probe(number=self.number, rate=self.rate, run_id=self.run_id)
+        probe = rate_searches.RateProbe(number=self.number, rate=self.rate, run_id=self.run_id)
         return _work(replace(search, probes=(*search.probes, probe)), at)
 
 
@@ -98,7 +98,7 @@ class ProbeEnded(SearchEvent):
     place: str | None
     sha256: str | None
 
-    def apply(self, search: rate_searches.Search, at: datetime) -> rate_searches.Search:
+    def apply(self, search: rate_searches.SearchCourse, at: datetime) -> rate_searches.SearchCourse:
         ended = search.with_probe(
             self.number,
             lambda probe: replace(
@@ -124,7 +124,7 @@ class ProbeLost(SearchEvent):
     reason: str
     usd: float | None
 
-    def apply(self, search: rate_searches.Search, at: datetime) -> rate_searches.Search:
+    def apply(self, search: rate_searches.SearchCourse, at: datetime) -> rate_searches.SearchCourse:
         lost = search.with_probe(self.number, lambda probe: replace(probe, lost=True, why=self.reason, usd=self.usd))
         return _work(lost, at)
 
@@ -136,13 +136,13 @@ class SearchEnded(SearchEvent):
     wire_name = "search-ended"
     ending: rate_searches.Ending
 
-    def apply(self, search: rate_searches.Search, at: datetime) -> rate_searches.Search:
+    def apply(self, search: rate_searches.SearchCourse, at: datetime) -> rate_searches.SearchCourse:
         if search.open_probe is not None:
             raise ValueError("a probe is open")
         return _work(replace(search, ending=self.ending, ended_at=at), at)
 
 
-def _work(search: rate_searches.Search, at: datetime) -> rate_searches.Search:
+def _work(search: rate_searches.SearchCourse, at: datetime) -> rate_searches.SearchCourse:
     """The search with the time since the event before as time at work."""
     return replace(search, worked_seconds=search.count_seconds(at), last_at=at)
 
@@ -151,11 +151,11 @@ EVENTS: dict[str, type[SearchEvent]] = {
     event.wire_name: event for event in (SearchBegan, SearchResumed, ProbeIntended, ProbeEnded, ProbeLost, SearchEnded)
 }
 MINOR = 0
-FORM: course_journals.Form[SearchEvent, rate_searches.Search] = course_journals.Form(
+FORM: course_journals.Form[SearchEvent, rate_searches.SearchCourse] = course_journals.Form(
     named="a search",
     schema=SCHEMA,
     minor=MINOR,
     events=EVENTS,
-    empty=rate_searches.Search(),
+    empty=rate_searches.SearchCourse(),
     resumed=frozenset({SearchResumed.wire_name}),
 )

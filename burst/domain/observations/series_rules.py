@@ -56,9 +56,9 @@ class Rule:
             return f"{words} within {self.near.text}"
         if self.limit is None or self.aggregate is Aggregate.MONOTONIC:
             return words
-        required = self.limit.required
-        seconds = self.aggregate is Aggregate.MAX_STALL and isinstance(required, int | float)
-        bound = instants.duration_text(required) if seconds else required  # type: ignore[arg-type]
+        bound = self.limit.required
+        if self.aggregate is Aggregate.MAX_STALL and isinstance(bound, int | float):
+            bound = instants.duration_text(bound)
         return f"{words} {self.limit.comparison.replace('_', ' ')} {bound}"
 
 

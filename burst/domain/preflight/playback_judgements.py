@@ -11,12 +11,12 @@ from burst.load.playback import checkpoints
 RECORDING, CHECKPOINT = "recording", "checkpoint"
 
 
-def count_kept(kept: Mapping[str, checkpoints.Kept]) -> int:
+def count_kept(kept: Mapping[str, checkpoints.KeptCheckpoint]) -> int:
     """How many records the checkpoints of a scope hold as acknowledged."""
     return sum(each.checkpoint.acknowledged for each in kept.values())
 
 
-def count_left(plan: plans.Plan, kept: Mapping[str, checkpoints.Kept]) -> int | None:
+def count_left(plan: plans.Plan, kept: Mapping[str, checkpoints.KeptCheckpoint]) -> int | None:
     """How many records `max_events` leaves to all tasks; None without it. The recording may hold fewer."""
     most = plan.load.playback.max_events if plan.load.playback else None
     if most is None:
@@ -28,11 +28,13 @@ def count_left(plan: plans.Plan, kept: Mapping[str, checkpoints.Kept]) -> int | 
     return sum(max(0, own - held.get(output, 0)) for own, output in zip(most_by_shard, outputs, strict=True))
 
 
-def judge_checkpoint(plan: plans.Plan, kept: Mapping[str, checkpoints.Kept], recording: str | None) -> findings.Finding:
+def judge_checkpoint(
+    plan: plans.Plan, kept: Mapping[str, checkpoints.KeptCheckpoint], recording: str | None
+) -> findings.Finding:
     """Whether every shard can begin where the scope's checkpoints are; `recording` None: it could not be read."""
     shards, continues = plan.load_shards, bool(plan.load.continues)
     for index in range(shards):
-        owner = checkpoints.Owner(
+        owner = checkpoints.CheckpointOwner(
             scope=plan.scope,
             shard_index=index,
             shard_count=shards,
@@ -55,7 +57,7 @@ def judge_checkpoint(plan: plans.Plan, kept: Mapping[str, checkpoints.Kept], rec
     return findings.report_pass(CHECKPOINT, f"it can be written; {acknowledged} of {plan.scope} acknowledged before")
 
 
-def _find_recording(kept: Mapping[str, checkpoints.Kept]) -> str:
+def _find_recording(kept: Mapping[str, checkpoints.KeptCheckpoint]) -> str:
     return next((each.recording for each in kept.values()), "")
 
 

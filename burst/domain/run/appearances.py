@@ -52,7 +52,7 @@ def list_nameless(run: runs.Run, signs: Signs) -> tuple[tasks.Task, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchTerms:
+class TaskSearchTerms:
     """How many tasks the plan asks for, and for how long after its launch a task may be missing from a search."""
 
     planned_tasks: int
@@ -60,7 +60,7 @@ class SearchTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
+class TaskSearch:
     """A search for tasks: those that the journal does not know, and whether no others can be unknown."""
 
     unknown: tuple[tasks.Task, ...]
@@ -68,8 +68,8 @@ class Search:
 
 
 def judge_search(
-    run: runs.Run, listed: Sequence[tasks.Task] | None, signs: Signs | None, now: datetime, terms: SearchTerms
-) -> Search:
+    run: runs.Run, listed: Sequence[tasks.Task] | None, signs: Signs | None, now: datetime, terms: TaskSearchTerms
+) -> TaskSearch:
     """A search by what the launcher lists, None where it is blind, and by the signs, None where they are out of reach.
 
     Tasks without an ARN count only once the others had the time to appear, and are still too few.
@@ -80,12 +80,12 @@ def judge_search(
         unknown = (*unknown, *list_nameless(run, signs))
     known_tasks = len(run.truths) + len(unknown)
     accounted = listed is not None and run.unaccounted
-    return Search(
+    return TaskSearch(
         unknown=unknown, accounted=accounted and is_accounted(run, known=known_tasks, signs=signs, now=now, terms=terms)
     )
 
 
-def is_accounted(run: runs.Run, *, known: int, signs: Signs | None, now: datetime, terms: SearchTerms) -> bool:
+def is_accounted(run: runs.Run, *, known: int, signs: Signs | None, now: datetime, terms: TaskSearchTerms) -> bool:
     """Whether no task of an unanswered launch can be unknown, where `known` tasks are. `signs` None: out of reach.
 
     The launches of a run that was taken over are not in its journal. After GO its tasks are those that claimed: GO is

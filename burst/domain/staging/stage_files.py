@@ -210,7 +210,8 @@ class StageSection(sections.Section):
         """The red lines, with the one that an observing stage has by itself."""
         if self.red_line or self.check is None or not self.is_observing or self.check.main_figure is None:
             return tuple(self.red_line)
-        return (RedLine(figure=self.check.main_figure, not_worse_than=f"{OVERHEAD_MAX:.0%}"),)  # type: ignore[arg-type]  # as the file writes it
+        as_written = {"figure": self.check.main_figure, "not_worse_than": f"{OVERHEAD_MAX:.0%}"}
+        return (RedLine.model_validate(as_written),)
 
 
 StageName = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$")]

@@ -112,7 +112,7 @@ def _list_dropped(plan: plans.Plan, promoted: Mapping[str, str], records: Mappin
     """The gates that were promoted and are required no more, without a demotion of that promotion."""
     problems = []
     for name, digest in sorted(promoted.items()):
-        mode = dict(plan.gates.modes or {}).get(name)  # type: ignore[call-overload]
+        mode = next((mode for gate, mode in (plan.gates.modes or {}).items() if gate == name), None)
         demotion = records.get(mode.demoted_by or "") if mode is not None else None
         demoted = isinstance(demotion, promotions.Demotion) and demotion.promotion_sha256 == digest
         required = getattr(plan.gates, name, None) is not None and not plan.gates.is_informational(name)

@@ -19,10 +19,10 @@ class FileCheckpoints:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._owner: checkpoints.Owner | None = None
+        self._owner: checkpoints.CheckpointOwner | None = None
         self._fence = 0
 
-    def take_over(self, owner: checkpoints.Owner) -> progress.Checkpoint:
+    def take_over(self, owner: checkpoints.CheckpointOwner) -> progress.Checkpoint:
         """As `CheckpointStore` says."""
         with self._lock(owner):
             kept = self.read_scope(owner.scope)
@@ -34,7 +34,7 @@ class FileCheckpoints:
         self._owner, self._fence = owner, fence
         return checkpoint
 
-    def read_scope(self, scope: str) -> dict[str, checkpoints.Kept]:
+    def read_scope(self, scope: str) -> dict[str, checkpoints.KeptCheckpoint]:
         """As `CheckpointStore` says."""
         try:
             return {path.stem: self._read(path) for path in sorted(self._scope_folder(scope).glob("*.json"))}
@@ -63,14 +63,14 @@ class FileCheckpoints:
     def close(self) -> None:
         """Nothing is held between two calls."""
 
-    def _place(self, owner: checkpoints.Owner) -> Path:
+    def _place(self, owner: checkpoints.CheckpointOwner) -> Path:
         return self._scope_folder(owner.scope) / f"{owner.output}.json"
 
     def _scope_folder(self, scope: str) -> Path:
         return self._folder / hashlib.sha256(scope.encode()).hexdigest()[:32]
 
     @contextlib.contextmanager
-    def _lock(self, owner: checkpoints.Owner) -> Iterator[None]:
+    def _lock(self, owner: checkpoints.CheckpointOwner) -> Iterator[None]:
         try:
             self._scope_folder(owner.scope).mkdir(parents=True, exist_ok=True)
             with open(self._scope_folder(owner.scope) / "lock", "ab") as lock:
@@ -83,16 +83,16 @@ class FileCheckpoints:
         place = failure.filename or self._folder
         return checkpoints.CheckpointAway(f"the folder of the checkpoints: {place}: {failure.strerror or failure}")
 
-    def _read(self, path: Path) -> checkpoints.Kept:
+    def _read(self, path: Path) -> checkpoints.KeptCheckpoint:
         try:
             value = json.loads(path.read_bytes())
             last = value["last"]
-            return checkpoints.Kept(
+            return checkpoints.KeptCheckpoint(
                 recording=value["recording"],
                 attempt=value["attempt"],
                 fence=int(value["fence"]),
                 checkpoint=progress.read_checkpoint(
-                    int(value["low_water"]), None if last is None else records.Mark(**last), value["beyond"]
+                    int(value["low_water"]), None if last is None else records.RecordPlace(**last), value["beyond"]
                 ),
             )
         except (ValueError, KeyError, TypeError) as exc:
@@ -100,7 +100,7 @@ class FileCheckpoints:
                 f"{path}: no checkpoint: {exc!r}; mend it, or take a fresh scope"
             ) from None
 
-    def _write(self, owner: checkpoints.Owner, fence: int, checkpoint: progress.Checkpoint) -> None:
+    def _write(self, owner: checkpoints.CheckpointOwner, fence: int, checkpoint: progress.Checkpoint) -> None:
         value: dict[str, Any] = {
             "scope": owner.scope,
             "recording": owner.recording,

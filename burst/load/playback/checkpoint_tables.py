@@ -38,10 +38,10 @@ class TableCheckpoints:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._connection: psycopg.Connection[Any] | None = None
-        self._owner: checkpoints.Owner | None = None
+        self._owner: checkpoints.CheckpointOwner | None = None
         self._fence = 0
 
-    def take_over(self, owner: checkpoints.Owner) -> progress.Checkpoint:
+    def take_over(self, owner: checkpoints.CheckpointOwner) -> progress.Checkpoint:
         """As `CheckpointStore` says."""
         values = {
             "scope": owner.scope, "output": owner.output, "recording": owner.recording, "attempt": owner.attempt
@@ -58,7 +58,7 @@ class TableCheckpoints:
         self._owner, self._fence = owner, taken[0] if taken else 0
         return kept[owner.output].checkpoint if owner.output in kept else progress.Checkpoint()
 
-    def read_scope(self, scope: str) -> dict[str, checkpoints.Kept]:
+    def read_scope(self, scope: str) -> dict[str, checkpoints.KeptCheckpoint]:
         """As `CheckpointStore` says."""
         try:
             return {row[0]: _read_row(row) for row in self._connect().execute(_READ, {"scope": scope})}
@@ -145,13 +145,13 @@ def _first_line(failure: psycopg.Error) -> str:
     return (str(failure).splitlines() or [type(failure).__name__])[0]
 
 
-def _read_row(row: tuple[Any, ...]) -> checkpoints.Kept:
+def _read_row(row: tuple[Any, ...]) -> checkpoints.KeptCheckpoint:
     output, recording, attempt, fence, low_water, file, row_index, at, beyond = row
     recorded_at = at.timestamp() if isinstance(at, datetime) else None
     try:
-        last = None if file is None else records.Mark(file=file, row=int(row_index), recorded_at=recorded_at)
+        last = None if file is None else records.RecordPlace(file=file, row=int(row_index), recorded_at=recorded_at)
         checkpoint = progress.read_checkpoint(low_water, last, beyond)
     except (ValueError, TypeError) as exc:
         words = f"wsp_checkpoint: the row of {output} makes no sense: {exc}; mend it, or take a fresh scope"
         raise checkpoints.CheckpointError(words) from None
-    return checkpoints.Kept(recording=recording, attempt=attempt, fence=fence, checkpoint=checkpoint)
+    return checkpoints.KeptCheckpoint(recording=recording, attempt=attempt, fence=fence, checkpoint=checkpoint)

@@ -32,7 +32,7 @@ def name_output(shard_index: int, shard_count: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class CheckpointOwner:
     """The run that asks for the checkpoint of one shard. `recording` is the digest of what it plays."""
 
     scope: str
@@ -49,7 +49,7 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class KeptCheckpoint:
     """What a store holds of one output."""
 
     recording: str
@@ -61,10 +61,10 @@ class Kept:
 class CheckpointStore(Protocol):
     """The checkpoints of all scopes. Raises CheckpointAway where it does not answer."""
 
-    def take_over(self, owner: Owner) -> progress.Checkpoint:
+    def take_over(self, owner: CheckpointOwner) -> progress.Checkpoint:
         """Make the checkpoint the owner's alone, from now on. Raises CheckpointError where `refuse_unfit` does."""
 
-    def read_scope(self, scope: str) -> dict[str, Kept]:
+    def read_scope(self, scope: str) -> dict[str, KeptCheckpoint]:
         """What is kept of a scope, by output; it changes nothing."""
 
     def save(self, checkpoint: progress.Checkpoint) -> None:
@@ -74,7 +74,7 @@ class CheckpointStore(Protocol):
         """Free what is held; no checkpoint is lost by it."""
 
 
-def refuse_unfit(kept: Mapping[str, Kept], owner: Owner) -> None:
+def refuse_unfit(kept: Mapping[str, KeptCheckpoint], owner: CheckpointOwner) -> None:
     """Raises CheckpointError where going on would send again or skip; `kept` is all of the scope, by output."""
     others = sorted(name for name in kept if not name.endswith(f"-of-{owner.shard_count:04d}"))
     if others:
@@ -101,7 +101,7 @@ def refuse_unfit(kept: Mapping[str, Kept], owner: Owner) -> None:
         )
 
 
-def _counts(kept: Kept, owner: Owner) -> bool:
+def _counts(kept: KeptCheckpoint, owner: CheckpointOwner) -> bool:
     """Whether what an output played binds the owner: it holds records, or plays in the owner's own run."""
     return bool(kept.checkpoint.acknowledged) or _name_run(kept.attempt) == _name_run(owner.attempt)
 

@@ -17,7 +17,7 @@ class Checkpoint:
     and so were those of the half-open ranges `beyond`."""
 
     low_water: int = 0
-    last: records.Mark | None = None
+    last: records.RecordPlace | None = None
     beyond: tuple[tuple[int, int], ...] = ()
 
     @property
@@ -30,7 +30,7 @@ class Checkpoint:
         return " ".join(f"{start}-{end}" for start, end in self.beyond)
 
 
-def read_checkpoint(low_water: int, last: records.Mark | None, beyond: str) -> Checkpoint:
+def read_checkpoint(low_water: int, last: records.RecordPlace | None, beyond: str) -> Checkpoint:
     """A checkpoint as it was kept. Raises ValueError for one that would send again or skip."""
     ranges = read_beyond(beyond)
     if low_water < 0 or (ranges and ranges[0][0] < low_water):
@@ -59,7 +59,7 @@ class Progress:
         self._low_water, self._last = checkpoint.low_water, checkpoint.last
         self._starts = [start for start, _ in checkpoint.beyond]
         self._ends = [end for _, end in checkpoint.beyond]
-        self._marks: list[records.Mark | None] = [None] * len(self._ends)
+        self._marks: list[records.RecordPlace | None] = [None] * len(self._ends)
         """Where the last record of each range is; None until a run that goes on has read it again."""
 
     @property
@@ -84,7 +84,7 @@ class Progress:
         index = bisect.bisect_right(self._starts, ordinal) - 1
         return index >= 0 and ordinal < self._ends[index]
 
-    def acknowledge(self, ordinal: int, mark: records.Mark) -> None:
+    def acknowledge(self, ordinal: int, mark: records.RecordPlace) -> None:
         """The record at `mark` was acknowledged."""
         if ordinal < self._low_water:
             return
@@ -98,7 +98,7 @@ class Progress:
             self._low_water, self._last = self._ends.pop(0), self._marks.pop(0)
             self._starts.pop(0)
 
-    def _add(self, index: int, ordinal: int, mark: records.Mark) -> None:
+    def _add(self, index: int, ordinal: int, mark: records.RecordPlace) -> None:
         """A range of one before the range at `index`, grown together with its neighbours."""
         joins_next = index < len(self._starts) and self._starts[index] == ordinal + 1
         joins_last = index > 0 and self._ends[index - 1] == ordinal

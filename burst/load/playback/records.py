@@ -20,7 +20,7 @@ class RecordingError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class RecordPlace:
     """The place of a record: its file, its row from 0, and the UTC seconds at which it was recorded, where known."""
 
     file: str
@@ -33,7 +33,7 @@ class Record:
     """One record of a shard. `ordinal` counts the shard's own records from 0; `raw` is its line of JSON."""
 
     ordinal: int
-    mark: Mark
+    mark: RecordPlace
     key: str
     raw: bytes
 

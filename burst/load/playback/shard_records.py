@@ -42,7 +42,7 @@ class ShardReading:
                     rows_since = 0
                     yield None
 
-    def _list_places(self, last: records.Mark | None) -> Iterator[tuple[recordings.RecordedFile, int]]:
+    def _list_places(self, last: records.RecordPlace | None) -> Iterator[tuple[recordings.RecordedFile, int]]:
         """The files that remain, each with the first row to read."""
         if last is None:
             yield from ((file, 0) for file in self.files)
@@ -61,5 +61,5 @@ class ShardReading:
         if records.choose_shard(key, self.shard_count) != self.shard_index:
             return None
         recorded_at = None if self.at is None else records.read_recorded_at(value, self.at, place)
-        mark = records.Mark(file=file.name, row=row, recorded_at=recorded_at)
+        mark = records.RecordPlace(file=file.name, row=row, recorded_at=recorded_at)
         return records.Record(ordinal=ordinal, mark=mark, key=key, raw=raw)

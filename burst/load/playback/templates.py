@@ -30,7 +30,7 @@ def find_problem(fields: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filling:
+class RecordFilling:
     """What the placeholders of one body stand for; instants are UTC seconds."""
 
     scope: str
@@ -40,13 +40,13 @@ class Filling:
     sent_at: float
 
 
-class BodyTemplate:
+class RecordTemplate:
     """Sets fields of recorded bodies, by dotted paths. Without fields a body stays as it was recorded, byte by byte."""
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         self._fields = {tuple(path.split(".")): text for path, text in fields.items()}
 
-    def fill(self, filling: Filling) -> bytes:
+    def fill(self, filling: RecordFilling) -> bytes:
         """The body to send. Raises RecordingError where a field lies inside something that is no object."""
         raw = filling.record.raw
         if not self._fields:
@@ -73,12 +73,12 @@ def _write_body(body: Any) -> bytes:
         return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _explain(filling: Filling, words: str) -> records.RecordingError:
+def _explain(filling: RecordFilling, words: str) -> records.RecordingError:
     mark = filling.record.mark
     return records.RecordingError(f"{mark.file} row {mark.row}: {words}")
 
 
-def _list_values(filling: Filling) -> dict[str, str]:
+def _list_values(filling: RecordFilling) -> dict[str, str]:
     record = filling.record
     recorded_at = record.mark.recorded_at
     return {

@@ -69,7 +69,7 @@ class TaskPlayback:
     ) -> None:
         self.share, self.settings = share, settings
         self.headers = {share.key_header: api_key, "Content-Type": "application/json"}
-        self.template = templates.BodyTemplate(settings.template)
+        self.template = templates.RecordTemplate(settings.template)
         self.player: player.Player | None = None
         self.account = send_account.SendAccount(share, counts.writer if counts else None)
         self._counts = counts
@@ -94,7 +94,7 @@ class TaskPlayback:
         most_records = settings.max_events and task_processes.split_own(settings.max_events, os.environ)
         checkpoint = progress.Checkpoint()
         if self.store is not None:
-            owner = checkpoints.Owner(
+            owner = checkpoints.CheckpointOwner(
                 scope=self.share.stream.scope,
                 shard_index=index,
                 shard_count=count,
@@ -207,7 +207,7 @@ class TaskPlayback:
         if not sending.tries:
             self.account.record(sending.slot, now)
         due_at = self.account.find_utc(sending.slot.due)
-        filling = templates.Filling(
+        filling = templates.RecordFilling(
             scope=self.share.stream.scope,
             shard=self.share.stream.shard_index,
             record=sending.record,

@@ -91,9 +91,11 @@ class PlaybackChecks:
         shard = shard_records.ShardReading(files=files, key=playback.key, at=playback.at, shard_index=0, shard_count=1)
         reading = itertools.islice(shard.read_from(progress.Checkpoint()), READ_RECORDS)
         first = [record for record in reading if record is not None]
-        template = templates.BodyTemplate(playback.template or {})
+        template = templates.RecordTemplate(playback.template or {})
         for record in first:
-            template.fill(templates.Filling(scope=self._plan.scope, shard=0, record=record, due_at=0.0, sent_at=0.0))
+            template.fill(
+                templates.RecordFilling(scope=self._plan.scope, shard=0, record=record, due_at=0.0, sent_at=0.0)
+            )
         size = sum(file.size for file in files)
         count, records_read = wording.format_count(len(files), "file"), wording.format_count(len(first), "record")
         return f"{playback.source}: {count}, {size:,} bytes; the first {records_read} can be sent"
@@ -112,7 +114,7 @@ class PlaybackChecks:
             digest = None  # its own check says so
         return playback_judgements.judge_checkpoint(self._plan, kept, digest)
 
-    def _read_kept(self) -> dict[str, checkpoints.Kept]:
+    def _read_kept(self) -> dict[str, checkpoints.KeptCheckpoint]:
         try:
             with self._open_store() as store:
                 return store.read_scope(self._plan.scope)

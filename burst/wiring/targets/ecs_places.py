@@ -51,7 +51,7 @@ def publication_places(plan: plans.Plan, deadline: datetime, now: datetime) -> t
     return tuple(opener.open(folder) for folder in reversed(plan.folders(plan.execution_id)))
 
 
-class Kept(Protocol):
+class KeptOnS3(Protocol):
     """What keeps documents on S3: a plan, or a roll-up with the evidence of its campaign."""
 
     @property
@@ -71,7 +71,7 @@ class PlaceOpener:
     S3 refuses a lock that ends before `now`, so a run resumed that late publishes without a lock.
     """
 
-    def __init__(self, kept: Kept, deadline: datetime, now: datetime) -> None:
+    def __init__(self, kept: KeptOnS3, deadline: datetime, now: datetime) -> None:
         self._evidence = kept.evidence
         self._settings = _store_settings(kept, deadline, now)
         self._lock = threading.Lock()
@@ -87,7 +87,7 @@ class PlaceOpener:
         return s3_store.S3Store(folder, settings=self._settings, client=client)
 
 
-def _store_settings(kept: Kept, deadline: datetime, now: datetime) -> s3_store.StoreSettings:
+def _store_settings(kept: KeptOnS3, deadline: datetime, now: datetime) -> s3_store.StoreSettings:
     evidence = kept.evidence
     lock_until = instants.later(deadline, evidence.object_lock.retain) if evidence.object_lock else now
     lock = evidence.object_lock if lock_until > now else None

@@ -29,7 +29,7 @@ class OpenBlocker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ReportAnswer:
     """The answer. `acts` are sentences, each with the command that does it, empty where there is none."""
 
     word: str
@@ -41,10 +41,10 @@ class Answer:
     """The command that checks it."""
 
 
-def give(documents: report_documents.ReportDocuments) -> Answer:
+def give(documents: report_documents.ReportDocuments) -> ReportAnswer:
     """The answer of a run."""
     snapshot = documents.snapshot
-    return Answer(
+    return ReportAnswer(
         word=figures.word(snapshot),
         why=snapshot.exit_reason,
         key_figures=list(_list_figures(documents)),

@@ -112,7 +112,7 @@ def _figures(progress: _BurstProgress, budget: budget_sections.BudgetSection) ->
     return " · ".join(parts)
 
 
-class Progress:
+class ProgressLines:
     """Observes every look and says the changes: with `say` a line of words, and its figures for machines."""
 
     def __init__(self, say: Callable[..., None]) -> None:

@@ -13,8 +13,7 @@ from burst.adapters import secrets
 from burst.adapters.local import course_journal_file, folder_store, run_lock, system_clock
 from burst.control import ownership, searching
 from burst.domain.basics import canonical, errors, instants, rates, redaction
-from burst.domain.course import criteria, probe_plans, search_events
-from burst.domain.course import rate_searches as searches
+from burst.domain.course import criteria, probe_plans, rate_searches, search_events
 from burst.domain.documents import document_names, rate_search_documents
 from burst.domain.plan import plans
 from burst.report import rate_search_text
@@ -46,7 +45,7 @@ class SearchView:
     """A search as its folder shows it. `interrupted`: the exit code of the signal that ended its process in order."""
 
     folder: Path
-    search: searches.Search
+    search: rate_searches.SearchCourse
     plan: plans.Plan
     interrupted: int | None = None
 
@@ -103,7 +102,7 @@ def look(folder: Path) -> SearchView:
     return SearchView(folder=folder, search=search, plan=plan)
 
 
-def _make_terms(request: SearchRequest, plan: plans.Plan) -> searches.SearchTerms:
+def _make_terms(request: SearchRequest, plan: plans.Plan) -> rate_searches.SearchTerms:
     if request.lowest >= request.highest:
         raise errors.UsageError(f"--from {rates.describe(request.lowest)}: allowed: a rate below --to")
     asked = probe_plans.choose_criteria(plan, request.criteria)
@@ -116,7 +115,7 @@ def _make_terms(request: SearchRequest, plan: plans.Plan) -> searches.SearchTerm
     cap = 0.0 if plan.target.kind == "local" else plan.budget.cost_cap_usd
     if request.max_usd is not None and cap is None:
         raise errors.UsageError("--max-cost: the plan has no budget.cost_cap_usd, so nobody knows what a probe costs")
-    return searches.SearchTerms(
+    return rate_searches.SearchTerms(
         criteria=tuple(criterion.words for criterion in asked),
         lowest=float(request.lowest),
         highest=float(request.highest),
@@ -159,7 +158,7 @@ def _hold_lock(folder: Path) -> Iterator[None]:
 def _play(
     folder: Path,
     plan: plans.Plan,
-    terms: searches.SearchTerms,
+    terms: rate_searches.SearchTerms,
     first: search_events.SearchEvent,
     reporter: driving.Reporter,
     command: tuple[str, ...],
@@ -189,7 +188,7 @@ def _play(
         runner.note(first)
         try:
             runner.drive()
-        except searching.Interrupted as exc:
+        except searching.SearchInterrupted as exc:
             interrupted = exc.exit_code
         except KeyboardInterrupt:  # between two runs, or before one began
             interrupted = 130
