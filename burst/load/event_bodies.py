@@ -95,16 +95,24 @@ class BodyTemplate:
         self._sizes = sizes
         self._filler = "" if sizes is None else _make_filler(sizes.most + _OFFSETS)
 
+    def measure(self, filling: Filling) -> int:
+        """The bytes of one event's body without its filler."""
+        return sum(map(len, self._write_parts(filling)))
+
     def fill(self, filling: Filling) -> str:
         """The body of one event."""
-        parts = self._parts.copy()
-        for index, name in enumerate(self._names):
-            parts[2 * index + 1] = _write_value(filling, name)
+        parts = self._write_parts(filling)
         if self._sizes is not None:
             missing = self._sizes.find_size(filling.spread) - sum(map(len, parts))
             offset = filling.spread * 97 % _OFFSETS
             parts[2 * self._names.index(FILLER) + 1] = self._filler[offset : offset + max(0, missing)]
         return "".join(parts)
+
+    def _write_parts(self, filling: Filling) -> list[str]:
+        parts = self._parts.copy()
+        for index, name in enumerate(self._names):
+            parts[2 * index + 1] = _write_value(filling, name)
+        return parts
 
 
 def _write_value(filling: Filling, name: str) -> str:

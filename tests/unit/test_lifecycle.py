@@ -651,3 +651,30 @@ def test_every_wait_ends_at_an_instant_ahead_and_not_past_the_deadline_and_the_s
         assert decision.until > at(now)
         if run.stopping is None:
             assert now < DEADLINE
+
+
+SLOW_STEPS = [
+    {"for": "10m", "rate": "0.5/min", "name": "slow"},
+    {"for": "5m", "rate": "60/s", "name": "burst"},
+]
+
+
+@pytest.mark.parametrize(
+    ("load", "silence_seconds"),
+    [
+        ({"rate": 600}, 60.0),
+        ({"rate": 1}, 960.0),
+        ({"rate": SLOW_STEPS}, 960.0),
+        ({"rate": [{"for": "15m", "rate": "1/min", "to": "6000/min", "name": "ramp"}]}, 60.0),
+        ({}, 60.0),
+    ],
+)
+def test_a_window_in_which_hardly_anything_is_due_is_not_called_silent(
+    load: dict[str, Any], silence_seconds: float
+) -> None:
+    plan = cases.plan(load={"command": ["push-events"], **load}, budget={**BUDGET, "start_timeout": "60s"})
+
+    assert lifecycle.early_stop_terms(plan, None).no_receipts_seconds == silence_seconds
+
+
+BUDGET = {"max": "90m", "operator_cap": "20m", "min_window": "15m"}

@@ -1627,6 +1627,11 @@ def test_a_window_that_steps_make_and_that_does_not_fit_names_them() -> None:
             "load.events.templates[0].bytes.most",
         ),
         ({"canary": {"body": {"id": "x"}}}, "load.canary.body"),
+        ({"events": {"templates": [{"name": "a", "bytes": 100}]}}, "load.events.templates[0].bytes"),
+        (
+            {"events": {"templates": [{"name": "a", "bytes": {"least": 100, "most": 900}}]}},
+            "load.events.templates[0].bytes.least",
+        ),
     ],
 )
 def test_a_mistake_in_a_section_that_may_be_a_single_value_is_one_problem(load: Any, key: str) -> None:

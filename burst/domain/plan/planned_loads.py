@@ -4,10 +4,13 @@ import json
 
 from burst.domain.basics import instants, windows
 from burst.domain.plan import field_types, gate_sections, load_sections, plan_keys, playback_sections, rate_sections
-from burst.load import rate_plans, shard_values
+from burst.load import event_bodies, load_events, rate_plans, shard_values
 
 MOST_SHARD_VALUES = 4000
 """ECS takes overrides of 8,192 characters, and other variables need some of them."""
+
+_FRESH_SCOPE = "platform_20260221T020923Z_4f7a1c"
+"""As long as each fresh scope is."""
 
 
 class PlannedLoad(plan_keys.PlanKeys):
@@ -95,6 +98,23 @@ class PlannedLoad(plan_keys.PlanKeys):
             raise field_types.Misfit(
                 ("load", "events"), f"at most {MOST_SHARD_VALUES} characters on ECS, which gives each task all of them"
             )
+
+    def _refuse_small_bodies(self) -> None:
+        """Raises where a body is longer without its filler than it may be."""
+        scope = _FRESH_SCOPE if self.scope == "fresh" else self.scope
+        event_id = load_events.EventStream(scope=scope, shard_index=0).event_id(0)
+        filling = event_bodies.Filling(event_id=event_id, scope=scope, shard=0, sequence=0, spread=0, sent_at=0.0)
+        for index, template in enumerate((self.load.events and self.load.events.templates) or ()):
+            if template.points is None:
+                continue
+            needed, (_, least) = (
+                event_bodies.BodyTemplate(template.describe_body()).measure(filling),
+                template.points[0],
+            )
+            if least < needed:
+                below = ("bytes",) if isinstance(template.bytes_, int) else ("bytes", "least")
+                why = f"at least {needed} bytes, which its body takes without {{filler}}"
+                raise field_types.Misfit(("load", "events", "templates", index, *below), why)
 
     def _refuse_unfit_step_limits(self) -> None:
         """Raises where a limit names a step that is not counted, or whose receipts no bucket could tell apart."""

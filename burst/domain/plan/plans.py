@@ -59,6 +59,7 @@ class Plan(planned_loads.PlannedLoad):
         self._refuse_unfit_rates()
         self._refuse_unfit_shard_values()
         self._refuse_long_events()
+        self._refuse_small_bodies()
         self._refuse_unfit_topology()
         self._refuse_unfit_playback()
         self._refuse_unfit_services()

@@ -177,12 +177,28 @@ def early_stop_terms(plan: plans.Plan, required_admits_per_second: float | None)
         planned_events=steps.events if steps is not None else None,
         offered_load=plan.gates.least_offered,
         source_events=plan.load.source_events,
-        no_receipts_seconds=plan.budget.start_timeout,
+        no_receipts_seconds=_find_silence_seconds(plan),
         tail_seconds=plan.budget.stop_grace,
         arrivals=plan.load.arrivals,
         min_admits=plan.gates.min_admits,
         admit_share=admits.at_least if admits else None,
     )
+
+
+_SURELY_DUE = 10
+"""So many events are due at least before a window without a receipt is called silent."""
+
+
+def _find_silence_seconds(plan: plans.Plan) -> float:
+    """How long the counted window may be without a receipt: the start timeout, and longer where the rates make hardly
+    anything due until then, as a slow first step does."""
+    seconds, window, lead = plan.budget.start_timeout, plan.budget.window_seconds, plan.lead_seconds
+    while seconds < window:
+        due = plan.count_planned(lead, lead + seconds)
+        if due is None or due >= _SURELY_DUE:
+            break
+        seconds *= 2
+    return seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
