@@ -25,6 +25,11 @@ MOST_BYTES = 1_000_000
 _OFFSETS = 4096
 
 
+def name_event(scope: str, shard_index: int, number: int) -> str:
+    """The id of an event: unique in a run, and the same in a replay."""
+    return f"{scope}:{shard_index:04d}:{number:012d}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filling:
     """What the placeholders of one event stand for: `spread` is its number in the burst, `sent_at` UTC seconds."""

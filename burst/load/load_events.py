@@ -59,4 +59,4 @@ class EventStream:
         )
 
     def _name_event(self, number: int) -> str:
-        return f"{self.scope}:{self.shard_index:04d}:{number:012d}"
+        return event_bodies.name_event(self.scope, self.shard_index, number)

@@ -146,13 +146,13 @@ def judge(
     broke = [gate for gate in asked if gate.status == "FAIL"]
     if broke:
         return Judged(outcome="broke", why="; ".join(f"{gate.name}: {gate.why}" for gate in broke), answers=asked)
+    if behind and criteria:  # also where the answers that are missing leave a criterion without data
+        return Judged(outcome="broke", why=behind, answers=asked)
     dataless = [gate for gate in asked if gate.status != "PASS"]
     silent = [criterion.name for criterion in criteria if criterion.name not in answers]
     if dataless or silent or not criteria:
         words = [f"{gate.name}: {gate.why}" for gate in dataless] + [f"{name}: no gate answers it" for name in silent]
         return Judged(outcome="unknown", why="; ".join(words) or "there is no criterion", answers=asked)
-    if behind:
-        return Judged(outcome="broke", why=behind, answers=asked)
     return Judged(outcome="held", why="", answers=asked)
 
 

@@ -4,7 +4,7 @@ import json
 
 from burst.domain.basics import instants, windows
 from burst.domain.plan import field_types, gate_sections, load_sections, plan_keys, playback_sections, rate_sections
-from burst.load import event_bodies, load_events, rate_plans, shard_values
+from burst.load import event_bodies, rate_plans, shard_values
 
 MOST_SHARD_VALUES = 4000
 """ECS takes overrides of 8,192 characters, and other variables need some of them."""
@@ -102,7 +102,7 @@ class PlannedLoad(plan_keys.PlanKeys):
     def _refuse_small_bodies(self) -> None:
         """Raises where a body is longer without its filler than it may be."""
         scope = _FRESH_SCOPE if self.scope == "fresh" else self.scope
-        event_id = load_events.EventStream(scope=scope, shard_index=0).event_id(0)
+        event_id = event_bodies.name_event(scope, 0, 0)
         filling = event_bodies.Filling(event_id=event_id, scope=scope, shard=0, sequence=0, spread=0, sent_at=0.0)
         for index, template in enumerate((self.load.events and self.load.events.templates) or ()):
             if template.points is None:
