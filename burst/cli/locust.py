@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from burst.wiring import profile_runs
 
 _WORDS = "burst.locust.words"
+REFUSED_SETTING = 2
+"""With what Locust and burst's own profiles end where a word or a setting is wrong."""
 
 
 class _WithLocustWords(click.Command):
@@ -132,9 +134,6 @@ def locust(
     of a load program is an option of Locust too (--burst-rate), or a variable of the environment
     (BURST_RATE_PER_MINUTE).
     """
-    from burst.domain.basics import errors
-    from burst.domain.documents import load_summaries
-    from burst.report import load_text
     from burst.wiring import profile_runs
 
     request = profile_runs.ProfileRequest(
@@ -150,22 +149,32 @@ def locust(
     if web_port is not None:
         address = f"http://{profile_runs.WEB_HOST}:{web_port}"
         output.say(f"Locust's page: {address}, for {limits.budget_seconds:g} s at most; Ctrl-C ends it")
-    end = profile_runs.run(request)
+    return _tell_end(output, request, profile_runs.run(request))
+
+
+def _tell_end(output: common.Output, request: "profile_runs.ProfileRequest", end: "profile_runs.ProfileEnd") -> int:
+    """The figures and the exit code of a load. Raises where Locust did not begin, or the load was no success."""
+    from burst.domain.basics import errors
+    from burst.domain.documents import load_summaries
+    from burst.report import load_text
+
     code = find_signal_code(end.record.detail)
-    if end.load is None and code is None:
+    summary = None if end.load is None else load_summaries.summarize(end.load)
+    sent = 0 if summary is None else summary.total.requests
+    if code is None and summary is None:
         raise _explain_no_beginning(end, request.budget_seconds)
-    if end.load is not None:
-        summary = load_summaries.summarize(end.load)
+    if code is None and not sent and end.record.stopped_by is None and end.record.exit_code == REFUSED_SETTING:
+        raise errors.UsageError("Locust, or the file, refused what it was given, and sent nothing; its words are above")
+    if summary is not None:
         output.result(_describe(end, summary), load_text.render(summary))
     if code is not None:
-        before = "" if end.load is not None else " before Locust began, and nothing was sent"
+        before = "" if summary is not None else " before Locust began, and nothing was sent"
         output.error(f"interrupted: {end.record.detail}{before}; no process is left")
         return code
-    faults = [*summary.faults, *_tell_failure(end)]
-    if rate is not None and summary.schedule is None:
-        faults.append(
-            f"nothing was sent at --rate {rate}: no user of the files is Scheduled, so each kept its own pace"
-        )
+    faults = [] if summary is None else [*summary.faults, *_tell_failure(end)]
+    if summary is not None and sent and request.rate is not None and summary.schedule is None:
+        words = f"nothing was sent at --rate {request.rate}: no user of the files is Scheduled"
+        faults.append(f"{words}, so each kept its own pace")
     if faults:
         raise errors.Refused("; ".join(faults))
     return 0

@@ -47,6 +47,17 @@ class Buyer(FastHttpUser):
     def buy(self):
         self.client.get("/buy")
 """
+SCHEDULED = """
+from locust import User, task
+
+from burst.load import Scheduled
+
+
+class Order(Scheduled, User):
+    @task
+    def order(self):
+        self.take_event()
+"""
 DEAF = (
     ANSWERED
     + """
@@ -151,6 +162,9 @@ def test_a_load_that_is_no_success_ends_with_4_and_says_why(
         pytest.param(ANSWERED, ["shop.py", "--", "-f", "x.py"], "-f stands behind --", id="a word of burst's"),
         pytest.param(ANSWERED, ["shop.py", "--", "--wrong"], "unrecognized arguments: --wrong", id="a wrong word"),
         pytest.param(ANSWERED, ["shop.py", "--", "Nobody"], "Unknown User(s): Nobody", id="no such user"),
+        pytest.param(
+            SCHEDULED, ["shop.py", "--", "--burst-arrivals", "often"], "BURST_ARRIVALS is 'often'", id="a wrong setting"
+        ),
         pytest.param("", [], "FILE", id="no file"),
     ],
 )
