@@ -37,10 +37,10 @@ class Shot:
 
 
 SHOTS = (
-    Shot(name="report-pass", story="pass"),
-    Shot(name="report-hold-dark", story="hold", dark=True),
+    Shot(name="report-pass", story="pass", height=1140),
+    Shot(name="report-hold-dark", story="hold", height=1466, dark=True),
     Shot(name="report-soak", story="soak", height=1980),
-    Shot(name="report-ecs-outage", story="ecs-outage", height=1000),
+    Shot(name="report-ecs-outage", story="ecs-outage", height=1260),
     Shot(name="report-pass-360", story="pass", width=360, height=1400),
     Shot(name="report-hold-360-dark", story="hold", width=360, height=1400, dark=True),
     Shot(name="report-pass-print", story="pass", width=A4_WIDTH, height=A4_HEIGHT, medium="print"),
