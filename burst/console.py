@@ -6,6 +6,7 @@ to end in order.
 """
 
 import _signal
+import gc
 import os
 import sys
 from types import FrameType
@@ -26,4 +27,6 @@ def run() -> None:
     """Runs one command as the process that it is."""
     from burst.cli import main
 
-    sys.exit(main.main())
+    exit_code = main.main()
+    gc.freeze()  # else Python looks through all that was loaded for garbage once more before the process ends
+    sys.exit(exit_code)

@@ -4,22 +4,28 @@ Each port has one contract suite (`tests/contract`, a file named for the port), 
 pass. Adapters raise only errors of `burst.domain.basics.errors`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from burst.domain.basics import errors, windows
-from burst.domain.course import course_journals
-from burst.domain.course.course_journals import E
-from burst.domain.documents import database_checks, database_snapshots, halts
-from burst.domain.observations import answers
-from burst.domain.receipts import count_costs, driver_figures, duplicates, receipt_table, receipts
-from burst.domain.run import journals
-from burst.domain.run.events import base
-from burst.domain.staging import changes, stage_files, stagings
-from burst.domain.tasks import leases, masters, services, stop_signs, tasks
-from burst.domain.verdict import run_messages
+from burst.domain.tasks import tasks
+
+if TYPE_CHECKING:
+    from burst.domain.basics import errors, windows
+    from burst.domain.course import course_journals
+    from burst.domain.documents import database_checks, database_snapshots, halts
+    from burst.domain.observations import answers
+    from burst.domain.receipts import count_costs, driver_figures, duplicates, receipt_table, receipts
+    from burst.domain.run import journals
+    from burst.domain.run.events import base
+    from burst.domain.staging import changes, stage_files, stagings
+    from burst.domain.tasks import leases, masters, services, stop_signs
+    from burst.domain.verdict import run_messages
+
+E = TypeVar("E", bound="course_journals.CourseEvent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -522,7 +528,7 @@ class EvidencePlace(EvidenceStore, Protocol):
         """The place's answer when this object put the document, newly or again; empty before."""
         ...
 
-    def beneath(self, folder: str) -> "EvidencePlace":
+    def beneath(self, folder: str) -> EvidencePlace:
         """The place in a folder of this one."""
         ...
 

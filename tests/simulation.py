@@ -23,7 +23,7 @@ from burst.domain.run.events import launch_events
 from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import cases as given_cases
 from burst.domain.verdict import snapshots
-from burst.wiring.targets import load_program, local_target
+from burst.wiring.targets import load_program, local_terms
 from tests import cases, fakes, fakes_evidence, fakes_journal, fakes_receipts, fakes_stop_signs
 
 CAP_SECONDS = 40.0
@@ -390,7 +390,7 @@ class World:
             lease=lease,
             layers={
                 name: Layer(self, name, lease_layer if name == "lease" else layers.StatedLayer("armed"))
-                for name in local_target.LAYERS
+                for name in local_terms.LAYERS
             },
             command=("push-events",),
             environment=(),
@@ -415,7 +415,7 @@ def terms(plan_: plans.Plan, *, early_stop: bool = True, to_count: bool = True) 
     """The terms of a plan on a local target with the inline baseline."""
     return lifecycle.terms(
         plan_,
-        lifecycle.TargetLimits(layers=local_target.LAYERS),
+        lifecycle.TargetLimits(layers=local_terms.LAYERS),
         required_admits_per_second=3.0,
         early_stop=early_stop,
         before=load_program.one_shots(plan_, plan_.before),

@@ -58,7 +58,7 @@ def make(output: common.Output, runs: tuple[str, ...], file: Path, max_age_secon
     from burst.adapters.local import folder_store
     from burst.domain.verdict import baselines
     from burst.evidence import reference_runs
-    from burst.wiring.targets import local_target
+    from burst.wiring.targets import local_terms
 
     folders = [common.run_folder(run, runs_dir) for run in runs]
     for folder in folders:
@@ -67,7 +67,7 @@ def make(output: common.Output, runs: tuple[str, ...], file: Path, max_age_secon
         *map(folder_store.FolderStore, folders),
         created_at=datetime.now(UTC),
         max_age_seconds=max_age_seconds,
-        environment=local_target.fingerprint(),
+        environment=local_terms.fingerprint(),
     )
     common.write_new(file, content)
     output.say(f"wrote {file}")

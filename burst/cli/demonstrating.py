@@ -22,7 +22,7 @@ from burst.load import shipped_profiles
 from burst.report import campaign_text
 from burst.sandbox import demo_campaigns, demo_faults, demo_plans, embedded_postgres, gateway, reached_rates
 from burst.wiring import campaigns, preparing
-from burst.wiring.targets import local_target
+from burst.wiring.targets import local_terms
 
 INTERRUPTED = (130, 143)
 _HOLD = 3
@@ -49,7 +49,7 @@ def play(output: common.Output, runs_dir: Path, *, replay: bool) -> int:
         baseline = place / "baseline.json"
         store = folder_store.FolderStore(folder)
         content = reference_runs.make(
-            store, created_at=datetime.now(UTC), max_age_seconds=3600.0, environment=local_target.fingerprint()
+            store, created_at=datetime.now(UTC), max_age_seconds=3600.0, environment=local_terms.fingerprint()
         )
         common.write_new(baseline, content)
         output.say(f"baseline: {common.shorten_path(baseline)}")

@@ -510,7 +510,8 @@ def _value(verified: "full_verification.Verified") -> dict[str, Any]:
 
 
 def _show(output: common.Output, forms: evidence_forms.Forms, verified: "full_verification.Verified") -> int:
-    forms.give(output, _outcome(verified))
+    if forms.are_asked_for:
+        forms.give(output, _outcome(verified))
     if forms.for_ci:
         return verified.exit_code
     output.json = output.json or forms.shown == "json"

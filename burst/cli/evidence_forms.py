@@ -30,6 +30,11 @@ class Forms:
         """Whether stdout gets a form for CI systems."""
         return self.shown in FOR_CI
 
+    @property
+    def are_asked_for(self) -> bool:
+        """Whether any form for CI systems is to be given."""
+        return self.for_ci or bool(self.written)
+
     def give(self, output: common.Output, outcome: "outcomes.EvidenceOutcome") -> None:
         """Writes every file, then the form of stdout where it is one for CI systems.
 

@@ -76,7 +76,7 @@ Exit codes:
 """
 
 
-GARBAGE_AFTER = 50_000
+GARBAGE_AFTER = 100_000
 """The number of new objects after which Python collects garbage, in place of 700. A command keeps almost all that it
 loads, and collecting over the descriptions of AWS's services took a fifth of a preflight's time."""
 

@@ -251,7 +251,7 @@ def _hard_stop_fields(written: "plans.Plan") -> dict[str, Any]:
     from burst.adapters.local import system_clock
     from burst.wiring.targets import targets
 
-    target = targets.choose(written, system_clock.SystemClock())
+    target = targets.read_terms(written, system_clock.SystemClock())
     return {
         "cost": target.cost().seen,
         "cost_cap_usd": written.budget.cost_cap_usd,

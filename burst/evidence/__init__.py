@@ -20,39 +20,32 @@ Errors are those of `burst.domain.basics.errors`:
 each with the `exit_code` the command ends with. `client`: a boto3 S3 client in place of one with burst's settings.
 """
 
+from __future__ import annotations
+
+import importlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from burst.domain.basics import canonical, errors
-from burst.domain.closure.closures import Closure
-from burst.domain.documents import document_names, models, risk_documents
-from burst.domain.documents.load_documents import Load as LoadAccount
-from burst.domain.verdict import differences, owner_files
-from burst.domain.verdict.differences import Difference, GateChange, ValueChange
-from burst.domain.verdict.promotions import Promotion
-from burst.domain.verdict.snapshots import Snapshot
-from burst.evidence import (
-    ages,
-    attesting,
-    bundling,
-    closure_verification,
-    full_verification,
-    newest,
-    places,
-    promoting,
-    pruning,
-    risk_register,
-    site_pages,
-)
-from burst.evidence.closure_verification import VerifiedClosure, is_closure
-from burst.evidence.full_verification import Copy, Link, Verified
-from burst.evidence.newest import Attempt, Step
-from burst.evidence.pruning import Fate, Keep
-from burst.evidence.signatures import Signed, Trust
-from burst.evidence.verification import EvidenceState, FurtherCheck, HeldEvidence, NotSoundError, Verification
 from burst.kit import files
+
+if TYPE_CHECKING:
+    from burst.domain.closure.closures import Closure
+    from burst.domain.documents import risk_documents
+    from burst.domain.documents.load_documents import Load as LoadAccount
+    from burst.domain.verdict import owner_files
+    from burst.domain.verdict.differences import Difference, GateChange, ValueChange
+    from burst.domain.verdict.promotions import Promotion
+    from burst.domain.verdict.snapshots import Snapshot
+    from burst.evidence.closure_verification import VerifiedClosure
+    from burst.evidence.full_verification import Copy, Link, Verified
+    from burst.evidence.newest import Attempt, Step
+    from burst.evidence.places import is_closure
+    from burst.evidence.pruning import Fate, Keep
+    from burst.evidence.signatures import Signed, Trust
+    from burst.evidence.verification import EvidenceState, FurtherCheck, HeldEvidence, NotSoundError, Verification
 
 __all__ = [
     "Attempt",
@@ -100,6 +93,41 @@ __all__ = [
 
 Place = str | Path
 
+_HOMES = {
+    "Closure": "burst.domain.closure.closures:Closure",
+    "LoadAccount": "burst.domain.documents.load_documents:Load",
+    "Difference": "burst.domain.verdict.differences:Difference",
+    "GateChange": "burst.domain.verdict.differences:GateChange",
+    "ValueChange": "burst.domain.verdict.differences:ValueChange",
+    "Promotion": "burst.domain.verdict.promotions:Promotion",
+    "Snapshot": "burst.domain.verdict.snapshots:Snapshot",
+    "VerifiedClosure": "burst.evidence.closure_verification:VerifiedClosure",
+    "is_closure": "burst.evidence.places:is_closure",
+    "Copy": "burst.evidence.full_verification:Copy",
+    "Link": "burst.evidence.full_verification:Link",
+    "Verified": "burst.evidence.full_verification:Verified",
+    "Attempt": "burst.evidence.newest:Attempt",
+    "Step": "burst.evidence.newest:Step",
+    "Fate": "burst.evidence.pruning:Fate",
+    "Keep": "burst.evidence.pruning:Keep",
+    "Signed": "burst.evidence.signatures:Signed",
+    "Trust": "burst.evidence.signatures:Trust",
+    "EvidenceState": "burst.evidence.verification:EvidenceState",
+    "FurtherCheck": "burst.evidence.verification:FurtherCheck",
+    "HeldEvidence": "burst.evidence.verification:HeldEvidence",
+    "NotSoundError": "burst.evidence.verification:NotSoundError",
+    "Verification": "burst.evidence.verification:Verification",
+}
+"""Where each public name stands that is no function of this module."""
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is first asked for: who verifies one run needs no closure and no bundle."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
 
 def verify(
     run: Place,
@@ -121,6 +149,9 @@ def verify(
     With `key` (a PEM file with a public key, or `kms:ARN`) a signature that is there has to be by it; with
     `require_signature` there has to be one. Raises `errors.UsageError` for a bad place or key.
     """
+    from burst.evidence import full_verification, places
+    from burst.evidence.signatures import Trust
+
     trust = Trust(key=key, required=require_signature)
     opener = places.Opener(client=client)
     try:
@@ -147,6 +178,9 @@ def verify_closure(
     Cited evidence is looked for as it is cited, beside the closure, and in the places of `search`. Never raises for the
     state of the closure; raises `errors.UsageError` for a bad place or key.
     """
+    from burst.evidence import closure_verification, places
+    from burst.evidence.signatures import Trust
+
     trust = Trust(key=key, required=require_signature)
     opener = places.Opener(client=client)
     return closure_verification.verify(str(place), opener, search=[str(folder) for folder in search], trust=trust)
@@ -171,6 +205,10 @@ def latest(
     says where in time to look first, and changes no answer but the age: with `max_age_seconds` sound evidence that is
     older is `too-old` (exit 7).
     """
+    from burst.evidence import ages, newest, places
+    from burst.evidence.newest import Attempt
+    from burst.evidence.signatures import Trust
+
     opener, moment = places.Opener(client=client), now or datetime.now(UTC)
     attempt = newest.latest(
         str(place),
@@ -198,6 +236,8 @@ def ls(
     client: Any = None,
 ) -> list[Attempt]:
     """At most `limit` runs under a place, the newest first, verified; those older than `before` where given."""
+    from burst.evidence import newest, places
+
     opener = places.Opener(client=client)
     return newest.page(
         str(place),
@@ -220,6 +260,8 @@ def history(
     client: Any = None,
 ) -> list[Step]:
     """The last `limit` attempts of a phase, the oldest first, each with the changes from the one before."""
+    from burst.evidence import newest
+
     return newest.history(ls(place, phase=phase, scope=scope, limit=limit, priors=priors, now=now, client=client))
 
 
@@ -228,11 +270,14 @@ def diff(before: Place, after: Place, *, priors: bool = True, client: Any = None
 
     Raises the error of evidence that is not sound (exit 7, 8, 9).
     """
+
     return difference_of(verify(before, priors=priors, client=client), verify(after, priors=priors, client=client))
 
 
 def difference_of(before: Verified, after: Verified) -> Difference:
     """The changes between two verified runs. Raises as `diff` does; where neither is sound, corruption comes first."""
+    from burst.domain.verdict import differences
+
     corrupt_first = sorted((before, after), key=lambda run: run.exit_code != errors.EvidenceCorrupt.exit_code)
     for verified in corrupt_first:
         try:
@@ -247,6 +292,10 @@ def read_load(run: Place, *, priors: bool = True, client: Any = None) -> LoadAcc
 
     Raises the error of evidence that is not sound, `errors.EvidenceIncomplete` for a run without an account.
     """
+    from burst.domain.documents import document_names, models
+    from burst.domain.documents.load_documents import Load
+    from burst.evidence import full_verification, places
+
     opener = places.Opener(client=client)
     opened = opener.run(run)
     verified = full_verification.verify(opened, opener, priors=priors)
@@ -258,7 +307,7 @@ def read_load(run: Place, *, priors: bool = True, client: Any = None) -> LoadAcc
     content = opened.store.read(name)
     if canonical.digest(content) != digests[name]:
         raise errors.EvidenceCorrupt(f"{name} changed while it was read")
-    return models.read(LoadAccount, content)
+    return models.read(Load, content)
 
 
 def attest(
@@ -275,6 +324,8 @@ def attest(
 
     `subject` is `NAME@sha256:DIGEST`. Raises the error of evidence that is not sound, and `errors.UsageError`.
     """
+    from burst.evidence import attesting
+
     order = attesting.AttestationOrder(word=word, subject=subject, key=key, only_predicate=only_predicate)
     return attesting.attest(verify(run, client=client), order, now or datetime.now(UTC))
 
@@ -293,6 +344,8 @@ def bundle(
     evidence gives the same bytes. `citations` are kept in it. Raises the error of its state (exit 7, 8, 9) unless it is
     sound, and `EvidenceIncomplete` where no run in it stands for one of the `families`.
     """
+    from burst.evidence import bundling, places
+
     opener = places.Opener(client=client)
     order = bundling.BundleOrder(citations=tuple(citations), families=tuple(families))
     return bundling.bundle(opener.run(run), opener, priors=priors, order=order)
@@ -313,6 +366,8 @@ def risks(
 
     Raises `errors.EvidenceIncomplete` where there is no run.
     """
+    from burst.evidence import newest, places, risk_register
+
     return risk_register.make_register(
         str(place),
         places.Opener(client=client),
@@ -339,6 +394,8 @@ def prune(
     Snapshots are never removed. Raises `errors.EvidenceUnknown` or `errors.EvidenceCorrupt`, and removes nothing, where
     one snapshot cannot be read; `errors.Conflict` where a document changed meanwhile.
     """
+    from burst.evidence import places, pruning
+
     opener, moment = places.Opener(client=client), now or datetime.now(UTC)
     fates = pruning.decide(str(place), opener, keep=keep, now=moment, tell=tell)
     if really:
@@ -360,6 +417,9 @@ def promote(
     Raises `errors.UsageError` where they are no block, and the error of the evidence (exit 7, 8, 9) where that of one
     does not hold.
     """
+    from burst.evidence import places, promoting
+    from burst.evidence.signatures import Trust
+
     return promoting.promote(
         [str(run) for run in runs],
         places.Opener(client=client),
@@ -383,6 +443,9 @@ def verify_promotion(
 
     Raises `errors.EvidenceCorrupt` where another comes of them, `errors.EvidenceUnknown` where one is not to be had.
     """
+    from burst.evidence import places, promoting
+    from burst.evidence.signatures import Trust
+
     content = files.read_named(Path(file), "FILE")
     promoting.check_signature(Path(file), content, Trust(key=key, required=require_signature))
     opener = places.Opener(client=client)
@@ -405,12 +468,16 @@ def site(
     `index.html` leads to a page for each phase, and that to the report of each run whose evidence is sound. `now` is
     the instant from which ages are told.
     """
+    from burst.evidence import newest, places, site_pages
+
     run_filter = newest.Filter(phase=phase, now=now or datetime.now(UTC))
     return site_pages.build(str(place), places.Opener(client=client), run_filter, limit=limit, priors=priors)
 
 
 def history_page(place: Place, phase: str, steps: Sequence[Step], *, now: datetime | None = None) -> bytes:
     """The history of a phase as one HTML page, with the trend of its figures."""
+    from burst.evidence import site_pages
+
     attempts = [step.attempt for step in reversed(steps)]
     return site_pages.render_history(str(place), phase, attempts, now or datetime.now(UTC))
 
@@ -420,6 +487,8 @@ def publish_site(folder: str, files: Mapping[str, bytes], *, client: Any = None)
 
     The same bytes again are a success. Raises `errors.Conflict` where a name holds other bytes.
     """
+    from burst.evidence import places, site_pages
+
     store = places.Opener(client=client).store(folder)
     for name in sorted(files, key=lambda name: (name == site_pages.INDEX, name)):
         store.put_once(name, files[name])
@@ -427,6 +496,9 @@ def publish_site(folder: str, files: Mapping[str, bytes], *, client: Any = None)
 
 def unsound(place: Place, failure: errors.BurstError) -> Verified:
     """The result of verification for a place where an error of this module came first."""
+    from burst.evidence.full_verification import Verified
+    from burst.evidence.verification import EvidenceState, Verification
+
     states = {
         errors.EvidenceIncomplete.exit_code: EvidenceState.ABSENT,
         errors.EvidenceCorrupt.exit_code: EvidenceState.CORRUPT,

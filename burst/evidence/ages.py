@@ -1,12 +1,18 @@
 """Ages: how long ago the newest run of a place ended, and whether that is too long for a schedule that is kept."""
 
+from __future__ import annotations
+
 import dataclasses
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from burst.domain.basics import instants
 from burst.domain.run import run_ids
 from burst.domain.verdict import snapshots
-from burst.evidence import full_verification, verification
+from burst.evidence import verification
+
+if TYPE_CHECKING:
+    from burst.evidence import full_verification
 
 MOST_AHEAD_SECONDS = 300.0
 """How far a run may lie in the future: clocks differ, and a run of next year would silence every complaint."""

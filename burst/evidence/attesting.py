@@ -1,13 +1,18 @@
 """Attesting: the verdict of sound evidence as a statement that other tools read, signed where there is a key."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from burst.adapters import signing
 from burst.adapters.local import system_clock
 from burst.domain.basics import canonical, errors
 from burst.domain.verdict import predicates
-from burst.evidence import full_verification
+
+if TYPE_CHECKING:
+    from burst.evidence import full_verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

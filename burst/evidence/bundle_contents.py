@@ -1,13 +1,20 @@
 """The documents of a bundle: those of a run, its priors, the phases that it required, and the lanes of a roll-up."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
 
-from burst import ports
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
 from burst.domain.basics import errors
-from burst.domain.documents import document_names, entry_answers
-from burst.domain.plan import catalogues
-from burst.domain.verdict import rollup_snapshots, rollups
+from burst.domain.documents import document_names
+from burst.domain.verdict import rollups
 from burst.evidence import full_verification, places, verification
+
+if TYPE_CHECKING:
+    from burst import ports
+    from burst.domain.documents import entry_answers
+    from burst.domain.plan import catalogues
+    from burst.domain.verdict import rollup_snapshots
 
 MOST_RUNS = 500
 HERE, NOT_HERE = "in here", "not in here"

@@ -1,14 +1,20 @@
 """Verifying closures: the cited evidence is verified, scored again by the score file, and the bytes compared."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from burst import ports
 from burst.adapters import signing
 from burst.domain.basics import canonical, errors
-from burst.domain.closure import closure_statements, closures, score_files, unsound_candidates
+from burst.domain.closure import closure_statements, closures, score_files
 from burst.evidence import compared_places, places, signatures, verification
+
+if TYPE_CHECKING:
+    from burst import ports
+    from burst.domain.closure import unsound_candidates
 
 State = verification.EvidenceState
 
@@ -29,11 +35,6 @@ class VerifiedClosure:
         if self.closure is not None:
             return self.closure.exit_code
         return verification.Verification(state=self.state, why=self.why).exit_code
-
-
-def is_closure(place: str) -> bool:
-    """Whether a place names a closure."""
-    return place.endswith(closures.SUFFIX)
 
 
 def verify(place: str, opener: places.Opener, *, search: Sequence[str], trust: signatures.Trust) -> VerifiedClosure:

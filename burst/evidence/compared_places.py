@@ -7,12 +7,16 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from burst.domain.basics import canonical, errors
 from burst.domain.closure import compared_runs
 from burst.domain.documents import document_names
-from burst.evidence import full_verification, places, verification
+from burst.evidence import full_verification, places
 from burst.kit import files
+
+if TYPE_CHECKING:
+    from burst.evidence import verification
 
 _JSON = ".json"
 

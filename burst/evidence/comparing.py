@@ -3,23 +3,30 @@
 Nothing is overwritten: the same closure again is a success, another one under its name a conflict.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from burst import ports
 from burst.domain.basics import canonical, errors
 from burst.domain.closure import (
     active_baselines,
     closure_statements,
     closures,
-    compared_runs,
     score_files,
     unsound_candidates,
 )
 from burst.evidence import compared_places, places
+
+if TYPE_CHECKING:
+    from burst import ports
+    from burst.domain.closure import (
+        compared_runs,
+    )
 
 ACTIVE = "active"
 """In the place of BASE: the run that the chain of active baselines ends with."""
@@ -45,7 +52,7 @@ class ScoredClosure:
     closure: closures.Closure
     score: bytes
     scores: dict[str, bytes]
-    chain: "Chain | None" = None
+    chain: Chain | None = None
 
 
 class Chain:

@@ -9,17 +9,22 @@ A verdict that carries blockers from a prior is worth no more than the prior: wh
 anybody could have written it, so the result is unknown too. Priors are believed only where the caller asks for that.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from burst import ports
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
 from burst.domain.run import run_ids
-from burst.domain.verdict import snapshots
-from burst.evidence import places, rollup_verification, signatures, verification
+from burst.evidence import places, signatures, verification
 from burst.report import html
+
+if TYPE_CHECKING:
+    from burst import ports
+    from burst.domain.verdict import snapshots
 
 MOST_PRIORS = 100
 State = verification.EvidenceState
@@ -89,17 +94,19 @@ def verify(
     reference = [beyond.check_reference] if priors else []
     further = [beyond.refuse_misplaced, beyond.check_signature, *checks, beyond.compare_places, walk, *reference]
     finding = verification.verify(run.store, render=html.render, checks=further)
-    rollup = None if finding.verdict is not None else rollup_verification.find_name(run.store)
-    if rollup is not None:
-        return Verified(
-            place=run.place,
-            finding=rollup_verification.verify(
+    if finding.verdict is None:
+        from burst.evidence import rollup_verification
+
+        rollup = rollup_verification.find_name(run.store)
+        if rollup is not None:
+            beyond_lanes = rollup_verification.Beyond(lanes=priors, everywhere=everywhere, open_store=opener.store)
+            finding = rollup_verification.verify(
                 run,
                 rollup,
                 lambda lane: verify(lane, opener, everywhere=everywhere, priors=priors).finding,
-                beyond=rollup_verification.Beyond(lanes=priors, everywhere=everywhere, open_store=opener.store),
-            ),
-        )
+                beyond=beyond_lanes,
+            )
+            return Verified(place=run.place, finding=finding)
     return Verified(
         place=run.place,
         finding=finding,

@@ -4,18 +4,24 @@ The newest attempt is the answer whatever its evidence is worth: a failing one i
 that holds. Runs of other phases of the group are passed over, and a run whose phase cannot be read ends the search.
 """
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from burst import ports
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names, models, run_records
 from burst.domain.run import run_ids
-from burst.domain.verdict import differences, snapshots
-from burst.evidence import full_verification, places, signatures, verification
+from burst.domain.verdict import differences
+from burst.evidence import full_verification, places
+
+if TYPE_CHECKING:
+    from burst import ports
+    from burst.domain.verdict import snapshots
+    from burst.evidence import signatures, verification
 
 MOST_LOOKED_AT = 500
 """Runs of other phases and scopes that are passed over before the search ends without an answer."""

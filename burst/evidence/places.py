@@ -4,18 +4,20 @@ The one module here that knows adapters. S3 is not touched, and its library not 
 named: evidence in a folder is verified with neither.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from burst import ports
-from burst.adapters import archive
-from burst.adapters.aws import s3_runs, s3_store
 from burst.adapters.local import folder_runs, folder_store
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import models, run_records
+from burst.domain.documents import document_names, models, run_records
+
+if TYPE_CHECKING:
+    from burst import ports
 
 BUNDLE = "bundle.json"
 """In a bundle: names the run it was made of."""
@@ -62,14 +64,20 @@ class Opener:
         """
         text = _place_text(place)
         if text.startswith(S3):
+            from burst.adapters.aws import s3_runs
+
             return s3_runs.S3Runs(text, self._client(), self.store)
         path = Path(text)
         if os.path.isfile(path):  # unlike Path.is_file, with no error for a name too long
+            from burst.adapters import archive
+
             return archive.BundleRuns(archive.read(path))
         return folder_runs.FolderRuns(path, folder_store.FolderStore)
 
     def store(self, place: str) -> ports.EvidenceStore:
         """The documents directly under an S3 place."""
+        from burst.adapters.aws import s3_store
+
         return s3_store.S3Store(place, client=self._client())
 
     def _client(self) -> Any:
@@ -78,6 +86,11 @@ class Opener:
 
             self.client = aws.client("s3")
         return self.client
+
+
+def is_closure(place: str) -> bool:
+    """Whether a place names a closure."""
+    return place.endswith(document_names.CLOSURE_SUFFIX)
 
 
 def _place_text(place: str | Path) -> str:
@@ -89,6 +102,8 @@ def _place_text(place: str | Path) -> str:
 
 
 def _open_bundle(path: Path) -> RunPlace:
+    from burst.adapters import archive
+
     contents = archive.read(path)
     index = _index(path, contents)
     snapshot = contents.get(f"{index.execution_id}/{index.snapshot}", b"")

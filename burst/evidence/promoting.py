@@ -4,19 +4,25 @@ A run counts only by evidence that holds. What lies between the runs of a block 
 place they lie in.
 """
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from burst.adapters import signing
 from burst.domain.basics import errors
 from burst.domain.documents import document_names, models, preflight_results, task_results
 from burst.domain.plan import plans
 from burst.domain.verdict import attestations, blocks, measures, promotion_statements, promotions, snapshots, stability
-from burst.evidence import full_verification, newest, places, signatures, verification
+from burst.evidence import full_verification, newest, places
 from burst.kit import files
+
+if TYPE_CHECKING:
+    from burst.evidence import signatures, verification
 
 MOST_PLACE_RUNS = 2000
 """How many runs of a place are looked at for one block."""

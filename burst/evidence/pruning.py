@@ -7,17 +7,21 @@ cite any of them. A receipt of the documents that go is written before they go, 
 next one.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from burst import ports
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, run_records
 from burst.domain.run import journals
 from burst.domain.verdict import rollup_snapshots, snapshots
 from burst.evidence import newest, places, rollup_verification, verification
+
+if TYPE_CHECKING:
+    from burst import ports
 
 DEFAULT_GRACE_SECONDS = 7 * 86400.0
 TELL_EVERY = 100

@@ -4,6 +4,8 @@ A baseline is only as good as the run behind it, so the run's evidence is verifi
 PASS is refused.
 """
 
+from __future__ import annotations
+
 import functools
 import itertools
 import math
@@ -11,15 +13,18 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names, models, preflight_results, window_metrics
 from burst.domain.plan import catalogues, plans
 from burst.domain.receipts import receipts
-from burst.domain.verdict import baselines, blocks, gates, snapshots
+from burst.domain.verdict import baselines, blocks, gates
 from burst.evidence import verification
+
+if TYPE_CHECKING:
+    from burst import ports
+    from burst.domain.verdict import snapshots
 
 _Role = catalogues.Role
 _OF_COUNTS = (_Role.PROFILE, _Role.EVIDENCE, _Role.EXECUTION, _Role.CONTIGUITY, _Role.OUTCOME, _Role.BASELINE)

@@ -1,9 +1,17 @@
 """The risk register of a place: every run under it verified, and its gates that slipped."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from burst.domain.basics import errors
-from burst.domain.documents import risk_documents
-from burst.domain.verdict import owner_files, risks
-from burst.evidence import newest, places
+from burst.domain.verdict import risks
+from burst.evidence import newest
+
+if TYPE_CHECKING:
+    from burst.domain.documents import risk_documents
+    from burst.domain.verdict import owner_files
+    from burst.evidence import places
 
 
 def make_register(

@@ -4,15 +4,20 @@ A roll-up is worth no more than its lanes: where the evidence of one is not to b
 was found of it, so the result is unknown. Lanes are believed only where the caller asks for that.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from burst import ports
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names, models, rollup_documents
 from burst.domain.plan import catalogues
 from burst.domain.verdict import rollup_snapshots, rollups
 from burst.evidence import places, verification
+
+if TYPE_CHECKING:
+    from burst import ports
 
 State = verification.EvidenceState
 _SUFFIX = document_names.snapshot_name("", catalogues.Kind.ROLLUP)

@@ -1,14 +1,19 @@
 """Run timings: the lanes of a run at a place, and the markers of its load account."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from burst import ports
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from burst.domain.basics import errors
 from burst.domain.closure import timings
 from burst.domain.documents import document_names, load_documents, models
 from burst.domain.run import journals
 from burst.domain.run.events import launch_events
 from burst.evidence import places
+
+if TYPE_CHECKING:
+    from burst import ports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,14 +5,19 @@ fault where a signature was required, or where the plan asked for one: it is pub
 only have been taken away.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from burst import ports
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from burst.adapters import signing
 from burst.domain.basics import errors
 from burst.domain.documents import document_names
 from burst.domain.verdict import attestations
 from burst.evidence import verification
+
+if TYPE_CHECKING:
+    from burst import ports
 
 State = verification.EvidenceState
 

@@ -4,14 +4,21 @@ Every run is verified when the site is made, and its report is rendered anew of 
 beside them is believed in nothing. A site is never changed: it is made again, elsewhere.
 """
 
+from __future__ import annotations
+
 import itertools
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from burst.domain.documents import document_names, load_documents, models
-from burst.domain.verdict import rollup_snapshots, snapshots
-from burst.evidence import full_verification, newest, places, verification
+from burst.domain.verdict import snapshots
+from burst.evidence import full_verification, newest
 from burst.report import html, index_pages
+
+if TYPE_CHECKING:
+    from burst.domain.verdict import rollup_snapshots
+    from burst.evidence import places, verification
 
 INDEX = "index.html"
 

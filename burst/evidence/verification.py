@@ -10,13 +10,14 @@ A snapshot that this version made is held to every byte. One that another versio
 in the fields that both versions know: a later one may have added some, and any may word its sentences otherwise.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from burst import ports
 from burst.domain.basics import canonical, errors, instants, wording
 from burst.domain.documents import (
     document_names,
@@ -27,10 +28,15 @@ from burst.domain.documents import (
     task_results,
 )
 from burst.domain.plan import plans
-from burst.domain.run import journals, observations_builder, runs, task_result_builder
+from burst.domain.run import journals, observations_builder, task_result_builder
 from burst.domain.run.events import launch_events
 from burst.domain.tasks import tasks
-from burst.domain.verdict import cases, rollup_snapshots, rules, snapshots, unpublished
+from burst.domain.verdict import cases, rules, snapshots, unpublished
+
+if TYPE_CHECKING:
+    from burst import ports
+    from burst.domain.run import runs
+    from burst.domain.verdict import rollup_snapshots
 
 Render = Callable[[snapshots.Verdict, Mapping[str, bytes]], bytes]
 """Renders the report from a verdict and every document that its snapshot names; the same input gives the same bytes."""
@@ -110,7 +116,7 @@ class Verification:
             return errors.EvidenceIncomplete.exit_code
         return errors.EvidenceUnknown.exit_code if self.state in _CANNOT_TELL else errors.EvidenceCorrupt.exit_code
 
-    def require(self) -> "Verification":
+    def require(self) -> Verification:
         """This result where the evidence is sound; else raises the error of its state, with its exit code."""
         self.require_verdict()
         return self

@@ -6,6 +6,8 @@ Throttling is recognised by code and by message, because ECS also sends it as a 
 botocore is imported when the first client is made, not before: the guard and `burst --help` have to be quick.
 """
 
+from __future__ import annotations
+
 import functools
 import gzip
 import json
@@ -20,12 +22,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from burst import ports
 from burst.domain.basics import errors, instants
 from burst.kit import standing_clients
 
 if TYPE_CHECKING:
     import tenacity
+
+    from burst import ports
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0
@@ -359,7 +362,7 @@ def pause(failed: int) -> None:
     time.sleep(PAUSE_SECONDS * 2 ** (failed - 1) * random.uniform(0.5, 1.5))  # noqa: S311 (a delay, not a key)
 
 
-def retrying(clock: ports.Clock, give_up_at: datetime, *, timeouts: bool = True) -> "tenacity.Retrying":
+def retrying(clock: ports.Clock, give_up_at: datetime, *, timeouts: bool = True) -> tenacity.Retrying:
     """Repeats a call that raises `errors.Unavailable`, with full jitter, and begins no wait that would pass
     `give_up_at`.
 

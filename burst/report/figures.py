@@ -3,15 +3,20 @@
 Numbers come from JSON, where 3.0 and 3 are one number, so they are printed without regard to their Python type.
 """
 
+from __future__ import annotations
+
 import collections
-from collections.abc import Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from burst.domain.basics import instants
-from burst.domain.documents import attempts, driver_entries, models, task_results, window_metrics
+from burst.domain.documents import attempts
 from burst.domain.plan import catalogues
 from burst.domain.tasks import tasks
-from burst.domain.verdict import drill_checks, phase_sections, snapshot_sections, snapshots
+
+if TYPE_CHECKING:
+    from burst.domain.documents import driver_entries, models, task_results, window_metrics
+    from burst.domain.verdict import drill_checks, snapshot_sections, snapshots
 
 DECISIONS = ("ADMIT", "DUPLICATE", "QUARANTINE", "other")
 
@@ -30,25 +35,6 @@ def number(value: models.Value) -> str:
 def phase(snapshot: snapshots.Snapshot) -> str:
     """The phase, with its kind where that is not a burst."""
     return snapshot.phase if snapshot.kind is catalogues.Kind.BURST else f"{snapshot.phase} ({snapshot.kind})"
-
-
-def list_phase_rows(snapshot: snapshots.Snapshot) -> list[tuple[str, str]]:
-    """Every figure that only this kind of phase has, by its name in the snapshot; checks are among the gates."""
-    document = snapshot.document()
-    names = phase_sections.SECTIONS.get(snapshot.kind, {})
-    return [row for name in names for row in _list_rows(name, document[name])]
-
-
-def _list_rows(name: str, value: object) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for key, part in value.items():
-            yield from _list_rows(f"{name}.{key}", part)
-    elif isinstance(value, list):
-        texts = [str(part) for part in value if not isinstance(part, dict)]
-        if texts:
-            yield name, ", ".join(texts)
-    elif isinstance(value, bool | int | float | str | None):
-        yield name, number(value)
 
 
 def instant(moment: datetime | None) -> str:

@@ -16,6 +16,7 @@ from burst.report import (
     figures,
     load_charts,
     pages,
+    phase_rows,
     rate_charts,
     report_answers,
     report_documents,
@@ -44,7 +45,7 @@ def render(verdict: snapshots.Verdict, contents: Mapping[str, bytes]) -> bytes:
         counting=_describe_counting(metrics) if metrics is not None and metrics.settle_rounds else None,
         word=figures.word(snapshot),
         decisions=figures.DECISIONS,
-        phase_rows=figures.list_phase_rows(snapshot),
+        phase_rows=phase_rows.list_all(snapshot),
         pages={entry.blocker: report_answers.find_page(snapshot, entry.blocker) for entry in snapshot.blocker_register},
     )
     return page.encode()

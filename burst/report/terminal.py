@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from burst.domain.basics import runbooks
 from burst.domain.verdict import snapshot_sections, snapshots
-from burst.report import figures, plain_lines, series_charts
+from burst.report import figures, phase_rows, plain_lines, series_charts
 
 plain, table = plain_lines.plain, plain_lines.table
 
@@ -57,7 +57,7 @@ def _list_gates(snapshot: snapshots.Snapshot, folded: bool) -> Iterator[str]:
 def _figures(snapshot: snapshots.Snapshot) -> Iterator[str]:
     lines = (*_of_the_run(snapshot), *_of_the_window(snapshot), *_of_the_budget(snapshot))
     yield from (f"{name:<15} {words}" for name, words in lines if words)
-    yield from (f"{name} {words}" for name, words in figures.list_phase_rows(snapshot))
+    yield from (f"{name} {words}" for name, words in phase_rows.list_all(snapshot))
     yield from (f"{f'drill {check.name}':<15} {figures.drill(check)}" for check in snapshot.drills or ())
     for series in snapshot.observations or ():
         yield f"{'observed':<15} {series_charts.describe(series)}"

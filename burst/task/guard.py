@@ -32,19 +32,18 @@ import psutil
 
 from burst.adapters.local import account_files, file_leases
 from burst.domain.basics import errors, instants
-from burst.domain.tasks import task_records, tasks
+from burst.domain.tasks import leases, task_records, tasks
 from burst.kit import files
 from burst.task import arguments, guarded_program, lease_watch, signal_pipe, task_programs
 
 if TYPE_CHECKING:
-    from burst import ports  # imports the whole domain, which would double the guard's start-up
+    from burst import ports
     from burst.task import s3_link  # imported only where S3 is used: it takes longer than all other imports
 
 EXIT_USAGE = 2
 EXIT_ENDED = 124
 
 WAIT_POLL_SECONDS = 0.1
-LEASE_POLL_SECONDS = 0.25
 ENDING_POLL_SECONDS = 0.02
 
 
@@ -179,7 +178,7 @@ class _Guard:
     def _look_at_lease(self, lease: "ports.LeaseStore | s3_link.S3Link", now: float) -> None:
         order = self._watch.judge(_read_lease(lease), monotonic=now, wall=datetime.now(UTC))
         self._obey_earlier_deadline(self._watch.deadline, now)
-        self._next_look_at = now + (LEASE_POLL_SECONDS if self._obeyed_go else WAIT_POLL_SECONDS)
+        self._next_look_at = now + (leases.GUARD_POLL_SECONDS if self._obeyed_go else WAIT_POLL_SECONDS)
         if order.end is not None:
             cause = order.cause or tasks.EndCause.LEASE_STALE
             self._end(tasks.Layer.LEASE, cause, order.end, now, order.asked_at)

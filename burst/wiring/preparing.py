@@ -4,6 +4,8 @@ Nothing is launched and no folder is made here. A problem of the plan's words is
 can be kept, so that preflight finds it with every other.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import secrets as randomness
@@ -11,17 +13,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from burst.adapters import secrets
 from burst.adapters.local import system_clock
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import document_names
 from burst.domain.plan import catalogues, plans, rate_sections
-from burst.domain.verdict import baselines, cases, contract_terms, contracts, rules
+from burst.domain.verdict import baselines
 from burst.kit import files
 from burst.wiring import inputs
 from burst.wiring.targets import targets
+
+if TYPE_CHECKING:
+    from burst.wiring import earlier_runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +43,25 @@ class RunRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierRuns:
+    """What earlier runs left that a plan rests on; most plans rest on none."""
+
+    prior: earlier_runs.PriorInput | None = None
+    gate_records: bytes | None = None
+    reference: earlier_runs.PriorInput | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A plan read and resolved, the documents it starts from, and its baseline."""
 
     plan: plans.Plan
     baseline_content: bytes | None
-    prior: inputs.PriorInput | None
+    prior: earlier_runs.PriorInput | None
     baseline: baselines.Baseline | None
     gate_records: bytes | None = None
     """The promotions and demotions that the plan names by digest."""
-    reference: inputs.PriorInput | None = None
+    reference: earlier_runs.PriorInput | None = None
     """The run that this one reproduces."""
     command: tuple[str, ...] = ()
     """The words of the command line."""
@@ -61,15 +74,9 @@ class Prepared:
         in `rerun.changes`, and where there is no prior."""
         if self.prior is None:
             return ""
-        inputs = {
-            document_names.BASELINE: self.baseline_content,
-            document_names.PRIOR: self.prior.snapshot,
-            document_names.PRIOR_PLAN: self.prior.plan,
-        }
-        contents = {name: content for name, content in inputs.items() if content is not None}
-        case = cases.from_documents(self.plan, b"", contents)
-        gate = contracts.same_contract_gate(contracts.from_case(case, rules.CURRENT.version))
-        return "" if gate.passed else gate.why
+        from burst.wiring import earlier_runs
+
+        return earlier_runs.find_contract_problem(self.plan, self.prior, self.baseline_content)
 
     @property
     def baseline_problem(self) -> str:
@@ -88,7 +95,7 @@ class Prepared:
     @property
     def machine(self) -> Mapping[str, str | int | float | None] | None:
         """The machine of the tasks; None where it is not known before they run."""
-        return targets.choose(self.plan, system_clock.SystemClock()).fingerprint()
+        return targets.read_terms(self.plan, system_clock.SystemClock()).fingerprint()
 
     @property
     def warnings(self) -> dict[str, str]:
@@ -170,30 +177,25 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
     plan = read_plan(request)
     _require_valid(plan)
     problems: dict[str, errors.BurstError] = {}
-    baseline_content, baseline, prior, reference = None, None, None, None
+    baseline_content, baseline, earlier = None, None, EarlierRuns()
     with _keep_problem(problems, "baseline"):
         baseline_content, baseline = inputs.baseline(plan, now)
-    with _keep_problem(problems, "prior"):
-        prior = inputs.prior(plan)
-    gate_records: bytes | None = None
-    with _keep_problem(problems, "gate-modes"):
-        gate_records = inputs.read_gate_records(plan)
-    with _keep_problem(problems, "reference"):
-        reference = inputs.reference(plan, now)
+    if plan.rerun is not None or plan.reproduces is not None or plan.gates.records is not None:
+        earlier = _read_earlier_runs(plan, now, problems)
     resolved = _resolve(plan, now, randomness.token_hex(3), baseline)
     if baseline_content is not None:
         resolved["baseline"]["sha256"] = canonical.digest(baseline_content)
-    if prior is not None:
-        resolved["rerun"]["prior_sha256"] = canonical.digest(prior.snapshot)
-    if reference is not None:
-        resolved["reproduces"]["sha256"] = canonical.digest(reference.snapshot)
+    if earlier.prior is not None:
+        resolved["rerun"]["prior_sha256"] = canonical.digest(earlier.prior.snapshot)
+    if earlier.reference is not None:
+        resolved["reproduces"]["sha256"] = canonical.digest(earlier.reference.snapshot)
     prepared = Prepared(
         plan=plans.parse(canonical.encode(resolved).decode(), source=str(request.plan_file)),
         baseline_content=baseline_content,
-        prior=prior,
+        prior=earlier.prior,
         baseline=baseline,
-        gate_records=gate_records,
-        reference=reference,
+        gate_records=earlier.gate_records,
+        reference=earlier.reference,
         command=request.command,
         problems=problems,
     )
@@ -202,13 +204,31 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
     return prepared
 
 
+def _read_earlier_runs(plan: plans.Plan, now: datetime, problems: dict[str, errors.BurstError]) -> EarlierRuns:
+    """What earlier runs left for this one; what cannot be used is kept in `problems`."""
+    from burst.wiring import earlier_runs
+
+    prior, gate_records, reference = None, None, None
+    with _keep_problem(problems, "prior"):
+        prior = earlier_runs.prior(plan)
+    with _keep_problem(problems, "gate-modes"):
+        gate_records = earlier_runs.read_gate_records(plan)
+    with _keep_problem(problems, "reference"):
+        reference = earlier_runs.reference(plan, now)
+    return EarlierRuns(prior=prior, gate_records=gate_records, reference=reference)
+
+
 def _refuse_unlike_baseline(prepared: Prepared) -> None:
     """Raises `errors.Refused` where the baseline is of another program, machine or environment, and no change of it is
     named in `rerun.changes`: the multiple of another rate proves nothing."""
     unlike = "; ".join(difference.text for difference in prepared.baseline_differences if difference.decisive)
+    if not unlike:
+        return
+    from burst.domain.verdict import contract_terms
+
     rerun, reference = prepared.plan.rerun, prepared.plan.baseline
     is_declared = rerun is not None and any(change.key == contract_terms.BASELINE for change in rerun.term_changes)
-    if unlike and not is_declared and reference is not None:
+    if not is_declared and reference is not None:
         evidence = prepared.plan.blocker(catalogues.Role.EVIDENCE)
         raise errors.Refused(
             f"{evidence}: baseline {reference.file}: the burst is not like its reference run: {unlike}; nothing was "
@@ -259,7 +279,7 @@ def _keep_problem(problems: dict[str, errors.BurstError], name: str) -> Iterator
 
 def _require_valid(plan: plans.Plan) -> None:
     """Raises `errors.UsageError` where the plan asks for something that its target does not have."""
-    target = targets.choose(plan, system_clock.SystemClock())
+    target = targets.read_terms(plan, system_clock.SystemClock())
     target.require_valid()
     unknown = set(plan.layers.require).difference(target.layers)
     if unknown:

@@ -22,7 +22,7 @@ from burst.domain.run.events import launch_events
 from burst.domain.tasks import leases
 from burst.domain.verdict import baselines, contract_terms, rules
 from burst.report import html
-from burst.wiring import attempt_places, halting, inputs, preparing, series_probes
+from burst.wiring import attempt_places, halting, inputs, preparing, series_probes, signers
 from burst.wiring.targets import load_program, receipt_sources, targets
 
 
@@ -233,7 +233,7 @@ def _open_session(ground: _Ground, observe: controller.Observe, *, to_launch: bo
             store=ground.store,
             render=html.render,
             places=ground.target.places(deadline),
-            signer=inputs.signer(plan, clock),
+            signer=signers.find_signer(plan, clock),
         ),
         clock=clock,
         observe=observe,

@@ -1,14 +1,28 @@
-"""`burst --help` answers at once: nothing heavy is imported before it is needed."""
+"""Every command answers soon: nothing heavy is imported before it is needed."""
 
 import json
 import resource
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from burst import cli
+from tests.evidence import evidencing
 
 HEAVY = {
     *("boto3", "sqlalchemy", "psycopg", "scipy", "pydantic", "yaml", "jinja2", "rich", "psutil", "locust", "rfc8785"),
     *("moto", "uvicorn"),
 }
+OUTSIDE = {
+    *("asyncio", "boto3", "botocore", "cryptography", "gevent", "http", "locust", "moto", "psutil", "psycopg"),
+    *("requests", "rich", "scipy", "securesystemslib", "sqlalchemy", "ssl", "tenacity", "uvicorn"),
+}
+"""What reaches clouds, databases, processes and networks, or draws on a terminal."""
+SHELL_OF_A_RUN = ("burst.control", "burst.rehearsal", "burst.sandbox", "burst.task")
+LATER_ROOMS = [f"burst.domain.{room}" for room in ("closure", "course", "run", "staging", "verdict")]
+RUN = evidencing.run_id(1)
 HELP_SECONDS = 0.2
 BARE_SECONDS = 0.02
 """What a Python that does nothing takes on a usual machine, and more."""
@@ -31,12 +45,22 @@ print(json.dumps(seen))
 """
 
 
-def imported(*arguments: str) -> set[str]:
-    """The packages a command imports."""
+def imported_modules(*arguments: str, folder: Path | None = None) -> set[str]:
+    """The modules that a command imports."""
     command = [sys.executable, "-X", "importtime", "-m", "burst", *arguments]
-    asked = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    asked = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60)
     lines = [line for line in asked.stderr.splitlines() if line.startswith("import time:")]
-    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+    return {line.rpartition("|")[2].strip() for line in lines}
+
+
+def imported(*arguments: str, folder: Path | None = None) -> set[str]:
+    """The packages that a command imports."""
+    return {name.partition(".")[0] for name in imported_modules(*arguments, folder=folder)}
+
+
+def within(modules: set[str], *rooms: str) -> set[str]:
+    """The modules that are one of the rooms, or stand in one."""
+    return {name for name in modules if any(f"{name}.".startswith(f"{room}.") for room in rooms)}
 
 
 def test_no_help_imports_anything_heavy() -> None:
@@ -70,3 +94,34 @@ def test_guard_starts_without_the_weight_of_the_rest() -> None:
     packages = imported("guard", "--budget", "10", "--", "true")
 
     assert not {"boto3", "sqlalchemy", "scipy", "pydantic", "yaml", "jinja2", "rich"} & packages
+
+
+def test_a_plan_is_read_without_what_runs_it_or_verifies_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IG_ADMISSION_DSN", "postgresql://user:made-up@127.0.0.1:1/made_up")
+    monkeypatch.setenv("IG_API_KEY", "made-up-for-a-test")
+    plan = Path(str(cli.__file__)).parent / "examples" / "local.yaml"
+
+    modules = imported_modules("plan", str(plan), folder=tmp_path)
+
+    assert "burst.domain.plan.plans" in modules
+    assert within(modules, *OUTSIDE, "jinja2") == set()
+    assert within(modules, "burst.adapters.aws", *SHELL_OF_A_RUN) <= {"burst.control", "burst.control.pausing"}
+    assert within(modules, "burst.domain.run", *LATER_ROOMS) <= {
+        "burst.domain.verdict",
+        "burst.domain.verdict.baselines",
+    }
+
+
+@pytest.mark.parametrize("command", ["verify", "latest", "history"])
+def test_evidence_in_a_folder_is_read_without_what_runs_a_burst(command: str, tmp_path: Path) -> None:
+    run = evidencing.folder(tmp_path, RUN, evidencing.published(evidencing.case(RUN)))
+    words = {"verify": [str(run)], "latest": [str(tmp_path)], "history": [str(tmp_path), "--phase", "M10.F"]}
+
+    modules = imported_modules(command, *words[command])
+
+    assert "burst.evidence.verification" in modules
+    assert within(modules, *OUTSIDE) == set()
+    assert within(modules, "burst.adapters.aws", "burst.wiring", *SHELL_OF_A_RUN) == set()
+    assert within(modules, "burst.domain.closure", "burst.domain.staging") == set()

@@ -17,14 +17,14 @@ from burst.adapters.local import system_clock
 from burst.domain.basics import errors, instants
 from burst.domain.plan import plans
 from burst.kit import aws, process_tree
-from burst.wiring.targets import ecs_target, local_target, targets
+from burst.wiring.targets import ecs_target, local_terms, targets
 from tests import cases, fixtures_aws
 from tests.fixtures_aws import Cloud
 
 PORT = ports.HardStopLayer
 
 LAYERS = [
-    *(f"local {name}" for name in local_target.LAYERS),
+    *(f"local {name}" for name in local_terms.LAYERS),
     *(f"ecs {name}" for name in ecs_target.LAYERS),
 ]
 

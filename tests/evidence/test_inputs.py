@@ -14,7 +14,7 @@ from burst.domain.preflight import findings
 from burst.domain.verdict import baselines
 from burst.wiring import inputs, preparing
 from burst.wiring.preflight import checks
-from burst.wiring.targets import local_target
+from burst.wiring.targets import local_terms
 from tests import cases, promoting
 from tests.evidence import evidencing
 from tests.evidence.evidencing import SNAPSHOT
@@ -204,7 +204,7 @@ def _with_baseline(
     tmp_path: Path, profile: cases.Value, environment: cases.Value, target: cases.Value, **plan: object
 ) -> preparing.Prepared:
     """A plan whose baseline is of this profile and environment."""
-    content = cases.baseline(profile=PROGRAM | profile, environment=local_target.fingerprint() | environment)
+    content = cases.baseline(profile=PROGRAM | profile, environment=local_terms.fingerprint() | environment)
     (tmp_path / "baseline.json").write_bytes(content)
     value = cases.plan_value(
         **{

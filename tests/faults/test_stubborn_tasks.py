@@ -9,7 +9,6 @@ import psutil
 import pytest
 
 from burst.domain.basics import instants
-from burst.domain.run import lifecycle
 from burst.domain.tasks import worst_ends
 from burst.kit import process_tree
 from tests import waiting
@@ -58,7 +57,7 @@ def test_stubborn_tasks_are_gone_when_the_grace_after_the_window_is_over(
     command.go_on()
     stopping = instants.parse(ran.reached("stop-intended")["at"])
 
-    limit = stage.GRACE_SECONDS + lifecycle.FORCE_AFTER_GRACE_SECONDS
+    limit = stage.GRACE_SECONDS + worst_ends.FORCE_AFTER_GRACE_SECONDS
     ran.see_gone(by=instants.later(stopping, limit))
 
     assert command.wait().code == 3
@@ -162,7 +161,7 @@ def test_a_run_resumed_long_after_its_kill_looks_before_it_calls_a_stop_unproven
     forced = ran.events()[-1]
     assert ran.folded().alive, "the controller saw them stop before it was killed"
     process_tree.kill(ran.tasks())
-    patience_ends = instants.later(instants.parse(forced["at"]), lifecycle.GIVE_UP_AFTER_FORCE_SECONDS + 0.1)
+    patience_ends = instants.later(instants.parse(forced["at"]), worst_ends.GIVE_UP_AFTER_FORCE_SECONDS + 0.1)
     waiting.until(lambda: datetime.now(UTC) > patience_ends, seconds=15, what="the patience of the first controller")
 
     answer = play.burst("resume", ran.folder)

@@ -18,7 +18,7 @@ from burst.domain.receipts import receipts
 from burst.domain.run import journals, lifecycle
 from burst.domain.run.events import base, ending_events, launch_events, watch_events
 from burst.domain.tasks import leases
-from burst.wiring.targets import local_target
+from burst.wiring.targets import local_terms
 from tests import fakes, fakes_journal, simulation, waiting
 from tests.simulation import World, sound
 
@@ -56,7 +56,7 @@ def test_an_undisturbed_run_passes_with_every_intent_before_its_act() -> None:
         index for index, kind in enumerate(kinds) if kind is launch_events.LayerArmed
     )
     assert kinds[-1] is ending_events.RunFinished
-    assert world.disarmed == dict.fromkeys(local_target.LAYERS, 1)
+    assert world.disarmed == dict.fromkeys(local_terms.LAYERS, 1)
 
 
 def test_a_layer_that_cannot_be_disarmed_keeps_no_other_from_it() -> None:

@@ -12,7 +12,7 @@ from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import early_stops, receipts
 from burst.domain.run import journals, lifecycle, task_result_builder
 from burst.domain.run.events import base, ending_events, errand_events, launch_events, watch_events
-from burst.domain.tasks import leases, tasks
+from burst.domain.tasks import leases, tasks, worst_ends
 from tests import cases, fakes
 
 TERMS = lifecycle.RunTerms(
@@ -37,7 +37,7 @@ TERMS = lifecycle.RunTerms(
 )
 DEADLINE = 100.0
 OBEYED_AT = 5.0 * leases.OBEYING_SHARE
-FORCE_AT = 5.0 + lifecycle.FORCE_AFTER_GRACE_SECONDS
+FORCE_AT = 5.0 + worst_ends.FORCE_AFTER_GRACE_SECONDS
 
 
 def at(seconds: float) -> datetime:
@@ -633,7 +633,7 @@ def test_no_journal_whatever_is_measured_or_published_while_its_tasks_may_still_
         assert run.stopping is not None
         assert run.ended or (
             run.stopping.forced_at is not None
-            and at(now) >= instants.later(run.stopping.forced_at, lifecycle.GIVE_UP_AFTER_FORCE_SECONDS)
+            and at(now) >= instants.later(run.stopping.forced_at, worst_ends.GIVE_UP_AFTER_FORCE_SECONDS)
         )
 
 

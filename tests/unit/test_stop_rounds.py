@@ -12,7 +12,7 @@ from burst.control import reaping
 from burst.domain.basics import errors, instants
 from burst.domain.run import lifecycle
 from burst.domain.run.events import base, ending_events
-from burst.domain.tasks import leases, tasks
+from burst.domain.tasks import leases, tasks, worst_ends
 from tests import fakes, simulation, waiting
 from tests.simulation import World
 
@@ -79,7 +79,7 @@ def test_tasks_get_half_of_the_grace_to_obey_before_a_call_and_all_of_it_before_
     (each,) = entries(played, ending_events.StopEachIntended)
     _, forced = entries(played, ending_events.StopIntended)
     assert each == pytest.approx(simulation.GRACE_SECONDS * leases.OBEYING_SHARE)
-    assert forced == pytest.approx(simulation.GRACE_SECONDS + lifecycle.FORCE_AFTER_GRACE_SECONDS)
+    assert forced == pytest.approx(simulation.GRACE_SECONDS + worst_ends.FORCE_AFTER_GRACE_SECONDS)
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3, 4])
@@ -102,8 +102,10 @@ def test_a_stop_that_is_never_taken_is_tried_as_long_as_the_end_is_waited_for_an
 
     assert played.document["exit_code"] == 6
     tries = entries(played, ending_events.StopUnsent)
-    give_up_at = simulation.GRACE_SECONDS + lifecycle.FORCE_AFTER_GRACE_SECONDS + lifecycle.GIVE_UP_AFTER_FORCE_SECONDS
-    assert len(tries) == 2 + lifecycle.GIVE_UP_AFTER_FORCE_SECONDS // lifecycle.AGAIN_SECONDS
+    give_up_at = (
+        simulation.GRACE_SECONDS + worst_ends.FORCE_AFTER_GRACE_SECONDS + worst_ends.GIVE_UP_AFTER_FORCE_SECONDS
+    )
+    assert len(tries) == 2 + worst_ends.GIVE_UP_AFTER_FORCE_SECONDS // lifecycle.AGAIN_SECONDS
     assert max(tries) < give_up_at
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from burst.adapters.aws import ecs_tasks
 from burst.domain.tasks import tasks, worst_ends
-from burst.wiring.targets import ecs_target, local_target
+from burst.wiring.targets import ecs_target, local_terms
 from tests.runbooks import pages
 
 PAGE = pages.FOLDER / "worst-ends.md"
@@ -61,7 +61,7 @@ def test_more_tasks_than_aws_takes_stops_of_at_once_end_later_where_a_stop_is_a_
 
 
 def test_every_layer_of_a_target_has_a_worst_end_and_no_layer_is_for_ever() -> None:
-    for layers, fargate in ((ecs_target.LAYERS, FARGATE), (local_target.LAYERS, None)):
+    for layers, fargate in ((ecs_target.LAYERS, FARGATE), (local_terms.LAYERS, None)):
         ends = worst_ends.list_ends(layers, CONTRACT, fargate)
 
         assert [each.layer for each in ends] == [tasks.Layer(name) for name in layers]

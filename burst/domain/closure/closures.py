@@ -25,11 +25,10 @@ from burst.domain.closure import (
     terms_checks,
     unsound_candidates,
 )
-from burst.domain.documents import models, reproduction_vectors
+from burst.domain.documents import document_names, models, reproduction_vectors
 from burst.domain.verdict import gates, snapshot_sections
 
 SCHEMA: Literal["burst.closure/v1"] = "burst.closure/v1"
-SUFFIX = "_closure.json"
 VERIFIER = {"name": "burst", "version": burst.__version__}
 
 
@@ -380,7 +379,7 @@ def read(content: bytes) -> Closure:
 
 def name_closure(name: str) -> str:
     """The document of a closure."""
-    return f"{name}{SUFFIX}"
+    return f"{name}{document_names.CLOSURE_SUFFIX}"
 
 
 def name_signature(name: str) -> str:

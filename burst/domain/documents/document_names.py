@@ -13,6 +13,7 @@ JOURNAL_SCHEMA: Final = "burst.journal/v1"
 JOURNAL_MINOR = 4
 """Stands beside it; raised with every event, or field of one, that is added. Journals of burst 0.1.0 have none: 0."""
 BASELINE = "baseline.json"
+CLOSURE_SUFFIX = "_closure.json"
 PRIOR = "prior_snapshot.json"
 PRIOR_PLAN = "prior_plan.json"
 """The plan of the run that the prior snapshot is of."""

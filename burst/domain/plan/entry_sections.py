@@ -30,7 +30,13 @@ class EntrySection(pydantic.BaseModel):
     """The base of an entry of `requires`."""
 
     model_config = pydantic.ConfigDict(
-        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, str_max_length=4096
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        populate_by_name=True,
+        str_max_length=4096,
+        defer_build=True,
     )
 
     name: field_types.Name

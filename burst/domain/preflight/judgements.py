@@ -351,7 +351,6 @@ def _find_price(plan: plans.Plan, region: str) -> costs.Price:
     return costs.Price(vcpu_hour_usd=own.vcpu_hour_usd, gb_hour_usd=own.gb_hour_usd, source="target.price of the plan")
 
 
-FREE = findings.report_pass("cost", "nothing: tasks are processes of this machine")
 """The cost of a burst whose tasks nobody bills."""
 
 

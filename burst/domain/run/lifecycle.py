@@ -19,10 +19,8 @@ from burst.domain.documents import holding, task_results
 from burst.domain.plan import plans
 from burst.domain.receipts import early_stops
 from burst.domain.run import appearances, runs, starts, task_result_builder
-from burst.domain.tasks import drills, leases, one_shots, tasks
+from burst.domain.tasks import drills, leases, one_shots, tasks, worst_ends
 
-FORCE_AFTER_GRACE_SECONDS = 0.5
-"""How long after the grace the controller leaves the KILL to the guard, before it kills a task itself."""
 LAUNCH_ATTEMPTS = 4
 LAUNCH_PAUSE_SECONDS = 1.0
 """The pause before the second attempt with the same capacity; each further one is twice as long."""
@@ -30,8 +28,6 @@ RESTORE_PAUSE_SECONDS = 2.0
 """The pause before services that could not be put back are tried again."""
 AGAIN_SECONDS = 3.0
 """The pause before a call to stop that was not taken is made again, once tasks are killed."""
-GIVE_UP_AFTER_FORCE_SECONDS = 10.0
-"""How long after a KILL a task may still be seen running; then its stop counts as not proven."""
 
 Shots = tuple[tasks.OneShot, ...]
 
@@ -57,7 +53,7 @@ class RunTerms:
     """Whether tasks wait for GO. Without a barrier the attempt starts with the first task."""
     claims: bool = False
     """Whether tasks claim their shards themselves: then the number of ready tasks counts, and not which they are."""
-    give_up_seconds: float = GIVE_UP_AFTER_FORCE_SECONDS
+    give_up_seconds: float = worst_ends.GIVE_UP_AFTER_FORCE_SECONDS
     """How long after the last attempt to stop a task it may take until it is seen stopped."""
     before: Shots = ()
     """One-shots to run in order before the launch."""
@@ -120,7 +116,7 @@ class TargetLimits:
 
     layers: tuple[str, ...]
     claims: bool = False
-    give_up_seconds: float = GIVE_UP_AFTER_FORCE_SECONDS
+    give_up_seconds: float = worst_ends.GIVE_UP_AFTER_FORCE_SECONDS
     """How long after a forced stop a task may still be running before nobody waits for it."""
     appears_seconds: float = 0.0
     """For how long after its launch a task may be missing from the launcher's list."""
@@ -663,7 +659,7 @@ def _decide_ending(run: runs.Run, stopping: runs.Stopping, now: datetime, terms:
 
 def _decide_round(run: runs.Run, stopping: runs.Stopping, now: datetime, terms: RunTerms) -> Decision:
     """The next round of a stop: tasks obey the lease, then each is stopped by a call, then killed."""
-    force_at = instants.later(stopping.at, terms.grace_seconds + FORCE_AFTER_GRACE_SECONDS)
+    force_at = instants.later(stopping.at, terms.grace_seconds + worst_ends.FORCE_AFTER_GRACE_SECONDS)
     if now >= force_at or _in_a_hurry(run):
         return Stop(reason=stopping.reason, force=True)
     if stopping.each_at is not None:

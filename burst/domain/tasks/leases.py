@@ -23,6 +23,9 @@ OBEYING_SHARE = 0.5
 """The share of the grace that tasks have to obey STOP in the lease, before each of the others is stopped by a call of
 its own: a guard reads the lease every second or so, and its program has to end."""
 
+GUARD_POLL_SECONDS = 0.25
+"""The time between two looks of a guard at the lease, after GO."""
+
 
 class LeaseState(StrEnum):
     """WAIT: do not start yet (the word on the wire is HOLD). GO: burst. STOP: end now, for good."""

@@ -9,12 +9,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from burst.domain.basics import instants
-from burst.domain.tasks import tasks
+from burst.domain.tasks import tasks, worst_ends
 
 ADOPTABLE_SECONDS = 3000.0
 """How long after its request a start may be requested again without risk: ECS keeps a token, and describes the task,
 for an hour after the task's end."""
-FORCE_AFTER_GRACE_SECONDS = 0.5
 
 
 class Next(StrEnum):
@@ -90,13 +89,13 @@ def end_act(shot: Shot, now: datetime, patience: Patience) -> Act | None:
     if shot.truth is None:
         give_up_at = max(
             instants.later(max(shot.asked_at, shot.deadline), patience.give_up_seconds),
-            instants.later(shot.asked_at, patience.appears_seconds + FORCE_AFTER_GRACE_SECONDS),
+            instants.later(shot.asked_at, patience.appears_seconds + worst_ends.FORCE_AFTER_GRACE_SECONDS),
         )
         return Act(next=Next.FIND) if now < give_up_at else None
     if shot.stopping_at is None:
         return Act(next=Next.STOP)
     if shot.forced_at is None:
-        force_at = instants.later(shot.stopping_at, patience.grace_seconds + FORCE_AFTER_GRACE_SECONDS)
+        force_at = instants.later(shot.stopping_at, patience.grace_seconds + worst_ends.FORCE_AFTER_GRACE_SECONDS)
         return Act(next=Next.FORCE) if now >= force_at else Act(next=Next.WAIT, until=force_at)
     give_up_at = instants.later(shot.forced_at, patience.give_up_seconds)
     return Act(next=Next.WAIT, until=give_up_at) if now < give_up_at else None

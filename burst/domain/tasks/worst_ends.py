@@ -20,6 +20,10 @@ SWEEP_SECONDS = 300.0
 """The longest time between two sweeps that preflight allows."""
 TEARDOWN_SECONDS = 25.0
 """From the end of a task's containers to STOPPED, while Fargate takes the network down; billed, and without load."""
+FORCE_AFTER_GRACE_SECONDS = 0.5
+"""How long after the grace the controller leaves the KILL to the guard, before it kills a task itself."""
+GIVE_UP_AFTER_FORCE_SECONDS = 10.0
+"""How long after a KILL a task may still be seen running; then its stop counts as not proven."""
 WATCHDOG_MARGIN_SECONDS = 0.5
 """How long after deadline and grace the watchdog acts, so that a working guard ends its own task."""
 

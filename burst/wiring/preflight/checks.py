@@ -24,7 +24,7 @@ from burst.domain.preflight import (
     store_policies,
 )
 from burst.domain.verdict import baselines
-from burst.wiring import inputs, preparing, series_probes
+from burst.wiring import earlier_runs, inputs, preparing, series_probes, signers
 from burst.wiring.preflight import entry_checks, inspection_checks, machine, playback_checks, shared_answers
 from burst.wiring.targets import receipt_sources, targets
 
@@ -58,7 +58,7 @@ def run(
             problems=prepared.problems,
             baseline=prepared.baseline,
             open_source=source,
-            signer=inputs.signer(plan, clock),
+            signer=signers.find_signer(plan, clock),
             clock=clock,
             warnings=prepared.warnings,
         )
@@ -173,7 +173,7 @@ def check_prior(
         return findings.report_warning(
             "prior", f"this rerun will hold: {blocker} and its own blockers open for {warnings['prior']}"
         )
-    if inputs.run_behind(plan) is None:
+    if earlier_runs.run_behind(plan) is None:
         return findings.report_warning(
             "prior",
             f"{plan.rerun.prior} is a snapshot without its run's evidence: the verdicts carried from it are taken on "

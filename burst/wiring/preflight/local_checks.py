@@ -5,8 +5,9 @@ from collections.abc import Callable
 from burst import ports
 from burst.control import preflight
 from burst.domain.plan import plans
-from burst.domain.preflight import findings, judgements
+from burst.domain.preflight import findings
 from burst.wiring.preflight import halt_checks, sending_hosts, shared_answers
+from burst.wiring.targets import local_terms
 
 IMPORT_SECONDS = 60.0
 """How long Locust may take to import a locustfile: two seconds on a quiet machine, many times that on a busy one."""
@@ -27,7 +28,7 @@ def list_checks(
             elsewhere=True,
             extra_seconds=IMPORT_SECONDS - preflight.PATIENCE_SECONDS,
         ),
-        preflight.PreflightCheck(name="cost", ask=lambda: judgements.FREE),
+        preflight.PreflightCheck(name="cost", ask=lambda: local_terms.FREE),
     ]
     if plan.load.host is None:
         return checks

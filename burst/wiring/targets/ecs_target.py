@@ -13,7 +13,7 @@ from burst.domain.plan import plans
 from burst.domain.preflight import findings, judgements
 from burst.domain.tasks import ecs_truths, leases, tasks, worst_ends
 from burst.kit import aws
-from burst.task import guard, s3_link
+from burst.task import s3_link
 from burst.wiring import announcements
 from burst.wiring.preflight import ecs_checks, shared_answers
 from burst.wiring.targets import ecs_adapters, ecs_places, load_program
@@ -23,7 +23,7 @@ STOP_PATIENCE_SECONDS = 150.0
 """Longer than the longest stopTimeout (120 s) and what ECS takes to clear up: there is no harder stop than StopTask."""
 
 LEASE_CALL_SECONDS = s3_leases.CONNECT_SECONDS + s3_leases.READ_SECONDS
-BEAT_SEEN_SECONDS = s3_link.LONGEST_POLL_SECONDS + LEASE_CALL_SECONDS + guard.LEASE_POLL_SECONDS
+BEAT_SEEN_SECONDS = s3_link.LONGEST_POLL_SECONDS + LEASE_CALL_SECONDS + leases.GUARD_POLL_SECONDS
 """How long a written heartbeat may take to be seen by a guard: S3 is read, and the guard looks at the last reading."""
 
 

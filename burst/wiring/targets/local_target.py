@@ -4,7 +4,6 @@ import atexit
 import contextlib
 import importlib.util
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -12,52 +11,32 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import burst
 from burst import ports
 from burst.adapters import secrets
 from burst.adapters.aws import alarms
 from burst.adapters.local import account_files, file_halts, file_leases, processes
-from burst.control import controller, layers, ownership, pausing, preflight, reaping, watching
+from burst.control import controller, layers, ownership, preflight, reaping, watching
 from burst.domain.basics import errors, instants
 from burst.domain.documents import run_records
 from burst.domain.plan import plans
-from burst.domain.preflight import findings, judgements
-from burst.domain.run import lifecycle
 from burst.domain.tasks import leases, tasks, worst_ends
 from burst.load import shipped_profiles, task_processes
-from burst.task import guard
 from burst.wiring.preflight import local_checks
-from burst.wiring.targets import load_program
-
-LAYERS = ("guard", "lease", "sidecar", "controller")
+from burst.wiring.targets import load_program, local_terms
 
 
-class LocalTarget:
+class LocalTarget(local_terms.LocalTerms):
     """`targets.Target` for a plan whose tasks are processes of this machine; `folder` is that of its run."""
 
     def __init__(self, plan: plans.Plan, folder: Path, clock: ports.Clock) -> None:
-        self._plan = plan
+        super().__init__(plan)
         self._folder = folder
         self._clock = clock
-        self.layers = LAYERS
-        self.give_up_seconds = lifecycle.GIVE_UP_AFTER_FORCE_SECONDS
+        self.give_up_seconds = worst_ends.GIVE_UP_AFTER_FORCE_SECONDS
         self.claims_shards = False
         self.appears_seconds = 0.0
-        self.simulated_by_rehearsal = False
-        self.safe_lease_ttl_seconds = None
-
-    def require_valid(self) -> None:
-        """Raises `errors.UsageError` for a key that belongs to the ecs target."""
-        if self._plan.evidence.run_control or self._plan.evidence.run_scoped:
-            raise errors.UsageError("evidence.run_control and run_scoped belong to the ecs target; leave them out")
-        if self._plan.receipts.via == "task":
-            raise errors.UsageError("receipts.via task belongs to the ecs target; allowed here: direct")
 
     # Preflight
-
-    def fingerprint(self) -> dict[str, str | int | float | None]:
-        """What of this machine a baseline keeps."""
-        return fingerprint()
 
     def secret_references(self) -> Sequence[str]:
         """The references of the load: this machine resolves them for its tasks."""
@@ -72,21 +51,6 @@ class LocalTarget:
     def checks(self, receipts: preflight.ReceiptChecks) -> Sequence[preflight.PreflightCheck]:
         """The checks of the program and of its host."""
         return local_checks.list_checks(self._plan, receipts, lambda: describe_program(self._plan), self.halt_switch())
-
-    def cost(self) -> findings.Finding:
-        """Nothing."""
-        return judgements.FREE
-
-    def worst_ends(self) -> Sequence[worst_ends.WorstEnd]:
-        """From the plan alone."""
-        budget = self._plan.budget
-        times = worst_ends.EndTimes(
-            grace_seconds=budget.stop_grace,
-            lease_ttl_seconds=self._plan.layers.lease_ttl,
-            beat_seen_seconds=guard.LEASE_POLL_SECONDS,
-            look_seconds=pausing.POLL_SECONDS + lifecycle.FORCE_AFTER_GRACE_SECONDS,
-        )
-        return worst_ends.list_ends(self.layers, times, None)
 
     # A run
 
@@ -329,14 +293,3 @@ def _run_locust_list(plan: plans.Plan, *options: str) -> tuple[int, str, str]:
             process.kill()
             atexit.unregister(process.kill)
     return process.returncode, out, err
-
-
-def fingerprint() -> dict[str, str | int | float | None]:
-    """What of this machine a baseline keeps: rates of unlike machines are not to be compared."""
-    return {
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "cpus": os.cpu_count(),
-        "burst": burst.__version__,
-    }

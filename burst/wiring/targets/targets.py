@@ -4,40 +4,28 @@
 it the ports and values of one run.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from burst import ports
-from burst.control import controller, ownership, preflight, reaping
-from burst.domain.documents import run_records
-from burst.domain.plan import plans
-from burst.domain.preflight import findings
-from burst.domain.tasks import leases, worst_ends
+if TYPE_CHECKING:
+    from burst import ports
+    from burst.control import controller, ownership, preflight, reaping
+    from burst.domain.documents import run_records
+    from burst.domain.plan import plans
+    from burst.domain.preflight import findings
+    from burst.domain.tasks import leases, worst_ends
 
 
-class Target(Protocol):
-    """Everything that depends on where the tasks of one plan run. Making one asks nothing outside this process."""
+class Terms(Protocol):
+    """What the plan alone says of its target; `burst plan` needs no more. Reading them starts nothing."""
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The layers of the hard stop that can be armed, in the order in which they are armed."""
-        ...
-
-    @property
-    def give_up_seconds(self) -> float:
-        """How long a task may take to be seen stopped after the last thing that can be done."""
-        ...
-
-    @property
-    def claims_shards(self) -> bool:
-        """Whether tasks claim their shards themselves."""
-        ...
-
-    @property
-    def appears_seconds(self) -> float:
-        """For how long after its launch a search may miss a task."""
         ...
 
     @property
@@ -54,11 +42,38 @@ class Target(Protocol):
         """Raises `errors.UsageError` where the plan asks for something this target does not have."""
         ...
 
-    # Preflight
-
     def fingerprint(self) -> Mapping[str, str | int | float | None] | None:
         """What of the machine of the tasks a baseline keeps; None where it is not known before they run."""
         ...
+
+    def cost(self) -> findings.Finding:
+        """What the burst costs at most, as far as it can be known without a preflight."""
+        ...
+
+    def worst_ends(self) -> Sequence[worst_ends.WorstEnd]:
+        """When the last process of a task has ended at the latest, by each layer alone."""
+        ...
+
+
+class Target(Terms, Protocol):
+    """Everything that depends on where the tasks of one plan run. Making one asks nothing outside this process."""
+
+    @property
+    def give_up_seconds(self) -> float:
+        """How long a task may take to be seen stopped after the last thing that can be done."""
+        ...
+
+    @property
+    def claims_shards(self) -> bool:
+        """Whether tasks claim their shards themselves."""
+        ...
+
+    @property
+    def appears_seconds(self) -> float:
+        """For how long after its launch a search may miss a task."""
+        ...
+
+    # Preflight
 
     def secret_references(self) -> Sequence[str]:
         """The references whose values this machine gives to the tasks."""
@@ -70,14 +85,6 @@ class Target(Protocol):
 
     def checks(self, receipts: preflight.ReceiptChecks) -> Sequence[preflight.PreflightCheck]:
         """The preflight checks of this target, beside those of every plan."""
-        ...
-
-    def cost(self) -> findings.Finding:
-        """What the burst costs at most, as far as it can be known without a preflight."""
-        ...
-
-    def worst_ends(self) -> Sequence[worst_ends.WorstEnd]:
-        """When the last process of a task has ended at the latest, by each layer alone."""
         ...
 
     # A run
@@ -125,6 +132,15 @@ class Target(Protocol):
     def list_living_runs(self) -> list[str]:
         """The other runs under this run control of which a task is alive. Raises where nobody can tell."""
         ...
+
+
+def read_terms(plan: plans.Plan, clock: ports.Clock) -> Terms:
+    """The terms of a plan's target."""
+    if plan.target.kind == "ecs":
+        return choose(plan, clock)
+    from burst.wiring.targets import local_terms
+
+    return local_terms.LocalTerms(plan)
 
 
 def choose(plan: plans.Plan, clock: ports.Clock, folder: Path | None = None) -> Target:
