@@ -62,7 +62,7 @@ def test_the_window_that_was_declared_is_counted_and_each_step_is_judged(play: s
 
 
 def test_a_step_that_misses_its_limit_holds_the_run(play: stage.Stage) -> None:
-    answer, ran, _ = play_steps(play, **{"multiplier@burst": 9.5})
+    answer, ran, _ = play_steps(play, **{"latency_p95_ms@burst": 0.01})
 
     assert answer.code == stage.OVER
     assert stage.open_blockers(answer.document) == {"B1"}
