@@ -15,8 +15,11 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 
+import psutil
 import pyte
 import pytest
+
+from tests import waiting
 
 PATIENCE_SECONDS = 30.0
 COLOUR = re.compile(rb"\x1b\[[0-9;]*\b(?:3[0-9]|4[0-9]|9[0-7]|10[0-7])[0-9;]*m")
@@ -92,6 +95,24 @@ class Terminal:
         seen = self.written.count(b"\x1b[H")
         self.read_until(lambda: self.written.count(b"\x1b[H") >= seen + number)
 
+    def kill_between_drawings(self) -> None:
+        """Ends the process by SIGKILL while it draws nothing: it is stopped until a drawing is whole."""
+        while not self._is_stopped_after_drawing():
+            self.process.send_signal(signal.SIGCONT)
+            self.read_frames(1)
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def _is_stopped_after_drawing(self) -> bool:
+        self.process.send_signal(signal.SIGSTOP)
+        stopped = psutil.Process(self.process.pid)
+        waiting.until(lambda: stopped.status() == psutil.STATUS_STOPPED, what="the process to be stopped")
+        while select.select([self._ours], [], [], 0.3)[0]:
+            content = os.read(self._ours, 65536)
+            self.written += content
+            self._stream.feed(content)
+        return self.written.endswith(b"\x1b[J")
+
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
@@ -152,8 +173,7 @@ def test_a_killed_process_leaves_a_terminal_that_a_shell_can_use_at_once(
     terminal = start(80, 24, situation, "60")
     terminal.read_frames(2)
 
-    terminal.process.send_signal(signal.SIGKILL)
-    terminal.process.wait()
+    terminal.kill_between_drawings()
     terminal.write_as_shell("$ ")
 
     terminal.assert_untouched()
@@ -161,6 +181,19 @@ def test_a_killed_process_leaves_a_terminal_that_a_shell_can_use_at_once(
     assert terminal.screen.display[terminal.screen.cursor.y].rstrip() == "$"
     assert all(row.strip() == "" for row in terminal.screen.display[terminal.screen.cursor.y + 1 :])
     assert terminal.history.splitlines()[0] == "before"
+
+
+def test_a_process_killed_in_the_middle_of_a_drawing_leaves_a_usable_terminal_too(
+    start: Callable[..., Terminal],
+) -> None:
+    terminal = start(120, 40, "bursting", "60")
+    terminal.read_frames(1)
+
+    terminal.process.send_signal(signal.SIGKILL)
+    terminal.process.wait()
+    terminal.write_as_shell("\x1b[0m$ ")
+
+    terminal.assert_untouched()
 
 
 def test_a_process_that_dies_of_an_error_leaves_its_words_and_a_usable_terminal(start: Callable[..., Terminal]) -> None:

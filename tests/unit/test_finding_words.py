@@ -257,7 +257,7 @@ PAIRS: dict[str, tuple[Callable[[], Judged], list[Callable[[], Judged]]]] = {
         lambda: database_judgements.judge_role_settings(fakes_database.role()),
         [lambda: database_judgements.judge_role_settings(fakes_database.role(safeguards=[]))],
     ),
-    "judge_events": (lambda: events(0), [lambda: events(0.3)]),
+    "judge_events": (lambda: events(0), [lambda: events(0.2)]),
     "store_policies.to_finding": (lambda: store("dev"), [lambda: store("prod")]),
 }
 """Each judgement: how it passes, and each way in which it does not."""
