@@ -30,6 +30,12 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
         rates.parse_text(text)
 
 
+@pytest.mark.parametrize("value", [1e12, "16666666.7/s"])
+def test_a_rate_above_all_bounds_is_told_the_bound(value: float | str) -> None:
+    with pytest.raises(ValueError, match="at most 1,000,000,000 a minute"):
+        rates.parse(value)
+
+
 @pytest.mark.parametrize("text", ["1500/h", "-1/s", "x", "/s", "nan"])
 def test_a_setting_that_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(load_settings.SettingError, match="RATE"):

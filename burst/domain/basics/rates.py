@@ -6,8 +6,11 @@ A bare number in a plan is events a minute. `1500/s` and `1500/min` name their u
 import re
 from fractions import Fraction
 
-ALLOWED = "events per minute as a number above 0, or with its unit, such as 1500/s or 1500/min"
 MOST_PER_MINUTE = 1e9
+ALLOWED = (
+    f"events per minute as a number above 0, or with its unit, such as 1500/s or 1500/min; at most "
+    f"{MOST_PER_MINUTE:,.0f} a minute"
+)
 _FORM = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)/(s|min)", re.ASCII)
 _PER_MINUTE = {"s": 60, "min": 1}
 
