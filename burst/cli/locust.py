@@ -172,12 +172,17 @@ def _tell_end(output: common.Output, request: "profile_runs.ProfileRequest", end
         output.error(f"interrupted: {end.record.detail}{before}; no process is left")
         return code
     faults = [] if summary is None else [*summary.faults, *_tell_failure(end)]
-    if summary is not None and sent and request.rate is not None and summary.schedule is None:
+    if summary is not None and sent and _is_rate_typed() and summary.schedule is None:
         words = f"nothing was sent at --rate {request.rate}: no user of the files is Scheduled"
         faults.append(f"{words}, so each kept its own pace")
     if faults:
         raise errors.Refused("; ".join(faults))
     return 0
+
+
+def _is_rate_typed() -> bool:
+    """Whether the rate is a word of this command. One of the environment is for the files that have a schedule."""
+    return click.get_current_context().get_parameter_source("rate") is click.core.ParameterSource.COMMANDLINE
 
 
 def _explain_no_beginning(end: "profile_runs.ProfileEnd", budget_seconds: float) -> Exception:
