@@ -170,11 +170,13 @@ def test_the_terminal_is_given_back_as_it_was(start: Callable[..., Terminal]) ->
 def test_a_killed_process_leaves_a_terminal_that_a_shell_can_use_at_once(
     start: Callable[..., Terminal], situation: str
 ) -> None:
-    terminal = start(80, 24, situation, "60")
-    terminal.read_frames(2)
-
-    terminal.kill_between_drawings()
-    terminal.write_as_shell("$ ")
+    for _ in range(10):  # the kill may fall into a drawing all the same, which is another test's
+        terminal = start(80, 24, situation, "60")
+        terminal.read_frames(2)
+        terminal.kill_between_drawings()
+        terminal.write_as_shell("$ ")
+        if terminal.written.endswith(b"\x1b[J$ "):
+            break
 
     terminal.assert_untouched()
     assert "M10.F" in terminal.screen.display[0]
@@ -250,7 +252,7 @@ def test_no_color_ends_colour_and_nothing_else(
 def test_a_terminal_without_a_cursor_gets_lines_and_no_control_codes(start: Callable[..., Terminal], kind: str) -> None:
     terminal = start(80, 24, "bursting", "60", TERM=kind)
 
-    terminal.read_until(lambda: b"lines" in terminal.written)
+    terminal.read_until(lambda: b"lines\r\n" in terminal.written)
 
     assert b"\x1b" not in terminal.written
     assert terminal.written.replace(b"\r\n", b"\n") == b"before\nlines\n"
