@@ -39,10 +39,13 @@ def read(ran: stage.Ran, name: str) -> dict[str, Any]:
 
 
 def count_receipts(play: stage.Stage, scope: str) -> Counter[str]:
-    """The receipts of each part of the load, by the number in the ids of its events; without the canary's."""
+    """The receipts of each part of the load, by the number in the ids of its events, each of which has one; without
+    the canary's."""
     query = "SELECT event_id FROM receipts WHERE platform_run_id = %s AND event_type <> 'burst.canary'"
     with psycopg.connect(play.dsn) as connection:
-        return Counter(str(event).split(":")[1] for (event,) in connection.execute(query, (scope,)).fetchall())
+        events = [str(event) for (event,) in connection.execute(query, (scope,)).fetchall()]
+    assert len(events) == len(set(events))
+    return Counter(event.split(":")[1] for event in events)
 
 
 def test_two_processes_in_each_of_two_tasks_send_each_event_of_the_plan_once(play: stage.Stage) -> None:
@@ -71,11 +74,12 @@ def test_three_workers_under_a_master_send_each_event_of_the_plan_once_and_none_
     load = read(ran, "m10_f_load.json")
     due = {step["name"]: step["due"] for step in load["steps"]}
     assert (due["steady"], due["climb"]) == (60, 100)
-    sent = {f"{task['shard_index']:04d}": task["acknowledged"] for task in load["tasks"]}
-    assert count_receipts(play, answer.document["platform_run_id"]) == sent
-    assert [number >= 53 for number in sent.values()] == [True] * 3
+    receipts = count_receipts(play, answer.document["platform_run_id"])
+    for task in load["tasks"]:  # the answer to the last events of the steps behind the window may come after the stop
+        assert 53 <= task["acknowledged"] <= receipts[f"{task['shard_index']:04d}"] <= task["sent"]
     (summed_up,) = json.loads(totals.with_suffix(".json").read_text())  # by the master, whose end loses nothing
-    assert summed_up["num_requests"] == sum(sent.values())
+    answered, sent = (sum(task[name] for task in load["tasks"]) for name in ("acknowledged", "sent"))
+    assert answered <= summed_up["num_requests"] <= sent
     assert play.verify(ran) == 0
     assert ran.nothing_left()
 
