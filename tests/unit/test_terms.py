@@ -386,3 +386,53 @@ def test_a_lower_limit_of_a_step_is_weaker_and_so_is_another_place_of_it() -> No
     assert list_weaker(state(300, 4.0)) == ["gates.multiplier@burst"]
     assert list_weaker(state(60, 5.0)) == ["budget.window", "load.step.burst"]
     assert list_weaker(state(300, 5.0, "90s")) == ["load.step.burst", "load.warmup"]
+
+
+def test_a_lower_rate_is_weaker_where_no_multiple_of_the_baseline_keeps_it_from_below() -> None:
+    def list_weaker(before: cases.Value, after: cases.Value) -> list[str]:
+        was, now = (
+            contract_terms.from_plan(cases.plan(load={"command": ["x"], "rate": rate}, gates=gates), "0.2.0", None)
+            for rate, gates in ((before["rate"], before["gates"]), (after["rate"], after["gates"]))
+        )
+        unnamed = {change.key for change in contract_terms.compare(now, was, ()).unnamed}
+        weaker = [change.key for change in contract_terms.list_weaker(now, was)]
+        assert not any(key.startswith("load.rate") for key in unnamed ^ set(weaker))  # a higher one needs no word
+        return weaker
+
+    latency: cases.Value = {"admit_ratio": 0.995, "latency_p95_ms": 250}
+    multiple = {**latency, "multiplier": 2.5}
+
+    assert list_weaker({"rate": 6000, "gates": latency}, {"rate": 600, "gates": latency}) == ["load.rate.least"]
+    assert list_weaker({"rate": 600, "gates": latency}, {"rate": 6000, "gates": latency}) == []
+    assert list_weaker({"rate": 6000, "gates": multiple}, {"rate": 600, "gates": multiple}) == []
+
+
+def test_a_lower_rate_of_a_step_is_weaker_where_its_limits_hold_no_multiple_of_its_own() -> None:
+    def state(rate: str, limits: cases.Value) -> contract_terms.Terms:
+        steps = [{"for": "600s", "rate": "40/s"}, {"for": "300s", "rate": rate, "name": "burst"}]
+        plan = cases.plan(
+            load={"command": ["push-events"], "rate": steps},
+            budget={"max": "90m", "operator_cap": "30m", "min_window": "10m"},
+            gates={"multiplier": 2.5, "admit_ratio": 0.995, **limits},
+        )
+        return contract_terms.from_plan(plan, "0.2.0", None)
+
+    def list_weaker(limits: cases.Value) -> list[str]:
+        return [change.key for change in contract_terms.list_weaker(state("20/s", limits), state("40/s", limits))]
+
+    assert list_weaker({"latency_p95_ms@burst": 250}) == ["load.rate.least@burst"]
+    assert list_weaker({"latency_p95_ms@burst": 250, "multiplier@burst": 3}) == []
+    assert list_weaker({}) == []
+
+
+def test_a_slower_playback_is_weaker_where_no_multiple_of_the_baseline_is_required() -> None:
+    def state(speed_up: float, gates: cases.Value) -> contract_terms.Terms:
+        playback = {"source": "a", "key": "b", "checkpoint": "env:DSN", "at": "t", "speed_up": speed_up}
+        load = {name: value for name, value in PLAYED.items() if name != "rate"} | {"playback": playback}
+        return contract_terms.from_plan(cases.plan(load=load, gates=gates), "0.2.0", None)
+
+    def list_weaker(gates: cases.Value) -> list[str]:
+        return [change.key for change in contract_terms.list_weaker(state(2, gates), state(60, gates))]
+
+    assert list_weaker({"admit_ratio": 0.995}) == ["load.rate.least_speed_up"]
+    assert list_weaker({"admit_ratio": 0.995, "multiplier": 2.5}) == []

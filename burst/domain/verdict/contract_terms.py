@@ -1,8 +1,9 @@
 """Terms: the requirements that a verdict is judged by, as a value with a digest, and how those of two runs differ.
 
-Each figure and each question of a plan that a gate is answered by is a term, and so is what is sent (`load_terms`). How
-high the rate is, the number of tasks and tuning are none: a rerun may change them freely. Some terms are tuning too, as
-long as they get stricter (`_TIGHTENED_FREELY`). A term that a plan leaves to its default is absent where the default
+Each figure and each question of a plan that a gate is answered by is a term, and so is what is sent (`load_terms`). The
+number of tasks and tuning are none: a rerun may change them freely. So is the rate, where a multiple of the baseline
+keeps it from below; elsewhere a rerun may only raise it. Some terms are tuning too, as long as they get stricter
+(`_TIGHTENED_FREELY`). A term that a plan leaves to its default is absent where the default
 says nothing of its own, so that it never counts as a change beside the term it follows.
 
 Once a version of the rules is released, its terms never change: their digest stands in the snapshots that it judged.
@@ -26,6 +27,10 @@ RULES, BASELINE = "rules", "baseline"
 GRACE, BUCKET, MAX_AGE = "budget.stop_grace", "receipts.bucket", "baseline.max_age"
 TIME_UNIT = "receipts.time_unit"
 RATE, SOURCE, LEAST_TASKS = "load.rate", "load.source_events", "target.min_tasks"
+LEAST_RATE = f"{RATE}.least"
+"""The events a minute of the window, or of the step behind `@`, that a verdict stands for: no gate asks for a rate."""
+LEAST_SPEED_UP = f"{RATE}.least_speed_up"
+"""The same of a playback at a speed-up."""
 MOST_RECORDS = load_terms.MOST_RECORDS
 LEAD, STEP = "load.warmup", "load.step."
 """The seconds that are not counted before the window, and the place of each step that a limit names."""
@@ -133,7 +138,8 @@ def _state_plan(plan: plans.Plan) -> dict[str, Any]:
     if load_gates.declares_rate(plan):
         stated[RATE] = "declared"  # however high: without one nobody asks whether it was offered
     elif plan.load.plays_at_speed_up:
-        stated[RATE] = "recorded"  # at whatever speed
+        stated[RATE] = "recorded"
+    stated |= dict(_state_least_rates(plan))
     if plan.lead_seconds:
         stated[LEAD] = plan.lead_seconds
     for step in sorted({step for _, step, _ in plan.gates.step_limits}):
@@ -145,6 +151,22 @@ def _state_plan(plan: plans.Plan) -> dict[str, Any]:
     if plan.evidence.sign is not None:
         stated["evidence.sign"] = True
     return stated | dict(_state_questions(plan))
+
+
+def _state_least_rates(plan: plans.Plan) -> Iterator[tuple[str, float]]:
+    """The rates at which limits have to hold that no multiple of the baseline keeps from below."""
+    if plan.gates.multiplier is None or plan.gates.is_informational("multiplier"):
+        playback = plan.load.playback
+        if plan.mean_rate is not None:
+            yield LEAST_RATE, plan.mean_rate
+        elif playback is not None and playback.speed_up is not None:
+            yield LEAST_SPEED_UP, playback.speed_up
+    judged = {step for name, step, _ in plan.gates.step_limits if not plan.gates.is_informational(f"{name}@{step}")}
+    required = {step for step in plan.step_multipliers if not plan.gates.is_informational(f"multiplier@{step}")}
+    for step in sorted(judged - required):
+        rate = plan.find_step_rate(step)
+        if rate is not None:
+            yield f"{LEAST_RATE}@{step}", rate
 
 
 def _state_modes(stated: gate_sections.GatesSection, limits: Mapping[str, Any]) -> dict[str, Any]:
@@ -368,7 +390,7 @@ def _list_differing(keys: Sequence[str], terms: Terms, prior: Terms) -> Iterator
 _AT_LEAST = frozenset(
     {
         *("gates.multiplier", "gates.multiplier_lower", "gates.admit_ratio", "gates.offered_load"),
-        *("gates.min_admits", "gates.expect_duplicates"),
+        *("gates.min_admits", "gates.expect_duplicates", LEAST_RATE, LEAST_SPEED_UP),
         *("budget.min_window", "budget.window", "receipts.settle"),
     }
 )

@@ -6,8 +6,8 @@ Other events, or another recording, ask something else, and nobody can say that 
 - the program with its words and variables (`locustfile`, `command`, `profile`, `arguments`, `tags`, `user_classes`,
   `environment`, `per_shard`), because a better generator is what mends many a HOLD. What a locustfile says inside lies
   in an image on ECS. A baseline is compared with the program all the same (`baselines.list_differences`);
-- how high the rate is, `headroom`, `users`, `spawn_rate`, and how the load is divided (`topology`, `processes`): the
-  gates measure what was reached, and `offered_load` what was sent;
+- `headroom`, `users`, `spawn_rate`, and how the load is divided (`topology`, `processes`): the gates measure what was
+  reached, and `offered_load` what was sent. So is the rate, where a multiple of the baseline is required;
 - where it goes (`host`), `api_key`, `key_header`, where a checkpoint is kept: they change with each start of a system,
   and receipts count in the table and the scope of the contract alone;
 - `continues`: a playback that goes on sends the rest of the same recording;
