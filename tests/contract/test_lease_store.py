@@ -426,6 +426,7 @@ def test_the_file_is_plain_json_a_person_can_read(path: Path) -> None:
         "heartbeat_at": "2026-02-21T02:00:02Z",
         "go_at": None,
         "reason": "operator",
+        "counted": None,
     }
 
 

@@ -135,7 +135,7 @@ def test_a_torn_record_ends_its_shard_with_its_place_after_all_before_it_was_kep
     assert len(lone.list_kept()) == lone.count_deliveries()
 
 
-@pytest.mark.parametrize("part", ["player.Player.release", "templates.BodyTemplate.fill"])
+@pytest.mark.parametrize("part", ["player.Player.release", "templates.RecordTemplate.fill"])
 def test_a_part_that_fails_as_nobody_foresaw_ends_its_shard_and_says_so(
     stage: playing_back.Stage, tmp_path: Path, part: str
 ) -> None:

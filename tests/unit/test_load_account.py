@@ -333,7 +333,7 @@ class Hook:
 def test_an_odd_event_of_a_locustfile_takes_no_other_out_of_its_second(tmp_path: Path) -> None:
     """A locustfile may fire events of its own, with any name and the time of any clock."""
     path = tmp_path / "load.account.jsonl"
-    hooks = {name: Hook() for name in ("init", "request", "quitting", "quit")}
+    hooks = {name: Hook() for name in ("init", "request", "user_error", "quitting", "quit")}
     locust_account.LocustAccount(str(path)).attach(types.SimpleNamespace(**hooks))
 
     for response_time, start_time in [
@@ -360,7 +360,7 @@ def test_an_odd_event_of_a_locustfile_takes_no_other_out_of_its_second(tmp_path:
 def test_nothing_is_due_to_a_load_that_ends(tmp_path: Path) -> None:
     """Locust's users end within a second of its end, and send nothing then; answers still come, and are counted."""
     path, dues = tmp_path / "load.account.jsonl", []
-    hooks = {name: Hook() for name in ("init", "request", "quitting", "quit")}
+    hooks = {name: Hook() for name in ("init", "request", "user_error", "quitting", "quit")}
     account = locust_account.LocustAccount(str(path))
     account.before_write = lambda: dues.append(time.monotonic())
     account.attach(types.SimpleNamespace(**hooks))

@@ -137,11 +137,10 @@ def encode(lease: Lease) -> bytes:
         "heartbeat_at": instants.text(lease.heartbeat_at),
         "go_at": None if lease.go_at is None else instants.text(lease.go_at),
         "reason": lease.reason,
+        "counted": None if lease.counted is None else count_fields(lease.counted),
     }
     if lease.owner is not None:
         fields["owner"] = owner_fields(lease.owner)
-    if lease.counted is not None:
-        fields["counted"] = count_fields(lease.counted)
     return json.dumps(fields, sort_keys=True).encode()
 
 
