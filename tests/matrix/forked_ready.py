@@ -4,7 +4,7 @@ import boto3.session  # noqa: F401 - imported here to be there in every fork
 import botocore.config
 import botocore.endpoint
 import botocore.handlers
-import botocore.session  # noqa: F401
+import botocore.session  # noqa: F401 - the same
 
 from burst.kit import aws
 

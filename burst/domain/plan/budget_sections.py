@@ -5,14 +5,14 @@ from typing import Annotated, Literal, Self
 import pydantic
 
 from burst.domain.basics import instants
-from burst.domain.plan import field_types, question_sections, sections
+from burst.domain.plan import field_types, sections
 from burst.domain.tasks import launch_rates
 
 
 class LayersSection(pydantic.BaseModel):
     """Layers of the hard stop that must be armed before launch."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     require: list[Literal["guard", "sidecar", "lease", "schedule", "sweeper", "controller"]] = ["guard", "lease"]
     """The layers that have to be armed before launch; the others are armed where they can be."""

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 import pydantic
 
 from burst.domain.basics import instants
-from burst.domain.plan import field_types, question_sections, yaml_lines
+from burst.domain.plan import field_types, sections, yaml_lines
 
 UNDO = "undo-"
 """How the name of the command begins that undoes a drill."""
@@ -15,7 +15,7 @@ UNDO = "undo-"
 class RestartSection(pydantic.BaseModel):
     """A fault: every task of this ECS service is replaced."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     service: field_types.Name
     """The name of the service."""
@@ -24,7 +24,7 @@ class RestartSection(pydantic.BaseModel):
 class RecoveryRuleSection(pydantic.BaseModel):
     """When the system has recovered: each sample of an observed series keeps the limit, for so long."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     series: field_types.Name
     """The observed series that tells."""
@@ -47,7 +47,7 @@ class RecoveryRuleSection(pydantic.BaseModel):
 class DrillSection(pydantic.BaseModel):
     """A fault that the run causes so long after GO: a service that is restarted, or a command; and its recovery."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     name: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,14}$")]
     """The name of the fault."""

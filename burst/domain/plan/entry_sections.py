@@ -10,7 +10,7 @@ from typing import Annotated, Self
 import pydantic
 
 from burst.domain.basics import naming
-from burst.domain.plan import catalogues, field_types, question_sections
+from burst.domain.plan import catalogues, field_types, question_sections, sections
 
 LONGEST_WAIT_SECONDS = 6 * 3600.0
 ANY_SCOPE = "any"
@@ -29,15 +29,7 @@ Wait = Annotated[
 class EntrySection(pydantic.BaseModel):
     """The base of an entry of `requires`."""
 
-    model_config = pydantic.ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        populate_by_name=True,
-        str_max_length=4096,
-        defer_build=True,
-    )
+    model_config = sections.STRICT
 
     name: field_types.Name
     """The name of the entry gate."""
@@ -156,9 +148,7 @@ EntryQuestion = RequiredPhaseSection | RequiredDocumentSection | RequiredFactSec
 class RequiresSection(pydantic.BaseModel):
     """The conditions of the beginning of a run. All are asked before anything is launched or sent."""
 
-    model_config = pydantic.ConfigDict(
-        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, str_max_length=4096
-    )
+    model_config = sections.STRICT
 
     phases: Annotated[list[RequiredPhaseSection], pydantic.Field(max_length=MOST_ENTRIES)] = []
     """Phases that have to have passed."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pydantic
 
 from burst.domain.basics import canonical
-from burst.domain.plan import field_types, question_sections
+from burst.domain.plan import field_types, sections
 from burst.load import event_bodies, event_kinds, event_mix
 
 MOST_TEMPLATES = 20
@@ -51,7 +51,7 @@ Size = Annotated[int, pydantic.Field(ge=1, le=event_bodies.MOST_BYTES)]
 class SizesSection(pydantic.BaseModel):
     """How long the bodies of a kind are, by percentiles: in between the sizes lie on straight lines."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     least: Size
     """The bytes of the shortest body."""
@@ -84,7 +84,7 @@ class SizesSection(pydantic.BaseModel):
 class TemplateSection(pydantic.BaseModel):
     """One kind of event."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     name: field_types.Name
     """The name of the kind; in the reference body it is the event type."""
@@ -120,7 +120,7 @@ class TemplateSection(pydantic.BaseModel):
 class EventsSection(pydantic.BaseModel):
     """What the tasks send: kinds of events, and how many of them are sent again or are malformed on purpose."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     duplicates: Annotated[
         Share, pydantic.Field(description="The share of deliveries that repeat an earlier event, exactly.")
@@ -201,7 +201,7 @@ def _write_template(template: TemplateSection) -> dict[str, Any]:
 class CanarySection(pydantic.BaseModel):
     """The one event that preflight sends, for an ingest that takes another body than the reference one."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     body: Annotated[Body, pydantic.Field(description="A JSON object with {event_id}, and the scope as {scope}.")]
 

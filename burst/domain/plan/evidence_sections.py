@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 import pydantic
 
-from burst.domain.plan import field_types, question_sections, sections
+from burst.domain.plan import field_types, sections
 
 
 class SignSection(sections.Section):
@@ -28,7 +28,7 @@ class ObjectLockSection(sections.Section):
 class EvidenceSection(pydantic.BaseModel):
     """Where the documents of a run go, and how S3 keeps them. A place may be a list: each gets every document."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     local: str = "runs"
     """The folder of the runs on this machine."""

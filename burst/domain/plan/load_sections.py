@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
-from burst.domain.plan import event_sections, field_types, playback_sections, question_sections, rate_sections
+from burst.domain.plan import event_sections, field_types, playback_sections, rate_sections, sections
 from burst.load import event_kinds, rate_plans, shard_values, task_processes
 
 OWN_PROFILE = "locustfiles/ingest.py"
@@ -63,7 +63,7 @@ def _find_taken_option(word: str) -> str | None:
 class LoadSection(pydantic.BaseModel):
     """The program of each task: a locustfile with host, profile and rate, or any command."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     locustfile: Annotated[
         str | Annotated[list[str], pydantic.Field(min_length=1)] | None,

@@ -7,7 +7,7 @@ import pydantic
 
 from burst.domain.basics import canonical, instants, naming
 from burst.domain.observations import limits, periods, samples, series_rules
-from burst.domain.plan import field_types, question_sections
+from burst.domain.plan import field_types, question_sections, sections
 
 MOST_SERIES = 20
 MOST_SAMPLES = 20_000
@@ -33,7 +33,7 @@ def _nearness(value: str) -> str:
 class ObservedRuleSection(pydantic.BaseModel):
     """One rule of a series, and the blocker that it opens."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     blocker: str
     """The blocker that rests on the rule."""
@@ -107,7 +107,7 @@ class ObservedRuleSection(pydantic.BaseModel):
 class CloudWatchSection(pydantic.BaseModel):
     """A metric of CloudWatch, of which the newest whole period is read."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     namespace: Annotated[str, pydantic.Field(min_length=1, max_length=255)]
     """The namespace of the metric."""
@@ -133,7 +133,7 @@ class CloudWatchSection(pydantic.BaseModel):
 class PrometheusSection(pydantic.BaseModel):
     """An instant query to a Prometheus server, which has to give one value."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     url: Annotated[str, pydantic.Field(pattern=r"^https?://[^/\s@?#:][^/\s@?#]*(/[^\s@?#]*)?$")]
     """The address of the server."""
@@ -144,7 +144,7 @@ class PrometheusSection(pydantic.BaseModel):
 class SeriesSection(pydantic.BaseModel):
     """One series: its question, where value, instant and scope stand in the answer, and its rules."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     name: field_types.Name
     """The name of the series."""
@@ -244,7 +244,7 @@ class SeriesSection(pydantic.BaseModel):
 class ObserveSection(pydantic.BaseModel):
     """The series that are asked from before GO until after the last task has stopped."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     every: Annotated[
         field_types.PositiveDuration,

@@ -19,7 +19,6 @@ from burst.domain.plan import (
     load_sections,
     observe_sections,
     outlet_sections,
-    question_sections,
     receipts_sections,
     reproduction_sections,
     sections,
@@ -52,7 +51,7 @@ class ChangeSection(sections.Section):
 class RerunSection(pydantic.BaseModel):
     """A bounded rerun: these blockers may change; all others are carried from the prior snapshot."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     only: Annotated[list[str], pydantic.Field(min_length=1)]
     """The blockers that may change."""
@@ -104,7 +103,7 @@ class RerunSection(pydantic.BaseModel):
 class PlanKeys(pydantic.BaseModel):
     """The keys of a plan, and what the phase and its kind make of them. `plans.Plan` is the whole, valid plan."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     schema_: Annotated[Literal["burst.plan/v1"], pydantic.Field(alias="schema")]
     """The form of the plan."""

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 import pydantic
 
-from burst.domain.plan import field_types, question_sections
+from burst.domain.plan import field_types, sections
 from burst.load.playback import templates
 
 FOLDER_SCHEME = "folder:"
@@ -17,7 +17,7 @@ MOST_CHARACTERS = 2500
 class PlaybackSection(pydantic.BaseModel):
     """`load.playback`: the recording, the field that is the key, the pace, the template and the checkpoint."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     source: Annotated[
         str, pydantic.Field(min_length=1, description="A file, a folder, or s3://BUCKET/PREFIX, played in order.")

@@ -6,18 +6,8 @@ from typing import Annotated
 import pydantic
 
 from burst.domain.basics import naming
-from burst.domain.plan import field_types
+from burst.domain.plan import field_types, sections
 
-STRICT = pydantic.ConfigDict(
-    frozen=True,
-    strict=True,
-    extra="forbid",
-    allow_inf_nan=False,
-    populate_by_name=True,
-    str_max_length=4096,
-    defer_build=True,
-)
-"""Of every section of a plan: frozen, strict, no unknown keys, no NaN."""
 S3_OBJECT = re.compile(rf"s3://{naming.BUCKET}/\S*[^\s/]")
 """The address of one object on S3."""
 
@@ -25,7 +15,7 @@ S3_OBJECT = re.compile(rf"s3://{naming.BUCKET}/\S*[^\s/]")
 class QuestionSection(pydantic.BaseModel):
     """A question in SQL or to a document, and the one answer that it is compared with."""
 
-    model_config = STRICT
+    model_config = sections.STRICT
 
     sql: str | None = None
     """One statement with one answer; :scope is bound to the run's scope."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from burst.domain.basics import instants
-from burst.domain.plan import field_types, question_sections, yaml_lines
+from burst.domain.plan import field_types, sections, yaml_lines
 from burst.load import rate_plans
 
 STEP_NAME = r"[a-z0-9][a-z0-9_-]{0,19}"
@@ -17,7 +17,7 @@ STEP_NAME = r"[a-z0-9][a-z0-9_-]{0,19}"
 class RateStepSection(pydantic.BaseModel):
     """One step: how long it lasts, and its rate, which `to` and `shape` may move."""
 
-    model_config = question_sections.STRICT
+    model_config = sections.STRICT
 
     for_: Annotated[field_types.PositiveDuration, pydantic.Field(alias="for")]
     """How long the step lasts."""

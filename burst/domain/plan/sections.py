@@ -15,3 +15,7 @@ class Section(pydantic.BaseModel):
         str_max_length=4096,
         defer_build=True,
     )
+
+
+STRICT = Section.model_config
+"""The same for a section with a list or a mapping for a default: the linter knows pydantic's own base alone."""
