@@ -177,6 +177,31 @@ HOLDS: dict[str, tuple[cases.Case, str, str]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("limits", "second_rate", "match"),
+    [
+        ({}, 1200, True),
+        ({"multiplier": 2.5}, 1200, True),
+        ({"multiplier@whole": 2.5}, 1200, True),
+        ({"latency_p95_ms@whole": 250}, 1200, True),
+        ({"multiplier": 2.5}, 1100, False),
+    ],
+    ids=["the same limits", "a multiple", "a multiple of a step", "a latency of a step", "another rate"],
+)
+def test_runs_of_one_load_match_whatever_limits_each_sets(limits: cases.Value, second_rate: float, match: bool) -> None:
+    def load(rate: float) -> cases.Value:
+        return {"command": ["push-events"], "rate": [{"for": "15m", "rate": rate, "name": "whole"}]}
+
+    first = reproducing.make_first(COUNTS, load=load(1200))
+    baseline = cases.plan().document()["baseline"]
+    plan = _plan(load=load(second_rate), gates=limits, baseline=baseline, reproduces={"sha256": first.sha256})
+
+    gates = {gate.name: gate for gate in _second(plan, **first.documents()).verdict().snapshot.gates}
+
+    assert gates["contract_match"].status == "PASS", gates["contract_match"].why
+    assert (gates["profile_match"].status == "PASS") is match
+
+
 def test_an_invariant_may_be_held_to_more() -> None:
     assert _second(_plan(facts=_ask_lag(at_most=4)), facts=_answer_lag(at_most=4)).verdict().snapshot.overall_pass
 

@@ -78,6 +78,11 @@ class Terms:
         return key in self.values or not {key, key.partition(".")[0]}.intersection(self.unknown)
 
 
+def rests_on_limits(key: str) -> bool:
+    """Whether this term of a load is stated because of the limits that a plan sets, and not for the load itself."""
+    return key.startswith((LEAST_RATE, LEAST_SPEED_UP, STEP))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermChange:
     """One term, before and after; None where it was not required."""

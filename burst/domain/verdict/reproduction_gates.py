@@ -17,7 +17,7 @@ from burst.domain.plan.catalogues import Role
 from burst.domain.verdict import baselines, cases, contract_terms, gates, reproduced_questions
 
 _MATCHED = ("receipts.", "load.", "target.", "budget.min_window", "budget.window")
-"""The terms that both runs share by their first letters: how they were loaded, timed and counted."""
+"""How the terms begin by which both runs were loaded, timed and counted; no two kinds set the same limits."""
 _DRIFT, _LAG, _SCOPE = "semantic_drift_checks", "lag_checkpoint_checks", "run_scope_coherence_checks"
 """The sections of the reference's snapshot that hold its invariants."""
 _MOST_KEYS = 20
@@ -127,7 +127,7 @@ def ask_contract(case: cases.Case) -> Iterator[gates.Gate]:
         yield _answer(gates.CONTRACT_MATCH, Role.MATCH, gates.GateStatus.INVALID, problem)
         return
     own = contract_terms.from_plan(case.plan, "", None).values
-    keys = sorted(key for key in {*own, *terms} if key.startswith(_MATCHED))
+    keys = sorted(key for key in {*own, *terms} if key.startswith(_MATCHED) and not contract_terms.rests_on_limits(key))
     differing = [key for key in keys if canonical.encode(own.get(key)) != canonical.encode(terms.get(key))]
     yield _answer(
         gates.CONTRACT_MATCH,
