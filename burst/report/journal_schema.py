@@ -12,6 +12,7 @@ import pydantic
 
 from burst.domain.documents import document_names, models
 from burst.domain.run.events import base, codec
+from burst.report import field_meanings
 
 _REFERENCE = "#/$defs/{model}"
 
@@ -30,7 +31,9 @@ def _definitions(*, strict: bool) -> Mapping[str, Any]:
     """The schema of every event's fields, and of the values in them."""
     mode: Literal["serialization", "validation"] = "serialization" if strict else "validation"
     inputs = [(name, mode, codec.adapter(name)) for name in codec.EVENTS]
-    _, schema = pydantic.TypeAdapter.json_schemas(inputs, ref_template=_REFERENCE)
+    _, schema = pydantic.TypeAdapter.json_schemas(
+        inputs, ref_template=_REFERENCE, schema_generator=field_meanings.ExplainedSchema
+    )
     definitions: Mapping[str, Any] = schema["$defs"]
     return definitions
 
@@ -38,7 +41,7 @@ def _definitions(*, strict: bool) -> Mapping[str, Any]:
 def build(*, strict: bool) -> dict[str, Any]:
     """The schema of one line."""
     mode: Literal["serialization", "validation"] = "serialization" if strict else "validation"
-    line = JournalLine.model_json_schema(by_alias=True, mode=mode)
+    line = JournalLine.model_json_schema(by_alias=True, mode=mode, schema_generator=field_meanings.ExplainedSchema)
     head = {name: line["properties"][name] for name in ("sequence", "at", "event")}
     if strict:
         line["properties"]["event"] = {"enum": list(codec.EVENTS), "title": "Event", "type": "string"}

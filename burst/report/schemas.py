@@ -2,7 +2,7 @@
 
 Each comes in two forms. The strict one is for producers: every field this version writes is required, and there is no
 other. The lenient one is for consumers: fields that a later minor version adds are ignored, another major is refused.
-JSON has no NaN, and burst neither writes nor reads one.
+JSON has no NaN, and burst neither writes nor reads one. The meaning of each field is the description of its property.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ from burst.domain.verdict import (
     run_messages,
     snapshots,
 )
-from burst.report import journal_schema
+from burst.report import field_meanings, journal_schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Form = Literal["strict", "lenient"]
@@ -204,7 +204,11 @@ def make_schema(kind: str, form: Form | None = None) -> dict[str, Any]:
         schema = journal_schema.build(strict=chosen == "strict")
         return {"$schema": DIALECT, "$id": identity(kind, chosen), **schema}
     written = chosen == "strict" and not document.optional
-    schema = document.model.model_json_schema(by_alias=True, mode="serialization" if written else "validation")
+    schema = document.model.model_json_schema(
+        by_alias=True,
+        mode="serialization" if written else "validation",
+        schema_generator=field_meanings.ExplainedSchema,
+    )
     if "schema" in schema["properties"]:
         schema["required"] = sorted({*schema.get("required", ()), "schema"})
     for part in (schema, *schema.get("$defs", {}).values(), *schema["properties"].values()):

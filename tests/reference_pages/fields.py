@@ -5,11 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pydantic
-
 from burst.domain.basics import instants
 from burst.report import schemas
-from tests.reference_pages import docstrings
 
 Schema = Mapping[str, Any]
 _BOUNDS = {"exclusiveMinimum": "above", "gt": "above", "minimum": "from", "ge": "from", "maximum": "to", "le": "to"}
@@ -32,13 +29,12 @@ class Field:
 def list_fields(kind: str) -> list[Field]:
     """The fields of one kind of document, in the order of its models, each followed by those within it."""
     schema = schemas.make_schema(kind)
-    return list(dict.fromkeys(_Walk(schema.get("$defs", {}), _group_models()).list_within(schema, "", ())))
+    return list(dict.fromkeys(_Walk(schema.get("$defs", {})).list_within(schema, "", ())))
 
 
 class _Walk:
-    def __init__(self, definitions: Mapping[str, Schema], models: Mapping[str, list[type[pydantic.BaseModel]]]) -> None:
+    def __init__(self, definitions: Mapping[str, Schema]) -> None:
         self._definitions = definitions
-        self._models = models
 
     def list_within(self, schema: Schema, prefix: str, above: tuple[str, ...]) -> Iterator[Field]:
         """The fields of an object, an entry of a list, or a value of a mapping, under a prefix."""
@@ -46,12 +42,12 @@ class _Walk:
             if name is not None and name in above:
                 continue  # it holds itself
             names = above if name is None else (*above, name)
-            documented = self._read_docstrings(part)
             for key, value in part.get("properties", {}).items():
                 name_here = f"{prefix}{suffix}{key}".removeprefix(".")
                 field = self._describe(name_here, value, key in part.get("required", ()))
-                kind = SCHEMA_MEANING if key == "schema" and "const" in value else ""
-                yield replace(field, meaning=documented.get(key) or field.meaning or kind)
+                if key == "schema" and "const" in value and not field.meaning:
+                    field = replace(field, meaning=SCHEMA_MEANING)
+                yield field
                 yield from self.list_within(value, field.name, names)
 
     def _list_parts(self, schema: Schema) -> Iterator[tuple[Schema, str, str | None]]:
@@ -84,8 +80,17 @@ class _Walk:
             form=form,
             required=required,
             default=_name_default(schema.get("default"), form),
-            meaning=schema.get("description", ""),
+            meaning=schema.get("description") or self._say_kind(schema),
         )
+
+    def _say_kind(self, schema: Schema) -> str:
+        """The first paragraph about the one kind of section, or of entry of a list or mapping, that a field holds."""
+        kinds = {
+            self._definitions[name]["description"].partition("\n\n")[0]
+            for part, name in self._list_choices(schema)
+            if name is not None and "description" in self._definitions[name]
+        }
+        return " ".join(kinds.pop().split()) if len(kinds) == 1 else ""
 
     def _name_form(self, schema: Schema) -> str:
         if "const" in schema:
@@ -104,16 +109,6 @@ class _Walk:
             kind = "duration"
         return " ".join([str(kind), *_list_bounds(schema)])
 
-    def _read_docstrings(self, schema: Schema) -> Mapping[str, str]:
-        """Of the model that the schema is of: the one of its title with the same fields."""
-        names = set(schema.get("properties", ()))
-        for model in self._models.get(str(schema.get("title", "")), []):
-            aliases = {field.alias or name: name for name, field in model.model_fields.items()}
-            if names <= set(aliases):
-                documented = docstrings.read_field_docstrings(model)
-                return {alias: documented[name] for alias, name in aliases.items() if name in documented}
-        return {}
-
 
 def _name_default(default: object, form: str) -> str:
     """A default as a plan writes it; nothing for none, and for a section or a list."""
@@ -129,15 +124,3 @@ def _list_bounds(schema: Schema) -> Iterator[str]:
         value = schema.get(key)
         if isinstance(value, int | float) and value != _LARGEST:
             yield f"{word} {value:g}"
-
-
-def _group_models() -> Mapping[str, list[type[pydantic.BaseModel]]]:
-    """Every model of burst by its name."""
-    grouped: dict[str, list[type[pydantic.BaseModel]]] = {}
-    pending: list[type[pydantic.BaseModel]] = [pydantic.BaseModel]
-    while pending:
-        model = pending.pop()
-        pending += model.__subclasses__()
-        if model.__module__.startswith("burst.") and model not in grouped.setdefault(model.__name__, []):
-            grouped[model.__name__].append(model)
-    return grouped

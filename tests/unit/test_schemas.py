@@ -479,6 +479,16 @@ def test_without_a_form_the_schema_is_the_one_burst_reads_with(kind: str) -> Non
     assert schemas.make_schema(kind) == schemas.make_schema(kind, "strict" if kind in READ_STRICTLY else "lenient")
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_the_description_of_a_property_is_the_docstring_under_its_field(form: schemas.Form) -> None:
+    snapshot, line = schemas.make_schema("snapshot", form), schemas.make_schema("journal", form)
+
+    assert snapshot["properties"]["rules"]["description"].startswith("The version of the rules it was judged by;")
+    assert line["$defs"]["RunCreated"]["properties"]["minor"]["description"].startswith(
+        "The minor version of the schema"
+    )
+
+
 def test_the_command_knows_every_kind() -> None:
     assert sorted(command.KINDS) == ALL
 

@@ -1,0 +1,63 @@
+"""The meaning of each field of a document: the docstring under it, which Python itself does not keep.
+
+It is read from the source of the model's module, and only where a schema is asked for, so that no other command pays
+for it.
+"""
+
+import ast
+import functools
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import json_schema
+from pydantic_core import core_schema
+
+
+class ExplainedSchema(json_schema.GenerateJsonSchema):
+    """JSON Schemas in which the docstring under a field is the description of its property."""
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> json_schema.JsonSchemaValue:
+        """The schema of a model, with the meaning of each field that has one."""
+        made = super().model_schema(schema)
+        fields = schema["cls"].model_fields
+        return _explain(made, schema["cls"], {name: field.alias or name for name, field in fields.items()})
+
+    def dataclass_schema(self, schema: core_schema.DataclassSchema) -> json_schema.JsonSchemaValue:
+        """The schema of a dataclass, with the meaning of each field that has one."""
+        return _explain(super().dataclass_schema(schema), schema["cls"], {})
+
+
+def read_field_docstrings(kind: type[Any]) -> Mapping[str, str]:
+    """The docstring under each field that has one, also of the classes that the class inherits from."""
+    found: dict[str, str] = {}
+    for parent in reversed(kind.__mro__):
+        if parent.__module__.startswith("burst."):
+            found |= _read_classes(parent.__module__).get(parent.__qualname__, {})
+    return found
+
+
+def _explain(
+    made: json_schema.JsonSchemaValue, kind: type[Any], aliases: Mapping[str, str]
+) -> json_schema.JsonSchemaValue:
+    properties = made.get("properties", {})
+    for name, meaning in read_field_docstrings(kind).items():
+        key = aliases.get(name, name)
+        if key in properties:
+            properties[key] = {**properties[key], "description": meaning}
+    return made
+
+
+@functools.cache
+def _read_classes(module: str) -> Mapping[str, Mapping[str, str]]:
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {node.name: dict(_list_documented(node)) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+
+
+def _list_documented(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, following in zip(node.body, node.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(following, ast.Expr):
+            value = following.value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                yield field.target.id, " ".join(value.value.split())
