@@ -205,8 +205,10 @@ def _require_operator(file: stage_files.StageFile, request: StagingRequest) -> s
 
 def _refuse_obstacles(file: stage_files.StageFile, database: ports.StagedDatabase) -> None:
     present = database.read_snapshot(file.tables)
+    independent = changes.leave_out_dependent(file.all_changes)
     obstacles = [
-        *database.find_obstacles(changes.leave_out_dependent(file.all_changes)),
+        *database.find_obstacles(independent),
+        *way_back.find_unheld(present, independent),
         *way_back.find_unreadable(present, file.all_changes),
         *_find_restarts(file, present.settings),
     ]

@@ -517,6 +517,44 @@ def test_an_index_that_could_not_be_made_again_is_not_dropped(desk: conftest.Des
     assert "could not make it again" in answer.said
 
 
+def test_an_index_of_a_table_that_no_snapshot_holds_is_not_dropped_and_is_put_back_where_one_does(
+    desk: conftest.Desk,
+) -> None:
+    desk.ask("CREATE TABLE admissions_log (event_id text)")
+    desk.ask("CREATE INDEX by_event ON admissions_log (event_id)")
+    drop = "DROP INDEX CONCURRENTLY by_event"
+
+    refused = desk.stage(one_stage(drop, more=BREAKS))
+    there = desk.ask("SELECT to_regclass('by_event') IS NOT NULL")
+    broken = desk.stage(one_stage("ANALYZE admissions_log", drop, more=BREAKS), folder="held")
+
+    assert (refused.code, there) == (4, True)
+    assert "the tables of this file have no such index" in refused.said
+    assert (broken.code, broken.document["state"]) == (3, "rolled-back")
+    assert desk.ask("SELECT to_regclass('by_event') IS NOT NULL")
+
+
+def test_indexes_of_one_name_in_two_schemas_are_told_apart_by_their_schema(desk: conftest.Desk) -> None:
+    desk.ask("CREATE SCHEMA audit CREATE TABLE receipts (platform_run_id text)")
+    desk.ask("CREATE INDEX by_run ON audit.receipts (platform_run_id)")
+    desk.ask("CREATE INDEX by_run ON receipts (platform_run_id)")
+    made = "CREATE INDEX CONCURRENTLY in_both ON receipts (decision)"
+    desk.ask("CREATE INDEX in_both ON audit.receipts (platform_run_id)")
+
+    refused = [
+        desk.stage(one_stage("ANALYZE audit.receipts", statement, more=BREAKS))
+        for statement in ("DROP INDEX CONCURRENTLY by_run", made)
+    ]
+    whole = ("DROP INDEX CONCURRENTLY public.by_run", made.replace("ON receipts", "ON public.receipts"))
+    broken = desk.stage(one_stage("ANALYZE audit.receipts", *whole, more=BREAKS))
+
+    assert [answer.code for answer in refused] == [4, 4]
+    assert all("write the schema too" in answer.said for answer in refused)
+    assert (broken.code, broken.document["state"]) == (3, "rolled-back")
+    assert desk.ask("SELECT to_regclass('public.by_run') IS NOT NULL")
+    assert desk.ask("SELECT to_regclass('public.in_both') IS NULL")
+
+
 def test_no_output_and_no_document_holds_the_password(desk: conftest.Desk) -> None:
     password = re.search(r"//burst:([^@]*)@", desk.dsn)
     assert password is not None

@@ -58,13 +58,45 @@ def test_a_regression_within_the_red_line_asks_for_a_person() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "before", "after", "asks"),
+    [
+        ({"at_most": 9}, {"p95": 4.0}, {"p95": 5.0}, "25.00 % worse"),
+        ({"at_most": 9}, {"p95": 5.0}, {"p95": 4.0}, ""),
+        ({"at_least": 1}, {"p95": 5.0}, {"p95": 4.0}, "20.00 % worse"),
+        ({"at_least": 1}, {"p95": 4.0}, {"p95": 5.0}, ""),
+        ({"at_least": 1, "better": "lower"}, {"p95": 4.0}, {"p95": 5.0}, "25.00 % worse"),
+        ({"at_most": 9}, {"p95": 0.0}, {"p95": 5.0}, "was 0 before and is 5 now"),
+        ({"at_most": 9}, {"p95": -3.0}, {"p95": 5.0}, "was -3 before and is 5 now"),
+        ({"at_most": 9}, {"p95": 0.0}, {"p95": 0.0}, ""),
+        ({"at_most": 9}, {}, {"p95": 5.0}, "was not measured before and is 5 now"),
+    ],
+)
+def test_a_figure_whose_regression_nobody_can_tell_asks_for_a_person(
+    line: dict[str, Any], before: dict[str, float], after: dict[str, float], asks: str
+) -> None:
+    asking = stage(line, pause_when=[{"regression": "2%"}])
+
+    words = red_lines.find_regressions(asking, before, after)
+
+    assert bool(words) is bool(asks)
+    assert asks in "".join(words)
+
+
+@pytest.mark.parametrize(
     ("value", "effective", "above", "asks"),
     [
         ("'15GB'", "4096", "16GB", False),
         ("'17GB'", "4096", "16GB", True),
         ("'1GB'", "2097153", "16GB", True),
-        ("3000000", "1", "16GB", False),
+        ("1900000", "1", "16GB", False),
+        ("3000000", "1", "16GB", True),
+        ("'3000000'", "1", "16GB", True),
+        ("'17000 MB'", "1", "16GB", True),
+        ("'0.01TB'", "1", "16GB", False),
         ("'much'", None, "16GB", True),
+        ("'much'", "4096", "16GB", True),
+        ("'5min'", "4096", "16GB", True),
+        ("DEFAULT", "4096", "16GB", True),
     ],
 )
 def test_a_setting_above_its_limit_asks_for_a_person_as_it_is_and_as_it_would_be(
@@ -81,6 +113,36 @@ def test_a_setting_above_its_limit_asks_for_a_person_as_it_is_and_as_it_would_be
     ]
 
     words = red_lines.find_conditions(asking, snapshot.model_copy(update={"settings": rows}))
+
+    assert bool(words) is asks
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "asks"),
+    [
+        ("'1min'", "ms", False),
+        ("'61s'", "ms", True),
+        ("60001", "ms", True),
+        ("'60000000us'", "ms", False),
+        ("'1d'", "min", False),
+        ("60001", None, True),
+        ("'2kB'", "ms", True),
+        ("'60001ms'", None, True),
+    ],
+)
+def test_a_setting_of_time_or_number_is_held_against_its_limit_in_the_unit_of_the_server(
+    value: str, unit: str | None, asks: bool
+) -> None:
+    asking = stage(
+        {"at_most": 1}, apply=f"ALTER SYSTEM SET statement_timeout = {value}",
+        pause_when=[{"setting": "statement_timeout", "above": 60000}],
+    )  # fmt: skip
+    row = database_snapshots.EffectiveSetting(
+        name="statement_timeout", value="7", unit=unit, source="default", file=None, reset="7", context="user"
+    )
+    snapshot = fakes_staging.MemoryStagedDatabase().read_snapshot(TABLES).model_copy(update={"settings": [row]})
+
+    words = red_lines.find_conditions(asking, snapshot)
 
     assert bool(words) is asks
 

@@ -88,6 +88,11 @@ def test_a_frozen_file_is_the_same_file() -> None:
         (with_stage(apply=[{"command": []}]), 1, "stages.A.apply[0]"),
         (with_stage(red_line=[{"figure": "p95", "at_most": 1}]), 1, "a check beside it"),
         (with_stage(pause_when=[{"regression": "2%"}]), 1, "a check beside it"),
+        (
+            with_stage(check={"command": ["x"]}, pause_when=[{"regression": "2%"}]),
+            1,
+            "a red_line that names the figure which may get worse",
+        ),
         (with_stage(pause_when=[{"setting": "work_mem"}]), 1, "setting with above, or regression"),
         (with_stage(check={}), 1, "one of count, database, plan, command"),
         (with_stage(check={"plan": "p", "command": ["x"]}), 1, "one of count, database, plan, command"),

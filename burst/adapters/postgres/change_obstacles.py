@@ -133,7 +133,7 @@ def _list_index_obstacles(connection: Connection, change: changes.CreateIndex) -
         yield "the role of the DSN does not own the table, or may create nothing in its schema"
     name = changes.TableName(schema=table["schema_name"], name=change.name)
     if _ask(connection, _NAMED, name=change_statements.quote_table(name).as_string(connection)) is not None:
-        yield "something has this name already; drop it in an earlier stage, or choose another name"
+        yield "something has this name already; drop it by a file of its own before, or choose another name"
 
 
 def _list_drop_obstacles(connection: Connection, change: changes.DropIndex) -> Iterator[str]:

@@ -3,12 +3,16 @@
 Unknown is never a pass: a figure that was not measured, before or after, breaks the line.
 """
 
+import re
 from collections.abc import Mapping
 
 from burst.domain.documents import database_snapshots, database_stages
 from burst.domain.staging import changes, stage_files
 
 Figures = Mapping[str, float]
+_AMOUNT = re.compile(r"([+-]?[0-9]{1,18}(?:\.[0-9]{1,12})?(?:[eE][+-]?[0-9]{1,2})?)\s*([A-Za-z]*)")
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+"""The units of time that Postgres reads, in seconds."""
 
 
 def judge(stage: stage_files.StageSection, before: Figures, after: Figures) -> tuple[database_stages.JudgedLine, ...]:
@@ -42,7 +46,7 @@ def measure_regression(
     stage: stage_files.StageSection, line: stage_files.RedLine, before: float | None, after: float | None
 ) -> float | None:
     """By which fraction a figure is worse than before, negative where it is better; None where nobody can tell."""
-    better = line.better or (stage.check.direction(line.figure) if stage.check is not None else None)
+    better = stage.tell_better(line)
     if before is None or after is None or better is None:
         return None
     if before == after:
@@ -61,67 +65,75 @@ def _describe_limit(line: stage_files.RedLine) -> str:
 
 
 def find_regressions(stage: stage_files.StageSection, before: Figures, after: Figures) -> tuple[str, ...]:
-    """The figures that are worse than the file lets pass without a person, in words."""
+    """The figures that are worse than the file lets pass without a person, or of which nobody can tell, in words."""
     limits = [each.regression for each in stage.pause_when if each.regression is not None]
-    figures = {line.figure: line for line in stage.red_lines}
-    if stage.check is not None and stage.check.main_figure is not None:
-        figures.setdefault(stage.check.main_figure, stage_files.RedLine(figure=stage.check.main_figure, at_least=0))
     words = []
     for limit in limits:
-        for name, line in figures.items():
-            worse = measure_regression(stage, line, before.get(name), after.get(name))
-            if worse is not None and worse > limit:
-                words.append(f"{name} is {worse * 100:.2f} % worse than before; {limit * 100:g} % asks for a person")
+        for line in stage.compared_lines:
+            earlier, later = before.get(line.figure), after.get(line.figure)
+            worse = measure_regression(stage, line, earlier, later)
+            if worse is None:
+                was, is_ = ("not measured" if each is None else f"{each:g}" for each in (earlier, later))
+                seen = f"{line.figure} was {was} before and is {is_} now, so by which share it is worse cannot be told"
+                words.append(f"{seen}; the file asks for a person above {limit * 100:g} %")
+            elif worse > limit:
+                words.append(
+                    f"{line.figure} is {worse * 100:.2f} % worse than before; {limit * 100:g} % asks for a person"
+                )
     return tuple(words)
 
 
 def find_conditions(stage: stage_files.StageSection, snapshot: database_snapshots.DatabaseSnapshot) -> tuple[str, ...]:
-    """The settings that are, or would be, above what the file lets pass without a person, in words."""
+    """The settings that are, or would be, above what the file lets pass without a person, or of which that cannot be
+    told, in words."""
     words = []
     for condition in stage.pause_when:
         if condition.setting is None or condition.above is None:
             continue
-        amounts = [*_list_planned(stage, condition.setting), *_list_effective(snapshot, condition.setting)]
-        if not amounts:
+        row = next((row for row in snapshot.settings if row.name == condition.setting), None)
+        amounts = [*_list_planned(stage, condition.setting, row), _read_effective(row)]
+        known = [amount for amount in amounts if amount is not None]
+        if len(known) < len(amounts):
             words.append(f"{condition.setting} cannot be told, and the file asks for a person above a limit")
-        elif max(amounts) > condition.above:
-            words.append(f"{condition.setting} is or would be {max(amounts):g}, above {condition.above:g}")
+        elif max(known) > condition.above:
+            words.append(f"{condition.setting} is or would be {max(known):g}, above {condition.above:g}")
     return tuple(words)
 
 
-def _list_planned(stage: stage_files.StageSection, setting: str) -> list[float]:
-    amounts = []
-    for change in stage.changes:
-        if isinstance(change, changes.SetParameter) and change.name == setting and change.values:
-            try:
-                amounts.append(stage_files.parse_amount(_as_number(change.values[0])))
-            except ValueError:
-                return []
-    return amounts
+def _list_planned(
+    stage: stage_files.StageSection, setting: str, row: database_snapshots.EffectiveSetting | None
+) -> list[float | None]:
+    """The amounts that the changes give a setting, in the unit of `_read_effective`; None for one that nobody knows,
+    as that after a RESET."""
+    changed = [change for change in stage.changes if isinstance(change, changes.SetParameter)]
+    return [
+        None if change.values is None or row is None else _read_amount(change.values[0], row.unit)
+        for change in changed
+        if change.name == setting
+    ]
 
 
-def _list_effective(snapshot: database_snapshots.DatabaseSnapshot, setting: str) -> list[float]:
-    for row in snapshot.settings:
-        if row.name == setting and row.value is not None:
-            try:
-                return [float(row.value) * _unit_bytes(row.unit)]
-            except ValueError:
-                return []
-    return []
+def _read_effective(row: database_snapshots.EffectiveSetting | None) -> float | None:
+    """The amount in effect: a size in bytes, a time in the unit that the server names, any other as it is."""
+    return None if row is None or row.value is None else _read_amount(row.value, row.unit)
 
 
-def _as_number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+def _read_amount(text: str, unit: str | None) -> float | None:
+    """The amount of a value of `pg_settings` or of a statement as Postgres reads it; None where it is no number."""
+    match = _AMOUNT.fullmatch(text.strip())
+    if match is None:
+        return None
+    number, own_unit = float(match[1]), match[2]
+    times, base = _split_unit(unit)
+    scales = next((scales for scales in (stage_files.BYTES, _SECONDS) if base in scales), None)
+    if not own_unit:
+        return number * times * (stage_files.BYTES[base] if scales is stage_files.BYTES else 1)
+    if scales is None or own_unit not in scales:
+        return None
+    return number * scales[own_unit] / (1 if scales is stage_files.BYTES else times * scales[base])
 
 
-def _unit_bytes(unit: str | None) -> float:
-    """The bytes of a unit of `pg_settings`, such as 8kB; 1 for one that is no size."""
-    try:
-        digits = len(unit or "") - len((unit or "").lstrip("0123456789"))
-        count = int((unit or "")[:digits] or "1")
-        return count * stage_files.parse_amount(f"1{(unit or '')[digits:]}")
-    except ValueError:
-        return 1.0
+def _split_unit(unit: str | None) -> tuple[int, str]:
+    """A unit of `pg_settings`, such as 8kB, as its number and its name."""
+    name = (unit or "").lstrip("0123456789")
+    return int((unit or "")[: len(unit or "") - len(name)] or "1"), name

@@ -18,7 +18,8 @@ OVERHEAD_MAX = 0.05
 """The red line of a change that makes the server measure more, where the file gives none."""
 _PERCENT = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,4})?)\s?%")
 _BYTES = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s?(B|kB|MB|GB|TB)")
-_UNITS = {"B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+BYTES = {"B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+"""The units of size that Postgres reads, in bytes."""
 
 
 def parse_percent(value: object) -> float:
@@ -36,7 +37,7 @@ def parse_amount(value: object) -> float:
     match = _BYTES.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError("expected a number, or a size such as 16GB")
-    return float(match[1]) * _UNITS[match[2]]
+    return float(match[1]) * BYTES[match[2]]
 
 
 def _read_table(value: str) -> str:
@@ -128,7 +129,8 @@ class RedLine(sections.Section):
 
 
 class PauseCondition(sections.Section):
-    """A condition under which the operator is asked: a setting above an amount, or a figure worse than before."""
+    """A condition under which the operator is asked: a setting above an amount (a size, or a number in the unit that
+    `pg_settings` names), or a figure worse than before."""
 
     setting: Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9_.]{0,62}$")] | None = None
     above: Amount | None = None
@@ -181,10 +183,28 @@ class StageSection(sections.Section):
         if self.is_observing and not self.red_line and self.check.main_figure is None:
             raise field_types.Misfit(("check",), "a red_line that names the figure of the overhead")
         for index, line in enumerate(self.red_line):
-            direction = line.better or self.check.direction(line.figure)
-            if line.not_worse_than is not None and direction is None:
+            if line.not_worse_than is not None and self.tell_better(line) is None:
                 raise field_types.Misfit(("red_line", index), "better: lower or better: higher beside not_worse_than")
+        if regressions and not self.compared_lines:
+            raise field_types.Misfit(("pause_when",), "a red_line that names the figure which may get worse")
         return self
+
+    def tell_better(self, line: RedLine) -> Better | None:
+        """Which way the figure of a line gets better: as the line says, by its limit, or as burst knows it."""
+        by_limit: Better | None = (
+            "lower" if line.at_most is not None else "higher" if line.at_least is not None else None
+        )
+        known = None if self.check is None else self.check.direction(line.figure)
+        return line.better or by_limit or known
+
+    @property
+    def compared_lines(self) -> tuple[RedLine, ...]:
+        """A line for each figure that is held against the one before: those of the red lines, and the main one."""
+        lines = {line.figure: line for line in self.red_lines}
+        main = None if self.check is None else self.check.main_figure
+        if main is not None:
+            lines.setdefault(main, RedLine.model_validate({"figure": main, "not_worse_than": "0%"}))
+        return tuple(lines.values())
 
     @property
     def changes(self) -> tuple[changes.Change, ...]:

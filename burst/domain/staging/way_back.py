@@ -64,6 +64,29 @@ def find_unreadable(present: Snapshot, proposed: Iterable[changes.Change]) -> tu
     )
 
 
+def find_unheld(present: Snapshot, proposed: Iterable[changes.Change]) -> tuple[str, ...]:
+    """The changes of indexes that the snapshots do not hold, or hold two of by that name, in words: nobody could prove
+    that they went back."""
+    words = []
+    for change in proposed:
+        if isinstance(change, changes.DropIndex):
+            asked = change.index
+        elif isinstance(change, changes.CreateIndex):
+            asked = changes.TableName(schema=change.table.schema, name=change.name)
+        else:
+            continue
+        held = list_indexes(present, asked)
+        if isinstance(change, changes.DropIndex) and not held:
+            words.append(
+                f"{change.words}: the tables of this file have no such index, so it could not be put back; where it is "
+                "of another table, name that table in a change too, such as ANALYZE of it"
+            )
+        elif len(held) > (1 if isinstance(change, changes.DropIndex) else 0) and asked.schema is None:
+            schemas = ", ".join(index.schema_name for index in held)
+            words.append(f"{change.words}: there is an index of this name in schema {schemas}; write the schema too")
+    return tuple(words)
+
+
 def split_values(name: str, text: str) -> tuple[str, ...]:
     """The values of a setting as Postgres keeps it: a list is one text with commas and quotes."""
     if name not in allowed_settings.LISTS:
@@ -74,10 +97,12 @@ def split_values(name: str, text: str) -> tuple[str, ...]:
 
 def find_index(snapshot: Snapshot, index: changes.TableName) -> database_snapshots.TableIndex | None:
     """The index of a name; without a schema the one whose table the file names."""
-    for row in snapshot.indexes:
-        if row.name == index.name and index.schema in (None, row.schema_name):
-            return row
-    return None
+    return next(iter(list_indexes(snapshot, index)), None)
+
+
+def list_indexes(snapshot: Snapshot, index: changes.TableName) -> list[database_snapshots.TableIndex]:
+    """The indexes of a name, of which there are several only where it has no schema."""
+    return [row for row in snapshot.indexes if row.name == index.name and index.schema in (None, row.schema_name)]
 
 
 def _find_made(
