@@ -91,10 +91,9 @@ def compare(
     from burst.report import closure_text
 
     now, opener = datetime.now(UTC), places.Opener()
+    is_chained = baseline == comparing.ACTIVE and destination.chain
     request = comparing.Request(
-        baseline=baseline
-        if baseline == comparing.ACTIVE and destination.chain
-        else common.find_place(baseline, runs_dir),
+        baseline=baseline if is_chained else common.find_place(baseline, runs_dir),
         candidates=[common.find_place(candidate, runs_dir) for candidate in candidates],
         score=files.read_named(score_file, "--score"),
         score_source=str(score_file),
@@ -106,10 +105,9 @@ def compare(
     store = comparing.open_store(destination.place, opener)
     name = comparing.write(comparison, store, _open_signer(destination.key))
     moved_to = comparing.move_baseline(comparison, now=now)
-    closure = comparison.closure
     _say_written(output, f"{destination.place.rstrip('/')}/{name}", moved_to)
-    output.result(closure.document(), closure_text.render_closure(closure))
-    return closure.exit_code
+    output.result(comparison.closure.document(), closure_text.render_closure(comparison.closure))
+    return comparison.closure.exit_code
 
 
 def _say_written(output: common.Output, address: str, moved_to: "active_baselines.ActiveBaseline | None") -> None:

@@ -3,23 +3,19 @@
 The table holds each command's place and its short help, so that `burst --help` imports no command.
 """
 
-import _thread
-import contextlib
 import gc
 import importlib
 import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 from click import shell_completion
 
-from burst.cli import common
+from burst.cli import common, signal_ends
 from burst.domain.basics import errors
-from burst.kit import ending_signals
 
 COMMANDS = {
     "demo": ("burst.cli.demo:demo", "The whole story on this machine: baseline, burst, verdict, report."),
@@ -125,62 +121,6 @@ cli = LazyGroup(
 )
 
 
-_AGAIN_SECONDS = 0.01
-
-
-class _Terminated(BaseException):
-    """TERM or HUP arrived while no run was under way, which would have to be stopped in order; its argument says
-    which."""
-
-
-@contextlib.contextmanager
-def _signals_unwind() -> Iterator[None]:
-    """Lets INT, TERM and HUP unwind, whatever of them was inherited, so that a command ends its child processes.
-
-    That holds for the first process of a container too, which the kernel would shield from TERM.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    ends: list[tuple[BaseException, signal.Signals]] = []
-    again: list[threading.Timer] = []
-
-    def end(number: int, _: object) -> None:
-        heard = signal.Signals(number)
-        ends.append((KeyboardInterrupt() if heard is signal.SIGINT else _Terminated(heard.name), heard))
-        raise ends[-1][0]
-
-    def send_again(ignored: "sys.UnraisableHookArgs") -> None:
-        """Python drops what is raised within a callback of its own: the signal comes once more, an instant later."""
-        dropped = [number for told, number in ends if told is ignored.exc_value]
-        if not dropped:
-            hook_before(ignored)
-        for number in dropped:
-            again.append(threading.Timer(_AGAIN_SECONDS, _thread.interrupt_main, [number]))
-            again[-1].daemon = True
-            again[-1].start()
-
-    handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), end)
-    heard = ending_signals.select_heard(handlers)
-    before = {number: signal.signal(number, handlers[number]) for number in heard}
-    hook_before, sys.unraisablehook = sys.unraisablehook, send_again
-    try:
-        yield
-    except (errors.BurstError, click.ClickException, OSError):
-        raise
-    except Exception as exc:
-        if ends:  # a library raised an error of its own in place of it, as pydantic does while it builds a model
-            raise ends[0][0] from exc
-        raise
-    finally:
-        for timer in again:
-            timer.cancel()
-        sys.unraisablehook = hook_before
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _refuse_missing_folder() -> None:
     try:
         os.getcwd()
@@ -201,13 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     output = common.Output()
     try:
-        with _signals_unwind():
+        with signal_ends.unwind():
             words = list(sys.argv[1:] if arguments is None else arguments)
             output.words = ("burst", *words)
             collect_seldom()
             _refuse_missing_folder()
             answer = cli.main(words, prog_name="burst", obj=output, standalone_mode=False)
-    except _Terminated as exc:
+    except signal_ends.Terminated as exc:
         output.error(f"terminated by {exc}")
         return 128 + signal.SIGTERM
     except errors.BurstError as exc:
