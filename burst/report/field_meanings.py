@@ -14,6 +14,16 @@ from typing import Any
 from pydantic import json_schema
 from pydantic_core import core_schema
 
+SHARED: Mapping[str, str] = {
+    "execution_id": (
+        "The id of one run: its group, a UTC stamp and six random hex digits, or what the operator gave "
+        "(`--execution-id`)."
+    ),
+    "platform_run_id": "The scope: the id of the platform run under which the receipts are counted.",
+    "sha256": "SHA-256 of its bytes, as 64 lower-case hex digits.",
+}
+"""What a field of this name says in every document, where no docstring stands under it."""
+
 
 class ExplainedSchema(json_schema.GenerateJsonSchema):
     """JSON Schemas in which the docstring under a field is the description of its property."""
@@ -41,11 +51,12 @@ def read_field_docstrings(kind: type[Any]) -> Mapping[str, str]:
 def _explain(
     made: json_schema.JsonSchemaValue, kind: type[Any], aliases: Mapping[str, str]
 ) -> json_schema.JsonSchemaValue:
+    documented = {aliases.get(name, name): words for name, words in read_field_docstrings(kind).items()}
     properties = made.get("properties", {})
-    for name, meaning in read_field_docstrings(kind).items():
-        key = aliases.get(name, name)
-        if key in properties:
-            properties[key] = {**properties[key], "description": meaning}
+    for key, value in properties.items():
+        meaning = documented.get(key) or value.get("description") or SHARED.get(key)
+        if meaning:
+            properties[key] = {**value, "description": meaning}
     return made
 
 

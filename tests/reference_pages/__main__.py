@@ -1,6 +1,6 @@
 """`make reference`: writes the reference pages again; with `--check` it only says which of them are stale.
 
-Both refuse a key that people write and that has no meaning.
+Both refuse a field that has no meaning.
 """
 
 import sys

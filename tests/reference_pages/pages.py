@@ -20,8 +20,8 @@ FOLDER = ROOT / "docs" / "reference"
 COMMAND = "make reference"
 _MADE = f"This page is made from the program by `{COMMAND}`; a change by hand is lost.\n\n"
 _RUNBOOKS = "../../runbooks"
-EXPLAINED = ("plan", "campaign", "stages", "score", "owners")
-"""The kinds of documents in which every key has to have a meaning: people write them."""
+EXPLAINED = ("plan", "campaign", "stages", "score", "owners", "metrics", "task-result")
+"""The kinds of documents in which every field has to have a meaning."""
 _EXIT_CODES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130, 143)
 
 
@@ -40,7 +40,7 @@ def find_stale(folder: Path = FOLDER) -> list[str]:
 
 
 def find_unexplained(kinds: Iterable[str] = EXPLAINED) -> list[str]:
-    """The keys without a meaning, each behind its kind of document."""
+    """The fields without a meaning, each behind its kind of document."""
     return [f"{kind} {field.name}" for kind in kinds for field in fields.list_fields(kind) if not field.meaning]
 
 
@@ -71,7 +71,8 @@ def _make_plan_keys() -> str:
 def _make_document_fields() -> str:
     words = (
         "Every field of every document that burst writes or reads, but for the plan, which has [a page of its own]"
-        "(plan-keys.md). `burst schema KIND` prints the JSON Schema of each. An instant is UTC with `Z`.\n\n"
+        "(plan-keys.md). `burst schema KIND` prints the JSON Schema of each, with the same meanings. An "
+        "instant is UTC with `Z`; `None` in a meaning is null in the document.\n\n"
     )
     kinds = [(code(kind), code(document.name), code(document.schema)) for kind, document in schemas.KINDS.items()]
     rows = [

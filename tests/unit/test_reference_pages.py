@@ -30,7 +30,7 @@ def test_no_reference_page_is_stale() -> None:
     assert pages.find_stale() == [], f"write docs/reference again with: {pages.COMMAND}"
 
 
-def test_every_key_that_people_write_has_a_meaning() -> None:
+def test_every_field_has_a_meaning() -> None:
     assert pages.find_unexplained() == []
 
 

@@ -14,15 +14,25 @@ class FiguresEntry(models.Model):
     """The figures of one driver, or of several together, from their first question on."""
 
     connections: models.Count
+    """Connections to the database that were opened."""
     statements: models.Count
+    """Statements that were sent to be executed, without BEGIN, COMMIT and ROLLBACK."""
     prepared: models.Count
+    """Statements that the server was told to prepare."""
     reused: models.Count
+    """Executions of a statement that had been prepared for an earlier one."""
     rows: models.Count
+    """Rows that were received."""
     bytes_received: models.Count
+    """The bytes of the values in those rows, without those of the protocol."""
     round_trips: models.Count
+    """Messages that an answer was waited for, once the connection was there."""
     database_ms: Milliseconds
+    """Milliseconds in which an answer was waited for, of all connections together."""
     retries: models.Count
+    """Attempts at a question after its first."""
     largest_wait_ms: Milliseconds
+    """The longest wait for one answer, in milliseconds."""
 
     @classmethod
     def from_figures(cls, figures: driver_figures.DriverFigures) -> Self:
@@ -61,6 +71,7 @@ class PagesEntry(models.Model):
     """The pages that the last count's statement read, from memory or disk; `read` None: nobody counted them."""
 
     read: models.Count | None
+    """Pages that the server read for one count, from memory or disk; None where nobody counted them."""
     source: str = ""
     """Where the figure is from."""
     no_data: models.Words = ""
@@ -82,7 +93,8 @@ class DriverEntry(models.Model):
     tasks; `figures` None: nobody counted, which is not zero."""
 
     figures: FiguresEntry | None
+    """What the driver did in all; None where nobody counted, which is not zero."""
     no_data: models.Words = ""
     """Why there are none."""
     pages: PagesEntry | None = None
-    """None where the document holds no count."""
+    """The pages that the last count read; None where the document holds no count."""

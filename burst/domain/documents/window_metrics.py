@@ -15,9 +15,13 @@ class CountsEntry(models.Model):
     """Receipts by decision, as documents spell them."""
 
     admit: Annotated[models.Count, pydantic.Field(alias="ADMIT")]
+    """Receipts whose decision is ADMIT: the ingest took the event as new."""
     duplicate: Annotated[models.Count, pydantic.Field(alias="DUPLICATE")]
+    """Receipts whose decision is DUPLICATE: the ingest knew the event already."""
     quarantine: Annotated[models.Count, pydantic.Field(alias="QUARANTINE")]
+    """Receipts whose decision is QUARANTINE; they are no part of the admit ratio."""
     other: models.Count
+    """Receipts with a decision that burst does not know; they are in no ratio."""
 
     @classmethod
     def from_counts(cls, counts: receipts.Counts) -> Self:
@@ -34,7 +38,9 @@ class WindowEntry(models.Model):
     """A half-open window."""
 
     start_utc: models.Instant
+    """The first instant that belongs to the window."""
     end_utc: models.Instant
+    """The first instant that no longer belongs to the window."""
 
     @pydantic.model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
@@ -56,6 +62,7 @@ class BucketEntry(WindowEntry):
     """Counts of one sub-window."""
 
     counts: CountsEntry
+    """The receipts of the bucket."""
 
     @classmethod
     def from_bucket(cls, bucket: receipts.BucketCounts) -> Self:
@@ -74,15 +81,20 @@ class SettleRound(models.Model):
     """One count of the settling: when, and how many receipts there were."""
 
     counted_utc: models.Instant
+    """When this count began, by the controller's clock."""
     counts: CountsEntry
+    """The receipts of the whole window that this count found."""
 
 
 class WriterEntry(models.Model):
     """A transaction that was writing when the window ended. Without `pid` it is a prepared one."""
 
     id: str
+    """The transaction's identity on the server, which no other transaction gets."""
     pid: int | None
+    """The server's process that holds the transaction; None for a prepared transaction."""
     name: models.Words
+    """The `application_name` of its session, or the name of the prepared transaction."""
 
     @classmethod
     def from_writer(cls, writer: receipts.OpenWriter) -> Self:
@@ -99,10 +111,13 @@ class Counting(models.Model):
     """Who made the last count: this process, or a task whose answer came by log and as an object, the same bytes."""
 
     via: Literal["direct", "task"]
+    """`direct` where the controller asked the database itself, `task` where a counting task did."""
     task_id: str | None = None
+    """The counting task; None where the controller counted itself."""
     answer: str | None = None
     """The name of the answer in the task's log; its object lies under run control."""
     answer_sha256: models.Digest | None = None
+    """SHA-256 of the answer's bytes; None where the controller counted itself."""
     agreed: list[Literal["log", "object"]] = []
     """The ways the answer came, each of which brought these bytes."""
 
@@ -124,10 +139,13 @@ class LiveEntry(models.Model):
     """What the live counts of the burst added up to, beside a last count of the same time."""
 
     counted_to_utc: models.Instant
+    """The end of the last slice that was counted while the burst ran."""
     slices: CountsEntry
+    """The sum of all slices, from the beginning of the counted window to `counted_to_utc`."""
     counts: CountsEntry | None
-    """None where nobody could count it again."""
+    """The same time counted once more at the end; None where nobody could count it again."""
     problem: models.Words = ""
+    """Why nobody could count it again; empty where somebody did."""
 
     @property
     def difference(self) -> str:
@@ -145,8 +163,11 @@ class DeliveriesEntry(models.Model):
     that is delivered a third time writes no row. None is not known, which is not zero."""
 
     sent: models.Count | None
+    """Events that all tasks sent, by their load accounts; None where an account is missing or makes no sense."""
     acknowledged: models.Count | None
+    """Requests that were answered with success, by the same accounts; None where `sent` is."""
     distinct_decisions: models.Count
+    """Receipts of the counted window, whatever their decision."""
     no_data: models.Words = ""
     """Why sent and acknowledged are not known."""
 
@@ -169,11 +190,11 @@ class DuplicatesEntry(models.Model):
     """The DUPLICATE receipts of the window by the first ADMIT of their event; None is not known, which is not zero."""
 
     retry: models.Count | None
-    """It lies in the window."""
+    """Those whose first ADMIT lies in the same window: the event was sent again."""
     replay: models.Count | None
-    """It lies before the window."""
+    """Those whose first ADMIT lies before the window: the event was played a second time."""
     unknown: models.Count | None
-    """There is none, or it lies after the window."""
+    """Those without an ADMIT, or with one that lies after the window."""
     no_data: models.Words = ""
     """Why they are not told apart."""
 
@@ -199,6 +220,7 @@ class WindowCountsEntry(WindowEntry):
     """A part of the window with the receipts that were counted in it."""
 
     counts: CountsEntry
+    """The receipts of this part."""
 
 
 class DrillWindowsEntry(models.Model):
@@ -208,9 +230,13 @@ class DrillWindowsEntry(models.Model):
     """
 
     drill: str
+    """The name of the drill in the plan."""
     before: WindowCountsEntry | None
+    """The part from the window's beginning to the fault; None where it was not counted."""
     during: WindowCountsEntry | None
+    """The part from the fault to the first sample of the recovery, without one to the window's end."""
     after: WindowCountsEntry | None
+    """The part from the recovery to the window's end; None where there was no recovery, or no count."""
     no_data: models.Words = ""
     """Why they were not counted."""
 
@@ -237,16 +263,27 @@ class Metrics(models.Model):
     execution_id: str
     platform_run_id: str
     window: WindowEntry
+    """The counted window: from GO to the last task's stop, of a load of steps only the counted ones."""
     counts: CountsEntry
+    """The receipts of the scope in the counted window, by the last count."""
     bucket_seconds: float | None = None
+    """How long a bucket is; the last one may be shorter. None where the counts were given without buckets."""
     buckets: list[BucketEntry] = []
+    """The counted window in parts that follow one another; their counts add up to `counts`."""
     sql: str | None = None
+    """The statement that was counted by, with names in place of values; None where it is not known."""
     binds: dict[str, str] = {}
+    """Each value that the statement was run with, as text; no secret is among them."""
     database_clock_utc: models.Instant | None = None
+    """The database's clock just before the last count; None where it was not read."""
     clock_skew_seconds: float | None = None
+    """The database's clock minus the clock of the counting process, at the middle of one round trip."""
     clock_round_trip_seconds: Annotated[float, pydantic.Field(ge=0)] | None = None
+    """How long the reading of that clock took; the true skew lies within half of it."""
     settled: bool | None = None
+    """Whether the last two counts agree in every bucket and no writer of that time is open; None is not known."""
     settle_rounds: list[SettleRound] = []
+    """Every count of the window, the first one first; the last one gave `counts`."""
     late: CountsEntry | None = None
     """Receipts of the last round that the first did not have."""
     vanished: CountsEntry | None = None
@@ -254,16 +291,21 @@ class Metrics(models.Model):
     open_writers: list[WriterEntry] = []
     """Transactions that wrote to the table when the window ended, and had not ended before the last count."""
     counting: Counting | None = None
+    """Who made the last count; None where the document does not say it."""
     driver: driver_entries.DriverEntry | None = None
+    """What counting did to the database, from the run's first question on; None where the document does not say it."""
     deliveries: DeliveriesEntry | None = None
+    """What the load accounts sent, beside what the table holds; None where nobody compared them."""
     duplicates: DuplicatesEntry | None = None
+    """The DUPLICATE receipts by when their event was first admitted; None where nobody asked."""
     drills: list[DrillWindowsEntry] = []
     """The parts of the window before, during and after each drill; none where the plan has no drill."""
     load_ended_utc: models.Instant | None = None
     """The earliest end of the load that the evidence allows: the length is measured to it, the rate to the window's."""
     load_end_why: models.Words = ""
+    """The evidence for `load_ended_utc` in words; empty where that is None."""
     live: LiveEntry | None = None
-    """None where no slice was counted while the burst ran."""
+    """The sum of the live counts beside a last count of the same time; None where no slice was counted in the burst."""
 
     @classmethod
     def from_count(

@@ -13,21 +13,35 @@ class DrillCheck(models.Model):
     """One drill. `planned_utc` None: the run never came to GO. `recovered_utc` None: nobody saw a recovery."""
 
     name: str
+    """The name of the drill in the plan."""
     fault: str
     """`restart SERVICE`, or the words of the command."""
     planned_utc: models.Instant | None
+    """GO and the seconds that the plan names; None where GO was never given."""
     faulted_utc: models.Instant | None
+    """When the controller noted that it would cause the fault; None where it did not."""
     over_utc: models.Instant | None
+    """When the fault itself had come to its end; None where nobody saw that."""
     recovered_utc: models.Instant | None
+    """The first sample from which on the recovery held; None where nobody saw a recovery."""
     restart_to_stable_seconds: float | None
+    """From the fault to the recovery; None where either is not known."""
     recover_within_seconds: float
+    """The time that the plan allows for it."""
     rto_pass: bool
+    """Whether the recovery kept that time."""
     tasks_before: models.Count | None
+    """How many tasks the service had before; None of a command."""
     replaced_task_count: models.Count | None
+    """How many of those run no more; None of a command."""
     undone: bool
+    """Whether nothing of the fault is left to take back."""
     before: window_metrics.CountsEntry | None
+    """The receipts before the fault; None where they were not counted apart."""
     during: window_metrics.CountsEntry | None
+    """The receipts from the fault to the recovery; None where they were not counted apart."""
     after: window_metrics.CountsEntry | None
+    """The receipts after the recovery; None where there was none, or no count."""
 
     @classmethod
     def list_case(cls, case: cases.Case) -> list[Self] | None:

@@ -15,21 +15,32 @@ class LinePoint(models.Model):
     """One point of a line: seconds since GO, and the value."""
 
     seconds: float
+    """Seconds from GO to the instant that the sample speaks of."""
     value: float
+    """The value of the sample."""
 
 
 class ObservedSeries(models.Model):
     """One observed series in short. `silent`: how many of its samples have no value."""
 
     name: str
+    """The name of the series in the plan."""
     source: str
+    """What is asked, as the plan states it: a query, a document, a command, a service or a metric."""
     every_seconds: float
+    """How often the plan samples it."""
     samples: models.Count
+    """How many samples were taken, with a value or without."""
     silent: models.Count
+    """How many of them have no value."""
     first_utc: models.Instant | None
+    """The instant that the first sample with a value speaks of; None where none has one."""
     last_utc: models.Instant | None
+    """The instant that the last sample with a value speaks of; None where none has one."""
     last_value: models.Value
+    """The value of that last sample; None where none has one."""
     line: list[LinePoint]
+    """Points to draw, at most 200: of a longer series each part keeps its largest and its smallest."""
 
     @classmethod
     def list_case(cls, case: cases.Case) -> list[Self] | None:

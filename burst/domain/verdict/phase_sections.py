@@ -21,7 +21,9 @@ class DocumentRef(models.Model):
     """A document of the evidence by digest."""
 
     name: str
+    """The file name of the document in the run's folder."""
     sha256: models.Digest
+    """SHA-256 of the document's bytes."""
 
     @classmethod
     def from_case(cls, case: cases.Case, name: str) -> Self | None:
@@ -36,70 +38,108 @@ class WindowTarget(models.Model):
     """`window_target`: what a representative window has to hold. `min_plane_closure`: a plan asks for it by facts."""
 
     duration_minutes: float
+    """The shortest window that can pass (`budget.min_window`), in minutes."""
     min_admitted_events: models.Count | None
+    """The least ADMIT receipts that pass (`gates.min_admits`); None where the plan asks for none."""
     contiguous_event_time_required: bool
+    """Whether the plan asks for a window without a gap (`gates.contiguity`)."""
     max_gap_seconds: float | None
+    """The longest stretch without a receipt that passes (`gates.contiguity`); None where the plan sets none."""
     min_plane_closure: str | None = None
+    """Always None: a plan asks for plane closure by facts."""
 
 
 class ScaleGateChecks(snapshot_sections.Checks):
     """`scale_gate_checks`: volume, duration and contiguity, with the figures behind them."""
 
     admitted_events: models.Count | None
+    """ADMIT receipts of the counted window; None where nothing was counted."""
     span_minutes: float | None
+    """The length of the counted window in minutes; None where nothing was counted."""
     longest_gap_seconds: float | None
-    """None where the buckets do not tell."""
+    """The longest stretch of buckets without a receipt, in seconds; None where the buckets do not tell."""
 
 
 class SoakTarget(models.Model):
     """`soak_target`: how long the soak lasts, and what its lag has to keep; None where the plan does not ask."""
 
     duration_minutes: float
+    """The shortest soak that can pass (`budget.min_window`), in minutes."""
     stability_window_minutes: float | None
+    """How long before the end a rule of lag has to hold; None where no rule names a time."""
     max_lag_messages: float | None
+    """The lowest limit that the plan sets on lag; None where it sets none."""
     sample_interval_minutes: float | None
+    """How often each series is sampled (`observe.every`), in minutes; None where none is observed."""
 
 
 class SoakWindow(models.Model):
     """`soak_execution_window`: when the soak ran, by which tasks, and why it ended."""
 
     start_utc: models.Instant | None
+    """The first start of a task; None where it is not known."""
     end_utc: models.Instant | None
+    """The last stop of a task; None where it is not known."""
     tasks: list[str]
+    """The ids of the tasks, as the task result has them."""
     stop_reason: str | None
+    """The word for why the soak ended; None where the task result does not say it."""
 
 
 class DrillTarget(models.Model):
     """`drill_target`: the duplicates that the drill injects; None where it expects none."""
 
     duplicate_event_count_target: models.Count | None
+    """How many DUPLICATE receipts the drill injects (`gates.expect_duplicates`)."""
 
 
 class PhaseSections(models.Model):
     """The fields of a snapshot that not each kind has; those of other kinds are left out of its bytes."""
 
     window_target: WindowTarget | None = None
+    """What a representative window has to hold; kind `window` alone."""
     window_manifest_ref: DocumentRef | None = None
+    """The metrics document, which holds the window's counts; None where it is missing. Kind `window`."""
     scale_gate_checks: ScaleGateChecks | None = None
+    """Volume, duration and contiguity of the window; kind `window` alone."""
     soak_target: SoakTarget | None = None
+    """How long the soak lasts and what lag it allows; kind `soak` alone."""
     soak_execution_window: SoakWindow | None = None
+    """When the soak ran and why it ended; kind `soak` alone."""
     observation_series_ref: DocumentRef | None = None
+    """The document of the observed series; None where it is missing. Kinds `soak` and `recovery`."""
     restart_to_stable_seconds: float | None = None
+    """The longest time from a fault to its recovery; None where one is not known. Kind `recovery`."""
     rto_pass: bool | None = None
+    """Whether every recovery kept its time; None where none was asked for. Kind `recovery`."""
     replaced_task_count: models.Count | None = None
+    """Tasks that the restarts replaced, all together; None where one is not known. Kind `recovery`."""
     pre_fault_baseline: window_metrics.CountsEntry | None = None
+    """The receipts before the first fault; None where they were not counted apart. Kind `recovery`."""
     window_minutes: float | None = None
+    """The length of the counted window in minutes; None where nothing was counted. Kind `recovery`."""
     max_lag_window: models.Value = None
+    """The measured fact or series `max_lag_window`, else `max_lag`; None where neither has a value."""
     checkpoint_monotonic: bool | None = None
+    """Whether no checkpoint series fell, or its facts pass; None where nothing was asked."""
     max_publish_ambiguous: models.Value = None
+    """The measured fact or series `max_publish_ambiguous`, else `publish_ambiguous`; None without one."""
     max_fail_open: models.Value = None
+    """The measured fact or series `max_fail_open`, else `fail_open`; None without one. Kind `recovery`."""
     drill_target: DrillTarget | None = None
+    """The duplicates that the drill injects; kind `drill` alone."""
     drill_outcome_checks: snapshot_sections.Checks | None = None
+    """The gates and facts of the drill's outcome; kind `drill` alone."""
     baseline_refs: list[reproduction_vectors.RunRef] | None = None
+    """The run that this one reproduces; none where its snapshot cannot be used. Kind `reproducibility`."""
     candidate_refs: list[reproduction_vectors.RunRef] | None = None
+    """This run, without a digest of a snapshot that is not yet made; kind `reproducibility` alone."""
     baseline_vector: reproduction_vectors.Vector | None = None
+    """What the reference run shows; kind `reproducibility` alone."""
     candidate_vector: reproduction_vectors.Vector | None = None
+    """What this run shows; kind `reproducibility` alone."""
     comparisons: reproduction_vectors.Comparisons | None = None
+    """How the two vectors stand to each other; kind `reproducibility` alone."""
 
 
 Fill = Callable[[cases.Case, Answers], Any]

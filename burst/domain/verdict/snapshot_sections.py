@@ -32,8 +32,11 @@ class BurstTarget(models.Model):
     """`burst_target`: the terms of the plan. A reference run has no multiplier."""
 
     ingest_multiplier: float | None
+    """The multiple of the baseline's rate that the plan asks for; None where it asks for none."""
     duration_minutes: float
+    """The shortest window that can pass (`budget.min_window`), in minutes."""
     min_successful_admit_ratio: float | None
+    """The least ADMIT / (ADMIT + DUPLICATE) that passes; None where the plan asks for none."""
 
     @classmethod
     def from_plan(cls, plan: plans.Plan) -> Self:
@@ -49,10 +52,15 @@ class BaselineExtract(models.Model):
     """`baseline_extract`: the reference rate that was divided by."""
 
     admits: models.Count
+    """ADMIT receipts of the reference run, or of all reference runs together."""
     seconds: float
+    """How long those were counted, all runs together."""
     admits_per_minute: float
+    """`admits` divided by `seconds`, times 60: the rate that the multiplier is taken of."""
     source: str
+    """The run that the baseline was made from, or the words of a baseline that the plan gives inline."""
     checksum: models.Digest | None
+    """The checksum of the baseline document; None of a baseline that the plan gives inline."""
 
     @classmethod
     def from_baseline(cls, baseline: baselines.Baseline) -> Self:
@@ -70,14 +78,19 @@ class ExecutionWindow(models.Model):
     """`burst_execution_window`: first task start to last task stop, and the window that was counted."""
 
     start_utc: models.Instant | None
+    """The first start of a task, by its platform; None where it is not known."""
     end_utc: models.Instant | None
+    """The last stop of a task that the evidence allows; None where it is not known."""
     elapsed_seconds: float | None
+    """From `start_utc` to `end_utc`, computed from the tasks' own times; None where one is not known."""
     counted_window: window_metrics.WindowEntry | None
+    """The window of the counts; None where nothing was counted."""
     tasks: list[task_results.TaskEntry]
+    """Every task, copied from the task result."""
     stop_asked_utc: models.Instant | None = None
-    """When this run first asked its tasks to end."""
+    """When this run first asked its tasks to end; None where it did not, or where that is not known."""
     load_ended_utc: models.Instant | None = None
-    """The earliest end of the load that the evidence allows; the length is measured to it."""
+    """The earliest end of the load that the evidence allows; `duration_seconds` is measured to it."""
 
     @classmethod
     def from_case(cls, case: cases.Case) -> Self:
@@ -99,8 +112,11 @@ class LoadCheck(models.Model):
     """One measured figure, the threshold it was held to, and whether it was reached; all None where no gate asked."""
 
     value: float | None
+    """The measured figure; None where it could not be measured, or no gate asked for it."""
     threshold: float | None
+    """What it was held to; None where no gate asked for it."""
     pass_: Annotated[bool | None, pydantic.Field(alias="pass")]
+    """Whether the gate passed; None where none asked."""
 
     @classmethod
     def from_gates(cls, answers: Sequence[gates.Gate], name: str) -> Self:
@@ -115,11 +131,17 @@ class LoadChecks(models.Model):
     """`burst_load_checks`: the figures of the load, and what they were held to."""
 
     achieved_multiplier: LoadCheck
+    """The rate of the counted window divided by the baseline's rate."""
     admit_ratio: LoadCheck
+    """ADMIT / (ADMIT + DUPLICATE) of the counted window."""
     duration_seconds: LoadCheck
+    """From the beginning of the counted window to the earliest end of the load that the evidence allows."""
     counts: window_metrics.CountsEntry | None
+    """The receipts of the counted window; None where nothing was counted."""
     admits_per_minute: float | None
+    """ADMIT receipts a minute, over the whole counted window; None where nothing was counted."""
     no_data: bool
+    """Whether there is no receipt at all in the counted window, or no count."""
 
     @classmethod
     def from_case(cls, case: cases.Case, answers: Sequence[gates.Gate]) -> Self:
@@ -140,12 +162,17 @@ class BoundsEntry(models.Model):
     """One interval by one method; of the dispersion where that is what it rests on."""
 
     low: float
+    """The lower bound of the multiplier by this method."""
     high: float
+    """The upper bound of the multiplier by this method."""
     parts: models.Count
-    """Batches of the burst, or its whole minutes."""
+    """Batches of five minutes of the burst, or its whole minutes."""
     baseline_parts: models.Count
+    """Batches, or whole minutes, of the reference runs."""
     dispersion: float | None
+    """How much more the minutes of the burst vary than independent events; None of batch means."""
     baseline_dispersion: float | None
+    """The same of the reference runs; None of batch means."""
 
     @classmethod
     def find(cls, interval: intervals.Interval, method: intervals.Method) -> Self | None:
@@ -168,13 +195,19 @@ class MultiplierInterval(models.Model):
     unless the plan sets `gates.multiplier_lower`."""
 
     level: float
+    """The share of repetitions whose interval holds the true multiplier: 0.95."""
     multiplier: float
+    """The multiplier that the interval lies around."""
     low: float
+    """The lower bound by the wider method; `gates.multiplier_lower` is held against it."""
     high: float
+    """The upper bound by the wider method."""
     method: intervals.Method
     """The method whose interval is the wider."""
     batch_means: BoundsEntry | None
+    """The interval by the means of five-minute batches; None where there are fewer than two."""
     quasi_poisson: BoundsEntry | None
+    """The interval by the dispersion of whole minutes; None where there are fewer than five."""
 
     @classmethod
     def from_case(cls, case: cases.Case, baseline: baselines.Baseline | None) -> Self | None:
@@ -197,13 +230,21 @@ class RuntimeBudget(models.Model):
     """`runtime_budget`: the seconds allowed and used. `stopped_by` None: no layer ended the last task."""
 
     budget_seconds: float
+    """The most that the contract allows (`budget.max`)."""
     elapsed_seconds: float | None
+    """From the first start of a task to the last stop; None where one is not known."""
     budget_pass: bool
+    """Whether the gate `runtime_budget` passes."""
     operator_cap_seconds: float
+    """The seconds that this attempt was allowed; the deadline ends them."""
     overshoot_seconds: float | None
+    """From the deadline to the last stop, 0 where that came first; None where either is not known."""
     stopped_by: str | None
+    """The layer that ended the task that stopped last; None where it ended by itself."""
     layers: list[task_results.LayerEntry]
+    """The layers of the hard stop, copied from the task result."""
     outages: list[task_results.Outage]
+    """The times in which the launcher could not see the tasks, copied from the task result."""
 
     @classmethod
     def from_case(cls, case: cases.Case, answers: Sequence[gates.Gate]) -> Self:
@@ -242,9 +283,13 @@ class Cost(models.Model):
     """`cost`: the tasks' cost, estimated at list prices; None where preflight did not know their size."""
 
     estimated_usd: float | None
+    """The cost of the tasks for the seconds that each ran, in USD; None where an end was not seen."""
     at_cap_usd: float
+    """The cost in USD had every task run until the deadline."""
     cost_cap_usd: float | None
+    """The most that the plan allows (`budget.cost_cap_usd`); None where it sets no limit."""
     price_source: str
+    """Which list price was taken, and of which day."""
 
     @classmethod
     def from_case(cls, case: cases.Case) -> Self | None:
@@ -274,10 +319,14 @@ class CheckEntry(models.Model):
     """One question and its answer."""
 
     name: str
+    """The name of the gate that the answer is of."""
     value: models.Value
+    """The measured value; None where it could not be had."""
     expected: models.Value
+    """The value that it was held to."""
     comparison: Comparison = None
     pass_: Pass
+    """Whether the answer is PASS."""
 
     @classmethod
     def from_gate(cls, gate: gates.Gate) -> Self:
@@ -295,7 +344,9 @@ class Checks(models.Model):
     """The questions of one subject; `pass` only where at least one was asked and all of them held."""
 
     checks: list[CheckEntry]
+    """Each gate of the subject with its answer; none where the plan asks nothing of it."""
     pass_: Pass
+    """Whether at least one gate was asked and all of them pass."""
 
     @classmethod
     def from_gates(cls, plan: plans.Plan, answers: Sequence[gates.Gate], *roles: catalogues.Role) -> Self:
@@ -310,15 +361,20 @@ class PriorRef(models.Model):
     """The snapshot a bounded rerun rests on, by digest; `key` is where the plan found it."""
 
     execution_id: str
+    """The prior run."""
     sha256: models.Digest
+    """SHA-256 of the prior snapshot's bytes."""
     key: str | None
+    """Where the plan found the prior snapshot (`rerun.prior`)."""
 
 
 class SourceRefs(models.Model):
     """`source_snapshot_refs`: the snapshots this one was made on."""
 
     prior: PriorRef | None
+    """The snapshot that a bounded rerun carries blockers from; None where the run is none, or it cannot be used."""
     baseline_snapshot_sha256: models.Digest | None
+    """SHA-256 of the snapshot of the reference run; None of a baseline that the plan gives inline."""
 
     @classmethod
     def from_sources(cls, plan: plans.Plan, baseline: baselines.Baseline | None, prior: blockers.Prior | None) -> Self:
@@ -334,12 +390,17 @@ class EvidenceRef(models.Model):
     """One document by digest. `prefix`: only its first `size` bytes are meant."""
 
     name: str
+    """The file name of the document in the run's folder."""
     sha256: models.Digest
+    """SHA-256 of the document's bytes; with `prefix` of its first `size` bytes."""
     size: models.Count
+    """How many bytes the digest is of."""
     media_type: str
+    """What the bytes are: `application/json`, or `application/jsonl` for the journal."""
     keys: list[str]
-    """Its keys in the plan's places, the authority first."""
+    """Its addresses in the plan's S3 places, the authority first; none where the plan names no place."""
     prefix: bool = False
+    """Whether the document may be longer than `size`: only the journal is."""
 
     @classmethod
     def list_case(cls, case: cases.Case) -> list[Self]:
@@ -375,16 +436,22 @@ class GateEntry(models.Model):
     """One gate and its answer."""
 
     name: str
+    """The name of the gate, as `burst schema gates` lists it, or of a fact or an observed series."""
     blocker: str
+    """The blocker that it stands behind, with the phase's prefix, such as `M10F-B1`."""
     status: Literal["PASS", "FAIL", "INVALID"]
+    """PASS, FAIL where the facts say no, INVALID where they are missing or not to be trusted."""
     measured: models.Value
+    """What was measured; None where it could not be had, or JSON holds no such number."""
     required: models.Value
+    """What it was held to; words where the requirement is none of a number."""
     comparison: Comparison = None
     unit: str | None = None
     """The unit of `measured` and `required`; None where they have none."""
     mode: Literal["required", "informational"] = "required"
-    """An informational gate opens nothing."""
+    """An informational gate is answered and shown, and opens nothing."""
     why: models.Words
+    """The answer in words; a later version may word it otherwise."""
 
     @classmethod
     def from_gate(cls, plan: plans.Plan, gate: gates.Gate) -> Self:
@@ -411,12 +478,19 @@ class RegisterEntry(models.Model):
     """One blocker of the phase and where it stands."""
 
     blocker: str
+    """Its id, with the phase's prefix, such as `M10F-B1`."""
     title: models.Words
+    """What the blocker is about, in the catalogue of the phase's kind."""
     state: Literal["open", "cleared", "carried", "not-evaluated"]
+    """`carried` from the prior, `not-evaluated` where no gate asked, else open or cleared by this run."""
     open: bool
+    """Whether it counts as open, in whatever state: the verdict is PASS where none does."""
     why: models.Words
+    """The reason of its state in words."""
     gates: list[str]
+    """The names of the gates behind it that were asked in this run."""
     prior_state: str | None
+    """Its state in the prior snapshot; None where the run is no rerun."""
     changed_terms: list[str] = pydantic.Field(default_factory=list)
     """The keys of the changed terms that it was cleared by, here or where it is carried from."""
     unstated_terms: list[str] = pydantic.Field(default_factory=list)
@@ -442,16 +516,22 @@ class TermChangeEntry(models.Model):
     """One term that a rerun changed on purpose; null where it was not required."""
 
     key: str
+    """The key of the term, as `contract.terms` spells it."""
     from_: Annotated[pydantic.JsonValue, pydantic.Field(alias="from")]
+    """Its value in the prior; null where the prior did not require it."""
     to: pydantic.JsonValue
+    """Its value in this run; null where this run does not require it."""
     why: str
+    """The reason that the plan gives for the change."""
 
 
 class TermsEntry(models.Model):
     """Terms, by digest. `terms` holds each by its key; a term that is not required is absent."""
 
     sha256: models.Digest
+    """SHA-256 of the terms' canonical bytes: runs of one contract have the same."""
     terms: dict[str, pydantic.JsonValue]
+    """What the verdict was judged by, each by its key; a term that is not required is absent."""
     unknown: list[str] = pydantic.Field(default_factory=list)
     """Terms that nobody can tell, by key, or by the first word of a group of them."""
 
@@ -494,7 +574,7 @@ class Hold(models.Model):
     signature: str
     """Each open blocker with its failing gates, in order: `B1:achieved_multiplier+admit_ratio B7:carried`."""
     command: str | None
-    """None where the command line is not known, or a word of it is a secret, which nothing here says."""
+    """The command line that repeats the run; None where it is not known or holds a secret, which nothing here says."""
 
     @classmethod
     def from_register(
@@ -533,6 +613,7 @@ class AttemptEntry(models.Model):
     """`attempt`: the number of the run among the attempts of its phase under one run control, over all contracts."""
 
     number: models.Count
+    """How many attempts at the phase were begun under this run control up to this one, from 1."""
     contract: models.Digest
     """The digest of the terms it was begun with."""
     earlier: list[attempts.EarlierAttempt]
@@ -560,16 +641,23 @@ class Decision(models.Model):
     """
 
     stop_reason: str | None
+    """The word for why the burst ended, such as `window-complete`; None where the task result does not say it."""
     early_stop: task_results.EarlyStop | None
+    """The rule that ended the burst early; None where none did."""
     ended: models.Words | None = None
     """Why the run ended before its window was complete, in a sentence; None where it was complete."""
     go_tasks: models.Count | None = None
     """How many tasks GO was given to, of `planned_tasks`; None where that is not known."""
     planned_tasks: models.Count | None = None
+    """How many tasks the plan asks for; None where that is not known."""
     halt: task_results.HaltEntry | None = None
+    """The halt that stopped the run; None where none did."""
     stop_sign: task_results.StopSignEntry | None = None
+    """The alarm or fact of `stop_when` that stopped the run; None where none did."""
     unclear_signs: list[task_results.UnclearSign] = pydantic.Field(default_factory=list)
+    """The times in which a stop sign or the halt could not be read."""
     count_blindnesses: list[task_results.CountBlindness] = pydantic.Field(default_factory=list)
+    """The times in which no live count came, so that rules that need counts could not act."""
 
     @classmethod
     def from_result(cls, result: task_results.TaskResult | None) -> Self:

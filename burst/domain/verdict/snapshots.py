@@ -50,30 +50,53 @@ class Snapshot(phase_sections.PhaseSections):
 
     schema_: Literal["burst.snapshot/v1"] = pydantic.Field(alias="schema")
     phase: str
+    """The phase as the plan names it, such as `M10.F`; blockers and documents are named after it."""
     kind: Annotated[catalogues.Kind, pydantic.Field(strict=False)] = catalogues.Kind.BURST
     """The kind of the phase, which says what its blockers mean; burst 0.1.0 knew one, and did not state it."""
     execution_id: str | None
+    """The run that was judged; None where no document names it."""
     platform_run_id: str | None
+    """The scope whose receipts were counted; None where no document names it."""
     burst_target: snapshot_sections.BurstTarget
+    """What the plan asks for: multiple, shortest window, admit ratio."""
     baseline_extract: snapshot_sections.BaselineExtract | None
+    """The rate that the multiplier is taken of; None where no baseline can be used."""
     burst_execution_window: snapshot_sections.ExecutionWindow
+    """When the tasks ran, and the window that was counted."""
     burst_load_checks: snapshot_sections.LoadChecks
+    """The figures of the counted window beside what they were held to."""
     runtime_budget: snapshot_sections.RuntimeBudget
+    """The seconds allowed and used, and the layers that kept them."""
     cost: snapshot_sections.Cost | None
+    """What the tasks cost at list prices; None where preflight did not know their size."""
     semantic_drift_checks: snapshot_sections.Checks
+    """The gates and facts that say whether the platform still means the same."""
     run_scope_coherence_checks: snapshot_sections.Checks
+    """The gates and facts that say whether everything is of this run and scope."""
     lag_checkpoint_checks: snapshot_sections.Checks
+    """The gates and facts of consumer lag and of checkpoints."""
     source_snapshot_refs: snapshot_sections.SourceRefs
+    """The snapshots that this one rests on: that of the prior, that of the reference run."""
     evidence_refs: list[snapshot_sections.EvidenceRef]
+    """Every document of the evidence by digest, in the order of their names."""
     gates: list[snapshot_sections.GateEntry]
+    """Every question that was asked, with its answer."""
     blocker_register: list[snapshot_sections.RegisterEntry]
+    """Every blocker of the phase with its state, also those that are not open."""
     blockers: list[str]
+    """The ids of the open blockers, sorted; none on PASS."""
     overall_pass: bool
+    """Whether no blocker is open: PASS, else HOLD."""
     decision: snapshot_sections.Decision
+    """Why the burst ended; the verdict is `overall_pass`."""
     non_goals: list[str]
+    """What the plan says a bounded rerun does not show; none where the run is no rerun."""
     supersedes: models.Digest | None
+    """The digest of the frozen verdict that this one takes the place of; None of a verdict that was published."""
     exit_code: int
+    """The exit code that the run ended with: 0 is PASS, 3 HOLD, 5 not published, 6 a task may run."""
     exit_reason: models.Words
+    """The same in words."""
     rules: str = rules.RULES_0_1_0.version
     """The version of the rules it was judged by; burst 0.1.0 did not state it."""
     contract: snapshot_sections.ContractEntry | None = None
@@ -101,6 +124,7 @@ class Snapshot(phase_sections.PhaseSections):
     rate_steps: list[step_sections.RateStepEntry] | None = None
     """Each step of the load with its figures; None where the load has one rate, or declares none."""
     verifier: snapshot_sections.Verifier
+    """The program and the version that reached the verdict."""
 
     @property
     def open_entries(self) -> list[snapshot_sections.RegisterEntry]:

@@ -15,20 +15,33 @@ class RateStepEntry(models.Model):
     """One step: its rates in events a second, its place in seconds after GO, and its figures; None is not known."""
 
     name: str
+    """The name of the step in the plan."""
     shape: Annotated[str, pydantic.Field(pattern="^(step|linear|sine|spike)$")]
+    """How the rate goes from `events_per_second` to `to_events_per_second`."""
     counted: bool
+    """Whether the step belongs to the counted window; a warm-up does not."""
     start_seconds: float
+    """When it begins, in seconds after GO."""
     seconds: float
+    """How long it lasts."""
     events_per_second: float
+    """The rate at its beginning, over all tasks."""
     to_events_per_second: float
+    """The rate at the end of a line, and at the top of a spike or a sine, over all tasks."""
     planned_events: models.Count
+    """The events that the plan makes due in it, over all tasks."""
     due: models.Count | None
+    """The events that the programs' schedules made due in it; None where no account says it."""
     in_time: models.Count | None
+    """Those of them that were sent no later than 1 s after they were due; None where no account says it."""
     acknowledged: models.Count | None
+    """The requests sent in it that were answered with success; None where no account says it."""
     latency_p95_ms: float | None
+    """What 95 % of the answers to its requests did not exceed, in milliseconds; None without an answer."""
     latency_p99_ms: float | None
+    """What 99 % of the answers to its requests did not exceed, in milliseconds; None without an answer."""
     counts: window_metrics.CountsEntry | None
-    """The receipts of the step, where whole buckets hold them."""
+    """The receipts of the step; None where no whole buckets hold them."""
 
     @classmethod
     def list_case(cls, case: cases.Case) -> list[Self] | None:
