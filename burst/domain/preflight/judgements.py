@@ -435,7 +435,7 @@ def judge_root(definition: ecs_definitions.Definition, *, waits_for_go: bool) ->
 
 
 def judge_task_size(plan: plans.Plan, definition: ecs_definitions.Definition) -> findings.Finding:
-    """Whether a task's cpu carries its share of the rate, by the shipped profile's need; another program's is its
+    """Whether a task's cpu carries its share of the rate, by what a locustfile needs; another program's need is its
     own."""
     rate, size = plan.highest_rate, definition.size
     if plan.load.locustfile is None or rate is None or size is None:
