@@ -20,7 +20,12 @@ FOLDER = ROOT / "docs" / "reference"
 COMMAND = "make reference"
 _MADE = f"This page is made from the program by `{COMMAND}`; a change by hand is lost.\n\n"
 _RUNBOOKS = "../../runbooks"
-EXPLAINED = ("plan", "campaign", "stages", "score", "owners", "metrics", "task-result")
+EXPLAINED = (
+    *("plan", "campaign", "stages", "score", "owners"),
+    *("snapshot", "metrics", "task-result", "task-records", "load", "facts", "observations", "preflight", "baseline"),
+    *("attempt", "reproduction", "message", "signature", "statement", "alias"),
+    *("closure", "active-baseline", "closure-statement", "promotion-statement"),
+)
 """The kinds of documents in which every field has to have a meaning."""
 _EXIT_CODES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130, 143)
 

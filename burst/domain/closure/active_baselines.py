@@ -23,9 +23,13 @@ class ActiveRun(models.Model):
     """The active baseline: a run by the digest of its snapshot, or a file by its own."""
 
     run_id: str
+    """The execution id; of a file, how the operator named it."""
     source: str
+    """How the operator named it: a path, or an S3 address."""
     document_name: str
+    """The file name of its snapshot, or of the file."""
     sha256: models.Digest
+    """SHA-256 of the snapshot's bytes, or of the file's."""
 
 
 class ActiveBaseline(models.Model):
@@ -33,13 +37,19 @@ class ActiveBaseline(models.Model):
 
     schema_: Annotated[Literal["burst.active-baseline/v1"], pydantic.Field(alias="schema")] = SCHEMA
     name: str
+    """The name of the score that the chain belongs to."""
     number: models.Count
+    """Its place in the chain, from 0; the highest number is the active one."""
     predecessor: models.Digest | None
+    """SHA-256 of the record before it; None for the first."""
     closure_sha256: models.Digest | None
     """The closure that unlocked it; None for the first."""
     run: ActiveRun
+    """The run or file that candidates are scored against from here on."""
     score: closures.ScoreRef
+    """The score file that it was unlocked by, for the first the one that it began with."""
     recorded_utc: models.Instant
+    """When the record was written, by the clock of whoever scored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,18 +15,26 @@ class ClosurePredicate(models.Model):
     """The decision that the closure holds."""
 
     name: str
+    """The name of the score."""
     result: str
+    """The word of the score file for the decision."""
     unlocked: bool
+    """Whether the phase is closed by it."""
     best: str | None
+    """The run id of the best valid candidate; None where none is valid."""
 
 
 class ClosureStatement(models.Model):
     """The payload of a closure's signature."""
 
     type_: Annotated[Literal["https://in-toto.io/Statement/v1"], pydantic.Field(alias="_type")]
+    """The version of in-toto statements that the payload follows."""
     subject: list[attestations.Subject]
+    """The closure and each score file, by digest."""
     predicate_type: Annotated[Literal["urn:burst:predicate:closure:v1"], pydantic.Field(alias="predicateType")]
+    """The kind of the predicate, and its version."""
     predicate: ClosurePredicate
+    """The decision that was signed."""
 
 
 def list_subjects(closure: closures.Closure) -> dict[str, str]:

@@ -36,38 +36,51 @@ class ScoreRef(models.Model):
     """The score file, by the digest of its bytes."""
 
     name: str
+    """The copy of the score file that stands beside the closure."""
     sha256: models.Digest
+    """SHA-256 of the score file's bytes."""
 
 
 class ComparedRef(models.Model):
     """A compared run: by the digest of its snapshot, which names every other document; or one file by its own."""
 
     run_id: str
+    """The execution id; of a file, how the operator named it."""
     document_name: str
+    """The file name of its snapshot, or of the file."""
     sha256: models.Digest
+    """SHA-256 of the snapshot's bytes, or of the file's."""
     phase: str | None
+    """The phase of the run; None of a file."""
     platform_run_id: str | None
+    """The scope of the run; None of a file."""
     contract_sha256: models.Digest | None
+    """The digest of the terms of its verdict; None of a file, or where its snapshot states none."""
     overall_pass: bool | None
+    """Whether its snapshot is a PASS; None of a file."""
 
 
 class BaselineRef(ComparedRef):
     """The active baseline. `source`: how the operator named it."""
 
     source: str
+    """How the operator named it: a path, or an S3 address."""
 
 
 class CandidateRef(ComparedRef):
     """A candidate. `run_root`: how the operator named it."""
 
     run_root: str
+    """How the operator named it: a path, or an S3 address."""
 
 
 class ActiveRef(models.Model):
     """The record by which the baseline is the active one; its chain leads back to the first."""
 
     number: models.Count
+    """The number of the record in its chain, from 0."""
     sha256: models.Digest
+    """SHA-256 of the record's bytes."""
     score: ScoreRef
     """The score that it was reached by, whose checks a later one keeps."""
 
@@ -76,51 +89,75 @@ class CountAnchors(models.Model):
     """The counters that the veto rails hold: those of `same` in one section, those of `not_worse` in the other."""
 
     keys: list[str]
+    """Every counter that one of the two runs has, sorted."""
     baseline_counts: dict[str, int | float]
+    """The counters of the baseline; one that it does not have is absent."""
     candidate_counts: dict[str, int | float]
+    """The counters of the candidate; one that it does not have is absent."""
 
 
 class RuntimeEntry(models.Model):
     """One measure in seconds."""
 
     baseline_s: float
+    """The figure of the baseline, in seconds."""
     candidate_s: float
+    """The figure of the candidate, in seconds."""
     improvement_fraction: float
+    """The part of the baseline's figure that was gained; negative where it got worse."""
 
 
 class RuntimeGates(models.Model):
     """`gates`: the rule of the measures, in words, and whether all of them pass."""
 
     runtime_gate_rule: str
+    """Each measure of the score file with its bound, in words."""
     runtime_gate_pass: bool
+    """Whether every check of a measure or of the pair passes."""
 
 
 class ClosureDecision(models.Model):
     """`decision`: the word of the score file, and why."""
 
     all_veto_clear: bool
+    """Whether every check passes that asks for no gain."""
     all_runtime_clear: bool
+    """Whether every check of a measure or of the pair passes."""
     result: str
+    """The word of the score file for it: that of an unlock or of a hold."""
     unlocked: bool
+    """Whether every check passes, and one was asked at least."""
     reason: models.Words
+    """Which checks do not pass, or how many do."""
 
 
 class CandidateScore(models.Model):
     """One candidate with everything it was judged by."""
 
     candidate: CandidateRef
+    """The run or file that was scored."""
     count_anchors: CountAnchors
+    """The counters that a veto requires to be the same, in both runs."""
     warning_anchors: CountAnchors
+    """The counters that a veto requires not to get worse, in both runs."""
     runtime: dict[str, RuntimeEntry]
+    """Each measure in seconds by its name; one that could not be read in both runs is absent."""
     veto: dict[str, bool]
+    """Each veto by its name, and whether it passes."""
     gates: RuntimeGates
+    """The rule of the measures, and whether all pass."""
     checks: list[score_checks.ScoreCheckEntry]
+    """Every question that was asked of the candidate, with its answer."""
     failures: list[str]
     """The checks that do not pass, in words."""
     baseline_vector: reproduction_vectors.Vector | None
+    """What the baseline shows; None where the score file asks for no reproduction."""
     candidate_vector: reproduction_vectors.Vector | None
+    """What the candidate shows; None where the score file asks for no reproduction."""
     comparisons: reproduction_vectors.Comparisons | None
+    """How the two vectors stand to each other; None where the score file asks for no reproduction."""
     decision: ClosureDecision
+    """Whether this candidate unlocks, and why."""
 
 
 class Closure(CandidateScore):
@@ -128,9 +165,13 @@ class Closure(CandidateScore):
 
     schema_: Annotated[Literal["burst.closure/v1"], pydantic.Field(alias="schema")] = SCHEMA
     name: str
+    """The name of the score, as its file gives it."""
     score: ScoreRef
+    """The score file that was scored by."""
     baseline: BaselineRef
+    """The run or file that every candidate was held against."""
     active_baseline: ActiveRef | None
+    """The record by which that baseline is the active one; None where there is no chain."""
     best: str | None
     """The run id of the best valid candidate; None where none is valid."""
     candidates: list[CandidateScore]
@@ -138,8 +179,11 @@ class Closure(CandidateScore):
     unsound: list[unsound_candidates.UnsoundCandidate]
     """The candidates that were named and not scored, because their evidence does not hold."""
     baseline_refs: list[reproduction_vectors.RunRef]
+    """The baseline by the digest of its snapshot."""
     candidate_refs: list[reproduction_vectors.RunRef]
+    """Every scored candidate by the digest of its snapshot."""
     verifier: snapshot_sections.Verifier
+    """The program and the version that scored."""
 
     @property
     def unlocked(self) -> bool:

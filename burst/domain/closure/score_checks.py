@@ -40,16 +40,27 @@ class ScoreCheckEntry(models.Model):
     """One check and its answer; `improvement_fraction` is the part of the baseline's figure that was gained."""
 
     group: Group
+    """What the check is for: `measure` and `pair` ask for a gain, every other group for no loss."""
     name: str
+    """The name of the check, in the score file or burst's own."""
     status: Literal["PASS", "FAIL", "INVALID"]
+    """PASS, FAIL where the figures say no, INVALID where one is not known."""
     baseline: models.Value
+    """The figure of the baseline, or of the cold run of a pair; None where it is not known."""
     candidate: models.Value
+    """The figure of the candidate, or of the warm run of a pair; None where it is not known."""
     required: models.Value
+    """The bound that the candidate's figure was held to, or the rule in words; None where it is neither."""
     improvement_fraction: float | None
+    """The part of the baseline's figure that was gained; None where no gain is asked for."""
     unit: str | None
+    """The unit of the figures; None where they have none."""
     alert: bool
+    """Whether the figure is above the limit at which somebody has to be told (`warm_alert`)."""
     pass_: Annotated[bool, pydantic.Field(alias="pass")]
+    """Whether the status is PASS."""
     why: models.Words
+    """The answer in words."""
 
     @classmethod
     def from_check(cls, check: Check) -> "ScoreCheckEntry":

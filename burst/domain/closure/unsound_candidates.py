@@ -16,8 +16,11 @@ class UnsoundCandidate(models.Model):
     """A candidate without a score. `run_root`: how the operator named it."""
 
     run_root: str
+    """How the operator named it: a path, or an S3 address."""
     state: State
+    """Whether its evidence is incomplete, corrupt, or nobody can tell."""
     why: models.Words
+    """What is wrong with its evidence."""
 
 
 def list_unsound(run_root: str, place: str, error: EvidenceError) -> UnsoundCandidate:

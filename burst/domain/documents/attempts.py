@@ -22,7 +22,9 @@ class EarlierAttempt(models.Model):
 
     execution_id: str
     verdict: Literal["PASS", "HOLD"] | None
+    """The verdict of its snapshot; None where it had none yet when the later attempt began."""
     sha256: models.Digest | None
+    """SHA-256 of its snapshot's bytes; None where it had none yet."""
     contract: models.Digest
     """The digest of the terms it was begun with."""
     promoted: dict[str, models.Digest] = pydantic.Field(default_factory=dict)
@@ -36,10 +38,15 @@ class AttemptClaim(models.Model):
     execution_id: str
     platform_run_id: str
     phase: str
+    """The phase that the attempts are counted of."""
     number: Annotated[int, pydantic.Field(ge=1)]
+    """How many attempts at the phase were begun under this run control up to this one, from 1."""
     contract: models.Digest
+    """The digest of the terms that the run was begun with."""
     claimed_utc: models.Instant
+    """When the number was taken, before the launch, by the controller's clock."""
     earlier: list[EarlierAttempt]
+    """Every attempt before it, the first one first, as it stood when this one began."""
     promoted: dict[str, models.Digest] = pydantic.Field(default_factory=dict)
     """The gates that are required by a promotion, each with its digest."""
 

@@ -11,14 +11,23 @@ class FactEntry(models.Model):
     """One answer. `value` None: it could not be had, and `detail` says why."""
 
     blocker: str
+    """The blocker that the plan puts the fact behind, such as `M10F-B2`."""
     name: str
+    """The name of the fact in the plan."""
     value: models.Value
+    """The answer; None where it could not be had, and `detail` says why."""
     equals: bool | int | float | str | None = None
+    """The value that the answer has to equal; None where the plan sets another limit."""
     at_most: int | float | None = None
+    """The highest answer that passes; None where the plan sets another limit."""
     at_least: int | float | None = None
+    """The lowest answer that passes; None where the plan sets another limit."""
     source: str = ""
+    """The SQL that was asked, or the address of the document with the JSON pointer behind `#`."""
     at_utc: models.Instant | None = None
+    """When it was answered, by the controller's clock; None where the document does not say it."""
     detail: models.Words = ""
+    """The digest of the document that the answer stood in, or why there is no answer."""
 
     @pydantic.model_validator(mode="after")
     def _one_expectation(self) -> Self:
@@ -34,8 +43,9 @@ class Facts(models.Model):
     execution_id: str
     platform_run_id: str
     facts: list[FactEntry]
+    """One entry for each fact of the plan, in its order."""
     driver: driver_entries.DriverEntry | None = None
-    """What the driver had done once these were answered."""
+    """What the driver had done for the run once the facts were answered; None where the document does not say it."""
 
     @pydantic.field_validator("facts")
     @classmethod

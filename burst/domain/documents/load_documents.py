@@ -20,19 +20,28 @@ class LatencyBucket(models.Model):
     """How many answers took so long; `up_to_us` is the longest duration of the bucket, in microseconds."""
 
     up_to_us: models.Count
+    """The longest duration of the bucket, in microseconds; a percentile is told by it, so it is never too low."""
     count: models.Count
+    """Answers whose duration lies in the bucket."""
 
 
 class SecondLoad(models.Model):
     """One second of all tasks: due and in time by when it was due, sent by the sending, the rest by the answer."""
 
     start_utc: models.Instant
+    """The whole second, by the tasks' own clocks."""
     due: models.Count
+    """Events that the programs' schedules made due in this second."""
     in_time: models.Count
+    """Those of them that were sent no later than 1 s after they were due."""
     sent: models.Count
+    """Requests that were sent in this second, whenever they were due."""
     acknowledged: models.Count
+    """Answers of success that came in this second."""
     refused: models.Count
+    """Answers with a status of failure that came in this second."""
     failed: models.Count
+    """Requests that ended in this second without a status."""
 
 
 _LOCAL_KINDS = frozenset({"name not resolved", "certificate not trusted"})
@@ -53,19 +62,33 @@ class TaskAccount(models.Model):
     """
 
     shard_index: models.Count
+    """Which part of the load the task had, from 0."""
     first_utc: models.Instant
+    """The first instant at which the program was alive, by the task's clock."""
     last_utc: models.Instant
+    """The last instant at which it was alive: the account speaks until then."""
     knows_due: bool
+    """Whether the program has a schedule; without one nobody knows what was due, and `due` is 0."""
     due: models.Count
+    """Events that its schedule made due."""
     in_time: models.Count
+    """Those of them that were sent no later than 1 s after they were due."""
     undecided: models.Count
+    """Events due in the last two seconds of the account and not sent; they count for neither side."""
     sent: models.Count
+    """Requests that the program took for sent, with those that failed on its own machine."""
     late: models.Count
+    """Events that were sent more than 1 s after they were due."""
     latest_seconds: Annotated[float, pydantic.Field(ge=0)]
+    """How long after it was due the latest event was sent."""
     acknowledged: models.Count
+    """Requests that were answered with success."""
     refused: dict[str, models.Count]
+    """Requests that were answered with a status of failure, by its class, such as `4xx`."""
     failed: dict[str, models.Count]
+    """Requests that ended without a status, by the kind of the failure, such as `timeout`."""
     bad_lines: models.Count = 0
+    """Lines of the account that make no sense; the limits on answers are INVALID where there is one."""
     processes: models.Count | None = None
     """How many processes of the task wrote it; None where it has one alone."""
     values: dict[str, str] = {}
@@ -81,30 +104,45 @@ class RequestLoad(models.Model):
     """The requests of one name, over all tasks."""
 
     name: str
+    """The name that the program gives its requests; `(more)` stands for all after the first hundred."""
     acknowledged: models.Count
+    """Requests of the name that were answered with success."""
     refused: dict[str, models.Count]
+    """Those that were answered with a status of failure, by its class."""
     failed: dict[str, models.Count]
+    """Those that ended without a status, by the kind of the failure."""
     latency: list[LatencyBucket]
+    """The durations of their answers, as a histogram; a request without an answer is not in it."""
 
 
 class LatencyPart(models.Model):
     """The answers that came in one part of the time, over all tasks. Its buckets are wider than those of the whole."""
 
     start_utc: models.Instant
+    """When the part begins, by the tasks' own clocks."""
     seconds: Annotated[float, pydantic.Field(gt=0)]
+    """How long the part is."""
     latency: list[LatencyBucket]
+    """The durations of the answers that came in this part."""
 
 
 class StepLoad(models.Model):
     """One step of a rate plan, over all tasks: due and in time by when an event was due, the answers by the sending."""
 
     name: str
+    """The name of the step in the plan."""
     due: models.Count
+    """Events that the programs' schedules made due in the step."""
     in_time: models.Count
+    """Those of them that were sent no later than 1 s after they were due."""
     acknowledged: models.Count
+    """Requests sent in the step that were answered with success."""
     refused: dict[str, models.Count]
+    """Requests sent in the step that were answered with a status of failure, by its class."""
     failed: dict[str, models.Count]
+    """Requests sent in the step that ended without a status, by the kind of the failure."""
     latency: list[LatencyBucket]
+    """The durations of the answers to the requests sent in the step."""
 
     @property
     def answered(self) -> int:
@@ -126,10 +164,15 @@ class Load(models.Model):
     resolution: Annotated[float, pydantic.Field(ge=0, le=1)]
     """How wide a bucket of latency is, as a part of the durations in it, at most."""
     tasks: list[TaskAccount]
+    """The account of each task that wrote one, by its shard."""
     seconds: list[SecondLoad]
+    """Every second in which something was counted, in order."""
     requests: list[RequestLoad]
+    """The same answers by the name of the request."""
     latency: list[LatencyBucket]
+    """The durations of all answers of the whole run, as a histogram."""
     markers: dict[str, models.Count]
+    """How often the programs reached each point of their own."""
     marked_utc: dict[str, models.Instant] = pydantic.Field(default_factory=dict)
     """When each marker was first reached, by the clock of its task; burst 0.1.0 did not note it."""
     latency_over_time: list[LatencyPart] = []

@@ -18,31 +18,47 @@ class RunRef(models.Model):
     """One of the two runs, by the digest of its snapshot; None where there is none yet."""
 
     execution_id: str | None
+    """The run; None where its snapshot names none."""
     platform_run_id: str | None
+    """The scope of the run; None where its snapshot names none."""
     snapshot_sha256: models.Digest | None
+    """SHA-256 of its snapshot's bytes; None where it has none yet, or is a file."""
 
 
 class Vector(models.Model):
     """What one of the two runs has to show. None: nobody knows."""
 
     ingress_counts: window_metrics.CountsEntry | None
+    """The receipts of its counted window; None where nobody knows them."""
     decision_shares: dict[str, float] | None
+    """The share of ADMIT, DUPLICATE and QUARANTINE in all receipts; None where there are none."""
     max_lag_window: float | None
+    """The largest lag that was measured; None where none was."""
     anchor_keyset: list[str] | None
+    """The keys of its scope by the plan's question, sorted; None where they could not be had."""
     semantic_flags: dict[str, models.Value]
+    """Each fact about meaning and scope with its value; None as a value where it was not had."""
 
 
 class Comparisons(models.Model):
     """How the two vectors stand to each other. None: it cannot be told, or nobody asked."""
 
     anchor_keyset_match: bool | None
+    """Whether both key sets are equal; None where one is not known, or has no key."""
     duplicate_share_delta: float | None
+    """How far the shares of DUPLICATE are apart; None where one is not known."""
     quarantine_share_delta: float | None
+    """How far the shares of QUARANTINE are apart; None where one is not known."""
     semantic_invariant_pass: bool | None
+    """Whether every invariant holds as in the reference; None where there is none."""
     lag_pass: bool | None
+    """Whether the lags keep their limits; None where no lag is asked."""
     profile_match: bool | None
+    """Whether both runs have the same load, rate and tasks; None where it cannot be told."""
     contract_match: bool | None
+    """Whether both runs have the same terms; None where it cannot be told."""
     missing_required_surfaces: list[str]
+    """The shares and key sets that one of the two does not have, as `baseline.anchor_keyset`."""
 
 
 def make_vector(
@@ -99,10 +115,15 @@ class KeysetAnswer(models.Model):
     """The key set of one scope as it was answered. `keys` None: it could not be had, and `detail` says why."""
 
     platform_run_id: str
+    """The scope that was asked."""
     keys: list[str] | None
+    """The keys of the scope; None where they could not be had, and `detail` says why."""
     source: str
+    """The question, as the plan states it for this scope."""
     at_utc: models.Instant | None = None
+    """When it was answered, by the controller's clock; None where the document does not say it."""
     detail: models.Words = ""
+    """Why there are no keys; empty where there are."""
 
 
 class Reproduction(models.Model):
@@ -114,4 +135,6 @@ class Reproduction(models.Model):
     reference_sha256: models.Digest
     """The digest of the reference's snapshot."""
     baseline: KeysetAnswer
+    """The key set of the reference run's scope."""
     candidate: KeysetAnswer
+    """The key set of this run's scope."""

@@ -13,15 +13,25 @@ class TaskRecordEntry(models.Model):
     """The record of one task's guard. `stopped_utc` None: it has no end. `asked_utc`: as the guard read it."""
 
     task_id: str
+    """The task, by the id that its launcher gave it."""
     shard_index: int
+    """Which part of the load the task had, from 0."""
     started_utc: models.Instant
+    """When the guard began, by the task's clock."""
     stopped_utc: models.Instant | None
+    """When no process of the task was left, by the task's clock; None where the guard has not seen that."""
     exit_code: int | None
+    """The exit code that its guard recorded; None where the guard has not seen the end."""
     stopped_by: str | None
+    """The layer that ended the program; `controller` is any signal. None where it ended by itself."""
     cause: str | None
+    """What ended the task, such as `program-ended`, `budget` or `lease-stop`; None where it has no end."""
     asked_utc: models.Instant | None
+    """The heartbeat of the lease that said STOP, or the deadline; None where nobody asked."""
     overshoot_seconds: float | None
+    """How long the last process outlived the deadline, by the monotonic clock; None where it has no end."""
     detail: models.Words = ""
+    """The guard's own words about the end."""
 
     @classmethod
     def from_record(cls, task: tasks.Task, record: tasks.RecordedTask) -> Self:
@@ -47,6 +57,7 @@ class TaskRecords(models.Model):
     execution_id: str
     platform_run_id: str
     records: list[TaskRecordEntry]
+    """The record of each task that left one that could be read, by its shard."""
 
 
 def find_contradiction(records: TaskRecords, result: task_results.TaskResult) -> str:

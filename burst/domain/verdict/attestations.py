@@ -30,33 +30,46 @@ class Subject(models.Model):
     """One document by digest; of the journal, the part that the snapshot names."""
 
     name: str
+    """The file name of the document in the run's folder."""
     digest: Digests
+    """The digest of its bytes; of the journal, of the part that the snapshot names."""
 
 
 class Predicate(models.Model):
     """The verdict that the snapshot holds."""
 
     execution_id: str | None
+    """The run; None where its snapshot names none."""
     phase: str
+    """The phase of the run."""
     overall_pass: bool
+    """Whether the snapshot is a PASS."""
     blockers: list[str]
+    """The ids of the open blockers, sorted; none on PASS."""
     verifier: snapshot_sections.Verifier
+    """The program and the version that reached the verdict."""
 
 
 class Statement(models.Model):
     """The payload of a signature."""
 
     type_: Annotated[Literal["https://in-toto.io/Statement/v1"], pydantic.Field(alias="_type")]
+    """The version of in-toto statements that the payload follows."""
     subject: list[Subject]
+    """Every document of the evidence and the snapshot, by digest, in the order of their names."""
     predicate_type: Annotated[Literal["urn:burst:predicate:verdict:v1"], pydantic.Field(alias="predicateType")]
+    """The kind of the predicate, and its version."""
     predicate: Predicate
+    """The verdict that was signed."""
 
 
 class Signature(models.Model):
     """One signature, base64, and the id of the key that made it."""
 
     keyid: str
+    """The id of the key that signed, by which a verifier chooses its public key."""
     sig: str
+    """The signature over type and payload (DSSE's PAE), in base64."""
 
     @property
     def raw(self) -> bytes:
@@ -68,10 +81,13 @@ class Envelope(models.Model):
     """`{slug}_{kind}_snapshot.dsse.json`: a DSSE envelope."""
 
     payload: str
+    """The signed statement, in base64."""
     payload_type: Annotated[
         str, pydantic.Field(alias="payloadType"), pydantic.WithJsonSchema({"const": PAYLOAD_TYPE, "type": "string"})
     ]
+    """What the payload is: an in-toto statement."""
     signatures: Annotated[list[Signature], pydantic.Field(min_length=1)]
+    """The signatures over the payload; burst writes one."""
 
     @property
     def statement(self) -> bytes:

@@ -25,21 +25,32 @@ class Provenance(models.Model):
     """The passed run a baseline was made from."""
 
     execution_id: str
+    """The reference run."""
     platform_run_id: str
+    """The scope whose receipts were counted."""
     phase: str
+    """The phase of the reference run."""
     snapshot_sha256: models.Digest
+    """SHA-256 of its snapshot's bytes."""
     window: window_metrics.WindowEntry
+    """The window that its receipts were counted in."""
 
 
 class RunShare(models.Model):
     """One of several runs that a baseline was made from, with its own rate and buckets."""
 
     provenance: Provenance
+    """The run and its snapshot."""
     admits: Annotated[int, pydantic.Field(gt=0)]
+    """ADMIT receipts of its counted window."""
     seconds: Annotated[float, pydantic.Field(ge=1e-6)]
+    """The length of its counted window."""
     admits_per_minute: float
+    """`admits` divided by `seconds`, times 60."""
     bucket_seconds: Annotated[float, pydantic.Field(gt=0)]
+    """How long a bucket is; the whole window where it was counted as one."""
     buckets: list[window_metrics.BucketEntry]
+    """Its counted window in parts, whose ADMITs add up to `admits`."""
 
     @property
     def cells(self) -> tuple[tuple[float, int], ...]:
@@ -56,19 +67,31 @@ class Document(models.Model):
 
     schema_: Annotated[Literal["burst.baseline/v1"], pydantic.Field(alias="schema")] = "burst.baseline/v1"
     admits: Annotated[int, pydantic.Field(gt=0)]
+    """ADMIT receipts of the counted windows of all its runs."""
     seconds: Annotated[float, pydantic.Field(ge=1e-6)]
+    """The length of those windows, added up."""
     admits_per_minute: float
+    """`admits` divided by `seconds`, times 60; readers divide again and never believe it."""
     admit_ratio: float
+    """ADMIT / (ADMIT + DUPLICATE) over all its runs."""
     bucket_seconds: Annotated[float, pydantic.Field(gt=0)]
+    """How long a bucket of the last run is; its whole window where that was counted as one."""
     buckets: list[window_metrics.BucketEntry]
+    """The buckets of all its runs, the earliest first; their ADMITs add up to `admits`."""
     profile: dict[str, str | int | float | None]
+    """The load of the last run: program, rate, tasks and what is sent; a burst of another load is told apart."""
     environment: dict[str, str | int | float | None]
+    """The machine of the last run's tasks, the environment and the target that its plan names."""
     created_utc: models.Instant
+    """When the baseline was made, by the clock of whoever made it."""
     max_age_seconds: Annotated[float, pydantic.Field(gt=0)] | None
+    """How long after `created_utc` it may be used; None where it does not go stale."""
     provenance: Provenance
+    """The run that it was made from; of several runs the last."""
     runs: Annotated[list[RunShare], pydantic.Field(min_length=2)] | None = None
     """Where it was made of several runs, each of them, the earliest first; `provenance` is then that of the last."""
     checksum: models.Digest
+    """SHA-256 over the canonical bytes of the document without this field; other content is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,17 +22,24 @@ class SignedPromotion(models.Model):
     """What a signed statement says of a promotion beside the digests."""
 
     phase: str
+    """The phase that the gate belongs to."""
     gate: str
+    """The name of the gate."""
     decision: promotions.Decision
+    """Whether the gate became required."""
 
 
 class PromotionStatement(models.Model):
     """The payload of a promotion's signature, as an in-toto statement."""
 
     type_: Annotated[Literal["https://in-toto.io/Statement/v1"], pydantic.Field(alias="_type")]
+    """The version of in-toto statements that the payload follows."""
     subject: list[attestations.Subject]
+    """The promotion and each snapshot that it cites, by digest."""
     predicate_type: Annotated[Literal["urn:burst:predicate:promotion:v1"], pydantic.Field(alias="predicateType")]
+    """The kind of the predicate, and its version."""
     predicate: SignedPromotion
+    """The decision that was signed."""
 
 
 def make_statement(promotion: promotions.Promotion, content: bytes) -> bytes:

@@ -32,16 +32,22 @@ class Span(models.Model):
     """A stretch of a run: the run itself, its counted window, a task."""
 
     name: str
+    """`run`, `counted window`, or `task` and its id."""
     start_utc: models.Instant
+    """When the stretch begins."""
     end_utc: models.Instant
+    """When it ends."""
 
 
 class EvidenceAddress(models.Model):
     """The snapshot that the message copies."""
 
     name: str
+    """The file name of the snapshot."""
     sha256: models.Digest
+    """SHA-256 of the snapshot's bytes."""
     places: list[str]
+    """The folders of the run in which the snapshot stands, the authority first."""
 
 
 class RunMessage(models.Model):
@@ -49,20 +55,33 @@ class RunMessage(models.Model):
 
     schema_: Annotated[Literal["burst.message/v1"], pydantic.Field(alias="schema")] = "burst.message/v1"
     id: str
+    """The execution id and the kind: a message that is told twice has one id."""
     kind: Annotated[MessageKind, pydantic.Field(strict=False)]
+    """What the message is about; `act-now` says that a task may still run."""
     execution_id: str
     phase: str
+    """The phase of the run's plan."""
     phase_kind: str
+    """The kind of that phase."""
     platform_run_id: str
     environment: str
+    """The environment of the run's plan."""
     at_utc: models.Instant
+    """When the message was made, by the controller's clock."""
     words: models.Words
+    """The news in words, such as the reason of the exit code."""
     verdict: Literal["PASS", "HOLD"] | None
+    """The verdict of the run; None where it has none yet, or none was published."""
     exit_code: int | None
+    """The exit code of the run; None where it has just begun."""
     blockers: list[str]
+    """The ids of the open blockers; none on PASS, and before the verdict."""
     figures: dict[str, float]
+    """The figures of the verdict by name; one that is not known is absent."""
     spans: list[Span]
+    """The run, its counted window and its tasks in time; a stretch without both ends is left out."""
     evidence: EvidenceAddress | None
+    """The snapshot that the message copies; None where there is none yet."""
 
     @property
     def title(self) -> str:

@@ -325,6 +325,7 @@ class CheckEntry(models.Model):
     expected: models.Value
     """The value that it was held to."""
     comparison: Comparison = None
+    """How `value` has to stand to `expected`; None where nothing is compared, or an older version did not say."""
     pass_: Pass
     """Whether the answer is PASS."""
 
@@ -446,6 +447,7 @@ class GateEntry(models.Model):
     required: models.Value
     """What it was held to; words where the requirement is none of a number."""
     comparison: Comparison = None
+    """How `measured` has to stand to `required`; None where nothing is compared, or an older version did not say."""
     unit: str | None = None
     """The unit of `measured` and `required`; None where they have none."""
     mode: Literal["required", "informational"] = "required"
@@ -683,7 +685,10 @@ Verifier = Annotated[
         {
             "type": "object",
             "title": "Verifier",
-            "properties": {"name": {"type": "string"}, "version": {"type": "string"}},
+            "properties": {
+                "name": {"type": "string", "description": "The program that reached the verdict."},
+                "version": {"type": "string", "description": "Its version; another one may word sentences otherwise."},
+            },
             "required": ["name", "version"],
         }
     ),
