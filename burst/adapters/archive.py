@@ -7,7 +7,9 @@ stands twice, or contents larger than evidence may be, and the whole file is ref
 
 import io
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +20,10 @@ from burst.domain.basics import errors, naming
 LARGEST_BYTES = 64 << 20
 _ENTRY_TIME = (1980, 1, 1, 0, 0, 0)
 _DEEPEST = 2
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Those that zip programs write, and every Python reads."""
+_UNSOUND = (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, NotImplementedError, ValueError, EOFError)
+"""How the library of zip files, and the decompressor behind it, say that bytes are not what they should be."""
 
 
 def pack(contents: Mapping[str, bytes]) -> bytes:
@@ -47,7 +53,7 @@ def read(path: Path) -> dict[str, bytes]:
         raise errors.EvidenceIncomplete(f"{path} is not there") from exc
     except OSError as exc:
         raise errors.EvidenceUnknown(f"{path} cannot be read: {exc.strerror}") from exc
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError, EOFError) as exc:
+    except _UNSOUND as exc:
         raise errors.EvidenceCorrupt(f"{path} is no sound zip file: {exc}") from exc
 
 
@@ -58,6 +64,8 @@ def _refuse_odd(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
         kind = stat.S_IFMT(entry.external_attr >> 16)
         # Some zip programs write no file type: such an entry is a regular file.
         is_plain = len(parts) <= _DEEPEST and all(naming.is_plain(part) for part in parts)
+        if entry.compress_type not in _COMPRESSIONS:
+            raise errors.EvidenceCorrupt(f"{path}: entry {entry.filename!r} is neither stored nor deflated")
         if not is_plain or kind not in (0, stat.S_IFDIR if entry.is_dir() else stat.S_IFREG):
             raise errors.EvidenceCorrupt(f"{path}: entry {entry.filename!r} is no document of a bundle")
     if len(set(names)) != len(names):

@@ -119,6 +119,7 @@ def verify(
 
     place = common.find_place(run, runs_dir)
     if cited.is_document(run) or evidence.is_closure(place):
+        forms.refuse_for(run)
         output.json = output.json or forms.shown == "json"
         show = cited.verify if cited.is_document(run) else verifying_closures.verify
         return show(output, Path(run), search or (str(runs_dir),), key=demands.key, required=demands.require_signature)
@@ -166,7 +167,7 @@ def latest(
             place, phase=phase, scope=scope, max_age_seconds=max_age_seconds, **dataclasses.asdict(demands)
         )
         verified = attempt.verified
-    except (errors.EvidenceIncomplete, errors.EvidenceUnknown) as exc:
+    except (errors.EvidenceIncomplete, errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
         verified = evidence.unsound(place, exc)
     return _show(output, forms, verified)
 

@@ -35,6 +35,14 @@ class Forms:
         """Whether any form for CI systems is to be given."""
         return self.for_ci or bool(self.written)
 
+    def refuse_for(self, document: str) -> None:
+        """Raises a usage error where a form for CI systems is asked for of a document that is no run's evidence."""
+        if self.are_asked_for:
+            option = f"--format {self.shown}" if self.for_ci else f"--write {self.written[0][0]}"
+            raise click.UsageError(
+                f"{option}: {document} cites runs and has no gates of its own; allowed for it: --format text or json"
+            )
+
     def give(self, output: common.Output, outcome: "outcomes.EvidenceOutcome") -> None:
         """Writes every file, then the form of stdout where it is one for CI systems.
 

@@ -113,14 +113,69 @@ def test_the_action_fails_with_the_exit_code_of_burst_and_writes_every_form_all_
         ({"place": f"runs/{PASSED}", "key": "no-such.pem"}, 8),
         ({"place": "runs/$(touch owned); touch owned"}, 7),
         ({"place": "runs", "phase": '"; touch owned; "'}, 7),
+        ({"place": "--help"}, 7),
+        ({"place": "--version"}, 7),
+        ({"place": "--help", "phase": "M10.F"}, 7),
+        ({"place": "runs", "phase": "--help"}, 7),
+        ({"place": f"runs/{PASSED}", "max_age": "1d"}, 2),
     ],
-    ids=["one run", "no such phase", "too old", "unsigned", "a place that is a command", "a phase that is one"],
+    ids=[
+        *("one run", "no such phase", "too old", "unsigned", "a place that is a command", "a phase that is one"),
+        *("a place that is an option", "another", "one beside a phase", "a phase that is one", "an age of no phase"),
+    ],
 )
 def test_the_action_ends_with_what_burst_ends_with(runner: Runner, inputs: dict[str, str], code: int) -> None:
     assert gate(runner, **inputs) == code
 
     assert runner.read("output") == f"exit-code={code}\n"
     assert not (runner.folder / "owned").exists()
+
+
+@pytest.mark.parametrize(("inputs", "code"), [({"phase": "M10.F"}, 8), ({}, 8)], ids=["latest", "verify"])
+def test_the_action_says_everywhere_that_a_bundle_is_broken(runner: Runner, inputs: dict[str, str], code: int) -> None:
+    (runner.folder / "b.zip").write_bytes(b"PK\3\4 and no more")
+
+    assert gate(runner, place="b.zip", junit="burst.xml", **inputs) == code
+
+    assert runner.read("stdout").startswith("::error file=plan.json,line=1,title=burst%3A evidence corrupt::")
+    assert "no verdict can be relied on (corrupt)" in runner.read("summary")
+    (suite,) = junitparser.JUnitXml.fromfile(str(runner.folder / "burst.xml"))
+    assert suite.errors == 1
+
+
+def test_the_action_refuses_a_document_that_has_no_gates(runner: Runner) -> None:
+    (runner.folder / "m10_closure.json").write_text("{}")
+
+    assert gate(runner, place="m10_closure.json", junit="burst.xml") == 2
+
+    assert runner.read("summary") == "### burst: no verdict, exit code 2 (see the log of the step)\n"
+    assert runner.read("burst.xml") == ""
+
+
+def test_no_job_has_the_name_of_the_required_check() -> None:
+    """A job that is skipped counts as a success, and a label of another name skips it."""
+    workflow = yaml.safe_load((PIPELINES / "github.yml").read_text())
+    (context,) = set(re.findall(r"context=(\w+)", (PIPELINES / "github.yml").read_text()))
+
+    assert context == "burst"
+    assert context not in {job.get("name", name) for name, job in workflow["jobs"].items()}
+
+
+def test_the_gate_of_the_check_reads_the_run_of_its_own_job_and_no_newer_one(runner: Runner) -> None:
+    """Two pull requests may measure at the same time: the newest run of the phase may be the other's."""
+    (job,) = yaml.safe_load((PIPELINES / "github.yml").read_text())["jobs"].values()
+    (given,) = (step["with"] for step in job["steps"] if step.get("id") == "gate")
+    variables = {"env.RUN_CONTROL": "runs", "env.EXECUTION_ID": HELD}
+    inputs = {
+        name.replace("-", "_"): re.sub(r"\$\{\{ (.+?) \}\}", lambda found: variables[found[1]], value)
+        for name, value in given.items()
+    }
+    hold(runner)
+    newest = "m10_20260221T040923Z_000003"
+    evidencing.folder(runner.folder / "runs", newest, evidencing.published(evidencing.case(newest)))
+
+    assert gate(runner, **inputs) == 3
+    assert '--execution-id "$EXECUTION_ID"' in steps_of_github()["burst"]["run"]
 
 
 def steps_of_github() -> dict[str, dict[str, Any]]:

@@ -1,6 +1,7 @@
 """latest, ls, history, diff and bundle: on a folder of runs and on S3 alike."""
 
 import functools
+import io
 import json
 import os
 import struct
@@ -407,17 +408,52 @@ def test_a_bundle_whose_index_lies_does_not_verify(tmp_path: Path, index: Any, e
     assert evidence.verify(tmp_path / "b.zip").exit_code == exit_code
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
 @pytest.mark.parametrize(("said", "exit_code"), [(None, 9), (100, 8)], ids=["a bomb", "a bomb that says it is small"])
-def test_a_bomb_is_not_unpacked(tmp_path: Path, method: int, said: int | None, exit_code: int) -> None:
+def test_a_bomb_is_not_unpacked(tmp_path: Path, said: int | None, exit_code: int) -> None:
     size = archive.LARGEST_BYTES + 1
-    with zipfile.ZipFile(tmp_path / "b.zip", "w", method) as opened:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as opened:
         opened.writestr("run/plan.json", b"0" * size)
     if said is not None:
         content = (tmp_path / "b.zip").read_bytes()
         (tmp_path / "b.zip").write_bytes(content.replace(struct.pack("<I", size), struct.pack("<I", said)))
 
     assert evidence.verify(tmp_path / "b.zip").exit_code == exit_code
+
+
+def compress_again(bundle: bytes, method: int) -> bytes:
+    """The same entries, compressed as another zip program would."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(bundle)) as stored, zipfile.ZipFile(made, "w", method) as opened:
+        for entry in stored.infolist():
+            opened.writestr(entry.filename, stored.read(entry))
+    return made.getvalue()
+
+
+def test_a_deflated_bundle_holds_and_one_whose_bytes_are_damaged_is_corrupt(tmp_path: Path) -> None:
+    run = evidencing.folder(tmp_path, "run", evidencing.published(evidencing.case(evidencing.run_id(1))))
+    content = compress_again(evidence.bundle(run), zipfile.ZIP_DEFLATED)
+    (tmp_path / "b.zip").write_bytes(content)
+    sound = evidence.verify(tmp_path / "b.zip").exit_code
+
+    answers = set()
+    for place in range(200, len(content) // 2, len(content) // 40):
+        damaged = content[:place] + bytes(byte ^ 0xFF for byte in content[place : place + 8]) + content[place + 8 :]
+        (tmp_path / "b.zip").write_bytes(damaged)
+        answers.add(evidence.verify(tmp_path / "b.zip").exit_code)
+
+    assert sound == 0
+    assert answers == {8}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])
+def test_a_compression_that_not_every_machine_reads_is_refused(tmp_path: Path, method: int) -> None:
+    run = evidencing.folder(tmp_path, "run", evidencing.published(evidencing.case(evidencing.run_id(1))))
+    (tmp_path / "b.zip").write_bytes(compress_again(evidence.bundle(run), method))
+
+    found = evidence.verify(tmp_path / "b.zip")
+
+    assert found.exit_code == 8
+    assert "neither stored nor deflated" in found.finding.why
 
 
 @pytest.mark.parametrize(
