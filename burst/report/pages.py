@@ -7,7 +7,7 @@ import shlex
 import jinja2
 import markupsafe
 
-from burst.report import figures
+from burst.report import compiled_templates, figures
 
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT)(\d\d:\d\d:\d\d(?:\.\d+)?Z)")
 _BREAKS = re.compile(r"(/|_(?=\d))")
@@ -55,7 +55,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        optimized=False,  # else what a filter makes of a constant would be kept with the compiled template
     )
+    environment.bytecode_cache = compiled_templates.find_cache(__file__, environment)
     environment.filters |= {print_figure.__name__: print_figure for print_figure in (*_FILTERS, breakable)}
     environment.filters["shell_words"] = shlex.join
     return environment
