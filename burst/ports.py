@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from burst.domain.tasks import tasks
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from burst.domain.tasks import leases, masters, services, stop_signs
     from burst.domain.verdict import run_messages
 
-E = TypeVar("E", bound="course_journals.CourseEvent")
+E = TypeVar("E", bound="course_journals.CourseEvent[Any]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,7 @@ COMMANDS = {
         "Run an ECS plan against a simulated AWS on this machine, with faults.",
     ),
     "locust": ("burst.cli.locust:locust", "Run load profiles of Locust here, under guard, without a plan."),
-    "guard": ("burst.cli.guard:guard_command", "Run a command and hold it to its budget."),
+    "guard": ("burst.cli.guard_command:guard_command", "Run a command and hold it to its budget."),
     "completion": ("burst.cli.completion:completion", "Print the completion script of a shell."),
 }
 

@@ -13,6 +13,7 @@ from burst.domain.basics import canonical, errors, redaction
 from burst.domain.course import (
     campaign_files,
     campaign_journals,
+    course_acts,
     course_decisions,
     course_events,
     courses,
@@ -135,7 +136,7 @@ class CampaignRunner:
         while True:
             self._obey_stop()
             act = course_decisions.decide(self.course, self._parts.clock.now(), self._terms)
-            if isinstance(act, course_decisions.NothingLeft | course_decisions.WaitForOperator):
+            if isinstance(act, course_acts.NothingLeft | course_acts.WaitForOperator):
                 return self.course
             self._perform(act)
 
@@ -176,8 +177,8 @@ class CampaignRunner:
                 self._pause(act.step, act.kind, act.reason, act.exit_code)
             case course_decisions.UndoStep():
                 self._undo(act.step)
-            case course_decisions.ReachOutcome():
-                self.note(course_events.OutcomeReached(outcome=act.outcome))
+            case course_decisions.ReachCampaignOutcome():
+                self.note(course_events.CampaignOutcomeReached(outcome=act.outcome))
             case course_decisions.EndCampaign():
                 self.note(course_events.CampaignEnded(exit_code=act.exit_code))
 

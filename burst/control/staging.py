@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from burst import ports
 from burst.domain.basics import canonical, errors, redaction
+from burst.domain.course import course_acts
 from burst.domain.documents import database_snapshots, database_stages, models
 from burst.domain.staging import (
     changes,
@@ -59,7 +60,7 @@ class StageRunner:
         """Performs act after act; returns at the end, or at a pause."""
         while True:
             act = stage_decisions.decide(self.staging, self._file)
-            if isinstance(act, stage_decisions.NothingLeft | stage_decisions.WaitForOperator):
+            if isinstance(act, course_acts.NothingLeft | course_acts.WaitForOperator):
                 return self.staging
             self._database.require_lock()
             self._perform(act)
@@ -86,8 +87,8 @@ class StageRunner:
                 self._walk_back(act)
             case stage_decisions.ProveRollBack():
                 self._prove(act)
-            case stage_decisions.ReachOutcome():
-                self.note(stage_events.OutcomeReached(outcome=act.outcome))
+            case stage_decisions.ReachStagingOutcome():
+                self.note(stage_events.StagingOutcomeReached(outcome=act.outcome))
             case stage_decisions.WriteResult():
                 self._write_result()
 
@@ -242,7 +243,7 @@ class StageRunner:
 
     def _write_result(self) -> None:
         lines = self._parts.journal.lines()
-        last = max(line.sequence for line in lines if isinstance(line.event, stage_events.OutcomeReached))
+        last = max(line.sequence for line in lines if isinstance(line.event, stage_events.StagingOutcomeReached))
         decided = stage_journals.fold(line for line in lines if line.sequence <= last)
         document = stage_results.build_result(
             decided, self._file, journal=self._parts.journal.prefix(last), written_by=self._parts.written_by

@@ -240,7 +240,10 @@ def _refuse_other_database(folded: stagings.Staging, identity: stagings.StagedId
 
 
 def _refuse_unready(
-    runner: staging.StageRunner, pause: stagings.Pause, identity: stagings.StagedIdentity, request: StagingRequest
+    runner: staging.StageRunner,
+    pause: stagings.StagingPause,
+    identity: stagings.StagedIdentity,
+    request: StagingRequest,
 ) -> None:
     """Refuses to go on from a pause for a restart that did not happen."""
     if pause.kind not in ("restart", "restart-back") or request.rolls_back:

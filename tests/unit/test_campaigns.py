@@ -14,6 +14,7 @@ from burst.domain.basics import redaction
 from burst.domain.course import (
     campaign_files,
     campaign_journals,
+    course_acts,
     course_decisions,
     course_events,
     courses,
@@ -324,7 +325,7 @@ def test_a_campaign_that_ended_has_nothing_left(expected: Site) -> None:
 
     act = course_decisions.decide(expected.course, expected.clock.now(), terms)
 
-    assert isinstance(act, course_decisions.NothingLeft)
+    assert isinstance(act, course_acts.NothingLeft)
 
 
 def test_no_event_of_a_campaign_follows_one_that_it_cannot(expected: Site) -> None:

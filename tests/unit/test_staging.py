@@ -7,6 +7,7 @@ import pytest
 from burst.adapters.local import folder_store
 from burst.control import staging
 from burst.domain.basics import errors, redaction
+from burst.domain.course import course_acts
 from burst.domain.documents import database_stages, models
 from burst.domain.staging import stage_decisions, stage_events, stage_files, stage_journals
 from tests import fakes, fakes_course, fakes_staging
@@ -199,4 +200,4 @@ def test_a_staging_that_ended_has_nothing_left(tmp_path: Path) -> None:
 
     folded = stage_journals.fold(site.journal.lines())
 
-    assert isinstance(stage_decisions.decide(folded, site.file), stage_decisions.NothingLeft)
+    assert isinstance(stage_decisions.decide(folded, site.file), course_acts.NothingLeft)

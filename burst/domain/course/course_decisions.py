@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from burst.domain.basics import errors, instants
-from burst.domain.course import campaign_files, courses
+from burst.domain.course import campaign_files, course_acts, courses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,7 @@ class UndoStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReachOutcome:
+class ReachCampaignOutcome:
     """Say how it ended."""
 
     outcome: courses.Outcome
@@ -124,18 +124,6 @@ class EndCampaign:
     """Nothing is left but to say so."""
 
     exit_code: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitForOperator:
-    """Nothing to do before the operator says go."""
-
-    pause: courses.Pause
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NothingLeft:
-    """Everything is done."""
 
 
 CourseAct: TypeAlias = (
@@ -150,10 +138,10 @@ CourseAct: TypeAlias = (
     | PassStep
     | PauseCampaign
     | UndoStep
-    | ReachOutcome
+    | ReachCampaignOutcome
     | EndCampaign
-    | WaitForOperator
-    | NothingLeft
+    | course_acts.WaitForOperator
+    | course_acts.NothingLeft
 )
 
 _INTERRUPTED = (130, 143)
@@ -162,20 +150,20 @@ _INTERRUPTED = (130, 143)
 def decide(course: courses.Course, now: datetime, terms: CourseTerms) -> CourseAct:
     """The next act."""
     if course.ended_at is not None:
-        return NothingLeft()
+        return course_acts.NothingLeft()
     if course.outcome is not None:
         return EndCampaign(exit_code=_exit_code(course))
     if course.stop is not None:
         return next(_list_stopping_acts(course, terms))
     if course.pause is not None:
-        return WaitForOperator(pause=course.pause)
+        return course_acts.WaitForOperator()
     for step in terms.file.steps:
         state = course.step(step.name)
         if not state.passed:
             return next(_list_acts(course, step, now, terms))
         if step.name == course.until and step is not terms.file.steps[-1]:
             return _pause(step.name, "until", f"{courses.PAUSE_WORDS['until']}: --until {step.name}", 0)
-    return ReachOutcome(outcome="done")
+    return ReachCampaignOutcome(outcome="done")
 
 
 def _exit_code(course: courses.Course) -> int:
@@ -325,7 +313,7 @@ def _list_stopping_acts(course: courses.Course, terms: CourseTerms) -> Iterator[
     for step in reversed(begun):
         if step.undo is not None and not course.step(step.name).undone:
             yield UndoStep(step=step.name)
-    yield ReachOutcome(outcome="stopped")
+    yield ReachCampaignOutcome(outcome="stopped")
 
 
 def refuse_reopening(

@@ -20,28 +20,21 @@ An event is written before the act that it intends, or after the fact that it st
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Literal
 
 import pydantic
 
 from burst.domain.basics import instants
-from burst.domain.course import courses
+from burst.domain.course import course_journals, courses
 from burst.domain.documents import models
 
 SCHEMA: Literal["burst.campaign-journal/v1"] = "burst.campaign-journal/v1"
 
 
-class CampaignEvent:
+class CampaignEvent(course_journals.CourseEvent[courses.Course]):
     """One thing that happened to a campaign, or is about to."""
 
     __slots__ = ()
-    __pydantic_config__: ClassVar[pydantic.ConfigDict] = pydantic.ConfigDict(strict=True, allow_inf_nan=False)
-    wire_name: ClassVar[str]
-    """The event's name in the journal."""
-
-    def apply(self, course: courses.Course, at: datetime) -> courses.Course:
-        """The campaign after the event."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,7 +326,9 @@ class CampaignPaused(CampaignEvent):
     exit_code: int
 
     def apply(self, course: courses.Course, at: datetime) -> courses.Course:
-        pause = courses.Pause(kind=self.kind, step=self.step, reason=self.reason, exit_code=self.exit_code, since=at)
+        pause = courses.CampaignPause(
+            kind=self.kind, step=self.step, reason=self.reason, exit_code=self.exit_code, since=at
+        )
         return replace(course, pause=pause)
 
 
@@ -362,7 +357,7 @@ class UndoDone(CampaignEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutcomeReached(CampaignEvent):
+class CampaignOutcomeReached(CampaignEvent):
     """How it ended."""
 
     wire_name = "outcome-reached"

@@ -12,27 +12,30 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import pydantic
 
 from burst.domain.basics import errors, instants
 from burst.domain.documents import models
 
+S = TypeVar("S")
 
-class CourseEvent(Protocol):
+
+class CourseEvent(Generic[S]):
     """One thing that happened to a course, or is about to."""
 
+    __slots__ = ()
+    __pydantic_config__: ClassVar[pydantic.ConfigDict] = pydantic.ConfigDict(strict=True, allow_inf_nan=False)
     wire_name: ClassVar[str]
     """The event's name in the journal."""
 
-    def apply(self, state: Any, at: datetime, /) -> Any:
+    def apply(self, state: S, at: datetime, /) -> S:
         """The state after the event."""
-        ...
+        raise NotImplementedError
 
 
-E = TypeVar("E", bound=CourseEvent)
-S = TypeVar("S")
+E = TypeVar("E", bound=CourseEvent[Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,8 @@ class Form(Generic[E, S]):
 
     def format_line(self, line: Line[E]) -> bytes:
         """The bytes of one line, its end included."""
-        fields: dict[str, Any] = _adapter(type(line.event)).dump_python(line.event, mode="json", by_alias=True)
+        event_class: Any = type(line.event)
+        fields: dict[str, Any] = _adapter(event_class).dump_python(line.event, mode="json", by_alias=True)
         value = {"sequence": line.sequence, "at": instants.text(line.at), "event": line.event.wire_name, **fields}
         return json.dumps(value, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 

@@ -130,7 +130,7 @@ class StepState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
+class CampaignPause:
     """A point at which nothing goes on until the operator says so."""
 
     kind: PauseKind
@@ -160,7 +160,7 @@ class Course:
     began_at: datetime | None = None
     until: str | None = None
     steps: Mapping[str, StepState] = field(default_factory=dict)
-    pause: Pause | None = None
+    pause: CampaignPause | None = None
     paused_seconds: float = 0.0
     """In pauses that are over."""
     stop: StopOrder | None = None

@@ -11,9 +11,7 @@ An event is written before the act that it intends, or after the fact that it st
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar, Literal
-
-import pydantic
+from typing import Literal
 
 from burst.domain.course import course_journals, criteria, rate_searches
 
@@ -21,17 +19,10 @@ SCHEMA: Literal["burst.rate-search-journal/v1"] = "burst.rate-search-journal/v1"
 NAME = "journal.jsonl"
 
 
-class SearchEvent:
+class SearchEvent(course_journals.CourseEvent[rate_searches.SearchCourse]):
     """One thing that happened to a search, or is about to."""
 
     __slots__ = ()
-    __pydantic_config__: ClassVar[pydantic.ConfigDict] = pydantic.ConfigDict(strict=True, allow_inf_nan=False)
-    wire_name: ClassVar[str]
-    """The event's name in the journal."""
-
-    def apply(self, search: rate_searches.SearchCourse, at: datetime) -> rate_searches.SearchCourse:
-        """The search after the event."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

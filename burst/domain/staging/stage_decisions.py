@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from burst.domain.course import course_acts
 from burst.domain.documents import database_stages
 from burst.domain.staging import changes, stage_files, stagings
 
@@ -81,7 +82,7 @@ class ProveRollBack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReachOutcome:
+class ReachStagingOutcome:
     """Say how it ended."""
 
     outcome: database_stages.Outcome
@@ -90,18 +91,6 @@ class ReachOutcome:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteResult:
     """Write the result document."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitForOperator:
-    """Nothing to do before the operator says go."""
-
-    pause: stagings.Pause
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NothingLeft:
-    """Everything is done."""
 
 
 StageAct: TypeAlias = (
@@ -114,27 +103,27 @@ StageAct: TypeAlias = (
     | PassStage
     | WalkBack
     | ProveRollBack
-    | ReachOutcome
+    | ReachStagingOutcome
     | WriteResult
-    | WaitForOperator
-    | NothingLeft
+    | course_acts.WaitForOperator
+    | course_acts.NothingLeft
 )
 
 
 def decide(staging: stagings.Staging, file: stage_files.StageFile) -> StageAct:
     """The next act."""
     if staging.ended:
-        return NothingLeft()
+        return course_acts.NothingLeft()
     if staging.outcome is not None:
         return WriteResult()
     if staging.pause is not None:
-        return WaitForOperator(pause=staging.pause)
+        return course_acts.WaitForOperator()
     if staging.roll_back is not None:
         return _decide_roll_back(staging, staging.roll_back, file)
     for name, stage in file.stages.items():
         if not staging.stage(name).passed:
             return next(_list_acts(name, stage, staging.stage(name)))
-    return ReachOutcome(outcome="passed")
+    return ReachStagingOutcome(outcome="passed")
 
 
 def _list_acts(name: str, stage: stage_files.StageSection, state: stagings.StageState) -> Iterator[StageAct]:
@@ -183,17 +172,17 @@ def _decide_roll_back(staging: stagings.Staging, back: stagings.RollBackState, f
     names = list_touched_stages(staging, back, file)
     target = staging.stage(names[0]).snapshots.get("before") if names else None
     if target is None:
-        return ReachOutcome(outcome="rolled-back")
+        return ReachStagingOutcome(outcome="rolled-back")
     if not back.applied:
         touched = tuple(change for name in names for change in file.stages[name].changes)
         return WalkBack(stage=back.stage, target=target, touched=touched)
     if back.equal is None or (back.restarted and not back.equal and back.waits_for_restart):
         return ProveRollBack(stage=back.stage, target=target)
     if back.equal:
-        return ReachOutcome(outcome="rolled-back")
+        return ReachStagingOutcome(outcome="rolled-back")
     if back.waits_for_restart:
         return PauseStaging(stage=back.stage, kind="restart-back", reason=stagings.PAUSE_WORDS["restart-back"])
-    return ReachOutcome(outcome="not-rolled-back")
+    return ReachStagingOutcome(outcome="not-rolled-back")
 
 
 def list_touched_stages(

@@ -16,27 +16,19 @@ An event is written before the act that it intends, or after the fact that it st
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Literal
 
-import pydantic
-
+from burst.domain.course import course_journals
 from burst.domain.documents import database_stages, models
 from burst.domain.staging import stagings
 
 SCHEMA: Literal["burst.stage-journal/v1"] = "burst.stage-journal/v1"
 
 
-class StageEvent:
+class StageEvent(course_journals.CourseEvent[stagings.Staging]):
     """One thing that happened to staged changes, or is about to."""
 
     __slots__ = ()
-    __pydantic_config__: ClassVar[pydantic.ConfigDict] = pydantic.ConfigDict(strict=True, allow_inf_nan=False)
-    wire_name: ClassVar[str]
-    """The event's name in the journal."""
-
-    def apply(self, staging: stagings.Staging, at: datetime) -> stagings.Staging:
-        """The staging after the event."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +231,7 @@ class StagingPaused(StageEvent):
     server_started_utc: models.Instant
 
     def apply(self, staging: stagings.Staging, at: datetime) -> stagings.Staging:
-        pause = stagings.Pause(
+        pause = stagings.StagingPause(
             kind=self.kind, stage=self.stage, reason=self.reason, server_started_at=self.server_started_utc
         )
         pauses = (*staging.stage(self.stage).pauses, self.kind)
@@ -292,7 +284,7 @@ class RollBackProved(StageEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutcomeReached(StageEvent):
+class StagingOutcomeReached(StageEvent):
     """How it ended: the result document says up to this line."""
 
     wire_name = "outcome-reached"

@@ -39,7 +39,7 @@ class StagedIdentity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
+class StagingPause:
     """A pause: nothing goes on until the operator says so."""
 
     kind: PauseKind
@@ -100,7 +100,7 @@ class Staging:
     identity: StagedIdentity | None = None
     began_at: datetime | None = None
     stages: Mapping[str, StageState] = field(default_factory=dict)
-    pause: Pause | None = None
+    pause: StagingPause | None = None
     roll_back: RollBackState | None = None
     outcome: database_stages.Outcome | None = None
     decided_at: datetime | None = None

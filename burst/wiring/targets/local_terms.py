@@ -25,7 +25,7 @@ FREE = findings.report_pass("cost", "nothing: tasks are processes of this machin
 
 
 class LocalTerms:
-    """`targets.Terms` for a plan whose tasks are processes of this machine."""
+    """`targets.TargetTerms` for a plan whose tasks are processes of this machine."""
 
     def __init__(self, plan: plans.Plan) -> None:
         self._plan = plan

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from burst.domain.tasks import leases, worst_ends
 
 
-class Terms(Protocol):
+class TargetTerms(Protocol):
     """What the plan alone says of its target; `burst plan` needs no more. Reading them starts nothing."""
 
     @property
@@ -55,7 +55,7 @@ class Terms(Protocol):
         ...
 
 
-class Target(Terms, Protocol):
+class Target(TargetTerms, Protocol):
     """Everything that depends on where the tasks of one plan run. Making one asks nothing outside this process."""
 
     @property
@@ -134,7 +134,7 @@ class Target(Terms, Protocol):
         ...
 
 
-def read_terms(plan: plans.Plan, clock: ports.Clock) -> Terms:
+def read_terms(plan: plans.Plan, clock: ports.Clock) -> TargetTerms:
     """The terms of a plan's target."""
     if plan.target.kind == "ecs":
         return choose(plan, clock)
