@@ -21,6 +21,9 @@ from burst.kit import run_folders
 
 RUNS_DIR_VARIABLE = "BURST_RUNS_DIR"
 
+TYPED_VARIABLE = "BURST_TYPED_COMMAND"
+"""The command that a user typed, where it starts another command of burst: a run names the one that repeats it."""
+
 FEW_CHOICES = 8
 """More words than these are not listed in the usage of a command."""
 
@@ -35,7 +38,7 @@ class Output:
         self.quiet = False
         self.log_json = False
         self.words: tuple[str, ...] = ()
-        """The words of the command line, `burst` the first."""
+        """The words of the command line as the user typed it, `burst` the first."""
         self._hidden: list[str] = []
 
     def hide(self, value: str) -> None:

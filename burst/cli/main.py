@@ -128,6 +128,19 @@ def _refuse_missing_folder() -> None:
         raise errors.UsageError(f"the folder this shell is in cannot be found: {exc.strerror}; cd to another") from exc
 
 
+def _read_typed() -> tuple[str, ...]:
+    """The command that the user typed, where it was another one of burst that started this; empty otherwise."""
+    typed = os.environ.pop(common.TYPED_VARIABLE, "")  # it is told once: no program below this one was typed so
+    if not typed:
+        return ()
+    import shlex  # hardly any command needs it
+
+    try:
+        return tuple(shlex.split(typed))
+    except ValueError:
+        return ()
+
+
 def _describe_refusal(exc: OSError) -> str:
     """What the system refused, and of which file."""
     of = f": {exc.filename}" if exc.filename else ""
@@ -143,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with signal_ends.unwind():
             words = list(sys.argv[1:] if arguments is None else arguments)
-            output.words = ("burst", *words)
+            output.words = _read_typed() or ("burst", *words)
             collect_seldom()
             _refuse_missing_folder()
             answer = cli.main(words, prog_name="burst", obj=output, standalone_mode=False)

@@ -6,6 +6,7 @@ Apart from the command, because all that it needs is imported here: `--help` is 
 import contextlib
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -197,7 +198,8 @@ def _burst(output: common.Output, words: list[str]) -> Iterator["subprocess.Pope
     """Starts a command of burst in a process; an error here ends it in order first."""
     quiet = ["--quiet"] if output.quiet else []
     command = [sys.executable, "-m", "burst", *words, "--json", *quiet]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    environment = {**os.environ, common.TYPED_VARIABLE: shlex.join(output.words)}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=environment)
     try:
         yield process
     except BaseException:

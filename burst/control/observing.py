@@ -7,12 +7,12 @@ every earlier one and goes on. A question without an answer is journalled as a s
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from burst import ports
 from burst.control import pausing, probes, questions_aside, recorder
-from burst.domain.basics import errors, instants
+from burst.domain.basics import errors, instants, redaction
 from burst.domain.observations import answers, samples
 from burst.domain.plan import observe_sections, plans
 from burst.domain.run.events import watch_events
@@ -55,14 +55,20 @@ def ask_once(probe: ports.Probe, clock: ports.Clock, seconds: float) -> _Taken:
     return _Taken(asked_at=asked_at, answered_at=clock.now(), answer=answer, problem=problem)
 
 
-def ask_each_once(plan: plans.Plan, series_probes: probes.Probes, clock: ports.Clock) -> dict[str, samples.Sample]:
+def ask_each_once(
+    plan: plans.Plan, series_probes: probes.Probes, clock: ports.Clock, redactor: redaction.Redactor
+) -> dict[str, samples.Sample]:
     """One sample of each series that has a probe, all asked side by side; as the first one of a run would be."""
     seconds = plan.observe.answer_seconds if plan.observe else 0.0
     names = [series.name for series in plan.observed_series if series.name in series_probes]
     outcomes = side_by_side.call_all(
         lambda name: ask_once(series_probes[name], clock, seconds), names, threads=max(1, len(names))
     )
-    return {outcome.item: _make_sample(outcome.result) for outcome in outcomes if outcome.result is not None}
+    return {
+        outcome.item: _make_sample(_hide_text(outcome.result, redactor))
+        for outcome in outcomes
+        if outcome.result is not None
+    }
 
 
 def _make_sample(taken: _Taken) -> samples.Sample:
@@ -76,6 +82,15 @@ def _make_sample(taken: _Taken) -> samples.Sample:
         scope=answer.scope if answer else None,
         detail=answer.detail if answer else taken.problem,
     )
+
+
+def _hide_text(taken: _Taken, redactor: redaction.Redactor) -> _Taken:
+    """What was taken; without its answer where its text must not be shown as it is, because no other was given."""
+    answer = taken.answer
+    texts = [text for text in (answer.value, answer.scope) if isinstance(text, str)] if answer else []
+    if any(redactor.text(text, statement=True) != text for text in texts):
+        return replace(taken, answer=None, problem=MUST_NOT_BE_SHOWN)
+    return taken
 
 
 class _Sampler:
@@ -240,8 +255,8 @@ class Observing:
             self._note(sampler.name, taken)
 
     def _note(self, name: str, taken: _Taken) -> None:
-        answer = self._show(taken.answer)
-        problem = taken.problem if taken.answer is None else MUST_NOT_BE_SHOWN
+        taken = _hide_text(taken, self._record.redactor)
+        answer = taken.answer
         self._record.note(
             watch_events.SampleTaken(
                 series=name,
@@ -250,14 +265,6 @@ class Observing:
                 of=answer.of if answer else None,
                 value=answer.value if answer else None,
                 scope=answer.scope if answer else None,
-                detail=answer.detail if answer else problem,
+                detail=answer.detail if answer else taken.problem,
             )
         )
-
-    def _show(self, answer: answers.Answer | None) -> answers.Answer | None:
-        """The answer; None where its text must not be shown as it is, because no other was given."""
-        redactor = self._record.redactor
-        texts = [text for text in (answer.value, answer.scope) if isinstance(text, str)] if answer else []
-        if any(redactor.text(text, statement=True) != text for text in texts):
-            return None
-        return answer

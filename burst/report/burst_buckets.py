@@ -52,25 +52,50 @@ class PictureBucket:
         return number / self.seconds * 60
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The time in which a load can have been sent, as far as it is known."""
+
+    start: datetime | None
+    end: datetime | None
+
+    def clip(self, start: datetime, end: datetime) -> tuple[datetime, datetime]:
+        """The part of a time in which there can have been a load; all of it where that is none.
+
+        Clocks of tasks may differ from the controller's, so a count outside the span is believed where it stands.
+        """
+        begun = self.start if self.start is not None and start < self.start < end else start
+        ended = self.end if self.end is not None and begun < self.end < end else end
+        return begun, ended
+
+
+def find_span(documents: report_documents.ReportDocuments) -> Span:
+    """From GO to the last stop."""
+    result = documents.task_result
+    attempt = result.attempt if result is not None else None
+    return Span(start=result.go_utc if result is not None else None, end=attempt.end if attempt is not None else None)
+
+
 def list_buckets(documents: report_documents.ReportDocuments) -> list[PictureBucket]:
     """The buckets of a run, at most `MOST`; none where neither receipts nor load were counted by time."""
-    buckets = _list_counted(documents) or _list_sent(documents)
+    span = find_span(documents)
+    buckets = _list_counted(documents, span) or _list_sent(documents, span)
     width = max((bucket.seconds for bucket in buckets), default=0.0)
     return [_add_up(group, width) for group in _group(buckets)]
 
 
-def _list_counted(documents: report_documents.ReportDocuments) -> list[PictureBucket]:
+def _list_counted(documents: report_documents.ReportDocuments, span: Span) -> list[PictureBucket]:
     if documents.metrics is None:
         return []
     entries = sorted(documents.metrics.buckets, key=lambda entry: entry.start_utc)
-    loads = _share(documents.load, [(entry.start_utc, entry.end_utc) for entry in entries])
+    loads = _share(documents.load, [(entry.start_utc, entry.end_utc) for entry in entries], span)
     return [
         PictureBucket(start=entry.start_utc, end=entry.end_utc, partial=False, counts=entry.counts.counts, load=load)
         for entry, load in zip(entries, loads, strict=True)
     ]
 
 
-def _list_sent(documents: report_documents.ReportDocuments) -> list[PictureBucket]:
+def _list_sent(documents: report_documents.ReportDocuments, span: Span) -> list[PictureBucket]:
     """Buckets of the seconds that the generator counted, where nobody counted receipts by time."""
     seconds = documents.load.seconds if documents.load is not None else []
     if not seconds:
@@ -82,19 +107,24 @@ def _list_sent(documents: report_documents.ReportDocuments) -> list[PictureBucke
     spans = list(itertools.pairwise(edges))
     return [
         PictureBucket(start=start, end=end, partial=False, counts=None, load=load)
-        for (start, end), load in zip(spans, _share(documents.load, spans), strict=True)
+        for (start, end), load in zip(spans, _share(documents.load, spans, span), strict=True)
     ]
 
 
-def _share(load: load_documents.Load | None, spans: Sequence[tuple[datetime, datetime]]) -> list[LoadPart | None]:
-    """What the generator counted in each span; the spans are in order and do not overlap."""
+def _share(
+    load: load_documents.Load | None, spans: Sequence[tuple[datetime, datetime]], loaded: Span
+) -> list[LoadPart | None]:
+    """What the generator counted in each span; the spans are in order and do not overlap.
+
+    What was counted in the second of GO was sent after GO, and that of the last second before the last stop.
+    """
     if load is None or not load.seconds:
         return [None] * len(spans)
     sums = [dict.fromkeys(_FIGURES, 0.0) for _ in spans]
     index = 0
     for second in load.seconds:
-        begun = second.start_utc
-        ended = begun + timedelta(seconds=1)
+        begun, ended = loaded.clip(second.start_utc, second.start_utc + timedelta(seconds=1))
+        whole = instants.seconds_between(begun, ended)
         while index < len(spans) - 1 and spans[index][1] <= begun:
             index += 1
         for number in range(index, len(spans)):
@@ -103,7 +133,7 @@ def _share(load: load_documents.Load | None, spans: Sequence[tuple[datetime, dat
             if shared <= 0.0:
                 break
             for figure in _FIGURES:
-                sums[number][figure] += getattr(second, figure) * shared
+                sums[number][figure] += getattr(second, figure) * shared / whole
     return [LoadPart(**figures) for figures in sums]
 
 

@@ -9,6 +9,8 @@ _LEFT, _RIGHT = 58.0, 10.0
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 """Seconds between two marks of a time axis."""
 _MOST_TIME_TICKS = 8
+_LARGEST_SHORT, _SMALLEST_SHORT = 1e9, 1e-4
+"""A number beyond these is written with its power of ten."""
 _ROOM = 1.05
 """How much higher than the highest value a drawing is."""
 
@@ -132,11 +134,14 @@ def describe_elapsed(seconds: float) -> str:
 
 
 def shorten(value: float) -> str:
-    """A round number in few letters: 0, 250, 1.5k, 20k."""
+    """A number in few letters: 0, 250, 1.5k, 20k, -5.994, 4.9e-324."""
+    size = abs(value)
+    if size >= _LARGEST_SHORT or 0.0 < size < _SMALLEST_SHORT:
+        return f"{value:.2g}"
     for limit, unit in ((1e6, "M"), (1e4, "k")):
-        if value >= limit:
+        if size >= limit:
             return f"{value / (1e6 if unit == 'M' else 1e3):.4g}{unit}"
-    return f"{value:,.4g}" if value < 1000 else f"{round(value):,}"
+    return f"{value:,.4g}" if size < 1000 else f"{round(value):,}"
 
 
 def length(value: float) -> str:

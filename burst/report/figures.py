@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 DECISIONS = ("ADMIT", "DUPLICATE", "QUARANTINE", "other")
 
 
+_LARGEST_WRITTEN_OUT = 10**15
+"""The digits of a larger number say nothing that a float knows; 1.7e+308 has 309 of them."""
+
+
 def number(value: models.Value) -> str:
     """A value as people read it: ten digits of a number are enough for all but the last of a limit (see `measured`)."""
     if value is None:
@@ -28,7 +32,8 @@ def number(value: models.Value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        return f"{int(value):,}" if float(value).is_integer() else f"{value:,.10g}"
+        whole = abs(value) < _LARGEST_WRITTEN_OUT and float(value).is_integer()
+        return f"{int(value):,}" if whole else f"{float(value):,.10g}"
     return str(value)
 
 

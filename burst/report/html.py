@@ -37,7 +37,7 @@ def render(verdict: snapshots.Verdict, contents: Mapping[str, bytes]) -> bytes:
         latency=load_charts.draw_latency(documents),
         errors=load_charts.draw_errors(documents),
         timeline=timelines.draw(documents),
-        series=series_charts.draw(snapshot),
+        series=series_charts.draw(snapshot, _measure_burst(documents)),
         rates=_draw_rates(snapshot),
         worst_ends=documents.task_result.worst_end_seconds if documents.task_result is not None else {},
         metrics=metrics,
@@ -49,6 +49,12 @@ def render(verdict: snapshots.Verdict, contents: Mapping[str, bytes]) -> bytes:
         pages={entry.blocker: report_answers.find_page(snapshot, entry.blocker) for entry in snapshot.blocker_register},
     )
     return page.encode()
+
+
+def _measure_burst(documents: report_documents.ReportDocuments) -> float | None:
+    """The seconds of the attempt window; None where there was none."""
+    attempt = documents.task_result.attempt if documents.task_result is not None else None
+    return attempt.seconds if attempt is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,16 +37,17 @@ def _tell_course(run: runs.Run) -> Iterator[Happening]:
 
 
 def _tell_tasks(run: runs.Run) -> Iterator[Happening]:
-    """The ends of tasks; those of one second by one layer are told together."""
+    """The ends of tasks; those of one second by one layer are told together, at the first of them."""
     together: dict[tuple[datetime, str], list[tasks.TaskTruth]] = {}
     for truth in run.truths.values():
         if truth.status is tasks.TaskStatus.STOPPED and truth.stopped_at is not None:
             by = f" by {truth.stopped_by}" if truth.stopped_by else ""
             code = f", exit {truth.exit_code}" if truth.exit_code is not None else ""
             together.setdefault((truth.stopped_at.replace(microsecond=0), f"stopped{by}{code}"), []).append(truth)
-    for (at, how), ended in together.items():
+    for (_, how), ended in together.items():
         which = f"task of shard {ended[0].task.shard_index}" if len(ended) == 1 else f"{len(ended)} tasks"
-        yield Happening(at=at, words=f"{which} {how}")
+        first = min(truth.stopped_at for truth in ended if truth.stopped_at is not None)
+        yield Happening(at=first, words=f"{which} {how}")
 
 
 def _tell_doubts(run: runs.Run) -> Iterator[Happening]:

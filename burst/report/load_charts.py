@@ -7,7 +7,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from burst.domain.basics import instants
@@ -71,7 +71,8 @@ class _Part:
 
 def draw_latency(documents: report_documents.ReportDocuments) -> LatencyChart | None:
     """The percentiles over time; None where no account tells them by time."""
-    parts = list(_list_parts(documents.load))
+    span = burst_buckets.find_span(documents)
+    parts = [_clip(part, span) for part in _list_parts(documents.load)]
     if not parts:
         return None
     zero = burst_chart.find_zero(documents) or parts[0].start
@@ -113,6 +114,12 @@ def _list_parts(load: load_documents.Load | None) -> Iterator[_Part]:
         end = instants.later(group[-1].start_utc, group[-1].seconds)
         if buckets:
             yield _Part(start=group[0].start_utc, end=end, latency=buckets)
+
+
+def _clip(part: _Part, span: burst_buckets.Span) -> _Part:
+    """A part without its time before GO or after the last stop: it begins at a round instant of a clock."""
+    clipped = span.clip(part.start, part.end)
+    return replace(part, start=clipped[0], end=clipped[1])
 
 
 def _list_limits(snapshot: snapshots.Snapshot) -> Iterator[tuple[float, str]]:

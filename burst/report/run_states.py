@@ -61,4 +61,5 @@ def _describe_start(run: runs.Run) -> str:
     """How many tasks are ready of those that may still come, and how many failed."""
     failed = len(run.truths) - len(run.carriers)
     words = f"starting, {min(run.ready_count, len(run.carriers))} of {len(run.carriers)} tasks ready"
-    return f"{words}, {failed} failed to start" if failed else words
+    words = f"{words}, {failed} failed to start" if failed else words
+    return f"{words}, no answer yet of {', '.join(run.silent_series)}" if run.silent_series else words

@@ -18,6 +18,8 @@ _BOUNDED = tuple(
     )
 )
 """The aggregates whose bound is one of the values themselves."""
+MOST_PERIODS = 2.5
+"""Points that are farther apart than so many periods are not joined."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,8 @@ class SeriesChart:
     last_value: str
     plot: drawing.Plot
     time_ticks: Sequence[drawing.Tick]
-    points: str
+    lines: Sequence[str]
+    """The points of the line, in pieces where there was no value for a while."""
     bounds: Sequence[Bound]
     go_x: str | None
     top: str
@@ -45,39 +48,61 @@ class SeriesChart:
     last: str
 
 
-def draw(snapshot: snapshots.Snapshot) -> list[SeriesChart]:
-    """The chart of each observed series of a snapshot."""
-    return [_draw_one(series, snapshot.gates) for series in snapshot.observations or ()]
+def draw(snapshot: snapshots.Snapshot, seconds: float | None) -> list[SeriesChart]:
+    """The chart of each observed series of a snapshot, all over the same time; `seconds`: how long the burst was."""
+    observed = snapshot.observations or ()
+    told = [point.seconds for series in observed for point in series.line]
+    first, last = min([*told, 0.0]), max([*told, seconds or 0.0])
+    return [_draw_one(series, snapshot.gates, first, last) for series in observed]
 
 
-def _draw_one(series: observed_sections.ObservedSeries, answers: Sequence[snapshot_sections.GateEntry]) -> SeriesChart:
+def _draw_one(
+    series: observed_sections.ObservedSeries,
+    answers: Sequence[snapshot_sections.GateEntry],
+    first: float,
+    last: float,
+) -> SeriesChart:
     bounds = list(_find_bounds(series.name, answers))
     values = [point.value for point in series.line] + [value for value, _ in bounds]
-    seconds = [point.seconds for point in series.line]
     low, high = min(values, default=0.0), max(values, default=0.0)
-    start, end = min(seconds, default=0.0), max(seconds, default=0.0)
-    plot = drawing.Plot(first=start, last=end, highest=1.0, height=140.0)
+    plot = drawing.Plot(first=first, last=last, highest=1.0, height=140.0)
 
     def find_y(value: float) -> float:
         """Where a value lies: the lowest at the floor, and the highest at the top."""
-        return plot.floor - (value - low) / ((high - low) or 1.0) * (plot.floor - plot.top)
+        share = (value / 2 - low / 2) / ((high / 2 - low / 2) or 1.0)  # halves: the whole may be beyond a float
+        return plot.floor - share * (plot.floor - plot.top)
 
     return SeriesChart(
         series=series,
         last_value=figures.number(series.last_value) if limits.finite(series.last_value) is not None else "",
         plot=plot,
         time_ticks=plot.list_time_ticks(),
-        points=" ".join(
-            f"{drawing.length(plot.find_x(point.seconds))},{drawing.length(find_y(point.value))}"
-            for point in series.line
-        ),
+        lines=[
+            " ".join(
+                f"{drawing.length(plot.find_x(point.seconds))},{drawing.length(find_y(point.value))}" for point in piece
+            )
+            for piece in _split_line(series)
+        ],
         bounds=[Bound(y=drawing.length(find_y(value)), words=words) for value, words in bounds],
-        go_x=drawing.length(plot.find_x(0.0)) if start <= 0.0 <= end else None,
-        top=figures.number(high),
-        bottom=figures.number(low),
+        go_x=drawing.length(plot.find_x(0.0)) if series.line else None,
+        top=drawing.shorten(high),
+        bottom=drawing.shorten(low),
         first=figures.instant(series.first_utc),
         last=figures.instant(series.last_utc),
     )
+
+
+def _split_line(series: observed_sections.ObservedSeries) -> list[list[observed_sections.LinePoint]]:
+    """The points of a series in pieces: it is no line where nobody knows what it was."""
+    answered, drawn = series.samples - series.silent, len(series.line)
+    left_out = 2 * answered / drawn if 0 < drawn < answered else 1.0  # a long line keeps some of its points alone
+    longest_seconds = MOST_PERIODS * left_out * series.every_seconds
+    pieces: list[list[observed_sections.LinePoint]] = []
+    for point in series.line:
+        if not pieces or point.seconds - pieces[-1][-1].seconds > longest_seconds:
+            pieces.append([])
+        pieces[-1].append(point)
+    return pieces
 
 
 def _find_bounds(name: str, answers: Sequence[snapshot_sections.GateEntry]) -> list[tuple[float, str]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from burst.domain.basics import instants
+from burst.domain.basics import instants, wording
 from burst.domain.documents import task_results
 from burst.domain.run.events import errand_events, launch_events
 from burst.report import burst_chart, drawing, figures, report_documents
@@ -222,9 +222,13 @@ def _list_errands(documents: report_documents.ReportDocuments) -> Iterator[Timel
 
 def _describe(service: task_results.ServiceEntry) -> str:
     """What was changed of a service."""
-    scaled = f"{service.before} to {service.desired} tasks" if service.before != service.desired else ""
+    scaled = (
+        f"{service.before} to {wording.format_count(service.desired, 'task')}"
+        if service.before != service.desired
+        else ""
+    )
     rolled = "a task definition for the burst" if service.definition is not None else ""
-    return ", ".join(filter(None, (scaled, rolled))) or f"{service.desired} tasks, as before"
+    return ", ".join(filter(None, (scaled, rolled))) or f"{wording.format_count(service.desired, 'task')}, as before"
 
 
 def _find_changes(journal: bytes) -> dict[str, datetime]:

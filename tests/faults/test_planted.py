@@ -201,7 +201,7 @@ def planned(**changes: Any) -> Callable[[Ground], Planting]:
 def observing(question: dict[str, Any]) -> Callable[[Ground], Planting]:
     """A plan that asks this series each second."""
     rule = {"blocker": "M10F-B7", "aggregate": "max", "at_most": 10}
-    series = {"name": "lag", **question, "rules": [rule]}
+    series = {"name": "lag", "rules": [rule], **question}
     return planned(observe={"every": "1s", "settle": "1s", "series": [series]})
 
 
@@ -503,6 +503,12 @@ LOCAL: dict[str, Row] = {
         "observe",
     ),
     "a series that is slower than its period": (observing({"sql": "select 3 from pg_sleep(1.2)"}), "observe"),
+    "a series of text that must not be shown": (
+        observing(
+            {"sql": "select E'behind\\u202e'", "rules": [{"blocker": "M10F-B7", "aggregate": "last", "equals": "x"}]}
+        ),
+        "observe",
+    ),
     "a program that writes no number": (observing({"command": ["echo", '{"lag": "high"}'], "path": "/lag"}), "observe"),
     "a program that is not there": (observing({"command": ["no-such-program"], "path": "/lag"}), "observe"),
     "the ingest is silent": (silent, "canary-unanswered"),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from burst.domain.basics import errors
 from burst.domain.documents import endings, task_results
 from burst.domain.run import lifecycle
 from burst.domain.verdict import snapshots
@@ -78,6 +79,23 @@ def test_a_run_without_a_whole_window_says_why_in_text_and_html(name: str) -> No
     assert f"ended           {words}" in text
     assert world.reason is not None
     assert world.document["decision"]["stop_reason"] == world.reason
+
+
+def test_a_start_that_waited_for_a_series_names_it_and_not_the_tasks() -> None:
+    rule = {"blocker": "M10F-B7", "aggregate": "max", "at_most": 10}
+    series = {"name": "lag", "sql": "select 3", "rules": [rule]}
+    world = World(simulation.plan(observe={"every": "1s", "settle": "1s", "series": [series]}))
+
+    def fail(sql: str, *, scope: str, give_up_at: object) -> object:
+        raise errors.Refused("no such table")
+
+    world.source.ask = fail  # type: ignore[method-assign]
+    text = render(world.run())
+
+    assert (
+        "ended           series-silent: GO waited for the first sample of lag, and none had come after 5 s (no such "
+        "table); see: burst runbook observations, and burst preflight, which asks each once"
+    ) in text
 
 
 def test_each_blocker_that_lacks_a_window_says_why_there_is_none() -> None:

@@ -103,6 +103,18 @@ STILL_SHORT = tuple(
     )
 )
 READY = (*LAUNCHED, line(3, launch_events.TaskReady(shard_index=0)), line(3, launch_events.TaskReady(shard_index=1)))
+
+
+def sample(seconds: float, value: int | None) -> Line:
+    return line(
+        seconds,
+        watch_events.SampleTaken(
+            series="lag", asked_at=at(seconds), answered_at=at(seconds), of=None, value=value, scope=None, detail="no"
+        ),
+    )
+
+
+SILENT, ANSWERED = sample(3, None), sample(4, 3)
 GONE = (*READY, line(4, launch_events.GoGiven(go_at=at(4))))
 STOPPING = (*GONE, line(34, ending_events.StopIntended(reason="window-complete", force=False, early_stop=None)))
 STOPPING_EACH = (*STOPPING, line(34, ending_events.StopEachIntended()))
@@ -167,6 +179,17 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
     "ready at the last moment": (READY, 20.9, lifecycle.Go()),
     "not ready in time": (READY[:-1], 21, stop("not-ready-in-time")),
     "ready when it is too late to start": (READY, 21, stop("not-ready-in-time")),
+    "ready, and a series has not answered": (
+        (*READY, SILENT),
+        21,
+        stop("series-silent: lag"),
+    ),
+    "one is not ready, and a series has not answered": ((*READY[:-1], SILENT), 21, stop("not-ready-in-time")),
+    "ready when it is too late to start, and the series has answered": (
+        (*READY, SILENT, ANSWERED),
+        21,
+        stop("not-ready-in-time"),
+    ),
     "GO given": (GONE, 5, wait(34, "window complete")),
     "the window's last moment": (GONE, 33.9, wait(34, "window complete")),
     "window complete": (GONE, 34, stop("window-complete")),

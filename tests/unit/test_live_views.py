@@ -10,11 +10,12 @@ import pytest
 from burst.cli import following
 from burst.domain.basics import instants
 from burst.domain.documents import run_records
+from burst.domain.observations import samples
 from burst.domain.preflight import findings
 from burst.domain.receipts import early_stops, receipts
 from burst.domain.run import lease_counts, runs
 from burst.domain.tasks import leases, tasks
-from burst.report import live_gates, live_screen, live_series, live_views
+from burst.report import live_events, live_gates, live_screen, live_series, live_views, run_states
 from burst.wiring import standings
 from tests import cases, live_situations
 
@@ -177,6 +178,24 @@ def test_the_happenings_are_in_order() -> None:
         instants_told = [happening.at for happening in live_situations.build(name).happenings]
 
         assert instants_told == sorted(instants_told)
+
+
+def test_tasks_that_stop_in_the_second_of_the_stop_come_after_it() -> None:
+    situation, _ = live_situations.stopping()
+    assert situation.run is not None
+
+    words = [happening.words for happening in live_events.list_happenings(situation.run)]
+
+    assert words.index("STOP: window-complete") < words.index("2 tasks stopped by lease, exit 0")
+
+
+def test_a_start_that_waits_for_a_series_says_for_which() -> None:
+    taken = samples.Sample(
+        number=1, asked_at=GO, answered_at=GO, of=None, value=None, scope=None, detail="no such table"
+    )
+    run = runs.Run(execution_id="m10_x", launching_at=GO, observed={"lag": (taken,)})
+
+    assert run_states.describe(run) == "starting, 0 of 0 tasks ready, no answer yet of lag"
 
 
 def test_a_hold_shows_its_open_blockers_first() -> None:

@@ -1,5 +1,6 @@
 """Observed series as people see them: the line with its bounds in the report, the last answers while a run goes on."""
 
+import math
 import re
 from typing import Any
 
@@ -83,8 +84,31 @@ def test_the_progress_line_has_the_last_answer_of_each_series(value: Any, words:
     assert fields["last_asked_utc"] == instants.text(cases.moment(5))
 
 
-def test_a_chart_of_one_value_divides_by_nothing() -> None:
-    (chart,) = series_charts.draw(observed([10] * 18).verdict().snapshot)
+def draw(values: list[Any]) -> series_charts.SeriesChart:
+    (chart,) = series_charts.draw(observed(values).verdict().snapshot, 930.0)
+    return chart
 
-    assert "nan" not in chart.points
+
+def test_a_chart_of_one_value_divides_by_nothing() -> None:
+    chart = draw([10] * 18)
+
+    assert "nan" not in "".join(chart.lines)
     assert [bound.words for bound in chart.bounds] == ["at most 10"]
+
+
+def test_a_series_that_went_silent_has_no_line_there_and_the_time_of_the_whole_burst() -> None:
+    silent, whole = draw([3] * 4 + [None] * 6 + [4] * 2 + [None] * 6), draw([3] * 18)
+
+    assert [len(piece.split()) for piece in silent.lines] == [4, 2]
+    assert [len(piece.split()) for piece in whole.lines] == [18]
+    last = float(silent.lines[-1].split()[-1].partition(",")[0])
+    assert last < silent.plot.find_x(930.0)  # nothing is stretched to the edge
+
+
+@pytest.mark.parametrize("value", [-5.993972569, 5e-324, 1.7e308, -1.7e308, 123456789.123])
+def test_values_beside_a_chart_have_few_letters_and_those_of_a_verdict_few_digits(value: float) -> None:
+    chart = draw([value] * 18)
+
+    assert max(len(chart.top), len(chart.bottom)) <= 9
+    assert len(chart.last_value) <= 17
+    assert all(math.isfinite(float(y)) for piece in chart.lines for point in piece.split() for y in point.split(","))

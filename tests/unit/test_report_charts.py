@@ -142,6 +142,34 @@ def test_percentiles_are_those_of_each_part_of_the_time() -> None:
     assert [row.answers for row in chart.rows] == ["100", "100"]
 
 
+def test_no_answer_is_drawn_before_go_or_after_the_last_stop() -> None:
+    """Parts begin at round instants of a clock, and GO comes in the middle of one."""
+    parts = [
+        {"start_utc": cases.at(start), "seconds": 10.0, "latency": [{"up_to_us": 1000, "count": 7}]}
+        for start in (55, 65, 985)
+    ]
+    result = cases.task_result(go_utc=cases.at(60))
+    case = cases.passing().having(task_result=result, load={**cases.load(), "latency_over_time": parts})
+
+    chart = load_charts.draw_latency(read(case))
+
+    assert chart is not None
+    assert [row.elapsed for row in chart.rows] == ["0:00", "0:05", "15:25"]
+    assert (chart.plot.first, chart.plot.last) == (0.0, 930.0)
+
+
+def test_what_was_sent_in_the_second_of_go_was_sent_after_go() -> None:
+    """Else the first bucket would show less than was offered, and nothing of it would be shown anywhere."""
+    buckets = [{**cases.window(60.0, 1), "counts": cases.counts(20)}]
+    metrics, result = cases.metrics(buckets=buckets), cases.task_result(go_utc=cases.at(60))
+    load = {**cases.load(), "seconds": make_seconds(6, begun=59.3)}
+
+    (bucket,) = burst_buckets.list_buckets(read(cases.passing().having(task_result=result, metrics=metrics, load=load)))
+
+    assert bucket.load is not None
+    assert bucket.load.sent == pytest.approx(6)
+
+
 def test_many_parts_of_the_time_are_added_up_exactly() -> None:
     parts = [
         {"start_utc": cases.at(60 + 10 * index), "seconds": 10.0, "latency": [{"up_to_us": 1000, "count": 7}]}

@@ -50,6 +50,11 @@ def _describe_readiness(result: task_results.TaskResult, detail: str) -> str:
     return "" if result.ready_tasks is None else f"{result.ready_tasks} of {planned} ready{after}"
 
 
+def _describe_silence(result: task_results.TaskResult, detail: str) -> str:
+    after, why = _seconds(result.launched_utc, result.stop_decided_utc), result.stop_detail
+    return f"GO waited for the first sample of {detail}, and none had come{after}{f' ({why})' if why else ''}"
+
+
 def _describe_no_time(result: task_results.TaskResult, detail: str) -> str:
     ready = _describe_readiness(result, detail) if result.launched_utc else "nothing was launched yet"
     return "; ".join(part for part in (ready, "the window would end past the deadline") if part)
@@ -126,6 +131,9 @@ ENDINGS: Mapping[str, Ending] = {
     "not-ready-in-time": Ending(
         describe=_describe_readiness,
         advice="raise budget.start_timeout, and see that a program of load.waits_for_go makes BURST_READY_FILE",
+    ),
+    "series-silent": Ending(
+        describe=_describe_silence, advice="see: burst runbook observations, and burst preflight, which asks each once"
     ),
     "no-time-left-for-the-window": Ending(describe=_describe_no_time, advice="raise budget.operator_cap"),
     "task-ended-before-go": Ending(

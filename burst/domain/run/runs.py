@@ -251,6 +251,11 @@ class Run:
             return len(self.ready)
         return sum(truth.started_at is not None for truth in self.carriers)
 
+    @property
+    def silent_series(self) -> tuple[str, ...]:
+        """The observed series that were asked and have not answered yet: GO waits for the first sample of each."""
+        return tuple(name for name, taken in self.observed.items() if all(sample.value is None for sample in taken))
+
     def launched_at(self, task_id: str) -> datetime | None:
         """When the launch of a task was intended, as far as the journal tells."""
         attempts = (attempt.at for attempt in self.attempts if task_id in attempt.task_ids)

@@ -87,10 +87,20 @@ def _explain_dropped(run: runs.Run, task_id: str) -> str | None:
 
 
 def _stop_detail(run: runs.Run) -> str | None:
-    """What caused a stop whose reason is one word."""
-    reason = run.stopping.reason if run.stopping else None
-    details = {"launch-failed": run.launch_failed, "operator": run.operator_stop}
-    return details.get(reason) if reason else None
+    """What caused a stop, where its reason does not hold it."""
+    reason = run.stopping.reason.partition(":")[0] if run.stopping else ""
+    details = {
+        "launch-failed": run.launch_failed,
+        "operator": run.operator_stop,
+        "series-silent": _tell_silence(run),
+    }
+    return details.get(reason)
+
+
+def _tell_silence(run: runs.Run) -> str | None:
+    """What the first series without a sample said last."""
+    silent = run.silent_series
+    return run.observed[silent[0]][-1].detail or None if silent else None
 
 
 def task_entry(run: runs.Run, truth: tasks.TaskTruth) -> task_results.TaskEntry:

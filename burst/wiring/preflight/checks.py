@@ -245,4 +245,5 @@ def _check_series(plan: plans.Plan, source: Callable[[], ports.ReceiptSource], c
     asks_receipts = any(series.sql is not None for series in plan.observed_series)
     opened = series_probes.open_probes(plan, clock)
     built = probes.build_probes(plan, source() if asks_receipts else None, inputs.document, opened)
-    return series_judgements.judge_series(plan, observing.ask_each_once(plan, built, clock))
+    redactor = redaction.Redactor(secrets.RESOLVED)
+    return series_judgements.judge_series(plan, observing.ask_each_once(plan, built, clock, redactor))
