@@ -4,6 +4,7 @@ Here nothing is executed: commands, those of long blocks and those named in the 
 own parser. What is executed, and how, `test_commands.py` says.
 """
 
+import itertools
 import re
 import signal
 from collections.abc import Iterator
@@ -51,17 +52,24 @@ SITUATIONS = (
 INDEX = pages.FOLDER / "README.md"
 PAGES = pages.every()
 SITUATION_PAGES = [page for page in PAGES if page.path != INDEX]
-DOCUMENTS = [pages.read(pages.ROOT / name) for name in ("README.md", "CONTRIBUTING.md", "infra/README.md")]
-"""What else a newcomer reads. Nothing of it is executed here; what its commands do, other tests show."""
-PROSE = [
-    pages.read(pages.ROOT / name)
-    for name in (
-        *("ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md", ".github/PULL_REQUEST_TEMPLATE.md"),
-        *("docs/glossary.md", "docs/intervals.md", "docs/load-account.md", "docs/matrix.md"),
+OTHER_PAGES = [
+    pages.read(path)
+    for path in sorted(
+        {
+            *pages.ROOT.glob("*.md"),
+            *(pages.ROOT / "docs").glob("*.md"),
+            *(pages.ROOT / "docs" / "pipelines").glob("*.md"),
+            *(pages.ROOT / "infra").glob("*.md"),
+            *(pages.ROOT / "locustfiles").glob("*.md"),
+            pages.ROOT / ".github" / "PULL_REQUEST_TEMPLATE.md",
+        }
     )
 ]
-"""Pages without a line for a shell."""
-EVERY_PAGE = [*PAGES, *DOCUMENTS, *PROSE]
+"""What else a newcomer reads. Nothing of it is executed here; what its commands do, other tests show."""
+DOCUMENTS = [page for page in OTHER_PAGES if page.shell]
+OF_LOCUST = pages.ROOT / "docs" / "locust.md"
+"""It names options of Locust's too."""
+EVERY_PAGE = [*PAGES, *OTHER_PAGES]
 IDS = [str(page.path.relative_to(pages.ROOT)) for page in EVERY_PAGE]
 DOCUMENT_IDS = [str(page.path.relative_to(pages.ROOT)) for page in DOCUMENTS]
 
@@ -165,10 +173,11 @@ def test_every_line_for_a_shell_is_one_that_burst_and_make_take(page: pages.Page
 @pytest.mark.parametrize("page", EVERY_PAGE, ids=IDS)
 def test_every_command_and_option_named_in_the_text_is_there(page: pages.Page) -> None:
     for code in page.code:
-        for words in parsing.invocations(code):
-            assert words[:1] == ["--version"] or words[0] in main.COMMANDS, code
-            assert {word for word in words if _OPTION.fullmatch(word)} <= parsing.options(words), code
-        if code.startswith("--"):
+        for words in filter(None, parsing.invocations(code)):
+            own = list(itertools.takewhile(lambda word: word != "--", words))
+            assert own[0] in {*main.COMMANDS, "--version", "--help"}, code
+            assert {word for word in own if _OPTION.fullmatch(word)} <= parsing.options(own), code
+        if code.startswith("--") and page.path != OF_LOCUST:
             assert set(_OPTION.findall(code)) <= parsing.options(), code
 
 
