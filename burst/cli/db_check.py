@@ -88,14 +88,11 @@ def check(
     what nobody can tell is never the same. The DSN of --dsn, those of the plan, those of --also and BURST_RECEIPTS_DSN
     should reach one database: another is a warning, and refuses where receipts.require_check of the plan is true.
     """
-    from burst.adapters import secrets
     from burst.adapters.local import system_clock
     from burst.report import database_text
     from burst.wiring import checking_databases
 
-    for reference in (sought.dsn, *sought.also):
-        if reference and not secrets.is_reference(reference):
-            output.hide(reference)
+    _hide_values(output, sought)
     checked = checking_databases.check_database(
         checking_databases.CheckRequest(
             dsn=sought.dsn,
@@ -112,6 +109,15 @@ def check(
         output.say(f"wrote {file}")
     output.result(checked.document(), database_text.render_check(checked))
     return _CODES[checked.status]
+
+
+def _hide_values(output: common.Output, sought: _Sought) -> None:
+    """Keeps a DSN that was given in place of a reference to it out of every message."""
+    from burst.adapters import secrets
+
+    for reference in (sought.dsn, *sought.also):
+        if reference and not secrets.is_reference(reference):
+            output.hide(reference)
 
 
 def _read_plan(plan_file: Path | None) -> "plans.Plan | None":

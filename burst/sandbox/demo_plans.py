@@ -97,9 +97,22 @@ class DemoPlaces:
     runs: Path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _DemoRun:
+    """One run of the demo: its phase and scope, and the load that it sends. `rate` as a plan has it."""
+
+    phase: str
+    scope: str = "fresh"
+    profile: str = "steady"
+    rate: str = "auto"
+    window_seconds: int
+    events: int | None = None
+    headroom: float = 1.1
+
+
 def render_baseline_plan(places: DemoPlaces, rate_per_minute: float, *, window_seconds: int) -> str:
     """The plan of the reference run: a fixed rate in a fresh scope, without a required multiplier."""
-    plan = _render_plan(places, "M10.E", "fresh", "steady", f"{rate_per_minute:g}", window_seconds)
+    plan = _render_plan(places, _DemoRun(phase="M10.E", rate=f"{rate_per_minute:g}", window_seconds=window_seconds))
     return plan + f"gates: {{admit_ratio: 0.995, {_OFFERED}}}\n"
 
 
@@ -112,7 +125,7 @@ def render_burst_plan(
     headroom: float = HEADROOM,
 ) -> str:
     """The plan of the burst: so many times the baseline with headroom, in a fresh scope."""
-    plan = _render_plan(places, "M10.F", "fresh", "steady", "auto", window_seconds, headroom=headroom)
+    plan = _render_plan(places, _DemoRun(phase="M10.F", window_seconds=window_seconds, headroom=headroom))
     return plan + _render_gates(f"{{file: {baseline}, max_age: 1h}}", multiplier)
 
 
@@ -125,8 +138,8 @@ def render_replay_plan(
     """
     admits, seconds = reference
     figures = f"{{admits: {admits}, seconds: {seconds}, source: the reference run of this demo}}"
-    plan = _render_plan(places, "M10.F", scope, "replay", "auto", window_seconds, events=events)
-    return plan + _render_gates(figures, MULTIPLIER)
+    run = _DemoRun(phase="M10.F", scope=scope, profile="replay", window_seconds=window_seconds, events=events)
+    return _render_plan(places, run) + _render_gates(figures, MULTIPLIER)
 
 
 def _render_gates(baseline: str, multiplier: float) -> str:
@@ -135,45 +148,24 @@ def _render_gates(baseline: str, multiplier: float) -> str:
 
 def render_common(places: DemoPlaces, phase: str, rate: str, window_seconds: int) -> str:
     """What every plan of the demo has: a steady load in a fresh scope, without gates and facts."""
-    return _render_common(places, phase, "fresh", "steady", rate, window_seconds)
+    return _render_common(places, _DemoRun(phase=phase, rate=rate, window_seconds=window_seconds))
 
 
-def _render_plan(
-    places: DemoPlaces,
-    phase: str,
-    scope: str,
-    profile: str,
-    rate: str,
-    window_seconds: int,
-    *,
-    events: int | None = None,
-    headroom: float = 1.1,
-) -> str:
-    common = _render_common(places, phase, scope, profile, rate, window_seconds, events=events, headroom=headroom)
-    return common + _FACTS.format(prefix=phase.replace(".", ""))
+def _render_plan(places: DemoPlaces, run: _DemoRun) -> str:
+    return _render_common(places, run) + _FACTS.format(prefix=run.phase.replace(".", ""))
 
 
-def _render_common(
-    places: DemoPlaces,
-    phase: str,
-    scope: str,
-    profile: str,
-    rate: str,
-    window_seconds: int,
-    *,
-    events: int | None = None,
-    headroom: float = 1.1,
-) -> str:
+def _render_common(places: DemoPlaces, run: _DemoRun) -> str:
     return _COMMON.format(
-        phase=phase,
-        scope=scope,
+        phase=run.phase,
+        scope=run.scope,
         locustfile=places.locustfile,
         host=places.host,
-        profile=profile,
-        rate=rate,
-        headroom=headroom,
-        source=f"  source_events: {events}\n" if events is not None else "",
-        cap=window_seconds + 120,
-        window=window_seconds,
+        profile=run.profile,
+        rate=run.rate,
+        headroom=run.headroom,
+        source=f"  source_events: {run.events}\n" if run.events is not None else "",
+        cap=run.window_seconds + 120,
+        window=run.window_seconds,
         runs=places.runs,
     )

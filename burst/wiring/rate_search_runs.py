@@ -164,17 +164,9 @@ def _play(
     command: tuple[str, ...],
 ) -> SearchView:
     """Plays a search to its end, or to the signal that ends its process in order; notes `first` before."""
+    driver = _make_driver(folder, plan, terms, reporter, command)
     clock = system_clock.SystemClock()
-    probe_terms = probe_plans.ProbeTerms(
-        criteria=probe_plans.choose_criteria(plan, terms.criteria),
-        seconds=terms.probe_seconds,
-        folder=folder / probing.PROBES,
-    )
-    driver = probing.Probes(
-        plan=plan, search_terms=terms, terms=probe_terms, folder=folder, reporter=reporter, command=command
-    )
     journal = course_journal_file.CourseJournalFile.open(folder / search_events.NAME, clock.now, search_events.FORM)
-    interrupted: int | None = None
     with contextlib.closing(journal):
         runner = searching.SearchRunner(
             searching.SearchParts(
@@ -187,11 +179,7 @@ def _play(
         )
         runner.note(first)
         try:
-            runner.drive()
-        except searching.SearchInterrupted as exc:
-            interrupted = exc.exit_code
-        except KeyboardInterrupt:  # between two runs, or before one began
-            interrupted = 130
+            interrupted = _drive(runner)
         except errors.BurstError:
             reporter.say(f"the search goes on with: burst find-rate --resume {folder}")
             raise
@@ -200,3 +188,31 @@ def _play(
         store = folder_store.FolderStore(folder)
         store.put_once(rate_search_documents.NAME, view.document.content())
     return view
+
+
+def _make_driver(
+    folder: Path,
+    plan: plans.Plan,
+    terms: rate_searches.SearchTerms,
+    reporter: driving.Reporter,
+    command: tuple[str, ...],
+) -> probing.Probes:
+    probe_terms = probe_plans.ProbeTerms(
+        criteria=probe_plans.choose_criteria(plan, terms.criteria),
+        seconds=terms.probe_seconds,
+        folder=folder / probing.PROBES,
+    )
+    return probing.Probes(
+        plan=plan, search_terms=terms, terms=probe_terms, folder=folder, reporter=reporter, command=command
+    )
+
+
+def _drive(runner: searching.SearchRunner) -> int | None:
+    """Drives a search to its end, or to a signal, whose exit code it returns."""
+    try:
+        runner.drive()
+    except searching.SearchInterrupted as exc:
+        return exc.exit_code
+    except KeyboardInterrupt:  # between two runs, or before one began
+        return 130
+    return None

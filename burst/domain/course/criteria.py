@@ -127,19 +127,11 @@ def judge(
     words that the system fell behind what it was sent: then no longer window would hold.
     """
     answers = {gate.name: gate for gate in gates}
-    asked = tuple(answers[criterion.name] for criterion in criteria if criterion.name in answers)
     names = {criterion.name for criterion in criteria}
-    offered = answers.get(OFFERED_LOAD)
-    if offered is None or offered.status not in ("PASS", "FAIL"):
-        why = "nobody can tell what the generator sent" if offered is None else offered.why
-        return Judged(outcome="unknown", why=f"{OFFERED_LOAD}: {why}", answers=asked)
-    if offered.status == "FAIL":
-        return Judged(outcome="withheld", why=_name_late_answers(offered.why, asked), answers=asked)
-    if sent is None:
-        return Judged(outcome="unknown", why="nobody can tell how much of what was due was sent", answers=asked)
-    if not sent.share >= least_sent:
-        why = f"the generator sent {sent.share:.1%} of what was due in the window, and {least_sent:.1%} is asked"
-        return Judged(outcome="withheld", why=_name_late_answers(why, asked), answers=asked)
+    asked = tuple(answers[criterion.name] for criterion in criteria if criterion.name in answers)
+    unsent = _judge_sending(answers.get(OFFERED_LOAD), sent, least_sent, asked)
+    if unsent is not None:
+        return unsent
     unsound = next((gate for name, gate in answers.items() if name not in names and gate.status != "PASS"), None)
     if unsound is not None:
         return Judged(outcome="unknown", why=f"{unsound.name}: {unsound.why}", answers=asked)
@@ -154,6 +146,23 @@ def judge(
         words = [f"{gate.name}: {gate.why}" for gate in dataless] + [f"{name}: no gate answers it" for name in silent]
         return Judged(outcome="unknown", why="; ".join(words) or "there is no criterion", answers=asked)
     return Judged(outcome="held", why="", answers=asked)
+
+
+def _judge_sending(
+    offered: GateAnswer | None, sent: Sent | None, least_sent: float, asked: tuple[GateAnswer, ...]
+) -> Judged | None:
+    """What a probe says whose generator withheld load, or of which nobody can tell; None where it sent its load."""
+    if offered is None or offered.status not in ("PASS", "FAIL"):
+        why = "nobody can tell what the generator sent" if offered is None else offered.why
+        return Judged(outcome="unknown", why=f"{OFFERED_LOAD}: {why}", answers=asked)
+    if offered.status == "FAIL":
+        return Judged(outcome="withheld", why=_name_late_answers(offered.why, asked), answers=asked)
+    if sent is None:
+        return Judged(outcome="unknown", why="nobody can tell how much of what was due was sent", answers=asked)
+    if not sent.share >= least_sent:
+        why = f"the generator sent {sent.share:.1%} of what was due in the window, and {least_sent:.1%} is asked"
+        return Judged(outcome="withheld", why=_name_late_answers(why, asked), answers=asked)
+    return None
 
 
 def _name_late_answers(why: str, asked: Iterable[GateAnswer]) -> str:

@@ -19,9 +19,7 @@ def build_task_result(
 ) -> task_results.TaskResult:
     """The task result of a run. `journal_prefix` are the journal's bytes that the document names by digest."""
     entries = _task_entries(plan, run)
-    starts = [entry.started_utc for entry in entries if entry.started_utc]
-    stops = [entry.stopped_utc for entry in entries if entry.stopped_utc]
-    start, stop = min(starts, default=None), max(stops, default=None)
+    start, stop = _find_ends(entries)
     return task_results.TaskResult(
         execution_id=run.execution_id,
         platform_run_id=plan.scope,
@@ -56,6 +54,13 @@ def build_task_result(
         drills=drill_entries.list_drills(plan, run),
         journal=task_results.JournalPrefix(size=len(journal_prefix), sha256=canonical.digest(journal_prefix)),
     )
+
+
+def _find_ends(entries: list[task_results.TaskEntry]) -> tuple[datetime | None, datetime | None]:
+    """The first start of a task and the last stop of one; None where none is known."""
+    starts = [entry.started_utc for entry in entries if entry.started_utc]
+    stops = [entry.stopped_utc for entry in entries if entry.stopped_utc]
+    return min(starts, default=None), max(stops, default=None)
 
 
 def build_task_records(plan: plans.Plan, run: runs.Run) -> task_records_document.TaskRecords:

@@ -96,19 +96,9 @@ def list_checks(
     source = shared_answers.make_once(lambda: _open_source(open_source, ask_counter))
     of_playback, count_kept = playback_checks.list_checks(plan)
     receipts = preflight.ReceiptChecks(plan, source, clock, count_kept)
-    required_rate = preparing.required_rate(plan, baseline)
-    baseline_rate = None if baseline is None else baseline.rate_per_second
     checks = [
-        preflight.PreflightCheck(name="baseline", ask=lambda: _check_baseline(plan, problems, warnings)),
-        preflight.PreflightCheck(name="prior", ask=lambda: check_prior(plan, problems, warnings)),
-        preflight.PreflightCheck(name="gate-modes", ask=lambda: _check_gate_modes(plan, problems)),
-        preflight.PreflightCheck(
-            name=store_policies.CHECK, ask=lambda: store_policies.to_finding(store_policies.judge_plan(plan))
-        ),
-        *_list_reference_check(plan, problems),
-        preflight.PreflightCheck(name="rate", ask=lambda: judgements.judge_rate(plan, required_rate, baseline_rate)),
-        preflight.PreflightCheck(name=event_judgements.CHECK, ask=lambda: event_judgements.judge_events(plan)),
-        preflight.PreflightCheck(name="source", ask=lambda: judgements.judge_source(plan, required_rate)),
+        *_list_input_checks(plan, problems, warnings),
+        *_list_load_checks(plan, baseline),
         preflight.PreflightCheck(name="runs-folder", ask=lambda: machine.try_folder(Path(plan.evidence.local))),
         preflight.PreflightCheck(name="secrets", ask=lambda: _check_secrets(plan, target, clock)),
         preflight.PreflightCheck(name="host", ask=lambda: judgements.judge_host(plan)),
@@ -122,6 +112,28 @@ def list_checks(
     if ask_counter is not None:
         checks.append(preflight.PreflightCheck(name="counter", ask=ask_counter))
     return (*checks, *target.checks(receipts))
+
+
+def _list_input_checks(
+    plan: plans.Plan, problems: Mapping[str, errors.BurstError], warnings: Mapping[str, str]
+) -> Iterable[preflight.PreflightCheck]:
+    """The checks of what a plan rests on, and of what its environment demands of its evidence."""
+    yield preflight.PreflightCheck(name="baseline", ask=lambda: _check_baseline(plan, problems, warnings))
+    yield preflight.PreflightCheck(name="prior", ask=lambda: check_prior(plan, problems, warnings))
+    yield preflight.PreflightCheck(name="gate-modes", ask=lambda: _check_gate_modes(plan, problems))
+    yield preflight.PreflightCheck(
+        name=store_policies.CHECK, ask=lambda: store_policies.to_finding(store_policies.judge_plan(plan))
+    )
+    yield from _list_reference_check(plan, problems)
+
+
+def _list_load_checks(plan: plans.Plan, baseline: baselines.Baseline | None) -> Iterable[preflight.PreflightCheck]:
+    """The checks of the load: whether the gates can be reached with it."""
+    required_rate = preparing.required_rate(plan, baseline)
+    baseline_rate = None if baseline is None else baseline.rate_per_second
+    yield preflight.PreflightCheck(name="rate", ask=lambda: judgements.judge_rate(plan, required_rate, baseline_rate))
+    yield preflight.PreflightCheck(name=event_judgements.CHECK, ask=lambda: event_judgements.judge_events(plan))
+    yield preflight.PreflightCheck(name="source", ask=lambda: judgements.judge_source(plan, required_rate))
 
 
 def _list_source_checks(
