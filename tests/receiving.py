@@ -1,10 +1,13 @@
 """A receiver of HTTP on loopback that keeps every request, and answers the first ones with errors where it is told."""
 
+import contextlib
 import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+_MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +21,17 @@ class Received:
 
 @dataclass
 class Receiver:
-    """What came, and how it answers: `statuses` first, in turn, then 200."""
+    """What came, and how it answers: `statuses` first, in turn, then 200. A redirect leads to `location`."""
 
     port: int
     statuses: list[int] = field(default_factory=list)
     asked: int = 0
+    location: str = "/elsewhere"
+    answer_headers: dict[str, str] = field(default_factory=dict)
+    endless: bool = False
+    """Whether the body of an answer goes on as long as somebody reads it."""
+    sent_bytes: int = 0
+    """The bytes of endless bodies that were sent."""
     received: list[Received] = field(default_factory=list)
 
     @property
@@ -44,10 +53,21 @@ def receiver(*statuses: int) -> Iterator[Receiver]:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 made.received.append(Received(path=self.path, headers=headers, body=body))
             self.send_response(status)
-            self.send_header("content-length", "0")
+            for name, value in made.answer_headers.items():
+                self.send_header(name, value)
             if status in (301, 302, 307):
-                self.send_header("location", "/elsewhere")
+                self.send_header("location", made.location)
+            if not made.endless:
+                self.send_header("content-length", "0")
             self.end_headers()
+            if made.endless:
+                self.send_endless_body()
+
+        def send_endless_body(self) -> None:
+            with contextlib.suppress(OSError):
+                while made.sent_bytes < _MOST_BYTES:
+                    self.wfile.write(b"x" * 65536)
+                    made.sent_bytes += 65536
 
         def log_message(self, *_: object) -> None:
             """Says nothing."""

@@ -3,6 +3,7 @@
 What an outlet cannot be told is said to the operator; it changes no verdict and no exit code.
 """
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ ATTEMPTS_MAX = 4
 PATIENCE_SECONDS = 30.0
 """How long the end of a run waits for its outlets altogether."""
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 4.0
+LONGEST_ASKED_SECONDS = 8.0
+"""The longest wait that a receiver may ask for: three of them end before the patience does."""
 
 
 class Telling:
@@ -29,24 +32,30 @@ class Telling:
         redactor: redaction.Redactor,
         first_wait_seconds: float = _FIRST_WAIT_SECONDS,
     ) -> None:
+        self._redactor = redactor
         self._lines = [_Line(outlet, redactor, first_wait_seconds) for outlet in outlets]
 
     def tell(self, message: run_messages.RunMessage) -> None:
-        """Hands the message to every outlet, and waits for none."""
+        """Hands the message to every outlet, its words without a secret, and waits for none."""
+        clean = message.model_copy(update={"words": self._redactor.text(message.words)})
         for line in self._lines:
-            line.put(message)
+            line.put(clean)
 
     def close(self, say: Callable[[str], None], patience_seconds: float = PATIENCE_SECONDS) -> None:
-        """Waits for the outlets, together at most as long as the patience, and says which could not be told."""
+        """Waits for the outlets, together at most as long as the patience, and says which could not be told.
+
+        An interrupt ends the wait, and nothing else: the run has its verdict already.
+        """
         for line in self._lines:
             line.put(None)
         waited = threading.Event()
         watch = threading.Timer(patience_seconds, waited.set)
         watch.daemon = True
-        watch.start()
-        for line in self._lines:
-            while not line.ended.wait(0.05) and not waited.is_set():
-                pass
+        with contextlib.suppress(KeyboardInterrupt):
+            watch.start()
+            for line in self._lines:
+                while not line.ended.wait(0.05) and not waited.is_set():
+                    pass
         watch.cancel()
         for line in self._lines:
             for words in line.list_failures(patience_seconds):
@@ -91,10 +100,21 @@ class _Line:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(errors.Unavailable),
             stop=tenacity.stop_after_attempt(ATTEMPTS_MAX),
-            wait=tenacity.wait_exponential(multiplier=self._first_wait_seconds, max=_LONGEST_WAIT_SECONDS),
+            wait=self._choose_wait_seconds,
             reraise=True,
         )
         retrying(self._outlet.send, message)
+
+    def _choose_wait_seconds(self, state: tenacity.RetryCallState) -> float:
+        failure = state.outcome.exception() if state.outcome is not None else None
+        growing = tenacity.wait_exponential(multiplier=self._first_wait_seconds, max=_LONGEST_WAIT_SECONDS)
+        return choose_wait_seconds(failure, growing(state))
+
+
+def choose_wait_seconds(failure: BaseException | None, growing_seconds: float) -> float:
+    """The wait before the next attempt: as long as the receiver asked for, within reason, and never less than ours."""
+    asked_seconds = failure.wait_seconds if isinstance(failure, errors.Unavailable) else None
+    return max(growing_seconds, min(asked_seconds or 0.0, LONGEST_ASKED_SECONDS))
 
 
 NOBODY = Telling((), redactor=redaction.Redactor())

@@ -327,7 +327,7 @@ def _continue(
     ):
         session = sessions.reopen(folder, observe=reporter.observe, own=own)
     reporter.run_continued(status)
-    return drive(session, reporter, outlets.begin_again(status.plan))
+    return drive(session, reporter, outlets.begin_again(status.plan, reporter.say))
 
 
 def _is_settled(run: runs.Run) -> bool:

@@ -6,7 +6,7 @@ Made before anything is launched, so that a mistake is told in time; once a run 
 import contextlib
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pydantic
@@ -41,11 +41,14 @@ def begin(outlets: tuple[ports.Outlet, ...]) -> telling.Telling:
     return telling.Telling(outlets, redactor=redaction.Redactor(secrets.RESOLVED))
 
 
-def begin_again(plan: plans.Plan) -> telling.Telling:
-    """The outlets of a run that goes on. One that cannot be made any more is left out: the run comes first."""
-    with contextlib.suppress(errors.BurstError):
+def begin_again(plan: plans.Plan, say: Callable[[str], None]) -> telling.Telling:
+    """The outlets of a run that goes on. Where one cannot be made any more, that is said, and none is told: the run
+    comes first."""
+    try:
         return begin(open_outlets(plan))
-    return begin(())
+    except errors.BurstError as failure:
+        say(f"no outlet is told of this run: {failure}; the verdict does not depend on it")
+        return begin(())
 
 
 def _read_variable() -> outlet_sections.OutletsSection | None:

@@ -1,5 +1,6 @@
 """The contract of an outlet, kept by the fake and by each real one against a receiver on loopback."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from burst import ports
 from burst.adapters.local import system_clock
 from burst.adapters.outlets import cd_events, event_bridge, notices, open_metrics_file, telemetry, webhook
 from burst.domain.basics import errors, redaction
+from burst.domain.documents import models
 from burst.domain.verdict import run_messages
 from tests import event_queue, fakes_outlets, receiving
 
@@ -86,3 +88,50 @@ def test_what_cannot_be_told_is_an_error_of_bursts_own_without_the_address(scene
 
 def test_it_has_a_name_that_is_no_address(scene: Scene) -> None:
     assert scene.outlet.name.isalpha()
+
+
+@pytest.mark.parametrize("name", POSTING)
+@pytest.mark.parametrize("status", [302, 307])
+def test_a_redirect_takes_no_message_to_another_host_and_is_no_success(name: str, status: int) -> None:
+    with receiving.receiver() as other, receiving.receiver(status) as receiver:
+        receiver.location = f"{other.url}/stolen"
+        with pytest.raises((errors.Unavailable, errors.Refused)):
+            POSTING[name](receiver.url).send(fakes_outlets.passed())
+
+    assert (receiver.asked, other.asked) == (1, 0)
+
+
+@pytest.mark.parametrize("name", ["webhook", "cdevents", "otlp"])
+def test_of_an_answer_without_end_hardly_anything_is_read(name: str) -> None:
+    with receiving.receiver() as receiver:
+        receiver.endless = True
+        POSTING[name](receiver.url).send(fakes_outlets.passed())
+
+        assert len(receiver.received) >= 1
+    assert receiver.sent_bytes < 32 << 20
+
+
+@pytest.mark.parametrize("name", POSTING)
+def test_nothing_that_is_logged_holds_the_address(
+    name: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with receiving.receiver() as gone:
+        nobody = f"{gone.url}/T0KEN"
+
+    with caplog.at_level("INFO"), pytest.raises(errors.Unavailable) as failure:
+        POSTING[name](nobody).send(fakes_outlets.passed())
+    told = "".join([caplog.text, *capfd.readouterr(), str(failure.value)])
+    assert "T0KEN" not in told
+
+
+def test_a_bus_takes_the_verdict_of_a_run_of_many_tasks(events: event_queue.EventQueue) -> None:
+    """An event holds 256 KiB, and so does a message of the queue behind it."""
+    one = fakes_outlets.passed()
+    many = one.model_copy(update={"spans": [span for span in one.spans for _ in range(1000)]})
+
+    event_bridge.EventBridge(events.bus, client=events.client).send(many)
+
+    (event,) = events.read()
+    assert event["detail"]["verdict"] == "PASS"
+    assert len(many.content()) > 256 << 10
+    assert models.read(run_messages.RunMessage, json.dumps(event["detail"]).encode()).id == many.id

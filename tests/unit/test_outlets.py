@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import re
+import signal
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -19,13 +21,13 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from prometheus_client.openmetrics import parser
 
 from burst.adapters.local import system_clock
-from burst.adapters.outlets import cd_events, open_metrics_file, posts, telemetry, webhook
+from burst.adapters.outlets import cd_events, notices, open_metrics_file, posts, telemetry, webhook
 from burst.control import telling
 from burst.domain.basics import errors, redaction
 from burst.domain.documents import models
 from burst.domain.verdict import run_messages
 from burst.wiring import outlets
-from tests import cases, fakes_outlets, receiving
+from tests import cases, fakes_outlets, receiving, waiting
 
 CD_SCHEMAS = Path(__file__).parents[1] / "fixtures" / "cdevents"
 DASHBOARD = Path(__file__).parents[2] / "infra" / "grafana" / "burst.json"
@@ -80,6 +82,47 @@ def test_a_webhook_is_signed_over_its_id_its_time_and_its_body() -> None:
     assert got.headers["webhook-signature"] == f"v1,{digest}"
     assert got.headers["webhook-id"] == f"{cases.EXECUTION_ID}-verdict"
     assert json.loads(got.body)["verdict"] == "PASS"
+
+
+def test_a_key_as_standard_webhooks_write_it_signs_with_the_bytes_behind_it() -> None:
+    """The example of the specification: its key, its id, its time and its body give this signature."""
+    key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    key_bytes = webhook.read_key(redaction.Secret(key))
+
+    signature = webhook.sign(key_bytes, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", b'{"test": 2432232314}')
+
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_key_that_is_cut_is_refused_before_anything_is_launched_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("A_KEY", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS!")
+
+    with pytest.raises(errors.UsageError, match="whsec_ and the rest is no base64") as failure:
+        outlets.open_outlets(cases.plan(outlets={"webhook": [{"url": "http://127.0.0.1:9/", "key": "env:A_KEY"}]}))
+    assert "MfKQ" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "0"}, 0),
+        ({"retry-after": "9" * 5000}, 999_999_999),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "1.5"}, None),
+        ({"retry-after": "Tue, 01 Dec 2026 01:00:09 GMT", "date": "Tue, 01 Dec 2026 01:00:00 GMT"}, 9),
+        ({"retry-after": "Tue, 01 Dec 2020 01:00:09 GMT", "date": "Tue, 01 Dec 2026 01:00:00 GMT"}, 0),
+        ({"retry-after": "Tue, 01 Dec 2026 01:00:09 GMT", "date": "yesterday"}, None),
+        ({"retry-after": "Tue, 99 Dec 2026 01:00:09 GMT", "date": "Tue, 01 Dec 2026 01:00:00 GMT"}, None),
+    ],
+    ids=str,
+)
+def test_an_answer_says_how_long_it_wants_to_be_left_alone(headers: dict[str, str], wait_seconds: float | None) -> None:
+    assert posts.read_wait_seconds(headers) == wait_seconds
 
 
 @pytest.mark.parametrize(
@@ -173,6 +216,7 @@ def test_a_collector_gets_metrics_and_one_trace() -> None:
     assert told["burst.duplicates"] == ("{receipt}", 10002)
     assert told["burst.elapsed_seconds"] == ("s", 990)
     assert told["burst.passed"] == ("1", 0)
+    assert {got.headers["content-type"] for got in receiver.received} == {"application/x-protobuf"}
 
     traces = trace_service_pb2.ExportTraceServiceRequest.FromString(by_path["/v1/traces"])
     spans = [*traces.resource_spans[0].scope_spans[0].spans]
@@ -181,6 +225,40 @@ def test_a_collector_gets_metrics_and_one_trace() -> None:
     assert {span.trace_id for span in spans} == {root.trace_id}
     assert {span.parent_span_id for span in spans if span is not root} == {root.span_id}
     assert {"counted window", "task task-0"} <= {span.name for span in spans}
+
+
+def test_a_run_is_one_trace_however_often_its_message_is_sent() -> None:
+    """Another controller, or a repeat after an answer that was lost, sends the same spans."""
+    first, again = (telemetry.make_spans(fakes_outlets.passed()) for _ in range(2))
+    other = telemetry.make_spans(fakes_outlets.passed().model_copy(update={"id": "another-verdict"}))
+
+    ids = [[(span.context.trace_id, span.context.span_id) for span in spans] for spans in (first, again, other)]
+    assert ids[0] == ids[1]
+    assert not set(ids[0]) & set(ids[2])
+    assert len(set(ids[0])) == len(first)
+
+
+def test_a_collector_gets_the_headers_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=load,authorization=Bearer%20abc")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x-tenant=traces")
+    with receiving.receiver() as receiver:
+        telemetry.Telemetry(redaction.Secret(receiver.url)).send(fakes_outlets.passed())
+
+    told = {got.path: (got.headers.get("x-tenant"), got.headers.get("authorization")) for got in receiver.received}
+    assert told == {"/v1/metrics": ("load", "Bearer abc"), "/v1/traces": ("traces", None)}
+
+
+# Notices
+
+
+def test_the_words_of_a_run_are_text_where_a_notice_is_html() -> None:
+    hostile = fakes_outlets.held().model_copy(update={"words": "HOLD <a href='http://127.0.0.1/x'>mend it</a>"})
+    with receiving.receiver() as receiver:
+        notices.Notices(redaction.Secret(f"{receiver.url.replace('http', 'json')}/?format=html")).send(hostile)
+
+    (got,) = receiver.received
+    assert "mend" in json.loads(got.body)["message"]
+    assert "<a " not in json.loads(got.body)["message"]
 
 
 # OpenMetrics
@@ -203,6 +281,14 @@ def test_the_file_is_read_by_a_parser_of_openmetrics(tmp_path: Path) -> None:
     assert "burst_cost_usd" not in samples
 
 
+def test_a_collector_that_knows_the_older_text_format_reads_the_file_too() -> None:
+    """node_exporter leaves out the whole file for one type that it does not know."""
+    types = re.findall(rb"^# TYPE \S+ (\w+)$", open_metrics_file.render(fakes_outlets.passed()), re.MULTILINE)
+
+    assert types
+    assert set(types) <= {b"counter", b"gauge", b"histogram", b"summary", b"untyped"}
+
+
 def test_a_start_leaves_the_figures_of_the_last_run_as_they_are(tmp_path: Path) -> None:
     open_metrics_file.OpenMetricsFile(tmp_path / "burst.prom").send(fakes_outlets.started())
 
@@ -217,7 +303,30 @@ def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
     }
 
     assert asked
-    assert asked <= {name.decode() for name in told} | {"burst_run_info", "burst_cost_usd"}
+    assert asked <= {name.decode() for name in told} | {"burst_cost_usd"}
+
+
+def test_the_dashboard_asks_by_labels_that_every_metric_has() -> None:
+    samples = [
+        sample
+        for family in parser.text_string_to_metric_families(open_metrics_file.render(fakes_outlets.passed()).decode())
+        for sample in family.samples
+    ]
+    dashboard = json.loads(DASHBOARD.read_bytes())
+    queries = [
+        target[key] for panel in dashboard["panels"] for target in panel["targets"] for key in ("expr", "legendFormat")
+    ]
+    queries += [variable["query"] for variable in dashboard["templating"]["list"]]
+    asked = {
+        label
+        for query in queries
+        for found in re.findall(r"(\w+)=~|\{\{(\w+)\}\}|label_values\(\w+, (\w+)\)", query)
+        for label in found
+        if label
+    }
+
+    assert asked == {"phase", "environment"}
+    assert all(asked <= sample.labels.keys() for sample in samples)
 
 
 # Telling
@@ -251,6 +360,49 @@ def test_an_outlet_that_is_down_is_said_without_a_secret_and_hears_the_next_mess
     assert "the verdict does not depend on it" in words
     assert "s3cret" not in words
     assert [message.kind for message in outlet.heard] == ["verdict"]
+
+
+def test_a_receiver_is_left_alone_as_long_as_it_asks_and_no_longer_than_is_reasonable() -> None:
+    waits = []
+    for asked_seconds in (None, 0.0, 3.0, 86400.0):
+        failure = errors.Unavailable("busy")
+        failure.wait_seconds = asked_seconds
+        waits.append(telling.choose_wait_seconds(failure, 0.5))
+
+    assert waits == [0.5, 0.5, 3.0, telling.LONGEST_ASKED_SECONDS]
+    assert telling.LONGEST_ASKED_SECONDS * (telling.ATTEMPTS_MAX - 1) < telling.PATIENCE_SECONDS
+
+
+def test_what_a_receiver_is_told_holds_no_secret_of_this_process() -> None:
+    outlet = fakes_outlets.MemoryOutlet()
+    message = fakes_outlets.act_now().model_copy(update={"words": "no stop: postgres://burst:s3cret@db is away"})
+
+    assert tell(outlet, message) == []
+    assert [heard.words for heard in outlet.heard] == ["no stop: postgres://***@db is away"]
+
+
+def test_an_interrupt_ends_the_wait_for_an_outlet_and_not_the_command() -> None:
+    let_go, asked = threading.Event(), threading.Event()
+
+    class Stuck(fakes_outlets.MemoryOutlet):
+        def send(self, message: run_messages.RunMessage) -> None:
+            asked.set()
+            let_go.wait(30)
+
+    def interrupt() -> None:
+        asked.wait(30)
+        waiting.until(
+            lambda: any(isinstance(each, threading.Timer) for each in threading.enumerate()), what="close to wait"
+        )
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    (words,) = tell(Stuck(), fakes_outlets.passed(), patience_seconds=120)
+    let_go.set()
+    interrupting.join()
+
+    assert words.startswith("outlet memory was not told")
 
 
 def test_an_outlet_that_never_answers_is_given_up() -> None:
@@ -316,4 +468,14 @@ def test_a_secret_that_is_not_there_is_told_before_anything_is_launched(monkeypa
 
     with pytest.raises(errors.UsageError, match="A_HOOK"):
         outlets.open_outlets(cases.plan(outlets={"webhook": [{"url": "env:A_HOOK"}]}))
-    assert outlets.begin_again(cases.plan(outlets={"webhook": [{"url": "env:A_HOOK"}]})) is not None
+
+
+def test_a_run_that_goes_on_without_its_outlets_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("A_HOOK", raising=False)
+    said: list[str] = []
+
+    outlets.begin_again(cases.plan(outlets={"webhook": [{"url": "env:A_HOOK"}]}), said.append).close(said.append)
+
+    (words,) = said
+    assert words.startswith("no outlet is told of this run: ")
+    assert "A_HOOK" in words

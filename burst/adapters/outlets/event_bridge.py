@@ -7,6 +7,8 @@ from burst.domain.verdict import run_messages
 from burst.kit import aws
 
 SOURCE = "burst"
+LARGEST_DETAIL_BYTES = 240_000
+"""EventBridge takes 256 KiB for an event with all that is around its detail."""
 
 
 class EventBridge:
@@ -23,7 +25,7 @@ class EventBridge:
         entry: dict[str, Any] = {
             "Source": SOURCE,
             "DetailType": message.kind.value,
-            "Detail": message.content().decode(),
+            "Detail": _write_detail(message),
             "EventBusName": self._bus,
             "Time": message.at_utc,
             "Resources": [],
@@ -32,3 +34,11 @@ class EventBridge:
         if answer.get("FailedEntryCount"):
             codes = ", ".join(sorted({str(each.get("ErrorCode")) for each in answer["Entries"]}))
             raise errors.Unavailable(f"the bus took no event: {codes}")
+
+
+def _write_detail(message: run_messages.RunMessage) -> str:
+    """The message; without its spans, one a task, where they are more than the bus takes."""
+    content = message.content()
+    if len(content) > LARGEST_DETAIL_BYTES:
+        content = message.model_copy(update={"spans": []}).content()
+    return content.decode()

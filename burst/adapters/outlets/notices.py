@@ -27,10 +27,13 @@ class Notices:
             return
         import apprise
 
-        told = apprise.Apprise.instantiate(self._address.reveal(), suppress_exceptions=True)
+        asset = apprise.AppriseAsset(http_redirects=False)  # a redirect could lead the notice to another host
+        told = apprise.Apprise.instantiate(self._address.reveal(), asset=asset, suppress_exceptions=True)
         if told is None:
             raise errors.Refused("its address (hidden, it holds a secret) is none that Apprise reads")
         kind = apprise.NotifyType.SUCCESS if message.verdict == "PASS" else apprise.NotifyType.FAILURE
         blockers = f"\nopen: {', '.join(message.blockers)}" if message.blockers else ""
-        if not told.notify(title=message.title, body=f"{message.words}{blockers}", notify_type=kind):
+        # Words of a run are text: where a mail is HTML, or Slack would call everybody, Apprise escapes them.
+        text, words = apprise.NotifyFormat.TEXT, f"{message.words}{blockers}"
+        if not told.notify(title=message.title, body=words, notify_type=kind, body_format=text):
             raise errors.Unavailable("the notice was not taken")

@@ -1,4 +1,8 @@
-"""The figures of the last run as OpenMetrics text in a file, for a collector that reads files."""
+"""The figures of the last run as OpenMetrics text in a file, for a collector that reads files.
+
+Every metric is a gauge, `burst_run_info` too: the textfile collector of node_exporter reads the older text format,
+knows no type `info`, and leaves out the whole file for one line that it cannot read.
+"""
 
 from pathlib import Path
 
@@ -44,7 +48,8 @@ def render(message: run_messages.RunMessage) -> bytes:
     for name, value in sorted(figures.items()):
         words = f"{name} of the last run of the phase"
         prometheus_client.Gauge(f"burst_{name}", words, _LABELS, registry=registry).labels(*labels).set(value)
-    info = prometheus_client.Info("burst_run", "The last run of the phase", _LABELS, registry=registry)
-    info.labels(*labels).info({"execution_id": message.execution_id, "platform_run_id": message.platform_run_id})
+    names = (*_LABELS, "execution_id", "platform_run_id")
+    info = prometheus_client.Gauge("burst_run_info", "The last run of the phase", names, registry=registry)
+    info.labels(*labels, message.execution_id, message.platform_run_id).set(1)
     content: bytes = exposition.generate_latest(registry)
     return content

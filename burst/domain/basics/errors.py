@@ -74,6 +74,8 @@ class Unavailable(BurstError):
     """An outside thing (database, store, control plane) did not answer; trying again may help."""
 
     exit_code = 4
+    wait_seconds: float | None = None
+    """How long it asked to be left alone, where it said so."""
 
 
 class PublicationFailed(BurstError):
