@@ -145,4 +145,5 @@ def _cost_lines(inspection: "table_inspections.TableInspection") -> list[str]:
             f"estimated {wording.format_span(cost.seconds)}; two counts within count_timeout ({total}) have {each} "
             f"each: it {cost.fit.value}"
         )
-    return [*lines, count_costs.describe_estimation(cost.estimate)]
+    lines.append(count_costs.describe_estimation(cost.estimate))
+    return [*lines, f"live counts: {cost.estimate.live_problem}"] if cost.estimate.live_problem else lines

@@ -254,5 +254,6 @@ def _describe_cost(cost: CostJudgement) -> dict[str, Any]:
         "allowed_seconds": cost.allowed_seconds,
         "count_timeout_seconds": cost.count_timeout_seconds,
         "fit": None if cost.fit is None else cost.fit.value,
+        "live_problem": estimate.live_problem,
         "estimated_by": count_costs.describe_estimation(estimate),
     }

@@ -189,6 +189,20 @@ def test_a_time_that_is_no_instant_by_its_type_is_a_mistake_in_the_plan_and_foun
     assert words in problem
 
 
+@pytest.mark.parametrize("at_type", ["numeric", "double precision"])
+@pytest.mark.parametrize("number", ["NaN", "1e40"])
+def test_a_number_that_is_no_instant_refuses_the_count_and_names_its_column(
+    make_table: MakeTable, database_dsn: str, at_type: str, number: str
+) -> None:
+    source = make_table(at_type=at_type, form=receipt_table.TableForm(time_unit="s"))
+    with psycopg.connect(database_dsn) as connection:
+        connection.execute("insert into typed values ('ADMIT', %s, 'a', 'e')", [number])
+
+    with pytest.raises(errors.Refused, match="every row must hold an instant in at"):
+        source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+    assert source.count(WINDOW, scope="b", bucket_seconds=60, give_up_at=soon()).counts.total == 1
+
+
 @given(
     unit=st.sampled_from(sorted(receipt_table.TIME_UNITS)),
     number=st.integers(0, 4_000_000_000),

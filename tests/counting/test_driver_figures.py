@@ -173,6 +173,26 @@ def test_what_is_prepared_and_used_again_is_counted_where_it_is_sent(wire: tuple
     assert meter.figures.rows == 8
 
 
+def test_two_connections_name_no_prepared_statement_alike_so_that_a_pooler_cannot_mix_them_up(
+    wire: tuple[Wire, str],
+) -> None:
+    heard, dsn = wire
+    for _ in range(2):
+        database = connections.ReadOnlyDatabase(
+            redaction.Secret(dsn),
+            application_name="burst",
+            timeouts=connections.Timeouts(),
+            kept_connections=1,
+            polls=True,
+        )
+        for _ in range(4):
+            database.perform("asking", lambda connection: connection.execute(sqlalchemy.text("select 1")).all(), soon())
+        database.close()
+
+    assert heard.connections == 2
+    assert len(heard.prepared) == 2
+
+
 def test_attempts_after_the_first_are_retries(wire: tuple[Wire, str]) -> None:
     _, dsn = wire
     with strange_server.listening(lambda client: client.close()) as (port, _):

@@ -1,7 +1,7 @@
 """`burst receipts inspect` on a real database: the section it proposes is a plan's, and counts what is there."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -145,6 +145,46 @@ def test_a_table_without_the_columns_names_them_all_with_the_option_that_helps(i
     words = r"like: at, scope; its columns are decision \(text\), n \(integer\).*--columns"
     with pytest.raises(errors.Refused, match=words):
         inspect("create table bare (decision text, n integer)", table="bare")
+
+
+@pytest.fixture
+def column_reader(database_dsn: str) -> Iterator[str]:
+    """The DSN of a role that may read three columns of the receipts, and nothing of a larger table beside it in a
+    schema that it may not use."""
+    role = f"columns_{database_dsn.rpartition('/burst_')[2][:12]}"
+    execute(
+        database_dsn,
+        f"create role {role} login password 'reader'",
+        f"grant select (decision, created_at_utc, platform_run_id) on receipts to {role}",
+        "create schema pgshut create table receipts (decision text, created_at timestamptz, run_id text)",
+        f"grant select on pgshut.receipts to {role}",
+        "create schema pgopen create table receipts (decision text, created_at timestamptz, run_id text)",
+        f"grant usage on schema pgopen to {role}",
+        f"grant select on pgopen.receipts to {role}",
+        "insert into receipts (decision, created_at_utc, platform_run_id)"
+        " select 'ADMIT', '2026-02-21T02:00:00Z', 'r' from generate_series(1, 50)",
+        "insert into pgshut.receipts select 'ADMIT', now(), 'r' from generate_series(1, 90)",
+        "analyze",
+    )
+    yield f"postgresql://{role}:reader@{database_dsn.partition('@')[2]}"
+    execute(database_dsn, f"drop owned by {role}", f"drop role {role}")
+
+
+@pytest.mark.parametrize("options", ["", "&options=-c%20standard_conforming_strings%3Doff"])
+def test_a_role_with_some_columns_alone_is_shown_their_table_and_what_its_live_counts_lack(
+    column_reader: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: str
+) -> None:
+    monkeypatch.setenv("INSPECTED_DSN", column_reader + options)
+
+    code = main.main(["receipts", "inspect", "--dsn", "env:INSPECTED_DSN"])
+
+    said = capsys.readouterr().out
+    assert code == 0
+    assert "public.receipts" in said
+    assert "pgopen.receipts" in said
+    assert "pgshut" not in said
+    assert main.main(["receipts", "inspect", "--dsn", "env:INSPECTED_DSN", "--table", "public.receipts"]) == 0
+    assert "live counts: the role may not read receipts itself" in capsys.readouterr().out
 
 
 def test_a_table_that_is_not_there_is_a_mistake_of_the_command(inspect: Inspect) -> None:

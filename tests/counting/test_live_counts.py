@@ -335,18 +335,32 @@ def find_live_problem(dsn: str, table: str) -> str:
     return estimate.live_problem
 
 
+@pytest.mark.parametrize(
+    "commands",
+    [
+        ["grant select on parts to {name}"],
+        [
+            'grant select on parts, parts_a, parts_a0, parts_a1, "parts\'b" to {name}',
+            "alter table parts_a0 enable row level security",
+        ],
+    ],
+    ids=["no grant", "a policy of the partition alone"],
+)
 def test_partitions_that_the_role_may_not_read_are_counted_through_their_parent(
-    database_dsn: str, follow: Follow
+    database_dsn: str, follow: Follow, commands: list[str]
 ) -> None:
     name = f"reader_{random.SystemRandom().randrange(10**9)}"
-    run(database_dsn, *PARTITIONED, f"create role {name} login password 'x'", f"grant select on parts to {name}")
+    run(database_dsn, *PARTITIONED, f"create role {name} login password 'x'")
+    run(database_dsn, *(command.format(name=name) for command in commands))
+    dsn = f"postgresql://{name}:x@{database_dsn.partition('@')[2]}"
     try:
-        counter = follow(table="parts", marked=False, dsn=f"postgresql://{name}:x@{database_dsn.partition('@')[2]}")
+        counter = follow(table="parts", marked=False, dsn=dsn)
         insert(database_dsn, 40, table="parts")
 
         total_of(counter, 40)
 
         assert counter.has_no_tail
+        assert "the role may not read parts_a0 itself" in find_live_problem(dsn, "parts")
     finally:
         run(database_dsn, f"drop owned by {name}", f"drop role {name}")
 

@@ -490,6 +490,24 @@ def test_the_times_of_every_type_are_sampled(
     assert sample.without_time_of_day == sum("T" not in value and ":" not in value for value in values)
 
 
+@pytest.mark.parametrize("at_type", ["text", "timestamp", "timestamptz"])
+def test_an_infinite_time_lies_outside_every_window_and_is_no_problem_of_the_table(
+    source: Source, dsn: str, at_type: str
+) -> None:
+    run(
+        dsn,
+        f"create table endless_{at_type} (decision text, at {at_type}, scope text)",
+        *(
+            f"insert into endless_{at_type} values ('ADMIT', '{at}', 'a')"  # noqa: S608 - the test's own
+            for at in ("infinity", "-infinity", "2026-02-21T02:00:00+00:00", "30000-01-01 00:00:00+00")
+        ),
+    )
+    endless = source(table=f"endless_{at_type}", columns={"decision": "decision", "at": "at", "scope": "scope"})
+
+    assert counts(endless) == receipts.Counts(admit=1)
+    assert list(endless.problems(give_up_at=soon())) == []
+
+
 def test_a_receipt_that_carries_no_finite_instant_is_refused_with_its_column(source: Source, dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute(

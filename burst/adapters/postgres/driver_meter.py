@@ -5,6 +5,7 @@ by itself. So the connection and its cursors count, and no layer above them.
 """
 
 import contextlib
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -63,6 +64,15 @@ class MeteredConnection(psycopg.Connection[Any]):
     meter: DriverMeter | None = None
     limit_seconds: float = 0.0
     """For how long the server lets a statement run."""
+
+    def __init__(self, *words: Any, **options: Any) -> None:
+        """Counts the names of prepared statements from a random number, where psycopg counts them from 0.
+
+        A pooler may give a transaction a server on which another client prepared its own statements: one of the same
+        name would answer instead, and nobody would see it.
+        """
+        super().__init__(*words, **options)
+        self._prepared._prepared_idx = secrets.randbits(62)
 
     def begin_counting(self, meter: DriverMeter, limit_seconds: float) -> Self:
         """Counts this connection, and all that is sent over it from now on."""

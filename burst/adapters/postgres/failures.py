@@ -17,6 +17,8 @@ from burst.domain.receipts import receipt_table
 MISSING_PRIVILEGE = "42501"
 NO_INSTANT = frozenset({"22007", "22008", "22009"})
 """A text that is no instant, an instant out of range, an offset out of range."""
+NO_INSTANT_BY_NUMBER = NO_INSTANT | {"22003", "0A000"}
+"""The same, a number out of range, and one that is none or infinite."""
 
 PREPARED_ELSEWHERE = frozenset({"26000", "42P05"})
 """A prepared statement that this server does not have, or has already."""

@@ -306,8 +306,9 @@ class PostgresReceipts:
         """The rows of a count. Raises `errors.Refused` where a time is no instant."""
         try:
             return connection.execute(statement, values).all()
-        except sqlalchemy.exc.DataError as failure:
-            if failures.read_state(failure) not in failures.NO_INSTANT:
+        except (sqlalchemy.exc.DataError, sqlalchemy.exc.NotSupportedError) as failure:
+            is_text = self._table.form.time_unit is None
+            if failures.read_state(failure) not in (failures.NO_INSTANT if is_text else failures.NO_INSTANT_BY_NUMBER):
                 raise
             words, column = self._database.redact(failures.read_words(failure)), self._table.columns["at"].name
             raise errors.Refused(

@@ -289,8 +289,15 @@ def _place_rows(
 def probe_table(
     table: ReceiptTable, expressions: Iterable[sql.ColumnElement[Any]]
 ) -> sqlalchemy.Select[*tuple[Any, ...]]:
-    """A sample of rows, which fails where one of the expressions cannot be read from the table."""
-    return sqlalchemy.select(*expressions).select_from(table.clause).limit(_SAMPLE_ROWS)
+    """A sample of rows, which fails where one of the expressions cannot be read from the table.
+
+    The values stay there: Postgres has instants, such as infinity, that Python has not.
+    """
+    return (
+        sqlalchemy.select(*(expression.is_(None) for expression in expressions))
+        .select_from(table.clause)
+        .limit(_SAMPLE_ROWS)
+    )
 
 
 def sample_times(table: ReceiptTable, rows: int) -> sqlalchemy.Select[*tuple[Any, ...]]:

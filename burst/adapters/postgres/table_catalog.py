@@ -14,20 +14,22 @@ TABLES_MAX = 5_000
 SAMPLE_ROWS = 1_000
 SAMPLE_PAGES = 50
 
-# A partition is a part of its table, and no table to count by itself.
+# A partition is a part of its table, and no table to count by itself. A role may be granted single columns alone.
 _TABLES = sqlalchemy.text("""
 SELECT relation.oid::bigint AS id, space.nspname::text AS schema_name, relation.relname::text AS name,
     relation.relkind::text AS kind, greatest(relation.reltuples, 0)::bigint AS row_count,
     pg_table_is_visible(relation.oid) AS visible
 FROM pg_class AS relation JOIN pg_namespace AS space ON space.oid = relation.relnamespace
-WHERE relation.relkind IN ('r', 'p', 'v', 'm', 'f') AND has_table_privilege(relation.oid, 'SELECT')
-    AND space.nspname <> 'information_schema' AND space.nspname NOT LIKE 'pg\\_%'
+WHERE relation.relkind IN ('r', 'p', 'v', 'm', 'f') AND has_schema_privilege(space.oid, 'USAGE')
+    AND has_any_column_privilege(relation.oid, 'SELECT')
+    AND space.nspname <> 'information_schema' AND NOT starts_with(space.nspname, 'pg_')
     AND (relation.oid = cast(:id AS oid) OR (cast(:id AS oid) IS NULL AND NOT relation.relispartition))
 ORDER BY relation.reltuples DESC, 1 LIMIT :tables""")
 _COLUMNS = sqlalchemy.text("""
 WITH RECURSIVE typed (relation, place, name, id, declared, required) AS (
     SELECT attrelid, attnum, attname, atttypid, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute
     WHERE attrelid = ANY(cast(:relations AS oid[])) AND attnum > 0 AND NOT attisdropped
+        AND has_column_privilege(attrelid, attnum, 'SELECT')
     UNION ALL
     SELECT typed.relation, typed.place, typed.name, base.typbasetype, typed.declared, typed.required
     FROM typed JOIN pg_type AS base ON base.oid = typed.id WHERE base.typtype = 'd'
@@ -75,7 +77,7 @@ class TableCatalog:
             if not tables:
                 raise errors.UsageError(
                     f"table {name!r}: there is none that this role sees and may read; use name or schema.name, exactly "
-                    "as the catalog spells it"
+                    "as the catalog spells it; one with a dot in its own name needs a view without"
                 )
             return tables[0]
 

@@ -11,10 +11,11 @@ from sqlalchemy.sql.elements import quoted_name
 from burst.adapters.postgres import column_types, statements, tails
 from burst.domain.receipts import receipts
 
-# What the table's rows lie in. Sizes are asked of the file system, so they are those of now.
+# What the table's rows lie in. A count is subject to the policies of a parent, its tail to those of each leaf.
+# Sizes are asked of the file system, so they are those of now.
 LEAVES = sqlalchemy.text("""
 SELECT relation.oid::bigint AS id, space.nspname::text AS schema, relation.relname::text AS name,
-    has_table_privilege(relation.oid, 'SELECT') AS readable
+    has_table_privilege(relation.oid, 'SELECT') AND NOT row_security_active(relation.oid) AS readable
 FROM pg_class AS relation JOIN pg_namespace AS space ON space.oid = relation.relnamespace
 WHERE relation.oid = ANY(cast(:relations AS oid[])) AND relation.relkind = 'r' ORDER BY 1""")
 SIZES = sqlalchemy.text("""
