@@ -23,6 +23,8 @@ SHARED: Mapping[str, str] = {
     "sha256": "SHA-256 of its bytes, as 64 lower-case hex digits.",
 }
 """What a field of this name says in every document, where no docstring stands under it."""
+CHOICE = "Which of its forms the section has; it decides the other fields."
+"""What a `kind` with one possible value says, where no docstring stands under it."""
 
 
 class ExplainedSchema(json_schema.GenerateJsonSchema):
@@ -54,7 +56,8 @@ def _explain(
     documented = {aliases.get(name, name): words for name, words in read_field_docstrings(kind).items()}
     properties = made.get("properties", {})
     for key, value in properties.items():
-        meaning = documented.get(key) or value.get("description") or SHARED.get(key)
+        choice = CHOICE if key == "kind" and "const" in value else None
+        meaning = documented.get(key) or value.get("description") or SHARED.get(key) or choice
         if meaning:
             properties[key] = {**value, "description": meaning}
     return made
@@ -62,7 +65,11 @@ def _explain(
 
 @functools.cache
 def _read_classes(module: str) -> Mapping[str, Mapping[str, str]]:
-    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    """Empty where the module has no source, as in an image of compiled files: schemas are then without these words."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except OSError:
+        return {}
     return {node.name: dict(_list_documented(node)) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
 
 

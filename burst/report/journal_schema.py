@@ -21,8 +21,11 @@ class JournalLine(models.Model):
     """One line of `journal.jsonl`; the first one names the schema. `event` says which further fields it has."""
 
     sequence: int = pydantic.Field(ge=1)
+    """The number of the line, from 1; none is left out."""
     at: models.Instant
+    """When the line was written, by the controller's clock."""
     event: str = pydantic.Field(pattern=r"^[a-z]+(-[a-z]+)*$")
+    """What happened, or is about to; it says which further fields the line has."""
     schema_: Literal["burst.journal/v1"] = pydantic.Field(default=document_names.JOURNAL_SCHEMA, alias="schema")
 
 

@@ -62,27 +62,39 @@ class OwnerEntry(models.Model):
     """The controller that drives the run; bursts before 0.2.0 name none."""
 
     controller: str
+    """A random id of the controller."""
     host: str
+    """The name of its machine."""
     since: models.Instant
+    """Since when it drives the run, by its own clock."""
 
 
 class AmountsEntry(models.Model):
     """Receipts by decision."""
 
     ADMIT: int
+    """Receipts whose decision is ADMIT."""
     DUPLICATE: int
+    """Receipts whose decision is DUPLICATE."""
     QUARANTINE: int
+    """Receipts whose decision is QUARANTINE."""
     other: int
+    """Receipts with a decision that burst does not know."""
 
 
 class LeaseCountEntry(models.Model):
     """What the controller had counted by then; only shown, and nothing rests on it."""
 
     counted_to: models.Instant
+    """The end of the last slice that was counted."""
     seconds: float
+    """How long all slices are together."""
     receipts: AmountsEntry
+    """The receipts of all slices."""
     recent_seconds: float
+    """How long the last slices are together, of which a rate of now is told."""
     recent_receipts: AmountsEntry
+    """The receipts of those last slices."""
 
 
 class ControlDocument(models.Model):
@@ -91,13 +103,21 @@ class ControlDocument(models.Model):
     schema_: Literal["burst.control/v1"] = pydantic.Field(alias="schema")
     execution_id: str
     state: leases.LeaseState
+    """`HOLD`: do not start yet; `GO`: burst; `STOP`: end now, for good."""
     deadline: models.Instant
+    """When the operator cap ends: no task may run after it."""
     beat: int
+    """How often the lease was written; a guard that sees no new beat takes it for stale."""
     heartbeat_at: models.Instant
+    """When it was last written, by the clock of the writer."""
     go_at: models.Instant | None
+    """When GO was given, by the controller's clock; None before."""
     reason: str
+    """Why tasks are to stop; empty before STOP."""
     owner: OwnerEntry | None = None
+    """The controller that drives the run; None of a burst before 0.2.0."""
     counted: LeaseCountEntry | None = None
+    """What the controller had counted by then; None before the first count. Nothing rests on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,13 +20,6 @@ FOLDER = ROOT / "docs" / "reference"
 COMMAND = "make reference"
 _MADE = f"This page is made from the program by `{COMMAND}`; a change by hand is lost.\n\n"
 _RUNBOOKS = "../../runbooks"
-EXPLAINED = (
-    *("plan", "campaign", "stages", "score", "owners"),
-    *("snapshot", "metrics", "task-result", "task-records", "load", "facts", "observations", "preflight", "baseline"),
-    *("attempt", "reproduction", "message", "signature", "statement", "alias"),
-    *("closure", "active-baseline", "closure-statement", "promotion-statement"),
-)
-"""The kinds of documents in which every field has to have a meaning."""
 _EXIT_CODES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130, 143)
 
 
@@ -44,7 +37,7 @@ def find_stale(folder: Path = FOLDER) -> list[str]:
     return sorted(name for name in made.keys() | standing.keys() if made.get(name) != standing.get(name))
 
 
-def find_unexplained(kinds: Iterable[str] = EXPLAINED) -> list[str]:
+def find_unexplained(kinds: Iterable[str] = tuple(schemas.KINDS)) -> list[str]:
     """The fields without a meaning, each behind its kind of document."""
     return [f"{kind} {field.name}" for kind in kinds for field in fields.list_fields(kind) if not field.meaning]
 

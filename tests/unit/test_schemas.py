@@ -1,6 +1,8 @@
 """Schemas: whatever burst writes fits the strict one, and consumers go on reading what a later minor version adds."""
 
 import json
+import sys
+import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import hypothesis
 import jq
 import jsonschema
+import pydantic
 import pytest
 from hypothesis import strategies as st
 
@@ -46,7 +49,7 @@ from burst.domain.verdict import (
     snapshots,
     unpublished,
 )
-from burst.report import schemas
+from burst.report import field_meanings, schemas
 from tests import cases, closing, fakes_database, fakes_outlets, fakes_staging, json_schemas, promoting, rolling_up
 
 FORMS: tuple[schemas.Form, ...] = ("strict", "lenient")
@@ -487,6 +490,28 @@ def test_the_description_of_a_property_is_the_docstring_under_its_field(form: sc
     assert line["$defs"]["RunCreated"]["properties"]["minor"]["description"].startswith(
         "The minor version of the schema"
     )
+
+
+def test_a_field_that_means_the_same_in_every_document_is_described_once() -> None:
+    lease, question = schemas.make_schema("control"), schemas.make_schema("question")
+
+    assert lease["properties"]["execution_id"]["description"] == field_meanings.SHARED["execution_id"]
+    assert question["$defs"]["CountQuestion"]["properties"]["kind"]["description"] == field_meanings.CHOICE
+    run_id = schemas.make_schema("snapshot")["properties"]["execution_id"]["description"]
+    assert run_id == "The run that was judged; None where no document names it."
+
+
+def test_a_model_without_source_has_no_descriptions_and_fails_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    compiled = types.ModuleType("burst.compiled")
+    compiled.__file__ = str(tmp_path / "compiled.py")
+    monkeypatch.setitem(sys.modules, "burst.compiled", compiled)
+    model = pydantic.create_model("Compiled", __base__=models.Model, __module__="burst.compiled", bare=(int, ...))
+
+    schema = model.model_json_schema(schema_generator=field_meanings.ExplainedSchema)
+
+    assert schema["properties"] == {"bare": {"title": "Bare", "type": "integer"}}
 
 
 def test_the_command_knows_every_kind() -> None:

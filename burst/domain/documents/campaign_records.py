@@ -15,5 +15,8 @@ class CampaignStop(models.Model):
 
     schema_: Annotated[Literal["burst.campaign-stop/v1"], pydantic.Field(alias="schema")] = "burst.campaign-stop/v1"
     by: str
+    """Who ordered the stop: user and host."""
     reason: str
+    """Why, in the operator's words."""
     at_utc: models.Instant
+    """When it was ordered, by the clock of whoever ordered it."""

@@ -18,19 +18,28 @@ class ConfiguredSetting(models.Model):
     """One line of a configuration file of the server; `value` is masked where it may hold a secret."""
 
     file: str
+    """The path of the file on the server."""
     name: str
+    """The name of the setting."""
     value: str | None
+    """Its value in the file; a digest where it may hold a secret."""
 
 
 class EffectiveSetting(models.Model):
     """One setting as a new session of the role has it."""
 
     name: str
+    """The name of the setting."""
     value: str | None
+    """What the new session has; a digest where it may hold a secret, None where Postgres shows none."""
     unit: str | None
+    """The unit of the value; None where it has none."""
     source: str
+    """Where the value comes from, in the words of Postgres."""
     file: str | None
+    """The configuration file that it comes from; None where it comes from none."""
     reset: str | None
+    """What RESET would set; a digest where it may hold a secret, None where Postgres shows none."""
     context: str
     """When it can change, in the words of Postgres; `postmaster`: at a restart alone."""
 
@@ -39,32 +48,49 @@ class RoleSetting(models.Model):
     """What sessions of a role, in a database or of both begin with; None is every one."""
 
     database: str | None
+    """The database whose sessions begin with it; None: those of every database."""
     role: str | None
+    """The role whose sessions begin with it; None: those of every role."""
     name: str
+    """The name of the setting."""
     value: str
+    """Its value; a digest where it may hold a secret."""
 
 
 class InstalledExtension(models.Model):
     """An extension of the database."""
 
     name: str
+    """The name of the extension."""
     version: str
+    """The version that is installed in the database."""
     schema_name: str
+    """The schema that its objects are in."""
 
 
 class TableIndex(models.Model):
     """An index of a table that the file names, or of its partitions. `definition` is `pg_get_indexdef`."""
 
     schema_name: str
+    """The schema of the index."""
     name: str
+    """The name of the index, without its schema."""
     table: str
+    """The table or partition that it is of."""
     definition: str
+    """The statement that makes it, as `pg_get_indexdef` writes it."""
     valid: bool
+    """Whether queries may use it."""
     ready: bool
+    """Whether writes keep it up to date."""
     clustered: bool
+    """Whether the table was last clustered by it."""
     replica_identity: bool
+    """Whether it identifies rows for logical replication."""
     constraint: str | None
+    """The key or exclusion constraint that it serves; None where it serves none."""
     comment: str | None
+    """The comment on it; None where it has none."""
 
 
 class DatabaseSnapshot(models.Model):
@@ -74,14 +100,21 @@ class DatabaseSnapshot(models.Model):
         "burst.database-snapshot/v1"
     )
     system_identifier: str | None
+    """The identifier that Postgres gave the data when they were made; None where the role may not ask."""
     database: str
+    """The name of the database."""
     role: str
+    """The role that read it."""
     configured: list[ConfiguredSetting] | None
     """The configuration files; None where the role may not read them."""
     settings: list[EffectiveSetting]
+    """Every setting as a new session of the role has it, without those that reading changes."""
     role_settings: list[RoleSetting]
+    """What sessions of roles and databases of this server begin with."""
     extensions: list[InstalledExtension]
+    """The extensions of the database."""
     indexes: list[TableIndex]
+    """The indexes of the tables in `tables`."""
     tables: list[str]
     """The tables whose indexes are here, partitions among them."""
 

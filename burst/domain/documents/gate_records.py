@@ -14,6 +14,7 @@ class GateRecords(models.Model):
 
     schema_: Annotated[Literal["burst.gate-records/v1"], pydantic.Field(alias="schema")] = "burst.gate-records/v1"
     records: list[dict[str, pydantic.JsonValue]]
+    """Each promotion and demotion as it was read, in the order of their digests."""
 
     @classmethod
     def from_contents(cls, contents: Iterable[bytes]) -> Self:

@@ -14,5 +14,8 @@ class Halt(models.Model):
 
     schema_: Annotated[Literal["burst.halt/v1"], pydantic.Field(alias="schema")] = "burst.halt/v1"
     reason: Annotated[str, pydantic.Field(min_length=1, max_length=LONGEST_REASON)]
+    """Why, in the words of whoever halted."""
     by: Annotated[str, pydantic.Field(min_length=1, max_length=LONGEST_NAME)]
+    """Who halted: user and host."""
     at_utc: models.Instant
+    """When run control was halted, by the clock of whoever halted."""

@@ -11,19 +11,28 @@ class LocustFile(models.Model):
     """One file of one task. `text` is all of it, without secrets; `sha256` and `size` are those of its UTF-8."""
 
     shard_index: models.Count
+    """Which part of the load the task had, from 0."""
     name: str
+    """The name that Locust gave the file, such as `stats.csv`."""
     media_type: str
+    """`text/csv` or `text/html`."""
     size: models.Count
+    """How many bytes the text has in UTF-8."""
     sha256: models.Digest
+    """SHA-256 of the text in UTF-8."""
     text: str
+    """All of the file, secrets masked."""
 
 
 class FileLeftOut(models.Model):
     """A file that the plan keeps and that is not here, and why."""
 
     shard_index: models.Count
+    """Which part of the load the task had, from 0."""
     name: str
+    """The name of the file that the plan keeps."""
     why: models.Words
+    """Why it is not here: the task left none, or the files of a run would be too large."""
 
 
 class LocustFiles(models.Model):
@@ -33,4 +42,6 @@ class LocustFiles(models.Model):
     execution_id: str
     platform_run_id: str
     files: list[LocustFile]
+    """Each file of each task that is kept, by the task's shard."""
     left_out: list[FileLeftOut]
+    """Each file that the plan keeps and that is not here; none where all are."""

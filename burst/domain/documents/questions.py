@@ -51,8 +51,11 @@ class CountQuestion(models.Model):
 
     kind: Literal["count"] = "count"
     window: window_metrics.WindowEntry
+    """The half-open window to count."""
     scope: str | None
+    """The scope to count; None counts every scope."""
     bucket_seconds: float
+    """How long a bucket is."""
 
 
 class ClockQuestion(models.Model):
@@ -72,7 +75,9 @@ class FactQuestion(models.Model):
 
     kind: Literal["fact"] = "fact"
     sql: str
+    """The statement of the fact, from the plan."""
     scope: str
+    """The scope that `:scope` is bound to."""
 
 
 class ProblemsQuestion(models.Model):
@@ -89,10 +94,15 @@ class FollowQuestion(models.Model):
 
     kind: Literal["follow"] = "follow"
     start_utc: models.Instant
+    """Where the first slice begins."""
     until_utc: models.Instant | None = None
+    """Where the last slice ends at the latest; None where the next question ends it."""
     scope: str | None
+    """The scope to count; None counts every scope."""
     settle_seconds: float
+    """How far behind the database's clock a slice ends."""
     every_seconds: float
+    """The time between two slices."""
     database_seconds_max: float | None = None
     """How long the database may work for the task before it follows no longer; older tasks ignore it."""
 
@@ -120,6 +130,7 @@ class TimesQuestion(models.Model):
 
     kind: Literal["times"] = "times"
     rows: Annotated[int, pydantic.Field(ge=1)]
+    """How many receipts the sample takes."""
 
 
 class ScopeQuestion(models.Model):
@@ -127,7 +138,9 @@ class ScopeQuestion(models.Model):
 
     kind: Literal["scope"] = "scope"
     scope: str
+    """The scope to count everything in."""
     event_column: str
+    """The column that holds the ids of events."""
 
 
 class ReceiptQuestion(models.Model):
@@ -135,8 +148,11 @@ class ReceiptQuestion(models.Model):
 
     kind: Literal["receipt"] = "receipt"
     event_id: str
+    """The event whose receipt is looked for."""
     scope: str
+    """The scope that the event was sent in."""
     event_column: str
+    """The column that holds the ids of events."""
 
 
 class EstimateQuestion(models.Model):
@@ -144,8 +160,11 @@ class EstimateQuestion(models.Model):
 
     kind: Literal["estimate"] = "estimate"
     window: window_metrics.WindowEntry
+    """The half-open window whose count is estimated."""
     scope: str | None
+    """The scope of that count; None is every scope."""
     bucket_seconds: float
+    """How long a bucket of that count is."""
 
 
 class DuplicatesQuestion(models.Model):
@@ -153,8 +172,11 @@ class DuplicatesQuestion(models.Model):
 
     kind: Literal["duplicates"] = "duplicates"
     window: window_metrics.WindowEntry
+    """The half-open window whose DUPLICATE receipts are told apart."""
     scope: str
+    """The scope of those receipts."""
     event_column: str
+    """The column that holds the ids of events."""
 
 
 SingleQuestion = (
@@ -181,6 +203,7 @@ class SessionStart(models.Model):
 
     schema_: Annotated[Literal["burst.session/v1"], pydantic.Field(alias="schema")] = "burst.session/v1"
     by: str
+    """A random word of the controller that owns the session, so that no two controllers share one."""
 
 
 class SessionEnd(models.Model):
@@ -194,9 +217,13 @@ class QuestionDocument(models.Model):
 
     schema_: Annotated[Literal["burst.question/v1"], pydantic.Field(alias="schema")] = "burst.question/v1"
     session: Annotated[str, pydantic.Field(pattern=SESSION_ID)]
+    """The counting session that the question belongs to."""
     number: Annotated[int, pydantic.Field(ge=1)]
+    """Its place among the questions of the session, from 1."""
     patience_seconds: float
+    """How long the task may take for the answer, from when it reads the question."""
     ask: Annotated[Question, pydantic.Field(discriminator="kind")]
+    """The question; its `kind` says which fields it has."""
 
 
 # Answers
@@ -207,8 +234,11 @@ class ClockAnswer(models.Model):
 
     kind: Literal["clock"] = "clock"
     database_now_utc: models.Instant
+    """The database's clock."""
     skew_seconds: float
+    """The database's clock minus the task's, at the middle of one round trip."""
     round_trip_seconds: float
+    """How long the reading took; the true skew lies within half of it."""
 
     @classmethod
     def from_clock(cls, clock: receipts.DatabaseClock) -> "ClockAnswer":
@@ -234,12 +264,19 @@ class CountAnswer(models.Model):
 
     kind: Literal["count"] = "count"
     window: window_metrics.WindowEntry
+    """The window that was counted."""
     scope: str | None
+    """The scope that was counted; None: every scope."""
     counts: window_metrics.CountsEntry
+    """The receipts of the window."""
     buckets: list[window_metrics.BucketEntry]
+    """The window in parts that follow one another; their counts add up to `counts`."""
     clock: ClockAnswer
+    """The database's clock just before the count."""
     sql: str
+    """The statement that was counted by, with names in place of values."""
     binds: dict[str, str]
+    """Each value that the statement was run with, as text."""
     pages: driver_entries.PagesEntry | None = None
     """None where an older task does not tell them."""
 
@@ -279,8 +316,11 @@ class WritersAnswer(models.Model):
 
     kind: Literal["writers"] = "writers"
     at_utc: models.Instant
+    """The database's clock just before they were read."""
     writers: list[window_metrics.WriterEntry]
+    """The transactions that write to the table and have not ended."""
     transactions: list[str] = []
+    """The identities of all open transactions: one that has not written yet may still write."""
 
     @classmethod
     def from_writers(cls, present: receipts.OpenWriters) -> "WritersAnswer":
@@ -306,6 +346,7 @@ class FactAnswer(models.Model):
 
     kind: Literal["fact"] = "fact"
     value: models.Value
+    """What the statement answered; None where it answered nothing."""
 
 
 class ProblemsAnswer(models.Model):
@@ -313,6 +354,7 @@ class ProblemsAnswer(models.Model):
 
     kind: Literal["problems"] = "problems"
     problems: list[str]
+    """Every problem of the table and its columns; none where there is none."""
 
 
 class ServerAnswer(models.Model):
@@ -320,7 +362,9 @@ class ServerAnswer(models.Model):
 
     kind: Literal["server"] = "server"
     version_number: models.Count
+    """The version as a number, such as 160002."""
     standby: bool
+    """Whether the server was in recovery."""
 
     @classmethod
     def from_server(cls, server: receipt_table.DatabaseServer) -> "ServerAnswer":
@@ -338,7 +382,9 @@ class PrivilegesAnswer(models.Model):
 
     kind: Literal["privileges"] = "privileges"
     writes: list[str]
+    """The rights to write that the role has on the table; none where it can only read."""
     read_only_sessions: bool
+    """Whether the role's sessions are read-only unless they ask for more."""
 
     @classmethod
     def from_privileges(cls, privileges: receipt_table.TablePrivileges) -> "PrivilegesAnswer":
@@ -356,6 +402,7 @@ class RoleAnswer(models.Model):
 
     kind: Literal["role"] = "role"
     role: database_checks.RoleEntry
+    """The role of the DSN with its settings."""
 
 
 class TimesAnswer(models.Model):
@@ -363,8 +410,11 @@ class TimesAnswer(models.Model):
 
     kind: Literal["times"] = "times"
     sampled: models.Count
+    """Receipts that were looked at."""
     without_offset: models.Count
+    """How many of their times name no offset from UTC."""
     textual: bool
+    """Whether the column holds text in place of instants."""
     without_time_of_day: models.Count = 0
     """An older task does not tell it; the canary's receipt shows a date too."""
 
@@ -394,8 +444,11 @@ class ScopeAnswer(models.Model):
 
     kind: Literal["scope"] = "scope"
     counts: window_metrics.CountsEntry
+    """Every receipt of the scope up to a day from now."""
     canaries: models.Count | None
+    """How many of them are of canaries; None where the table has no such column of events."""
     admissions: models.Count | None
+    """Entries of the ingest's own table, without canaries; None where there is no such table."""
 
     @classmethod
     def from_contents(cls, contents: receipt_table.ScopeContents) -> "ScopeAnswer":
@@ -418,7 +471,9 @@ class ReceiptEntry(models.Model):
     """One receipt."""
 
     decision: str
+    """The decision of the receipt."""
     at_utc: models.Instant
+    """The instant of the receipt, by the clock of the ingest."""
 
 
 class ReceiptAnswer(models.Model):
@@ -426,6 +481,7 @@ class ReceiptAnswer(models.Model):
 
     kind: Literal["receipt"] = "receipt"
     receipt: ReceiptEntry | None
+    """The receipt of the event; None where there is none."""
 
     @classmethod
     def from_receipt(cls, receipt: receipt_table.EventReceipt | None) -> "ReceiptAnswer":
@@ -445,6 +501,7 @@ class DuplicatesAnswer(models.Model):
 
     kind: Literal["duplicates"] = "duplicates"
     classes: window_metrics.DuplicatesEntry | None
+    """The DUPLICATE receipts by class; None where the table has no such column of events."""
 
     @classmethod
     def from_classes(cls, classes: duplicates.DuplicateClasses | None) -> "DuplicatesAnswer":
@@ -462,7 +519,9 @@ class FailureAnswer(models.Model):
 
     kind: Literal["failure"] = "failure"
     error: Literal["usage", "refused", "unavailable"]
+    """`usage`: the question cannot be asked; `refused`: it was answered no; `unavailable`: it may be asked again."""
     words: str
+    """Why there is no answer."""
 
     @classmethod
     def from_error(cls, failure: errors.BurstError) -> "FailureAnswer":
@@ -515,9 +574,13 @@ class AnswerDocument(models.Model):
 
     schema_: Annotated[Literal["burst.answer/v1"], pydantic.Field(alias="schema")] = "burst.answer/v1"
     session: Annotated[str, pydantic.Field(pattern=SESSION_ID)]
+    """The counting session that the answer belongs to."""
     number: Annotated[int, pydantic.Field(ge=1)]
+    """The number of the question that it answers."""
     question_sha256: models.Digest
+    """SHA-256 of that question's bytes, so that it answers no other."""
     told: Annotated[Answer, pydantic.Field(discriminator="kind")]
+    """The answer; its `kind` says which fields it has."""
     driver: driver_entries.FiguresEntry | None = None
     """What the task's driver did since the task began; an older task does not tell it, and None is not zero."""
 

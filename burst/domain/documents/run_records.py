@@ -16,10 +16,15 @@ class Announcement(models.Model):
     schema_: Annotated[Literal["burst.run/v1"], pydantic.Field(alias="schema")] = "burst.run/v1"
     execution_id: str
     created_utc: models.Instant
+    """When the run was begun, by the controller's clock."""
     deadline_utc: models.Instant
+    """When the operator cap ends: no task may run after it."""
     early_stop: bool
+    """Whether rules of early stop may end the run."""
     barrier: bool
+    """Whether the tasks wait for GO in the lease before they send."""
     plan_sha256: models.Digest
+    """SHA-256 of the plan's canonical bytes as executed."""
     command: list[str] = []
     """The words of the command line that began the run, without secrets; bursts before 0.2.0 state none."""
 
@@ -29,22 +34,29 @@ class Alias(models.Model):
 
     schema_: Annotated[Literal["burst.alias/v1"], pydantic.Field(alias="schema")] = "burst.alias/v1"
     execution_id: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,99}$")]
+    """The run's own id, given by the operator; it holds no time, as the folder of the alias does."""
 
 
 class KeptService(models.Model):
     """One service as it stood, and the count the burst gave it."""
 
     name: str
+    """The name of the service in its cluster."""
     before: models.Count
+    """How many tasks it was to run before the burst."""
     desired: models.Count
+    """How many tasks it is to run for the burst."""
 
 
 class KeptRoll(models.Model):
     """One service that is rolled for the burst: the ARN of its task definition as it was, and of the burst's."""
 
     name: str
+    """The name of the service in its cluster."""
     before: str
+    """The ARN of its task definition before the burst."""
     definition: str
+    """The ARN of its task definition for the burst."""
 
 
 class KeptServices(models.Model):
@@ -53,8 +65,11 @@ class KeptServices(models.Model):
     schema_: Annotated[Literal["burst.services/v1"], pydantic.Field(alias="schema")] = "burst.services/v1"
     execution_id: str
     cluster: str
+    """The ECS cluster of the services."""
     deadline_utc: models.Instant
+    """The deadline of the run; after it `burst reap --run-control` puts them back."""
     services: list[KeptService]
+    """Each service that is scaled, with what puts it back."""
     rolls: list[KeptRoll] = []
     """The task definitions of those that are rolled too; bursts before 0.2.0 rolled none."""
 
@@ -103,11 +118,17 @@ class KeptDrill(models.Model):
     schema_: Annotated[Literal["burst.drill/v1"], pydantic.Field(alias="schema")] = "burst.drill/v1"
     execution_id: str
     name: str
+    """The name of the drill in the plan."""
     at_utc: models.Instant
+    """When the controller noted that it would cause the fault, by its clock."""
     deadline_utc: models.Instant
+    """The deadline of the run."""
     service: str | None
+    """The ECS service that it restarts; None where it runs a command."""
     deployment: str | None
+    """The id of the service's deployment before the restart; None where it runs a command."""
     tasks: list[str]
+    """The tasks that the service ran before the restart; none where it runs a command."""
     undo: str | None
     """The name of the one-shot that takes it back; None: it has none."""
 
@@ -116,8 +137,11 @@ class RemovedDocument(models.Model):
     """One document that was removed."""
 
     name: str
+    """The file name of the document in the run's folder."""
     size: models.Count
+    """How many bytes it had."""
     sha256: models.Digest
+    """SHA-256 of its bytes."""
 
 
 class PruneReceipt(models.Model):
@@ -126,9 +150,13 @@ class PruneReceipt(models.Model):
     schema_: Annotated[Literal["burst.pruned/v1"], pydantic.Field(alias="schema")] = "burst.pruned/v1"
     execution_id: str
     at_utc: models.Instant
+    """When the prune was decided; the receipt is written before anything is removed."""
     snapshot: str
+    """The file name of the snapshot, which stays."""
     snapshot_sha256: models.Digest
+    """SHA-256 of the snapshot's bytes."""
     removed: list[RemovedDocument]
+    """Every document that the prune removes."""
 
 
 class BundleIndex(models.Model):
@@ -137,7 +165,9 @@ class BundleIndex(models.Model):
     schema_: Annotated[Literal["burst.bundle/v1"], pydantic.Field(alias="schema")] = "burst.bundle/v1"
     execution_id: str
     snapshot: str
+    """The file name of the snapshot in the bundle."""
     sha256: models.Digest
+    """SHA-256 of the snapshot's bytes."""
     citations: list[str] = pydantic.Field(default_factory=list)
     """The places in texts that cite it, in words."""
     families: dict[str, list[str]] = pydantic.Field(default_factory=dict)
@@ -148,15 +178,20 @@ class PublishedDocument(models.Model):
     """One document in one place: its version there and the request that wrote or found it; empty where unknown."""
 
     name: str
+    """The file name of the document."""
     version_id: str = ""
+    """The version that S3 gave it; empty where the place keeps none."""
     request_id: str = ""
+    """The id of the request that wrote or found it; empty where there is none."""
 
 
 class PublishedPlace(models.Model):
     """One place and what stands in it."""
 
     place: str
+    """The address of the folder."""
     documents: list[PublishedDocument]
+    """Every document that was read back from there, by name."""
 
 
 class Publication(models.Model):
@@ -165,9 +200,13 @@ class Publication(models.Model):
     schema_: Annotated[Literal["burst.publication/v1"], pydantic.Field(alias="schema")] = "burst.publication/v1"
     execution_id: str
     snapshot: str
+    """The file name of the snapshot."""
     snapshot_sha256: models.Digest
+    """SHA-256 of the snapshot's bytes."""
     committed_utc: models.Instant
+    """When the snapshot stood in every place, by the controller's clock."""
     places: list[PublishedPlace]
+    """Every place of the plan, the authority first."""
 
 
 class PublicationFailure(models.Model):
@@ -177,13 +216,22 @@ class PublicationFailure(models.Model):
         "burst.publication-failure/v1"
     )
     publication_id: str
+    """The execution id and the number of the journal's line that notes the failure."""
     execution_id: str
     platform_run_id: str
     snapshot_sha256: models.Digest
+    """SHA-256 of the verdict that is not published."""
     at_utc: models.Instant
+    """When the failure was noted, by the controller's clock."""
     place: str
+    """The address of the place that failed."""
     key: str
+    """The name of the document there."""
     code: str
+    """The error code of the store, `NotReadBack` where other bytes came back; empty where there was no answer."""
     http_status: int
+    """The HTTP status of the store's answer; 0 where there was none."""
     request_id: str
+    """The id of the request; empty where there was none."""
     attempts: models.Count
+    """How often it was tried; 0 where nobody counted."""

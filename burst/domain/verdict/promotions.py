@@ -47,16 +47,20 @@ class PromotedRun(models.Model):
 
     execution_id: str
     platform_run_id: str
+    """The scope of the run."""
     snapshot: str
     """The name of its snapshot."""
     sha256: models.Digest
     attempt: models.Count | None
     """Its number among the attempts of the phase; None where its snapshot does not say."""
     contract: models.Digest
+    """The digest of the terms of its verdict."""
     setting_sha256: models.Digest
+    """The digest of its program, load, environment and machine; figures of others are not compared."""
     window: window_metrics.WindowEntry
+    """The window that its receipts were counted in."""
     value: Annotated[float, pydantic.Field(ge=magnitudes.SMALLEST, le=magnitudes.LARGEST)] | None
-    """None where it has no such figure."""
+    """The figure that was measured in it; None where it has no such figure."""
     samples: models.Count | None
     """How many answers the figure rests on; None where it does not rest on answers."""
 
@@ -65,12 +69,17 @@ class LimitsEntry(models.Model):
     """What the block was held to."""
 
     runs: Annotated[int, pydantic.Field(ge=stability.BLOCK, le=stability.MOST_RUNS)]
+    """How many runs the block has."""
     declared_by: Literal["plan", "default"]
     """Whether the plan of the runs said how many runs a block has."""
     cv_at_most: float
+    """The highest coefficient of variation that promotes."""
     max_over_min_at_most: float
+    """The highest ratio of the greatest figure to the least that promotes."""
     trend_p_above: float
+    """The chance of an order so plain has to be above this, or the figures show a trend."""
     samples_at_least: models.Count | None
+    """How many answers each figure has to rest on; None where it does not rest on answers."""
 
     @classmethod
     def of_block(cls, runs: int, *, declared: bool, samples_at_least: int | None) -> Self:
@@ -89,16 +98,23 @@ class BlockFiguresEntry(models.Model):
     """The figures of the block."""
 
     mean: float
+    """The mean of the figures of the runs."""
     standard_deviation: float
+    """The sample standard deviation of those figures."""
     cv: float
+    """`standard_deviation` divided by `mean`."""
     cv_upper: float | None
-    """The upper bound of the true coefficient of variation."""
+    """The upper bound of the true coefficient of variation; None where no bound can be had."""
     confidence: float
+    """The confidence of that bound."""
     proving_cv: float
     """The greatest coefficient of so many runs that would prove the limit."""
     max_over_min: float
+    """The greatest figure divided by the least."""
     kendall_s: int
+    """Pairs of runs in which the later figure is greater, less those in which it is smaller."""
     trend_p: float
+    """How often an order so plain, in either direction, comes by chance."""
 
     @classmethod
     def from_values(cls, values: Sequence[float]) -> Self:
@@ -126,17 +142,20 @@ class HistoryEntry(models.Model):
     """The runs around the block, as far as they were known."""
 
     known_by: HistorySource
+    """Whether the attempts, the place of the runs, or nothing tells which runs lie around the block."""
     runs_before: models.Count | None
     """How many runs of the same streak came before the block; None where nobody can tell."""
     left_out: list[str]
-    """Runs of the phase between those of the block."""
+    """Runs of the phase between those of the block; one of them refuses it."""
 
 
 class ReasonEntry(models.Model):
     """One limit or condition that the block does not keep."""
 
     rule: Rule
+    """The condition that is broken."""
     why: models.Words
+    """How it is broken, in words."""
 
 
 class Promotion(models.Model):
@@ -144,21 +163,33 @@ class Promotion(models.Model):
 
     schema_: Annotated[Literal["burst.promotion/v1"], pydantic.Field(alias="schema")] = "burst.promotion/v1"
     decision: Decision
+    """Whether the gate becomes required."""
     phase: str
+    """The phase that the gate belongs to."""
     gate: GateName
+    """The gate that is promoted."""
     measure: str
+    """The figure that was measured in each run, by name or as a pointer into a document."""
     unit: str | None
+    """The unit of that figure; None where it has none."""
     limits: LimitsEntry
+    """What the block was held to."""
     contract: models.Digest
+    """The digest of the terms that all runs of the block have in common; else the newest run's."""
     setting: dict[str, Json]
     """Program, load and environment of the newest run."""
     history: HistoryEntry
+    """The runs around the block, as far as they were known."""
     runs: list[PromotedRun]
+    """The runs of the block, the earliest first."""
     figures: BlockFiguresEntry | None
-    """None where a run has no figure."""
+    """The figures of the block; None where a run has no figure."""
     reasons: list[ReasonEntry]
+    """Why the block is refused; none where it promotes."""
     statement: models.Words
+    """The decision with its figures, in one sentence."""
     verifier: snapshot_sections.Verifier
+    """The program and the version that decided."""
 
     @property
     def promoted(self) -> bool:
@@ -176,11 +207,17 @@ class Demotion(models.Model):
 
     schema_: Annotated[Literal["burst.demotion/v1"], pydantic.Field(alias="schema")] = "burst.demotion/v1"
     phase: str
+    """The phase that the gate belongs to."""
     gate: GateName
+    """The gate that is informational again."""
     promotion_sha256: models.Digest
+    """SHA-256 of the promotion that it takes back."""
     reason: Annotated[str, pydantic.Field(min_length=1, max_length=2000)]
+    """Why, in the operator's words."""
     demoted_utc: models.Instant
+    """When it was made, by the clock of whoever demoted."""
     verifier: snapshot_sections.Verifier
+    """The program and the version that made it."""
 
 
 def read(content: bytes) -> Promotion:
