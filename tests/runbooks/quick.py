@@ -3,7 +3,7 @@
     python -m tests.runbooks.quick SOCKET FOLDER     # serves, and writes FOLDER/burst, which hands its words over
 
 Hundreds of commands stand in the runbooks. Each runs as `python -m burst` would run it, in a process of its own, with
-the caller's folder, environment, stdin, stdout and stderr; only the importing was done before.
+the caller's folder, environment, stdin, stdout and stderr; what its first call would import and make is there before.
 """
 
 import contextlib
@@ -19,7 +19,8 @@ from pathlib import Path
 
 from burst.cli import main
 from tests import waiting
-from tests.faults import controller_driver  # noqa: F401 - imports every command
+from tests.faults import forked_ready as commands_ready  # noqa: F401 - imports and makes what every command needs
+from tests.matrix import forked_ready as clients_ready  # noqa: F401 - the same for calls to AWS
 
 _CLIENT = """\
 #!{python} -SE
