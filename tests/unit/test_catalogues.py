@@ -11,7 +11,7 @@ import pytest
 from burst.cli import main
 from burst.domain.basics import errors
 from burst.domain.plan import catalogues, gate_names, plans
-from burst.domain.verdict import contract_terms, gate_table, rules, snapshots, unpublished
+from burst.domain.verdict import contract_terms, gate_table, rules, snapshots, term_changes, unpublished
 from tests import cases
 
 Kind = catalogues.Kind
@@ -149,7 +149,7 @@ def test_no_kind_asks_as_much_as_another() -> None:
     terms = {kind: contract_terms.from_plan(plan(kind), "0.2.0", None) for kind in RUN_KINDS}
 
     for kind, other in itertools.permutations(RUN_KINDS, 2):
-        weaker = {change.key for change in contract_terms.list_weaker(terms[kind], terms[other])}
+        weaker = {change.key for change in term_changes.list_weaker(terms[kind], terms[other])}
         assert "kind" in weaker
         assert {key.partition(".")[0] for key in weaker} <= {"kind", "reproduces"}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from burst.domain.basics import canonical
 from burst.domain.plan import catalogues
-from burst.domain.verdict import blockers, contract_terms, differences, snapshots
+from burst.domain.verdict import blockers, contract_terms, differences, snapshots, term_changes
 from burst.report import comparison, terminal
 from tests import cases
 
@@ -437,8 +437,8 @@ def test_a_limit_that_is_loosened_is_weaker_and_one_that_is_tightened_is_not(
 ) -> None:
     tight, loose = (_terms(**({} if value is None else {limit: value})) for value in (before, after))
 
-    assert [change.key for change in contract_terms.list_weaker(loose, tight)] == [f"gates.{limit}"]
-    assert contract_terms.list_weaker(tight, loose) == ()
+    assert [change.key for change in term_changes.list_weaker(loose, tight)] == [f"gates.{limit}"]
+    assert term_changes.list_weaker(tight, loose) == ()
 
 
 def test_the_figure_from_which_a_gate_warns_is_no_term() -> None:

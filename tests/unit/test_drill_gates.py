@@ -8,7 +8,7 @@ from burst.domain.basics import instants
 from burst.domain.documents import task_results, window_metrics
 from burst.domain.observations import recoveries
 from burst.domain.plan import catalogues, drill_sections, plan_keys
-from burst.domain.verdict import contract_terms, drill_gates, gates
+from burst.domain.verdict import contract_terms, drill_gates, gates, term_changes
 from tests import cases
 
 DRILL = drill_sections.DrillSection.model_validate(
@@ -229,16 +229,16 @@ def terms(**changes: Any) -> contract_terms.Terms:
     ],
 )
 def test_a_drill_that_asks_less_is_a_weaker_term(changes: cases.Value, weaker: list[str]) -> None:
-    assert [change.key for change in contract_terms.list_weaker(terms(**changes), terms())] == weaker
+    assert [change.key for change in term_changes.list_weaker(terms(**changes), terms())] == weaker
 
 
 def test_a_drill_that_is_left_out_is_weaker_and_one_that_is_added_is_not() -> None:
     without = terms(name="")
 
-    assert [change.key for change in contract_terms.list_weaker(without, terms())] == [
+    assert [change.key for change in term_changes.list_weaker(without, terms())] == [
         f"during.restart-writer{key}" for key in ("", ".recover_within", ".recovered_when", ".sustained")
     ]
-    assert contract_terms.list_weaker(terms(), without) == ()
+    assert term_changes.list_weaker(terms(), without) == ()
 
 
 def test_a_rerun_may_name_the_duration_of_a_drill_as_plans_write_it() -> None:
@@ -246,7 +246,7 @@ def test_a_rerun_may_name_the_duration_of_a_drill_as_plans_write_it() -> None:
         {"key": "during.restart-writer.recover_within", "from": "5m", "to": "6m", "why": "a slower image"}
     )
 
-    compared = contract_terms.compare(terms(recover_within="6m"), terms(), [change])
+    compared = term_changes.compare(terms(recover_within="6m"), terms(), [change])
 
     assert (compared.named, compared.unnamed) == ((change,), ())
-    assert contract_terms.explain_change(change).startswith("during.restart-writer.recover_within 300s -> 360s")
+    assert term_changes.explain_change(change).startswith("during.restart-writer.recover_within 300s -> 360s")

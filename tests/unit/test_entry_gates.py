@@ -12,7 +12,7 @@ from burst.control import entry_watch
 from burst.domain.basics import errors, instants
 from burst.domain.documents import entry_answers
 from burst.domain.preflight import entry_gates, service_states
-from burst.domain.verdict import contract_terms
+from burst.domain.verdict import contract_terms, term_changes
 from tests import cases, fakes
 
 PLAN = cases.plan(target=cases.ECS, requires=cases.ENTRY_REQUIREMENTS)
@@ -326,7 +326,7 @@ def _list_weaker(before: cases.Value, after: cases.Value) -> list[str]:
         contract_terms.from_plan(cases.plan(target=cases.ECS, requires=requires), "0.2.0", None)
         for requires in (before, after)
     )
-    return [change.key for change in contract_terms.list_weaker(new, old)]
+    return [change.key for change in term_changes.list_weaker(new, old)]
 
 
 FACT = {"name": "lag", "sql": "select 1", "at_most": 10}

@@ -9,7 +9,7 @@ from burst.domain.basics import canonical
 from burst.domain.documents import gate_records
 from burst.domain.plan import gate_sections
 from burst.domain.run import lifecycle
-from burst.domain.verdict import contract_terms, differences, promotions, snapshots
+from burst.domain.verdict import contract_terms, differences, promotions, snapshots, term_changes
 from tests import cases, promoting
 
 LIMIT = 300.0
@@ -70,8 +70,8 @@ def test_a_limit_that_requires_nothing_is_a_term_of_its_own() -> None:
 
     assert informational.values["gates.informational.latency_p95_ms"] == LIMIT
     assert "gates.latency_p95_ms" not in informational.values
-    assert [change.key for change in contract_terms.list_weaker(informational, required)] == ["gates.latency_p95_ms"]
-    assert contract_terms.list_weaker(required, informational) == ()
+    assert [change.key for change in term_changes.list_weaker(informational, required)] == ["gates.latency_p95_ms"]
+    assert term_changes.list_weaker(required, informational) == ()
     assert differences.compare(judge(None).snapshot, judge(INFORMATIONAL).snapshot).lowered
 
 

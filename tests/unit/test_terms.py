@@ -6,7 +6,7 @@ import pytest
 
 from burst.domain.basics import canonical
 from burst.domain.plan import load_sections, plan_keys, plans
-from burst.domain.verdict import contract_terms, differences, load_terms, snapshots
+from burst.domain.verdict import contract_terms, differences, load_terms, snapshots, term_changes
 from burst.report import runbook_pages
 from tests import cases
 
@@ -219,9 +219,9 @@ def test_events_that_only_one_of_two_plans_has_are_weaker_whichever_has_them() -
         for events in ({}, {"events": {"malformed": "1%"}})
     )
 
-    assert [change.key for change in contract_terms.list_weaker(plain, mixed)] == ["load.events.malformed"]
-    assert [change.key for change in contract_terms.list_weaker(mixed, plain)] == ["load.events.malformed"]
-    assert contract_terms.compare(mixed, plain, ()).unnamed
+    assert [change.key for change in term_changes.list_weaker(plain, mixed)] == ["load.events.malformed"]
+    assert [change.key for change in term_changes.list_weaker(mixed, plain)] == ["load.events.malformed"]
+    assert term_changes.compare(mixed, plain, ()).unnamed
 
 
 def test_burst_s_own_profile_under_another_path_is_the_same_term_and_so_is_another_rate() -> None:
@@ -235,7 +235,7 @@ def test_burst_s_own_profile_under_another_path_is_the_same_term_and_so_is_anoth
         )
     )
 
-    assert contract_terms.compare(again, first, ()).unnamed == ()
+    assert term_changes.compare(again, first, ()).unnamed == ()
 
 
 def test_every_key_of_a_load_states_a_term_or_is_known_to_state_none() -> None:
@@ -364,7 +364,7 @@ def test_the_rerun_of_the_runbook_asks_what_the_plan_asks_that_it_repeats() -> N
 
     terms, repeated = (contract_terms.from_plan(plan, "0.2.0", None) for plan in (first, again))
 
-    assert contract_terms.compare(repeated, terms, ()).unnamed == ()
+    assert term_changes.compare(repeated, terms, ()).unnamed == ()
 
 
 def test_a_lower_limit_of_a_step_is_weaker_and_so_is_another_place_of_it() -> None:
@@ -380,7 +380,7 @@ def test_a_lower_limit_of_a_step_is_weaker_and_so_is_another_place_of_it() -> No
     before = state(300, 5.0)
 
     def list_weaker(terms: contract_terms.Terms) -> list[str]:
-        return [change.key for change in contract_terms.list_weaker(terms, before)]
+        return [change.key for change in term_changes.list_weaker(terms, before)]
 
     assert list_weaker(state(300, 6.0)) == []
     assert list_weaker(state(300, 4.0)) == ["gates.multiplier@burst"]
@@ -394,8 +394,8 @@ def test_a_lower_rate_is_weaker_where_no_multiple_of_the_baseline_keeps_it_from_
             contract_terms.from_plan(cases.plan(load={"command": ["x"], "rate": rate}, gates=gates), "0.2.0", None)
             for rate, gates in ((before["rate"], before["gates"]), (after["rate"], after["gates"]))
         )
-        unnamed = {change.key for change in contract_terms.compare(now, was, ()).unnamed}
-        weaker = [change.key for change in contract_terms.list_weaker(now, was)]
+        unnamed = {change.key for change in term_changes.compare(now, was, ()).unnamed}
+        weaker = [change.key for change in term_changes.list_weaker(now, was)]
         assert not any(key.startswith("load.rate") for key in unnamed ^ set(weaker))  # a higher one needs no word
         return weaker
 
@@ -418,7 +418,7 @@ def test_a_lower_rate_of_a_step_is_weaker_where_its_limits_hold_no_multiple_of_i
         return contract_terms.from_plan(plan, "0.2.0", None)
 
     def list_weaker(limits: cases.Value) -> list[str]:
-        return [change.key for change in contract_terms.list_weaker(state("20/s", limits), state("40/s", limits))]
+        return [change.key for change in term_changes.list_weaker(state("20/s", limits), state("40/s", limits))]
 
     assert list_weaker({"latency_p95_ms@burst": 250}) == ["load.rate.least@burst"]
     assert list_weaker({"latency_p95_ms@burst": 250, "multiplier@burst": 3}) == []
@@ -432,7 +432,7 @@ def test_a_slower_playback_is_weaker_where_no_multiple_of_the_baseline_is_requir
         return contract_terms.from_plan(cases.plan(load=load, gates=gates), "0.2.0", None)
 
     def list_weaker(gates: cases.Value) -> list[str]:
-        return [change.key for change in contract_terms.list_weaker(state(2, gates), state(60, gates))]
+        return [change.key for change in term_changes.list_weaker(state(2, gates), state(60, gates))]
 
     assert list_weaker({"admit_ratio": 0.995}) == ["load.rate.least_speed_up"]
     assert list_weaker({"admit_ratio": 0.995, "multiplier": 2.5}) == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from burst.domain.documents import window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import early_stops, receipts
-from burst.domain.verdict import contract_terms, gates, snapshots, volume_gates
+from burst.domain.verdict import contract_terms, gates, snapshots, term_changes, volume_gates
 from tests import cases
 
 Status = gates.GateStatus
@@ -239,14 +239,14 @@ def test_less_that_is_asked_is_weaker(changes: dict[str, Any], weaker: list[str]
         for asked in (STRONG, STRONG | changes)
     )
 
-    assert [change.key for change in contract_terms.list_weaker(after, before)] == weaker
+    assert [change.key for change in term_changes.list_weaker(after, before)] == weaker
 
 
 def test_a_longer_gap_is_weaker_and_a_shorter_one_is_not() -> None:
     short, long = (contract_terms.from_plan(plan(contiguity={"max_gap": most}), "r", None) for most in ("2m", "3m"))
 
-    assert [change.key for change in contract_terms.list_weaker(long, short)] == ["gates.contiguity.max_gap"]
-    assert contract_terms.list_weaker(short, long) == ()
+    assert [change.key for change in term_changes.list_weaker(long, short)] == ["gates.contiguity.max_gap"]
+    assert term_changes.list_weaker(short, long) == ()
 
 
 # Early stop

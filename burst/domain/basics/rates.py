@@ -6,6 +6,8 @@ A bare number in a plan is events a minute. `1500/s` and `1500/min` name their u
 import re
 from fractions import Fraction
 
+from burst.domain.basics import magnitudes
+
 MOST_PER_MINUTE = 1e9
 ALLOWED = (
     f"events per minute as a number above 0, or with its unit, such as 1500/s or 1500/min; at most "
@@ -28,7 +30,7 @@ def parse(value: object) -> float:
         written = WrittenRate(Fraction(match[1]) * _PER_MINUTE[match[2]])
         written.text = value
         rate: float = written
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    elif magnitudes.is_number(value):
         rate = float(value)
     else:
         raise ValueError(f"expected {ALLOWED}")

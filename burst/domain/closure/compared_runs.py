@@ -113,7 +113,7 @@ def read_keys(run: ComparedRun, place: score_files.FigureSection) -> Reading:
 
 def is_number(value: Json) -> bool:
     """Whether a JSON value is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return magnitudes.is_number(value) and math.isfinite(value)
 
 
 def equal_scalars(value: Json, expected: Json) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 import pydantic
 
-from burst.domain.basics import errors, wording
+from burst.domain.basics import errors, magnitudes, wording
 from burst.domain.closure import timings
 from burst.domain.plan import field_types, plan_problems, sections, yaml_lines
 
@@ -20,7 +20,7 @@ _POINTER = re.compile(r"(/([^~/]|~[01])*)*")
 
 def parse_fraction(value: object) -> float:
     """The fraction of a text such as `20%`, or a number as it is; the double nearest to it. Raises ValueError."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if magnitudes.is_number(value):
         return float(value)
     match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     if match is None:

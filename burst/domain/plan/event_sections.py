@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import pydantic
 
-from burst.domain.basics import canonical
+from burst.domain.basics import canonical, magnitudes
 from burst.domain.plan import field_types, sections
 from burst.load import event_bodies, event_kinds, event_mix
 
@@ -21,7 +21,7 @@ def _read_share(value: object) -> Fraction:
         return value
     if isinstance(value, str) and _PERCENT.fullmatch(value):
         return Fraction(value.removesuffix("%")) / 100
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+    if magnitudes.is_number(value) and 0 <= value <= 1:
         return Fraction(str(value)).limit_denominator(10**8)
     raise ValueError(f"expected {_SHARE_ALLOWED}")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 import pydantic
 
-from burst.domain.basics import errors, wording
+from burst.domain.basics import errors, magnitudes, wording
 from burst.domain.documents import models
 from burst.domain.plan import field_types, plan_problems, sections, yaml_lines
 from burst.domain.staging import allowed_settings, change_grammar, changes
@@ -32,7 +32,7 @@ def parse_percent(value: object) -> float:
 
 def parse_amount(value: object) -> float:
     """The bytes of a text such as `16GB`, or a number as it is. Raises ValueError."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if magnitudes.is_number(value):
         return float(value)
     match = _BYTES.fullmatch(value) if isinstance(value, str) else None
     if match is None:

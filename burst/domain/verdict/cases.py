@@ -26,7 +26,7 @@ from burst.domain.documents import (
     window_metrics,
 )
 from burst.domain.plan import catalogues, plans
-from burst.domain.verdict import baselines, blockers, contract_terms
+from burst.domain.verdict import baselines, blockers, prior_terms
 
 VERIFIER = {"name": "burst", "version": burst.__version__}
 
@@ -244,7 +244,7 @@ def usable_prior(plan: plans.Plan, prior: CaseDocument[dict[str, Any]]) -> tuple
         return None, "the prior snapshot does not say of which run it is"
     try:
         states = blockers.prior_states(prior.value, plan.blockers)
-        contract_terms.from_snapshot(prior.value, None)
+        prior_terms.from_snapshot(prior.value, None)
     except errors.EvidenceCorrupt as exc:
         return None, str(exc)
     notes = blockers.prior_notes(prior.value)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from burst.domain.basics import canonical
 from burst.domain.documents import document_names
 from burst.domain.plan import catalogues, plan_keys, plans
-from burst.domain.verdict import baselines, cases, contract_terms, gates
+from burst.domain.verdict import baselines, cases, contract_terms, gates, prior_terms, term_changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,10 +17,10 @@ class Contract:
     """The terms of a case, and of a rerun how they stand to its prior's."""
 
     terms: contract_terms.Terms
-    prior: contract_terms.PriorContract | None = None
-    comparison: contract_terms.TermsComparison | None = None
+    prior: prior_terms.PriorContract | None = None
+    comparison: term_changes.TermsComparison | None = None
     """None where there is no prior to compare with."""
-    moved: tuple[contract_terms.TermChange, ...] = ()
+    moved: tuple[term_changes.TermChange, ...] = ()
     """The non-goals of the rerun that its plan does not keep to."""
     problem: str = ""
     """Why nobody can tell whether the terms are the prior's."""
@@ -47,7 +47,7 @@ class Contract:
     @property
     def changed(self) -> tuple[str, ...]:
         """The keys of the terms that are others than those of the first attempt in that chain."""
-        return contract_terms.list_changed(self.terms, self.changes)
+        return term_changes.list_changed(self.terms, self.changes)
 
     @property
     def unstated(self) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ class Contract:
         """What a reader of the register has to know of the terms; empty where they are the prior's."""
         parts = []
         if self.changed:
-            listed = [contract_terms.explain_change(change) for change in self.changes if change.key in self.changed]
+            listed = [term_changes.explain_change(change) for change in self.changes if change.key in self.changed]
             parts.append(f"judged by changed terms: {'; '.join(listed)}")
         if self.unstated:
             parts.append(f"the prior does not state: {', '.join(_shorten(self.unstated))}")
@@ -82,14 +82,14 @@ def from_case(case: cases.Case, rules: str) -> Contract:
     if prior is None or case.prior.value is None:
         return Contract(terms=own, problem=f"there is no prior to compare the terms with: {problem}")
     prior_plan, problem = _read_prior_plan(case)
-    contract = contract_terms.from_snapshot(case.prior.value, prior_plan)
-    comparison = contract_terms.compare(own, contract.terms, rerun.term_changes)
+    contract = prior_terms.from_snapshot(case.prior.value, prior_plan)
+    comparison = term_changes.compare(own, contract.terms, rerun.term_changes)
     if comparison.unknown and not problem:
         problem = f"{', '.join(comparison.unknown)} of this run is not known"
     if rerun.guarded_keys and prior_plan is None and not problem:
         guarded = ", ".join(rerun.guarded_keys)
         problem = f"without a readable {document_names.PRIOR_PLAN} nobody can tell whether {guarded} is kept"
-    moved = () if prior_plan is None else tuple(contract_terms.list_moved(case.plan, prior_plan))
+    moved = () if prior_plan is None else tuple(term_changes.list_moved(case.plan, prior_plan))
     return Contract(terms=own, prior=contract, comparison=comparison, moved=moved, problem=problem)
 
 
@@ -109,7 +109,7 @@ def _read_prior_plan(case: cases.Case) -> tuple[plans.Plan | None, str]:
     cited = cases.find_digest(case.prior.value, document_names.PLAN)
     if canonical.digest(content) != cited:
         return None, f"{document_names.PRIOR_PLAN} is not the plan that the prior names by digest"
-    return contract_terms.read_plan(content), ""
+    return prior_terms.read_plan(content), ""
 
 
 def same_contract_gate(contract: Contract) -> gates.Gate:
@@ -125,7 +125,7 @@ def same_contract_gate(contract: Contract) -> gates.Gate:
         listed = "; ".join(change.text for change in comparison.unnamed)
         reasons.append(f"other terms than the prior's, not named in rerun.changes: {listed}")
     if comparison.idle:
-        listed = "; ".join(contract_terms.explain_change(change) for change in comparison.idle)
+        listed = "; ".join(term_changes.explain_change(change) for change in comparison.idle)
         reasons.append(f"rerun.changes names what is not so: {listed}")
     if contract.moved:
         reasons.append(f"non-goals not kept to: {'; '.join(change.text for change in contract.moved)}")

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from burst.domain.basics import canonical
+from burst.domain.basics import canonical, magnitudes
 from burst.domain.documents import document_names, models
 from burst.domain.plan import catalogues
-from burst.domain.verdict import contract_terms, gates, snapshot_sections, snapshots
+from burst.domain.verdict import contract_terms, gates, prior_terms, snapshot_sections, snapshots, term_changes
 
 BaselineState = Literal["new", "unchanged", "updated", "absent"]
 
@@ -134,7 +134,7 @@ class Difference:
     """The inputs of the verdict that are not the same: phase, scope, targets, baseline, plan, rules, verifier."""
     budget: tuple[ValueChange, ...]
     """The seconds of the budget that are not the same."""
-    lowered: tuple[contract_terms.TermChange, ...] = ()
+    lowered: tuple[term_changes.TermChange, ...] = ()
     """The terms that are weaker, or of another baseline or question."""
 
     @property
@@ -176,7 +176,7 @@ def compare(before: snapshots.Snapshot, after: snapshots.Snapshot) -> Difference
         cleared=tuple(sorted(open_before - open_after)),
         inputs=_list_changes(_inputs(before), _inputs(after)),
         budget=_list_changes(_budget(before), _budget(after)),
-        lowered=contract_terms.list_weaker(_read_terms(after), _read_terms(before)),
+        lowered=term_changes.list_weaker(_read_terms(after), _read_terms(before)),
     )
 
 
@@ -184,7 +184,7 @@ def _read_terms(snapshot: snapshots.Snapshot) -> contract_terms.Terms:
     """The terms that a snapshot was judged by, or as many as it states."""
     if snapshot.contract is not None:
         return contract_terms.Terms(values=snapshot.contract.terms, unknown=tuple(snapshot.contract.unknown))
-    return contract_terms.from_snapshot(snapshot.document(), None).terms
+    return prior_terms.from_snapshot(snapshot.document(), None).terms
 
 
 def _compare_gates(before: snapshots.Snapshot, after: snapshots.Snapshot) -> tuple[GateChange, ...]:
@@ -243,4 +243,4 @@ def _list_changes(before: Mapping[str, models.Value], after: Mapping[str, models
 
 
 def _number(value: models.Value) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return float(value) if magnitudes.is_number(value) else None

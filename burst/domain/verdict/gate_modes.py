@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from burst.domain.basics import errors
 from burst.domain.documents import gate_records
 from burst.domain.plan import catalogues, gate_sections, plans
-from burst.domain.verdict import cases, contract_terms, gates, promotions
+from burst.domain.verdict import cases, contract_terms, gates, prior_terms, promotions
 
 Record = promotions.Promotion | promotions.Demotion
 
@@ -60,7 +60,7 @@ def find_promoted(case: cases.Case) -> dict[str, str]:
             promoted |= entry.promoted
     if case.prior.value is not None:
         try:
-            promoted |= contract_terms.find_promoted(contract_terms.from_snapshot(case.prior.value, None).terms)
+            promoted |= contract_terms.find_promoted(prior_terms.from_snapshot(case.prior.value, None).terms)
         except errors.EvidenceCorrupt:
             return promoted  # another gate says that the prior cannot be used
     return promoted

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from burst.domain.verdict import contract_terms, gates
+from burst.domain.verdict import gates, term_changes
 
 _FACTS, _SERIES = "facts.", "observe.series."
 """How the terms begin of facts, and of observed series and their rules."""
@@ -16,7 +16,7 @@ def list_weaker(names: Collection[str], stated: Mapping[str, Any], own: Mapping[
         name
         for name in sorted(names)
         if not all(
-            any(contract_terms.asks_as_much(question, answer) for answer in _find_questions(own, name, key))
+            any(term_changes.asks_as_much(question, answer) for answer in _find_questions(own, name, key))
             for key, question in stated.items()
             if _names_invariant(key, name)
         )

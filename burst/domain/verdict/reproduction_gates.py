@@ -10,11 +10,11 @@ from typing import Any
 
 import pydantic
 
-from burst.domain.basics import canonical
+from burst.domain.basics import canonical, magnitudes
 from burst.domain.documents import document_names, models, reproduction_vectors, window_metrics
 from burst.domain.plan import plans
 from burst.domain.plan.catalogues import Role
-from burst.domain.verdict import baselines, cases, contract_terms, gates, reproduced_questions
+from burst.domain.verdict import baselines, cases, contract_terms, gates, prior_terms, reproduced_questions
 
 _MATCHED = ("receipts.", "load.", "target.", "budget.min_window", "budget.window")
 """How the terms begin by which both runs were loaded, timed and counted; no two kinds set the same limits."""
@@ -111,7 +111,7 @@ def _read_reference_plan(case: cases.Case) -> tuple[plans.Plan | None, str]:
         return None, case.reference_plan.problem
     if canonical.digest(content) != cases.find_digest(snapshot, document_names.PLAN):
         return None, f"{document_names.REFERENCE_PLAN} is not the plan that the reference names by digest"
-    plan = contract_terms.read_plan(content)
+    plan = prior_terms.read_plan(content)
     return plan, "" if plan else f"{document_names.REFERENCE_PLAN} is a plan that this version cannot read"
 
 
@@ -347,7 +347,7 @@ def _read_flags(snapshot: Mapping[str, Any], section: str) -> dict[str, models.V
 def _find_largest(flags: Mapping[str, models.Value]) -> float | None:
     """The largest number among facts."""
     values = flags.values()
-    numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    numbers = [float(value) for value in values if magnitudes.is_number(value)]
     return max(numbers, default=None)
 
 
