@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from burst.domain.basics import instants
+from burst.domain.run.events import codec
 from burst.report import schemas
 
 Schema = Mapping[str, Any]
 _BOUNDS = {"exclusiveMinimum": "above", "gt": "above", "minimum": "from", "ge": "from", "maximum": "to", "le": "to"}
 SCHEMA_MEANING = "The kind of the document, and its version."
+_OF_EVERY_LINE = ("sequence", "at", "event")
 _LARGEST = 2**53 - 1
 """The largest whole number that JSON holds exactly; every number ends there, so it is not told."""
 
@@ -30,6 +32,31 @@ def list_fields(kind: str) -> list[Field]:
     """The fields of one kind of document, in the order of its models, each followed by those within it."""
     schema = schemas.make_schema(kind)
     return list(dict.fromkeys(_Walk(schema.get("$defs", {})).list_within(schema, "", ())))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFields:
+    """One event of the journal with the fields that its line has beside number, instant and name."""
+
+    name: str
+    meaning: str
+    fields: tuple[Field, ...]
+
+
+def list_events() -> list[EventFields]:
+    """Every event of the journal, in the order of a run."""
+    definitions = schemas.make_schema("journal")["$defs"]
+    return [_describe_event(name, definitions[kind.__name__], definitions) for name, kind in codec.EVENTS.items()]
+
+
+def _describe_event(name: str, schema: Schema, definitions: Mapping[str, Schema]) -> EventFields:
+    own = {key: value for key, value in schema["properties"].items() if key not in _OF_EVERY_LINE}
+    fields = _Walk(definitions).list_within({**schema, "properties": own}, "", ())
+    return EventFields(name=name, meaning=_first_paragraph(schema["description"]), fields=tuple(fields))
+
+
+def _first_paragraph(text: str) -> str:
+    return " ".join(text.partition("\n\n")[0].split())
 
 
 class _Walk:
@@ -86,11 +113,11 @@ class _Walk:
     def _say_kind(self, schema: Schema) -> str:
         """The first paragraph about the one kind of section, or of entry of a list or mapping, that a field holds."""
         kinds = {
-            self._definitions[name]["description"].partition("\n\n")[0]
+            _first_paragraph(self._definitions[name]["description"])
             for part, name in self._list_choices(schema)
             if name is not None and "description" in self._definitions[name]
         }
-        return " ".join(kinds.pop().split()) if len(kinds) == 1 else ""
+        return kinds.pop() if len(kinds) == 1 else ""
 
     def _name_form(self, schema: Schema) -> str:
         if "const" in schema:

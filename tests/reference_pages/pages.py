@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from burst.domain.basics import runbooks
@@ -37,9 +37,12 @@ def find_stale(folder: Path = FOLDER) -> list[str]:
     return sorted(name for name in made.keys() | standing.keys() if made.get(name) != standing.get(name))
 
 
-def find_unexplained(kinds: Iterable[str] = tuple(schemas.KINDS)) -> list[str]:
-    """The fields without a meaning, each behind its kind of document."""
-    return [f"{kind} {field.name}" for kind in kinds for field in fields.list_fields(kind) if not field.meaning]
+def find_unexplained(kinds: Collection[str] = tuple(schemas.KINDS)) -> list[str]:
+    """The fields without a meaning, each behind its kind of document; of the journal those of its events too."""
+    listed = [(kind, field) for kind in kinds for field in fields.list_fields(kind)]
+    if "journal" in kinds:
+        listed += [(f"journal {event.name}", field) for event in fields.list_events() for field in event.fields]
+    return [f"{name} {field.name}" for name, field in listed if not field.meaning]
 
 
 def write(folder: Path = FOLDER) -> None:
@@ -81,7 +84,19 @@ def _make_document_fields() -> str:
     ]
     return (
         f"{words}{table(('document', 'file', 'schema'), kinds)}\n## Fields\n\n"
-        f"{table(('document', 'field', 'form', 'meaning'), rows)}"
+        f"{table(('document', 'field', 'form', 'meaning'), rows)}\n{_make_events()}"
+    )
+
+
+def _make_events() -> str:
+    listed = fields.list_events()
+    rows = [
+        (code(event.name), code(field.name), field.form, field.meaning) for event in listed for field in event.fields
+    ]
+    return (
+        "## Events of the journal\n\nA line has the fields of the journal above, and those of its event.\n\n"
+        f"{table(('event', 'says'), [(code(event.name), event.meaning) for event in listed])}\n"
+        f"{table(('event', 'field', 'form', 'meaning'), rows)}"
     )
 
 

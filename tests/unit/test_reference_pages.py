@@ -9,6 +9,7 @@ import pytest
 from burst.cli import main
 from burst.domain.documents import models
 from burst.domain.preflight import findings
+from burst.domain.run.events import codec
 from burst.rehearsal import faults
 from burst.report import schemas
 from tests.reference_pages import fields, pages
@@ -47,6 +48,8 @@ def test_each_page_has_a_line_for_everything_it_is_about() -> None:
     assert [name for name in findings.FINDING_KINDS if f"| `{name}` |" not in made["findings.md"]] == []
     assert [name for name in faults.FAULTS if f"| `{name}` |" not in made["faults.md"]] == []
     assert [name for name in main.COMMANDS if f"| `burst {name}" not in made["commands.md"]] == []
+    assert [name for name in codec.EVENTS if f"| `{name}` |" not in made["document-fields.md"]] == []
+    assert "| `task-seen` | `end.record.cause` |" in made["document-fields.md"]
     keys = {field.name for field in fields.list_fields("plan")}
     assert {"budget.max", "facts[].sql", "load.rate[].for", "gates.modes.KEY.mode", "evidence.sign.key"} <= keys
     assert [key for key in keys if f"| `{key}` |" not in made["plan-keys.md"]] == []

@@ -19,9 +19,13 @@ class Counts:
     """Receipts by decision. `other` holds rows whose decision burst does not know."""
 
     admit: int = 0
+    """Receipts whose decision is ADMIT: the ingest took the event as new."""
     duplicate: int = 0
+    """Receipts whose decision is DUPLICATE: the ingest knew the event already."""
     quarantine: int = 0
+    """Receipts whose decision is QUARANTINE; they are no part of the admit ratio."""
     other: int = 0
+    """Receipts with a decision that burst does not know; they are in no ratio."""
 
     def __post_init__(self) -> None:
         if min(self.admit, self.duplicate, self.quarantine, self.other) < 0:

@@ -28,8 +28,11 @@ class ServiceRoll:
     """One service with its task definition before the burst and its task definition for the burst, by ARN."""
 
     name: str
+    """The name of the service in the cluster of the plan."""
     before: str
+    """The ARN of its task definition before the burst."""
     definition: str
+    """The ARN of its task definition for the burst."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +75,11 @@ class ServiceChange:
     """One service with its count before the burst and its count for the burst."""
 
     name: str
+    """The name of the service in the cluster of the plan."""
     before: int
+    """How many tasks it was to run before the burst."""
     desired: int
+    """How many tasks it is to run for the burst."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

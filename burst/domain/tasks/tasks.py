@@ -94,7 +94,9 @@ class Task:
     """
 
     task_id: str
+    """The id that its launcher gave it: an ARN, or `local:PID:START`."""
     shard_index: int
+    """Which part of the load the task has, from 0."""
 
 
 NAMELESS = "task-"
@@ -213,7 +215,9 @@ class LaunchFailure:
     """One task that was requested and not started, with the launcher's own reason."""
 
     shortage: Shortage
+    """What was short; it decides the next attempt."""
     reason: str
+    """The launcher's own words."""
 
 
 def explain_missing(requested: int, started: int, failures: tuple[LaunchFailure, ...]) -> tuple[LaunchFailure, ...]:

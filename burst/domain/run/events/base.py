@@ -38,14 +38,23 @@ class TruthEntry:
     """A task as it was seen, one field a fact."""
 
     task_id: str
+    """The task, by the id that its launcher gave it."""
     shard_index: int
+    """Which part of the load the task has, from 0."""
     status: tasks.TaskStatus
+    """What the launcher knows of it; UNKNOWN is not STOPPED, because nobody saw its end."""
     started_at: models.Instant | None
+    """When its load program could begin, by its platform; None where nobody saw it start."""
     stopped_at: models.Instant | None
+    """The latest end that the evidence allows; None where nobody has seen it end."""
     exit_code: int | None
+    """The exit code of its load container or process; None where there is none, or nobody knows it."""
     stop_code: str | None
+    """Why it stopped, as ECS names it, or burst for a local task; None while it is not known to have stopped."""
     stopped_by: tasks.Layer | None
+    """The layer of the hard stop that ended it; None where no layer did."""
     detail: str
+    """What its platform and its guard's record say of it."""
 
     @classmethod
     def from_truth(cls, truth: tasks.TaskTruth) -> Self:
@@ -82,13 +91,21 @@ class RecordEntry:
     """The record of a guard as it was read."""
 
     started_at: models.Instant
+    """When the guard began, by the task's clock."""
     stopped_at: models.Instant | None
+    """When no process of the task was left, by the task's clock; None where the guard has not seen that."""
     exit_code: int | None
+    """The exit code that its guard recorded; None where the guard has not seen the end."""
     stopped_by: tasks.Layer | None
+    """The layer that ended the program; `controller` is any signal. None where it ended by itself."""
     cause: tasks.EndCause | None
+    """What ended the task, by the guard's record; None where the record has no end."""
     asked_at: models.Instant | None
+    """The heartbeat of the lease that said STOP, or the deadline; None where nobody asked."""
     overshoot_seconds: float | None
+    """How long the last process outlived the deadline, by the monotonic clock; None where it has no end."""
     detail: str
+    """The guard's own words about the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +113,15 @@ class EndEntry:
     """The facts of a task's end beyond its stop, one field a fact."""
 
     cause: tasks.EndCause | None
+    """What ended the task, such as its program, a lease that says STOP, or a signal; None where nothing tells."""
     asked_at: models.Instant | None
+    """When the end was asked for, as the guard read it in the lease; None where nobody asked."""
     load_ended_at: models.Instant | None
+    """The earliest end of its load that the evidence allows; None where nothing tells."""
     source: tasks.EndSource | None
+    """The evidence of `load_ended_at`; None where there is none."""
     record: RecordEntry | None
+    """The record of its guard; None where there is none that can be read."""
 
     @classmethod
     def from_end(cls, end: tasks.TaskEnd) -> Self:

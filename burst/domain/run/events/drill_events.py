@@ -17,8 +17,11 @@ class DrillIntended(base.Event):
     wire_name: ClassVar[str] = "drill-intended"
 
     name: str
+    """The drill, by its name in the plan."""
     deployment: str | None
+    """The id of the service's deployment before the restart; None where the drill runs a command."""
     tasks: tuple[str, ...]
+    """The tasks that the service ran before the restart; none where the drill runs a command."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The fault may be caused from here on. Intended again, the first intent and the service before it stay."""
@@ -33,9 +36,13 @@ class DrillFound(base.Event):
     wire_name: ClassVar[str] = "drill-found"
 
     name: str
+    """The drill, by its name in the plan."""
     intended_at: models.Instant
+    """When the lost controller noted that it would cause the fault, by its clock."""
     deployment: str | None
+    """The id of the service's deployment before the restart; None where the drill runs a command."""
     tasks: tuple[str, ...]
+    """The tasks that the service ran before the restart; none where the drill runs a command."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """As if this controller had intended it then."""
@@ -50,8 +57,11 @@ class DrillStruck(base.Event):
     wire_name: ClassVar[str] = "drill-struck"
 
     name: str
+    """The drill, by its name in the plan."""
     deployment: str | None
+    """The id of the service's new deployment; None where nobody knows it yet."""
     adopted: bool
+    """Whether an earlier controller had asked for it."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The fault is caused."""
@@ -65,7 +75,9 @@ class DrillUnanswered(base.Event):
     wire_name: ClassVar[str] = "drill-unanswered"
 
     name: str
+    """The drill, by its name in the plan."""
     why: str
+    """The error of the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +87,9 @@ class DrillRefused(base.Event):
     wire_name: ClassVar[str] = "drill-refused"
 
     name: str
+    """The drill, by its name in the plan."""
     why: str
+    """Why the fault was not caused."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The drill is over, for this reason."""
@@ -90,10 +104,15 @@ class DrillSeen(base.Event):
     wire_name: ClassVar[str] = "drill-seen"
 
     name: str
+    """The drill, by its name in the plan."""
     replaced: int
+    """How many of the tasks before run no more."""
     running: int
+    """How many tasks of the new deployment run."""
     over: bool
+    """Whether none of the tasks before runs any more."""
     detail: str
+    """What the service said beside it; empty where it said nothing."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The fault is over from the first such event on."""

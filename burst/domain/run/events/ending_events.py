@@ -17,9 +17,11 @@ class StopIntended(base.Event):
     wire_name: ClassVar[str] = "stop-intended"
 
     reason: str
+    """The word for why the run stops, such as `window-complete` or `deadline`."""
     force: bool
+    """Whether the tasks that still run are killed, and not asked to end."""
     early_stop: task_results.EarlyStop | None
-    """The rule that ended the burst before its window was complete, where one did."""
+    """The rule that ended the burst before its window was complete; None where none did."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The run is stopping; `force` keeps when and why it began to, and says since when tasks are killed."""
@@ -49,7 +51,9 @@ class StopSent(base.Event):
     wire_name: ClassVar[str] = "stop-sent"
 
     task_id: str
+    """The task, by the id that its launcher gave it."""
     force: bool
+    """Whether it was killed, and not asked to end."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The call was taken."""
@@ -65,7 +69,9 @@ class StopUnsent(base.Event):
     wire_name: ClassVar[str] = "stop-unsent"
 
     task_id: str
+    """The task, by the id that its launcher gave it."""
     why: str
+    """The error of the call."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """It is tried again; before the run stops, such a task is not withdrawn."""
@@ -81,6 +87,7 @@ class MeasureIntended(base.Event):
     wire_name: ClassVar[str] = "measure-intended"
 
     window: str | None
+    """The half-open window that is to be counted, as `[START, END)`; None where there is nothing to count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +97,7 @@ class DisarmFailed(base.Event):
     wire_name: ClassVar[str] = "disarm-failed"
 
     why: str
+    """The error of the layer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +107,11 @@ class Measured(base.Event):
     wire_name: ClassVar[str] = "measured"
 
     counts: receipts.Counts
+    """The receipts of the counted window by decision."""
     rounds: int
+    """How often they were counted."""
     settled: bool
+    """Whether the last two counts agree, and no writer of that time is open."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """These counts replace the live ones."""
@@ -114,6 +125,7 @@ class MeasureFailed(base.Event):
     wire_name: ClassVar[str] = "measure-failed"
 
     why: str
+    """Why they could not be counted."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The reason is kept; the verdict is made without a count."""
@@ -127,7 +139,9 @@ class DocumentIntended(base.Event):
     wire_name: ClassVar[str] = "document-intended"
 
     name: str
+    """The file name of the document."""
     sha256: str
+    """SHA-256 of the bytes that are to be written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +151,7 @@ class DocumentWritten(base.Event):
     wire_name: ClassVar[str] = "document-written"
 
     name: str
+    """The file name of the document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +175,7 @@ class PublishFailed(base.Event):
     wire_name: ClassVar[str] = "publish-failed"
 
     why: str
+    """Which document could not be published, and what the place answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +185,7 @@ class Published(base.Event):
     wire_name: ClassVar[str] = "published"
 
     sha256: str
+    """SHA-256 of the snapshot's bytes."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The run counts as published."""
@@ -182,7 +199,9 @@ class RunFinished(base.Event):
     wire_name: ClassVar[str] = "run-finished"
 
     exit_code: int
+    """The exit code that the run ends with."""
     why: str
+    """The same in words."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The run has its exit code."""

@@ -22,7 +22,9 @@ class ServicesIntended(base.Event):
     added: ClassVar[Mapping[str, Any]] = {"rolls": []}
 
     services: Changes
+    """Each service with the tasks that it was to run before, and those for the burst."""
     rolls: Rolls = ()
+    """The task definitions of those that are rolled too; none where none is."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The changes are known from here on, and so is what putting them back takes."""
@@ -37,7 +39,9 @@ class ServicesFound(base.Event):
     added: ClassVar[Mapping[str, Any]] = {"rolls": []}
 
     services: Changes
+    """Each service with the tasks that it was to run before, and those for the burst."""
     rolls: Rolls = ()
+    """The task definitions of those that are rolled too; none where none is."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """As if this controller had intended them now."""
@@ -51,7 +55,9 @@ class DefinitionIntended(base.Event):
     wire_name: ClassVar[str] = "definition-intended"
 
     service: str
+    """The service that is rolled."""
     base: str
+    """The ARN of the task definition that it is made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +67,9 @@ class DefinitionMade(base.Event):
     wire_name: ClassVar[str] = "definition-made"
 
     service: str
+    """The service that is rolled."""
     definition: str
+    """The ARN of the task definition for the burst."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,7 @@ class ServicesFailed(base.Event):
     wire_name: ClassVar[str] = "services-failed"
 
     why: str
+    """Why they could not be scaled."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The reason is kept; the run ends by it."""
@@ -134,10 +143,13 @@ class OneShotIntended(base.Event):
     wire_name: ClassVar[str] = "one-shot-intended"
 
     name: str
+    """The one-shot, by its name in the plan."""
     timeout_seconds: float
+    """How long it may take from its first request; then it is ended."""
     exit_code: int
-    """What it ends with when all went well."""
+    """The exit code that the plan takes for a success."""
     task_definition: str | None
+    """The task definition that it runs in; None of a process of this machine."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The one-shot has a deadline; asked for again, it keeps the first one."""
@@ -152,7 +164,9 @@ class OneShotStarted(base.Event):
     wire_name: ClassVar[str] = "one-shot-started"
 
     name: str
+    """The one-shot, by its name in the plan."""
     task_id: str
+    """The task or process that runs it."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """Its task is PENDING."""
@@ -167,7 +181,9 @@ class OneShotUnanswered(base.Event):
     wire_name: ClassVar[str] = "one-shot-unanswered"
 
     name: str
+    """The one-shot, by its name in the plan."""
     why: str
+    """The error of the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +193,9 @@ class OneShotRefused(base.Event):
     wire_name: ClassVar[str] = "one-shot-refused"
 
     name: str
+    """The one-shot, by its name in the plan."""
     why: str
+    """Why it was not started."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The one-shot is over, for this reason."""
@@ -193,8 +211,11 @@ class OneShotSeen(base.Event):
     added: ClassVar[Mapping[str, Any]] = {"end": None}
 
     name: str
+    """The one-shot, by its name in the plan."""
     truth: base.TruthEntry
+    """What the launcher knows of its task."""
     end: base.EndEntry | None = None
+    """The facts of its end beyond the stop; None where it has not stopped, or in a line of an older burst."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The last truth of its task is this one."""
@@ -208,7 +229,9 @@ class OneShotStopIntended(base.Event):
     wire_name: ClassVar[str] = "one-shot-stop-intended"
 
     name: str
+    """The one-shot, by its name in the plan."""
     force: bool
+    """Whether it is killed, and not asked to end."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """It is stopping since the first such event; `force` says since when it is being killed."""
@@ -223,7 +246,9 @@ class OneShotStopUnsent(base.Event):
     wire_name: ClassVar[str] = "one-shot-stop-unsent"
 
     name: str
+    """The one-shot, by its name in the plan."""
     why: str
+    """The error of the request."""
 
 
 def _change_shot(run: runs.Run, name: str, **changes: Any) -> runs.Run:

@@ -22,14 +22,21 @@ class RunCreated(base.Event):
     added: ClassVar[Mapping[str, Any]] = {"minor": 0, "command": [], "attempt_sha256": None}
 
     schema: Literal["burst.journal/v1"]
+    """The form of the journal, and its version."""
     minor: models.Count
     """The minor version of the schema; burst 0.1.0 wrote none."""
     execution_id: str
+    """The id of the run that the journal is of."""
     scope: str
+    """The scope whose receipts the run counts."""
     plan_sha256: str
+    """SHA-256 of the plan's canonical bytes as executed."""
     deadline: models.Instant
+    """When the operator cap ends: no task may run after it."""
     early_stop: bool
+    """Whether rules of early stop may end the run."""
     barrier: bool
+    """Whether the tasks wait for GO in the lease before they send."""
     command: tuple[str, ...] = ()
     """The words of the command line, without secrets; none where a program began the run."""
     attempt_sha256: str | None = None
@@ -73,6 +80,7 @@ class TakenOver(base.Event):
     wire_name: ClassVar[str] = "taken-over"
 
     created_at: models.Instant
+    """When the run was begun, as it was announced under run control."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """A launch was begun, and its tasks are still to be found."""
@@ -87,7 +95,9 @@ class JournalRecovered(base.Event):
     wire_name: ClassVar[str] = "journal-recovered"
 
     size: models.Count
+    """How many bytes were read back."""
     sha256: str
+    """SHA-256 of those bytes."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """A task result made from here on names the published bytes, and no more."""
@@ -101,6 +111,7 @@ class LayerArming(base.Event):
     wire_name: ClassVar[str] = "layer-arming"
 
     layer: str
+    """The layer, by its name in plans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +121,9 @@ class LayerArmed(base.Event):
     wire_name: ClassVar[str] = "layer-armed"
 
     layer: str
+    """The layer, by its name in plans."""
     detail: str
+    """How it holds, in words."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The layer counts as armed."""
@@ -124,7 +137,9 @@ class LayerFailed(base.Event):
     wire_name: ClassVar[str] = "layer-failed"
 
     layer: str
+    """The layer, by its name in plans."""
     why: str
+    """Why it could not be armed."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The reason is kept in place of `armed`."""
@@ -136,8 +151,11 @@ class ShardValue:
     """One per-shard value of the plan, and the shard that it is for."""
 
     shard_index: models.Count
+    """The shard that the value is for, from 0."""
     name: str
+    """The key of `load.per_shard`."""
     value: str
+    """The value that the task of this shard gets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +166,11 @@ class LaunchIntended(base.Event):
     added: ClassVar[Mapping[str, Any]] = {"replaces": [], "values": []}
 
     token: str
+    """What makes the launch one: asked again with it, ECS starts nothing twice."""
     shards: tuple[int, ...]
+    """The shards that the tasks are to take, from 0."""
     capacity: str | None
+    """The capacity provider of this attempt; None: the target's own choice."""
     replaces: tuple[str, ...] = ()
     """Ids of the failed tasks in whose places these are launched."""
     values: tuple[ShardValue, ...] = ()
@@ -174,6 +195,7 @@ class LaunchFailed(base.Event):
     wire_name: ClassVar[str] = "launch-failed"
 
     why: str
+    """Why it was refused."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The reason is kept; the run ends by it. A launch without an answer may have asked for tasks until now."""
@@ -187,6 +209,7 @@ class TasksLaunched(base.Event):
     wire_name: ClassVar[str] = "tasks-launched"
 
     tasks: Tasks
+    """The tasks that were started by this part."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The tasks are PENDING; the launch is still to be accounted for."""
@@ -200,7 +223,9 @@ class LaunchAnswered(base.Event):
     wire_name: ClassVar[str] = "launch-answered"
 
     tasks: Tasks
+    """Every task that was started, also by earlier parts."""
     failures: Failures
+    """Why each further task was not started; none where all were."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The tasks are PENDING, the last attempt has its failures, and the launch is accounted for.
@@ -226,6 +251,7 @@ class TasksFound(base.Event):
     wire_name: ClassVar[str] = "tasks-found"
 
     tasks: Tasks
+    """The tasks that were found."""
     accounted: bool
     """Whether the search came late enough to see every task that the launch started."""
 
@@ -247,6 +273,7 @@ class TaskReady(base.Event):
     wire_name: ClassVar[str] = "task-ready"
 
     shard_index: int
+    """The shard whose task is ready, from 0."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The shard counts as ready."""
@@ -260,7 +287,9 @@ class TaskWithdrawn(base.Event):
     wire_name: ClassVar[str] = "task-withdrawn"
 
     task_id: str
+    """The task, by the id that its launcher gave it."""
     why: str
+    """Why the run goes on without it."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The task carries no shard any more; its end is still awaited."""
@@ -290,6 +319,7 @@ class ShardFreed(base.Event):
     wire_name: ClassVar[str] = "shard-freed"
 
     task_id: str
+    """The task that ended."""
     shard_index: int | None
     """None: it had claimed none."""
 
@@ -308,7 +338,9 @@ class GoIntended(base.Event):
     added: ClassVar[Mapping[str, Any]] = {"counted_from_seconds": None, "counted_to_seconds": None}
 
     counted_from_seconds: float | None = None
+    """Where the counted window begins; None where the whole load is counted."""
     counted_to_seconds: float | None = None
+    """Where the counted window ends; None where the whole load is counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,9 +351,11 @@ class GoGiven(base.Event):
     added: ClassVar[Mapping[str, Any]] = {"tasks": None, "planned_tasks": None}
 
     go_at: models.Instant
+    """The instant of GO that stands in the lease, by the controller's clock."""
     tasks: models.Count | None = None
     """How many tasks GO was given to; None where it was learned from the lease."""
     planned_tasks: models.Count | None = None
+    """How many tasks the plan asks for; None where it was learned from the lease."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The window begins at the instant in the lease, and tasks that had failed by then are no part of the burst."""

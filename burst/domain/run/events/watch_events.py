@@ -54,6 +54,7 @@ class Blind(base.Event):
     wire_name: ClassVar[str] = "blind"
 
     why: str
+    """The error of the look that failed."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """An outage begins."""
@@ -80,8 +81,11 @@ class Counted(base.Event):
     wire_name: ClassVar[str] = "counted"
 
     start: models.Instant
+    """Where the slice begins: the end of the slice before."""
     end: models.Instant
+    """Where the slice ends, by the database's clock."""
     counts: receipts.Counts
+    """The receipts of the slice by decision."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """One more poll; the next one begins where this slice ends."""
@@ -100,6 +104,7 @@ class CountBlind(base.Event):
     wire_name: ClassVar[str] = "count-blind"
 
     why: str
+    """The error of the slice that could not be counted."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """No count comes from here on, so that no rule of early stop that needs counts can act."""
@@ -116,6 +121,7 @@ class DriverCounted(base.Event):
     wire_name: ClassVar[str] = "driver-counted"
 
     figures: driver_figures.DriverFigures
+    """What the driver did so far, over all controllers of the run."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The last figures count: they only grow."""
@@ -130,15 +136,21 @@ class LoadCounted(base.Event):
     added: ClassVar[Mapping[str, Any]] = dict.fromkeys(("answered", "unsuccessful", "late_tasks", "p95_ms"))
 
     tasks: models.Count
+    """How many tasks have an account."""
     due: models.Count
+    """Events due that had their second to be sent; 0 where a task has no schedule."""
     in_time: models.Count
+    """Those of them that were sent no later than 1 s after they were due; 0 where a task has no schedule."""
     sent: models.Count
+    """Events that were sent, without those that failed on the machine of their program."""
     answered: models.Count | None = None
-    """How many requests came to an end, and in the next field how many of them were refused or failed."""
+    """How many requests came to an end; None in a line of an older burst."""
     unsuccessful: models.Count | None = None
+    """How many of those were refused or failed; None in a line of an older burst."""
     late_tasks: models.Count | None = None
+    """How many tasks sent an event more than 1 s after it was due; None in a line of an older burst."""
     p95_ms: float | None = None
-    """Of the answers since the look before."""
+    """What 95 % of the answers since the look before did not exceed, in milliseconds; None without an answer."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """One more look. The last one counts: accounts only grow."""
@@ -153,12 +165,19 @@ class SampleTaken(base.Event):
     wire_name: ClassVar[str] = "sample-taken"
 
     series: str
+    """The series, by its name in the plan."""
     asked_at: models.Instant
+    """When the sample was asked for, by the controller's clock."""
     answered_at: models.Instant
+    """When the answer came, or the question was given up, by the controller's clock."""
     of: models.Instant | None
+    """The instant that the answer says it speaks of; None: it does not say it."""
     value: models.Value
+    """What the answer said; None where there was no answer."""
     scope: str | None
+    """The scope that the answer says it is of; None: it does not say it."""
     detail: str
+    """Why there is no value, or what the answer said beside it."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """One more sample of its series, with the next number."""
@@ -182,6 +201,7 @@ class LeaseUnreadable(base.Event):
     wire_name: ClassVar[str] = "lease-unreadable"
 
     why: str
+    """The error of the read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +211,7 @@ class LeaseUnwritable(base.Event):
     wire_name: ClassVar[str] = "lease-unwritable"
 
     why: str
+    """The error of the write."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The tasks cannot be reached by the lease."""
@@ -215,6 +236,7 @@ class Superseded(base.Event):
     wire_name: ClassVar[str] = "superseded"
 
     why: str
+    """Which controller claimed the run."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The words that name the other controller are kept."""
@@ -228,6 +250,7 @@ class OperatorStop(base.Event):
     wire_name: ClassVar[str] = "operator-stop"
 
     reason: str
+    """Why, in the operator's words."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The reason is kept, and when the run heard it first; the run stops for it."""
@@ -241,9 +264,13 @@ class Halted(base.Event):
     wire_name: ClassVar[str] = "halted"
 
     place: str
+    """The address of the halt document."""
     reason: str
+    """Why, in the words of whoever halted."""
     by: str
+    """Who halted run control, as the halt document says."""
     since: models.Instant
+    """When run control was halted, as the halt document says."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The halt is kept; the run stops for it."""
@@ -258,8 +285,11 @@ class StopSignMet(base.Event):
     wire_name: ClassVar[str] = "stop-sign-met"
 
     sign: str
+    """The ARN of the alarm, or the name of the fact."""
     value: models.Value
+    """The state of the alarm, or the answer to the fact."""
     detail: str
+    """What the alarm or the fact said beside its value."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The sign is kept; the run stops for it."""
@@ -276,7 +306,9 @@ class StopSignUnclear(base.Event):
     wire_name: ClassVar[str] = "stop-sign-unclear"
 
     sign: str
+    """The ARN of the alarm, the name of the fact, or the halt."""
     why: str
+    """Why it cannot be read, or what it says instead."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """A time begins in which nobody can tell whether the sign wants the run to stop."""
@@ -291,6 +323,7 @@ class StopSignClear(base.Event):
     wire_name: ClassVar[str] = "stop-sign-clear"
 
     sign: str
+    """The ARN of the alarm, the name of the fact, or the halt."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The time of doubt about this sign ends."""
@@ -312,6 +345,7 @@ class Interrupted(base.Event):
     wire_name: ClassVar[str] = "interrupted"
 
     signal: str
+    """The name of the signal."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """One more interruption: the first stops the run, the second stops it at once."""
