@@ -445,6 +445,7 @@ for _command in (
     diff,
     ls,
     attest.attest,
+    attest.verify_attestation,
     bundle,
     prune,
     hotspots.hotspots,

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from burst.domain.verdict.differences import Difference, GateChange, ValueChange
     from burst.domain.verdict.promotions import Promotion
     from burst.domain.verdict.snapshots import Snapshot
+    from burst.evidence.attesting import Keyless, VerifiedAttestation
     from burst.evidence.closure_verification import VerifiedClosure
     from burst.evidence.full_verification import Copy, Link, Verified
     from burst.evidence.newest import Attempt, Step
@@ -58,6 +59,7 @@ __all__ = [
     "GateChange",
     "HeldEvidence",
     "Keep",
+    "Keyless",
     "Link",
     "LoadAccount",
     "NotSoundError",
@@ -69,6 +71,7 @@ __all__ = [
     "ValueChange",
     "Verification",
     "Verified",
+    "VerifiedAttestation",
     "VerifiedClosure",
     "attest",
     "bundle",
@@ -87,6 +90,7 @@ __all__ = [
     "site",
     "unsound",
     "verify",
+    "verify_attestation",
     "verify_closure",
     "verify_promotion",
 ]
@@ -101,6 +105,8 @@ _HOMES = {
     "ValueChange": "burst.domain.verdict.differences:ValueChange",
     "Promotion": "burst.domain.verdict.promotions:Promotion",
     "Snapshot": "burst.domain.verdict.snapshots:Snapshot",
+    "Keyless": "burst.evidence.attesting:Keyless",
+    "VerifiedAttestation": "burst.evidence.attesting:VerifiedAttestation",
     "VerifiedClosure": "burst.evidence.closure_verification:VerifiedClosure",
     "is_closure": "burst.evidence.places:is_closure",
     "Copy": "burst.evidence.full_verification:Copy",
@@ -315,19 +321,46 @@ def attest(
     *,
     word: str,
     subject: str | None = None,
-    key: str | None = None,
+    key: str | Keyless | None = None,
     only_predicate: bool = False,
     now: datetime | None = None,
+    tell: Callable[[str], None] = lambda _: None,
     client: Any = None,
 ) -> bytes:
-    """The verdict of a run as an in-toto `test-result` or a `vsa`: the statement, with `key` in a DSSE envelope.
+    """The verdict of a run as an in-toto `test-result` or a `vsa`: the statement, with `key` in a DSSE envelope, with
+    `Keyless()` in a Sigstore bundle.
 
-    `subject` is `NAME@sha256:DIGEST`. Raises the error of evidence that is not sound, and `errors.UsageError`.
+    `subject` is `NAME@sha256:DIGEST`; `tell` is given the signer in words. Raises the error of evidence that is not
+    sound, `errors.UsageError`, and `errors.Refused` or `errors.Unavailable` where Sigstore's services do not sign.
     """
     from burst.evidence import attesting
 
-    order = attesting.AttestationOrder(word=word, subject=subject, key=key, only_predicate=only_predicate)
-    return attesting.attest(verify(run, client=client), order, now or datetime.now(UTC))
+    order = attesting.AttestationOrder(word=word, subject=subject, signer=key, only_predicate=only_predicate)
+    return attesting.attest(verify(run, client=client), order, now or datetime.now(UTC), tell)
+
+
+def verify_attestation(
+    file: Path,
+    run: Place,
+    *,
+    identity: str,
+    issuer: str,
+    subject: str | None = None,
+    keyless: Keyless | None = None,
+    client: Any = None,
+) -> VerifiedAttestation:
+    """The attestation in a Sigstore bundle, once it is by that identity of that issuer and says what the evidence says.
+
+    Raises the error of evidence that is not sound, `errors.EvidenceCorrupt` with what does not hold,
+    `errors.EvidenceUnknown` where it cannot be told, and `errors.UsageError`.
+    """
+    from burst.adapters.keyless import Signer
+    from burst.evidence import attesting
+
+    content = files.read_named(Path(file), "FILE")
+    services = (keyless or attesting.Keyless()).read_services()
+    signer = Signer(identity=identity, issuer=issuer)
+    return attesting.verify_attestation(content, verify(run, client=client), signer, subject, services)
 
 
 def bundle(

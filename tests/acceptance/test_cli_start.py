@@ -13,11 +13,11 @@ from tests.evidence import evidencing
 
 HEAVY = {
     *("boto3", "sqlalchemy", "psycopg", "scipy", "pydantic", "yaml", "jinja2", "rich", "psutil", "locust", "rfc8785"),
-    *("moto", "uvicorn"),
+    *("moto", "sigstore", "uvicorn"),
 }
 OUTSIDE = {
     *("asyncio", "boto3", "botocore", "cryptography", "gevent", "http", "locust", "moto", "psutil", "psycopg"),
-    *("requests", "rich", "scipy", "securesystemslib", "sqlalchemy", "ssl", "tenacity", "uvicorn"),
+    *("requests", "rich", "scipy", "securesystemslib", "sigstore", "sqlalchemy", "ssl", "tenacity", "uvicorn"),
 }
 """What reaches clouds, databases, processes and networks, or draws on a terminal."""
 SHELL_OF_A_RUN = ("burst.control", "burst.rehearsal", "burst.sandbox", "burst.task")

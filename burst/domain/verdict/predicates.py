@@ -42,6 +42,9 @@ class TestedArtifact:
         """As a ResourceDescriptor."""
         return {"name": self.name, "digest": {"sha256": self.sha256}}
 
+    def __str__(self) -> str:
+        return f"{self.name}@sha256:{self.sha256}"
+
 
 def make_statement(word: str, predicate: dict[str, Any], artifacts: Sequence[TestedArtifact]) -> bytes:
     """The canonical bytes of a statement about the artifacts."""
@@ -53,6 +56,63 @@ def make_statement(word: str, predicate: dict[str, Any], artifacts: Sequence[Tes
             "predicate": predicate,
         }
     )
+
+
+def make_predicate(
+    word: str, verdict: snapshots.Verdict, snapshot_name: str, artifact: TestedArtifact, at: datetime
+) -> dict[str, Any]:
+    """The predicate of that word. Raises as `make_verification_summary` does."""
+    if word == "test-result":
+        return make_test_result(verdict.snapshot)
+    return make_verification_summary(verdict, snapshot_name, artifact, at)
+
+
+def check_statement(content: bytes, verdict: snapshots.Verdict, snapshot_name: str, artifact: TestedArtifact) -> str:
+    """The word of a statement's predicate, once the statement says of the artifact what the verdict says, and no more.
+
+    The statement is made again from the verdict and compared; of a summary, the time is its own. Raises
+    `errors.EvidenceCorrupt` with what differs, `errors.EvidenceUnknown` for a predicate of another type.
+    """
+    said = canonical.decode(content)
+    if not isinstance(said, dict):
+        raise errors.EvidenceCorrupt("the attestation is no in-toto statement: it is no JSON object")
+    word = next((word for word, type_ in TYPES.items() if type_ == said.get("predicateType")), None)
+    if word is None:
+        saw = str(said.get("predicateType"))[:200]
+        raise errors.EvidenceUnknown(f"the attestation's predicate is {saw!r}; allowed: {', '.join(TYPES.values())}")
+    if said.get("subject") != [artifact.describe()]:
+        raise errors.EvidenceCorrupt(
+            f"the attestation is of {_name_subjects(said.get('subject'))}, and not of {artifact}"
+        )
+    predicate = said.get("predicate")
+    if not isinstance(predicate, dict):
+        raise errors.EvidenceCorrupt("the attestation is no in-toto statement: its predicate is no JSON object")
+    made = make_predicate(word, verdict, snapshot_name, artifact, _read_time(predicate))
+    whole = {"_type": STATEMENT, "subject": said["subject"], "predicateType": TYPES[word], "predicate": predicate}
+    differing = [*_list_differing(made, predicate), *_list_differing(whole, said)]
+    if differing:
+        raise errors.EvidenceCorrupt(f"the attestation says other than the evidence: {', '.join(differing)}")
+    return word
+
+
+def _list_differing(made: dict[str, Any], said: dict[str, Any]) -> list[str]:
+    return [name[:80] for name in sorted(made.keys() | said.keys()) if made.get(name) != said.get(name)]
+
+
+def _read_time(predicate: dict[str, Any]) -> datetime:
+    """The instant that a summary tells as its own; any other for a test result, which tells none."""
+    try:
+        return instants.parse(str(predicate.get("timeVerified", "1970-01-01T00:00:00Z")))
+    except ValueError as exc:
+        raise errors.EvidenceCorrupt(f"the attestation's timeVerified: {exc}") from exc
+
+
+def _name_subjects(subjects: Any) -> str:
+    """Subjects as a statement has them, in words, whatever they are."""
+    try:
+        return ", ".join(f"{each['name']}@sha256:{each['digest']['sha256']}" for each in subjects)[:400]
+    except (TypeError, KeyError, IndexError):
+        return "subjects that have no name and SHA-256"
 
 
 def make_test_result(snapshot: snapshots.Snapshot) -> dict[str, Any]:
