@@ -45,7 +45,9 @@ Examples:
 """,
 )
 @common.only_option
-@click.option("-o", "--output", "file", type=click.Path(path_type=Path), help="A new file for the snapshot.")
+@click.option(
+    "-o", "--output", "file", type=click.Path(path_type=Path), help="A new file for the snapshot. Default: stdout."
+)
 @common.options
 def adjudicate(
     output: common.Output,

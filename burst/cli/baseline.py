@@ -41,7 +41,12 @@ Examples:
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", shell_complete=common.complete_runs)
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file for it.")
 @click.option(
-    "--max-age", "max_age_seconds", type=common.DURATION, default="720h", show_default=True, help="When it goes stale."
+    "--max-age",
+    "max_age_seconds",
+    type=common.DURATION,
+    default="720h",
+    show_default=True,
+    help="The age at which burst refuses it.",
 )
 @common.runs_dir_option
 @common.options

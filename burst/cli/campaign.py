@@ -86,7 +86,13 @@ def _driving_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         _yes_option,
         _operator_option,
-        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the reopened step's plan."),
+        click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Change one key of the reopened step's plan; can be repeated.",
+        ),
         common.only_option,
         click.option("--reopen", metavar="STEP", help="Take this step again, which is on HOLD."),
         _until_option,
@@ -224,7 +230,9 @@ Exit codes:
 """
 )
 @click.argument("order", metavar="ORDER", type=click.Path(path_type=Path))
-@click.option("--snapshots", multiple=True, required=True, metavar="PLACE,...", help="The runs of the lanes.")
+@click.option(
+    "--snapshots", multiple=True, required=True, metavar="PLACE,...", help="The runs of the lanes; can be repeated."
+)
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), help="A new file for the snapshot.")
 @common.options
 def rollup(output: common.Output, order: Path, snapshots: tuple[str, ...], file: Path | None) -> int:

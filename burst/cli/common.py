@@ -147,7 +147,9 @@ def options(function: F) -> F:
     for decorate in (
         click.option("--json", is_flag=True, help="One JSON document on stdout and nothing else there."),
         click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors."),
-        click.option("--log-format", type=Choice(["text", "json"]), default="text", help="Form of stderr."),
+        click.option(
+            "--log-format", type=Choice(["text", "json"]), default="text", help="Form of the lines on stderr."
+        ),
     ):
         wrapped = decorate(wrapped)
     wrapped.__click_params__.insert(0, version_option())
@@ -228,7 +230,9 @@ class _PlanFile(click.Path):
 
 PLAN_FILE = _PlanFile(path_type=Path)
 
-set_option = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the plan.")
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one key of the plan; can be repeated."
+)
 
 
 def complete_runs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
@@ -249,7 +253,7 @@ only_option = click.option(
     multiple=True,
     metavar="ID,...",
     shell_complete=_complete_blockers,
-    help="A bounded rerun: only these may change.",
+    help="A bounded rerun: only these blockers may change; can be repeated.",
 )
 prior_option = click.option(
     "--prior", metavar="SNAPSHOT", help="What the other blockers are carried from: a run, or a snapshot."

@@ -31,9 +31,9 @@ Examples:
 """
 )
 @click.option("--dsn", required=True, help="env:NAME or file:PATH; the DSN itself works too, and is not shown.")
-@click.option("--from", "start", type=common.INSTANT, help="First instant of the window.")
-@click.option("--to", "end", type=common.INSTANT, help="The instant the window ends; not in it.")
-@click.option("--scope", help="Only receipts of this run scope; every scope without it.")
+@click.option("--from", "start", type=common.INSTANT, help="The first instant of the window.")
+@click.option("--to", "end", type=common.INSTANT, help="The instant at which the window ends; it is not in the window.")
+@click.option("--scope", help="Only receipts of this scope. Default: every scope.")
 @click.option("--table", default="receipts", show_default=True, help="The table, perhaps with its schema.")
 @click.option("--columns", metavar="decision=NAME,at=NAME,scope=NAME", help="Columns that are named otherwise.")
 @click.option(
@@ -46,17 +46,23 @@ Examples:
     metavar="JSON",
     help="""The table's words, such as '{"ADMIT": ["accepted"]}'; others are their own.""",
 )
-@click.option("--bucket", type=common.DURATION, default="60s", show_default=True, help="Length of a sub-window.")
-@click.option("--settle", type=common.DURATION, default="0s", show_default=True, help="Wait between two counts.")
+@click.option("--bucket", type=common.DURATION, default="60s", show_default=True, help="The length of a bucket.")
+@click.option("--settle", type=common.DURATION, default="0s", show_default=True, help="The wait between two counts.")
 @click.option(
     "--give-up",
     type=common.DURATION,
     default="5m",
     show_default=True,
-    help="When to stop trying; with --follow, after --until.",
+    help="How long to try at most; with --follow, after --until.",
 )
 @click.option("--follow", is_flag=True, help="Count a running burst: one slice after the other, to --until.")
-@click.option("--every", type=common.DURATION, default="10s", show_default=True, help="With --follow: between slices.")
+@click.option(
+    "--every",
+    type=common.DURATION,
+    default="10s",
+    show_default=True,
+    help="With --follow: the time between two slices.",
+)
 @click.option("--until", type=common.INSTANT, help="With --follow and --serve: when to end.")
 @click.option("--serve", metavar="PLACE", help="Answer a controller's questions under s3://... (or in a folder).")
 @click.option(

@@ -34,9 +34,17 @@ def _table_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--columns", metavar="decision=NAME,at=NAME,scope=NAME", help="With --table: columns named otherwise."
     )
     @click.option(
-        "--time-unit", type=common.Choice(["s", "ms", "us", "ns"]), help="With --table: of a time in numbers."
+        "--time-unit",
+        type=common.Choice(["s", "ms", "us", "ns"]),
+        help="With --table, where its times are numbers: their unit since 1970, UTC.",
     )
-    @click.option("--window", type=common.DURATION, default="20m", show_default=True, help="With --table: the window.")
+    @click.option(
+        "--window",
+        type=common.DURATION,
+        default="20m",
+        show_default=True,
+        help="With --table: the length of the window.",
+    )
     @functools.wraps(command)
     def with_table(
         *words: Any, name: str | None, columns: str | None, time_unit: str | None, window: float, **options: Any
@@ -54,10 +62,15 @@ Examples:
   burst db advise --dsn env:IG_ADMISSION_DSN --table audit.receipts --rate 1400
 """
 )
-@click.option("--dsn", help="env:NAME or file:PATH, or the DSN itself; left out, it is the plan's.")
+@click.option("--dsn", help="env:NAME or file:PATH, or the DSN itself. Default: receipts.dsn of the plan.")
 @click.option("--plan", "plan_file", type=common.PLAN_FILE, help="The plan whose receipts are counted.")
 @_table_options
-@click.option("--rate", type=common.RATE, metavar="RATE", help="Events a minute, or such as 1500/s, of the window.")
+@click.option(
+    "--rate",
+    type=common.RATE,
+    metavar="RATE",
+    help="The rate of the window: events a minute, or with a unit, such as 25/s.",
+)
 @common.options
 def advise(
     output: common.Output, dsn: str | None, plan_file: Path | None, table: _NamedTable, rate: float | None

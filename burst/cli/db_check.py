@@ -31,8 +31,13 @@ class _Sought:
 def _dsn_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options that name DSNs; the command gets them as one value, `sought`."""
 
-    @click.option("--dsn", metavar="REF", help="env:NAME or file:PATH; without it, receipts.dsn of the plan.")
-    @click.option("--also", multiple=True, metavar="REF", help="One more DSN that should reach the same database.")
+    @click.option("--dsn", metavar="REF", help="env:NAME or file:PATH. Default: receipts.dsn of the plan.")
+    @click.option(
+        "--also",
+        multiple=True,
+        metavar="REF",
+        help="One more DSN that should reach the same database; can be repeated.",
+    )
     @click.option(
         "--environment/--no-environment", default=True, help="Look through the environment for DSNs, or do not."
     )
@@ -64,7 +69,11 @@ Exit codes:
 @click.option("--plan", "plan_file", type=common.PLAN_FILE, metavar="FILE", help="The plan whose DSNs should reach it.")
 @click.option("--table", metavar="NAME", help="The receipts table, perhaps with its schema. Default: the plan's.")
 @click.option(
-    "--give-up", type=common.DURATION, default="30s", show_default=True, help="When to stop trying, three times a DSN."
+    "--give-up",
+    type=common.DURATION,
+    default="30s",
+    show_default=True,
+    help="How long to try at most, three times a DSN.",
 )
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), help="A new file for the document.")
 @common.options

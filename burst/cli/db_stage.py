@@ -36,7 +36,11 @@ Examples:
 )
 @click.argument("file", type=common.PLAN_FILE)
 @click.option("--dsn", required=True, metavar="REF", help="env:NAME, file:PATH, ssm:NAME or secretsmanager:ARN.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Where to keep the journal; must not exist.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="A new folder for the journal. Default: one named by the id, in stages/.",
+)
 @_operator_option
 @_yes_option
 @common.options

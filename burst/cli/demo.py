@@ -17,7 +17,9 @@ Examples:
 )
 @click.option("--replay", is_flag=True, help="Play the rerun that sends only what was admitted before: HOLD, exit 3.")
 @click.option("--campaign", is_flag=True, help="Play a campaign: window, burst on HOLD, its reopening, and the rest.")
-@click.option("--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+@click.option(
+    "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), help="Where its runs get their folders."
+)
 @common.options
 def demo(output: common.Output, replay: bool, campaign: bool, runs_dir: Path) -> int:
     """The whole story on this machine: a reference run, its baseline, a burst at three times its rate, the verdict.

@@ -31,7 +31,7 @@ Exit codes:
 
 
 _phase_option = click.option("--phase", metavar="PHASE", help="Only this phase, such as M10.F.")
-_scope_option = click.option("--scope", metavar="SCOPE", help="Only this platform run.")
+_scope_option = click.option("--scope", metavar="SCOPE", help="Only this scope.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ def _demand_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--places",
         type=common.Choice(["here", "all"]),
-        help="Compare the run's other places never, or in any case. Default: where RUN is one of them on S3.",
+        help="all: compare the run's other places too; here: do not. Default: all where RUN is on S3, else here.",
     )
     @common.priors_option
     @functools.wraps(command)
@@ -93,7 +93,13 @@ Examples:
 @click.argument("run", metavar="RUN|FILE", shell_complete=common.complete_runs)
 @_demand_options
 @evidence_forms.forms_options
-@click.option("--runs", "search", multiple=True, metavar="PLACE", help="Where the runs lie that a FILE cites.")
+@click.option(
+    "--runs",
+    "search",
+    multiple=True,
+    metavar="PLACE",
+    help="Where the runs lie that a FILE cites; can be repeated. Default: --runs-dir.",
+)
 @common.runs_dir_option
 @common.options
 def verify(
@@ -140,7 +146,10 @@ Examples:
 @_phase_option
 @_scope_option
 @click.option(
-    "--max-age", "max_age_seconds", type=common.AGE, help="Exit 7 where the newest is older, such as 8d: no run came."
+    "--max-age",
+    "max_age_seconds",
+    type=common.AGE,
+    help="Exit 7 where the newest is older, such as 8d: no run came. Default: any age.",
 )
 @_demand_options
 @evidence_forms.forms_options
@@ -328,9 +337,19 @@ Examples:
 )
 @click.argument("run", metavar="RUN", shell_complete=common.complete_runs)
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file for it.")
-@click.option("--cite", "citations", multiple=True, metavar="TEXT", help="Where it is cited, in words; kept in it.")
 @click.option(
-    "--require", "families", multiple=True, metavar="FAMILY[,FAMILY...]", help="Families of evidence it has to hold."
+    "--cite",
+    "citations",
+    multiple=True,
+    metavar="TEXT",
+    help="Where it is cited, in words; kept in it. Can be repeated.",
+)
+@click.option(
+    "--require",
+    "families",
+    multiple=True,
+    metavar="FAMILY[,FAMILY...]",
+    help="Families of evidence it has to hold; can be repeated.",
 )
 @common.priors_option
 @common.runs_dir_option
@@ -381,9 +400,15 @@ Examples:
     "--keep-set", type=click.Path(path_type=Path), metavar="FILE", help="Keep the runs named here, one a line."
 )
 @click.option(
-    "--baseline", "baselines", type=click.Path(path_type=Path), multiple=True, help="Keep the run behind this baseline."
+    "--baseline",
+    "baselines",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Keep the run behind this baseline; can be repeated.",
 )
-@click.option("--grace", "grace_seconds", type=common.AGE, default="7d", show_default=True, help="Keep younger runs.")
+@click.option(
+    "--grace", "grace_seconds", type=common.AGE, default="7d", show_default=True, help="Keep runs that are younger."
+)
 @click.option("--yes", is_flag=True, help="Remove it. Without this, nothing is removed.")
 @common.options
 def prune(

@@ -35,22 +35,44 @@ Exit codes:
     "criteria",
     multiple=True,
     metavar="GATE",
-    help="What has to hold; all limits of the plan without it.",
+    help="What has to hold; can be repeated. Default: all limits of the plan.",
 )
-@click.option("--from", "lowest", type=common.RATE, metavar="RATE", help="The lowest rate, such as 400/s.")
-@click.option("--to", "highest", type=common.RATE, metavar="RATE", help="The highest rate that is ever sent.")
-@click.option("--within", type=common.SHARE, default="5%", show_default=True, help="How near the answer has to be.")
 @click.option(
-    "--probe", "probe_seconds", type=common.DURATION, default="10s", show_default=True, help="The window of a probe."
+    "--from", "lowest", type=common.RATE, metavar="RATE", help="The lowest rate, such as 400/s; it has to hold."
+)
+@click.option("--to", "highest", type=common.RATE, metavar="RATE", help="The highest rate that is ever sent.")
+@click.option(
+    "--within",
+    type=common.SHARE,
+    default="5%",
+    show_default=True,
+    help="How near the answer has to be, as a share of the rate.",
+)
+@click.option(
+    "--probe",
+    "probe_seconds",
+    type=common.DURATION,
+    default="10s",
+    show_default=True,
+    help="The length of a probe's window.",
 )
 @click.option(
     "--confirm", type=click.IntRange(1, 10), default=2, show_default=True, help="How often each edge has to be seen."
 )
 @click.option(
-    "--max-time", "max_seconds", type=common.DURATION, default="30m", show_default=True, help="Of all probes together."
+    "--max-time",
+    "max_seconds",
+    type=common.DURATION,
+    default="30m",
+    show_default=True,
+    help="How long all probes may take together.",
 )
 @click.option(
-    "--max-cost", "max_usd", type=click.FloatRange(min=0), metavar="USD", help="What all probes may cost together."
+    "--max-cost",
+    "max_usd",
+    type=click.FloatRange(min=0),
+    metavar="USD",
+    help="What all probes may cost together, in USD. Default: no limit.",
 )
 @click.option("--resume", "search_name", metavar="SEARCH", help="Go on with a search: a folder, or an id.")
 @common.set_option

@@ -24,9 +24,12 @@ Examples:
 @click.option("--reason", metavar="TEXT", help="Stop every run there, and let none begin, for this reason.")
 @click.option("--lift", is_flag=True, help="Let runs begin again. Starts none.")
 @click.option(
-    "--run-control", envvar="BURST_RUN_CONTROL", metavar="S3_PLACE", help="Of these runs (or BURST_RUN_CONTROL)."
+    "--run-control",
+    envvar="BURST_RUN_CONTROL",
+    metavar="S3_PLACE",
+    help="The run control of the runs (or BURST_RUN_CONTROL).",
 )
-@click.option("--plan", "plan_file", metavar="PLAN", type=common.PLAN_FILE, help="Of the runs beside this plan's.")
+@click.option("--plan", "plan_file", metavar="PLAN", type=common.PLAN_FILE, help="A plan whose run control it is.")
 @common.runs_dir_option
 @common.options
 def halt(

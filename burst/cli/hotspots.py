@@ -17,7 +17,9 @@ Examples:
 )
 @click.argument("run", metavar="RUN", shell_complete=common.complete_runs)
 @click.argument("base", metavar="[BASE]", required=False)
-@click.option("--top", type=click.IntRange(1, 10_000), default=10, show_default=True, help="The slowest N.")
+@click.option(
+    "--top", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many rows, the slowest first."
+)
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="A new file for the same rows as CSV.")
 @common.priors_option
 @common.runs_dir_option

@@ -27,11 +27,23 @@ Examples:
   terraform output -json | burst init --target ecs --from-terraform -
 """
 )
-@click.option("--target", type=common.Choice(["local", "ecs"]), default="local", help="Where tasks run.")
-@click.option("--kind", type=common.Choice(_KINDS), default=_KINDS[0], help="The kind of phase; others run locally.")
+@click.option(
+    "--target", type=common.Choice(["local", "ecs"]), default="local", help="Where tasks run: here, or on ECS."
+)
+@click.option(
+    "--kind",
+    type=common.Choice(_KINDS),
+    default=_KINDS[0],
+    help="The kind of phase; all but burst go with --target local.",
+)
 @click.option("--steps", is_flag=True, help="A load of several rates on one clock, in place of one rate.")
 @click.option(
-    "-o", "--output", "file", type=click.Path(path_type=Path), default=Path("plan.yaml"), help="Where the plan goes."
+    "-o",
+    "--output",
+    "file",
+    type=click.Path(path_type=Path),
+    default=Path("plan.yaml"),
+    help="A new file for the plan.",
 )
 @click.option(
     "--from-terraform",
@@ -44,8 +56,8 @@ Examples:
 def init(output: common.Output, target: str, kind: str, steps: bool, file: Path, outputs: Path | None) -> None:
     """Write a commented plan. A file that exists is not overwritten.
 
-    A plan of another kind than burst is written for this machine. A roll-up is a step of a campaign file. Where
-    `burst sandbox up` keeps a gateway, a plan for this machine names its address.
+    For rollup a campaign file is written, because a roll-up is a step of a campaign. Where `burst sandbox up` keeps a
+    gateway, a plan for this machine names its address.
     Exits 0, or 2 where the file exists, or OUTPUTS are not those of infra/.
     """
     if kind != _KINDS[0] and target != "local":

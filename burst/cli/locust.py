@@ -58,11 +58,11 @@ def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.option(
         "--budget", envvar="BURST_LOCUST_BUDGET", default="10m", show_default=True, metavar="DURATION",
-        help="When the guard ends the load and every process of it.",
+        help="When the guard ends the load and every process of it (or BURST_LOCUST_BUDGET).",
     )  # fmt: skip
     @click.option(
         "--grace", envvar="BURST_GRACE_SECONDS", default="10s", show_default=True, metavar="DURATION",
-        help="How long it may take to end, before it is killed.",
+        help="How long it may take to end, before it is killed (or BURST_GRACE_SECONDS).",
     )  # fmt: skip
     @functools.wraps(command)
     def with_limits(*words: Any, budget: str, grace: str, **options: Any) -> Any:
@@ -107,13 +107,21 @@ Exit codes:
 """,
 )
 @click.argument("locustfiles", metavar="FILE...", nargs=-1, required=True)
-@click.option("-H", "--host", envvar="BURST_HOST", metavar="URL", help="What to load; else the file's own.")
-@click.option("-u", "--users", type=click.IntRange(1), metavar="N", help="How many users, all at once.")
+@click.option(
+    "-H",
+    "--host",
+    envvar="BURST_HOST",
+    metavar="URL",
+    help="What to load (or BURST_HOST). Default: the file's own host.",
+)
+@click.option(
+    "-u", "--users", type=click.IntRange(1), metavar="N", help="How many users, all at once. Default: Locust's own, 1."
+)
 @click.option(
     "--rate",
     envvar="BURST_RATE_PER_MINUTE",
     metavar="RATE",
-    help="The rate of a profile that has a schedule, such as 1500 (a minute) or 25/s.",
+    help="The rate of a profile that has a schedule, such as 1500 (a minute) or 25/s (or BURST_RATE_PER_MINUTE).",
 )
 @_limit_options
 @_page_options

@@ -65,6 +65,12 @@ Examples:
   burst verify runs/EXECUTION_ID      whether the evidence holds
 
 \b
+Values:
+  DURATION  30s, 15m, 1h30m; an AGE also 8d       RATE   1500 (a minute), 1500/min, 25/s
+  INSTANT   2026-02-21T02:00:00Z                  SHARE  5% or 0.05
+  PLACE     a folder, or s3://BUCKET/PREFIX       RUN    an execution id, `last`, or a folder of a run
+
+\b
 Exit codes:
   0 PASS or done   2 usage or plan wrong      3 HOLD              4 refused
   5 not published  6 a task may still run     7 evidence absent   8 evidence broken
@@ -116,7 +122,7 @@ cli = LazyGroup(
     name="burst",
     help="Launch a load burst, hold it to its budget, and prove what it achieved.",
     epilog=_EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True},
     params=[common.version_option()],
 )
 

@@ -21,7 +21,7 @@ Examples:
 """
 )
 @click.option("--run", "execution_id", metavar="RUN", help="Only tasks of this run.")
-@click.option("--all", "everything", is_flag=True, help="Tasks of every run on this machine.")
+@click.option("--all", "everything", is_flag=True, help="Tasks of every run.")
 @click.option("--cluster", envvar="BURST_CLUSTER", metavar="NAME", help="Tasks of an ECS cluster (or BURST_CLUSTER).")
 @click.option(
     "--run-control",

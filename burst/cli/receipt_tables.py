@@ -60,12 +60,17 @@ Examples:
 """
 )
 @click.option("--dsn", required=True, help="env:NAME or file:PATH; the DSN itself works too, and is not shown.")
-@click.option("--table", help="The table, perhaps with its schema; without it the likeliest tables are proposed.")
+@click.option("--table", help="The table, perhaps with its schema. Default: the likeliest tables are proposed.")
 @click.option("--columns", metavar="decision=NAME,at=NAME,scope=NAME", help="Columns that you know.")
-@click.option("--window", type=common.DURATION, default="20m", show_default=True, help="Length of the window to count.")
-@click.option("--scope", help="The run scope to count; without it one of the sample.")
 @click.option(
-    "--rate", type=common.RATE, metavar="RATE", help="Events a minute, or such as 1500/s, that the burst adds."
+    "--window", type=common.DURATION, default="20m", show_default=True, help="The length of the window to count."
+)
+@click.option("--scope", help="The scope to count. Default: one of the sample.")
+@click.option(
+    "--rate",
+    type=common.RATE,
+    metavar="RATE",
+    help="What the burst adds: events a minute, or with a unit, such as 25/s.",
 )
 @common.options
 def inspect(

@@ -22,7 +22,8 @@ Examples:
     "ordered",
     multiple=True,
     metavar="NAME@WHEN",
-    help="A fault. WHEN is SECONDS[+DURATION] since the run began, or PHASE[+SECONDS[+DURATION]]; the phases are "
+    help="A fault; can be repeated. WHEN is SECONDS[+SECONDS], from when since the run began and for how long, or "
+    "PHASE[+SECONDS[+SECONDS]], from when since the phase began; the phases are "
     "arming, launching, starting, bursting, stopping and reconciling (burst resume).",
 )
 @click.option("--list-faults", is_flag=True, help="Print every fault and what it does.")

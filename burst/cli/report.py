@@ -18,7 +18,9 @@ Examples:
 """
 )
 @click.argument("run", shell_complete=common.complete_runs)
-@click.option("-o", "--output", "file", type=click.Path(path_type=Path), help="A new file, in place of stdout.")
+@click.option(
+    "-o", "--output", "file", type=click.Path(path_type=Path), help="A new file for the page. Default: stdout."
+)
 @common.priors_option
 @common.runs_dir_option
 @common.options

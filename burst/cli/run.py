@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-_execution_id_option = click.option("--execution-id", metavar="ID", help="Name the run yourself.")
+_execution_id_option = click.option(
+    "--execution-id", metavar="ID", help="The id of the run, in place of one that burst makes."
+)
 
 
 _new_runs_dir_option = click.option(
@@ -165,7 +167,7 @@ Examples:
 """
 )
 @click.argument("run_name", metavar="RUN", shell_complete=common.complete_runs)
-@click.option("--watch", is_flag=True, help="Go on showing it until it is finished.")
+@click.option("--watch", is_flag=True, help="Show it until it is finished.")
 @_add_run_control("Look at the run")
 @common.runs_dir_option
 @common.options

@@ -18,7 +18,8 @@ def _folder_option(function: common.F) -> common.F:
         "--folder",
         type=click.Path(path_type=Path),
         envvar="BURST_SANDBOX_FOLDER",
-        help="Where its secrets lie, for this user alone; unless given, in the home (or BURST_SANDBOX_FOLDER).",
+        help="Where its secrets lie, for this user alone (or BURST_SANDBOX_FOLDER). Default: burst/sandbox below "
+        "XDG_STATE_HOME, or below ~/.local/state.",
     )(function)
 
 
@@ -50,7 +51,7 @@ Examples:
     "--port",
     type=click.IntRange(1, 65535),
     envvar="BURST_SANDBOX_PORT",
-    help="The gateway's port on 127.0.0.1; 8080 unless given (or BURST_SANDBOX_PORT).",
+    help="The gateway's port on 127.0.0.1 (or BURST_SANDBOX_PORT). Default: 8080.",
 )
 @_folder_option
 @common.options

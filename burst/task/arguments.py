@@ -129,19 +129,23 @@ def _make_parser() -> argparse.ArgumentParser:
     limit = parser.add_mutually_exclusive_group()
     duration, instant = _argument_type(parse_seconds), _argument_type(instants.parse)
     limit.add_argument("--budget", type=duration, metavar="SECONDS|90m", help="how long it may run")
-    limit.add_argument("--deadline", type=instant, metavar="INSTANT", help="when it must have ended")
+    limit.add_argument(
+        "--deadline", type=instant, metavar="INSTANT", help="when it must have ended, such as 2026-02-21T03:30:00Z"
+    )
     # argparse parses a default that is text as it parses an argument.
     grace = os.environ.get("BURST_GRACE_SECONDS", GRACE_SECONDS)
-    parser.add_argument("--grace", type=duration, default=grace, metavar="SECONDS|30s", help="from TERM to KILL")
+    parser.add_argument(
+        "--grace", type=duration, default=grace, metavar="SECONDS|30s", help="from TERM to KILL (default: 30 s)"
+    )
     _add_lease_arguments(parser, duration)
     shard = os.environ.get("BURST_SHARD_INDEX")
-    parser.add_argument("--shard", type=int, default=shard, metavar="N", help="which part of the load this is")
+    parser.add_argument("--shard", type=int, default=shard, metavar="N", help="which part of the load this is, from 0")
     parser.add_argument(
         "--record",
         type=_parse_record_place,
         default=os.environ.get("BURST_RECORD_URI"),
         metavar="FILE|s3://BUCKET/PREFIX/",
-        help="where to write how it ended",
+        help="where to write how it ended (default: nowhere)",
     )
     parser.add_argument(
         "--child-waits",
@@ -165,7 +169,7 @@ def _add_lease_arguments(parser: argparse.ArgumentParser, duration: Callable[[st
         type=duration,
         default=os.environ.get("BURST_LEASE_TTL_SECONDS", LEASE_TTL_SECONDS),
         metavar="SECONDS|30s",
-        help="how old a heartbeat may grow",
+        help="how old a heartbeat may grow (default: 30 s)",
     )
 
 

@@ -65,11 +65,13 @@ def name_option(option: click.Option) -> str:
 
 
 def describe_option(option: click.Option) -> str:
-    """What it means, and the variable that stands for it."""
+    """What it means, the variable that stands for it, and its default."""
     variable = option.envvar if isinstance(option.envvar, str) else ""
     help_text = option.help or _DESCRIPTIONS.get(option.opts[-1], "")
     named = f" (or {variable})" if variable and variable not in help_text else ""
-    return f"{help_text.rstrip('.')}{named}."
+    default = option.to_info_dict().get("default")
+    told = default is None or default == () or option.is_flag or "Default:" in help_text
+    return f"{help_text.rstrip('.')}{named}." + ("" if told else f" Default: `{default}`.")
 
 
 _DESCRIPTIONS = {"--runs-dir": f"The folder of the runs (or {common.RUNS_DIR_VARIABLE})"}
