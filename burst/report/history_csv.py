@@ -15,7 +15,8 @@ COLUMNS = (
     *("multiplier", "admit_ratio", "admits", "elapsed_seconds", "cost_usd"),
     *("attempt", "open_blockers"),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The signs that begin a formula, and the same ones as wide as letters of East Asia, which some spreadsheets take."""
 
 
 def render(runs: Sequence[comparison.ListedRun]) -> str:
@@ -51,6 +52,6 @@ def _burst_row(run: comparison.ListedRun, snapshot: snapshots.Snapshot) -> Itera
 
 def _cell(value: object) -> object:
     """A text that a spreadsheet would take for a formula stands behind an apostrophe."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
+    if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA):
         return f"'{value}"
     return "" if value is None else value

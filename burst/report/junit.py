@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from burst.domain.verdict import differences, rollup_snapshots, snapshots
 from burst.report import figures, outcomes
 
+_LONGEST_MESSAGE, _LONGEST_TEXT = 1000, 10_000
 _PROBLEMS = {"PASS": None, "FAIL": "failure", "INVALID": "error"}
 
 
@@ -83,8 +84,9 @@ def _change_case(change: differences.Difference) -> ElementTree.Element:
 def _case(class_name: str, name: str, problem: str | None, kind: str, words: str) -> ElementTree.Element:
     case = ElementTree.Element("testcase", classname=_plain(class_name), name=_plain(name))
     if problem:
-        element = ElementTree.SubElement(case, problem, type=_plain(kind), message=_plain(words))
-        element.text = _plain(words)
+        message = _plain(outcomes.cut(words, _LONGEST_MESSAGE))
+        element = ElementTree.SubElement(case, problem, type=_plain(kind), message=message)
+        element.text = _plain(outcomes.cut(words, _LONGEST_TEXT))
     return case
 
 

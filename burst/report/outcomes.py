@@ -21,3 +21,8 @@ class EvidenceOutcome:
     change: differences.Difference | None = None
     uncompared: str | None = None
     """Why there is no `change`, where one was asked for."""
+
+
+def cut(text: str, most: int) -> str:
+    """A text no longer than a forge shows: an answer may be of any length, and the evidence has all of it."""
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -23,6 +23,7 @@ from burst.report import figures, outcomes
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _KINDS = {"PASS": "pass", "FAIL": "fail", "INVALID": "open"}
 _PROBLEMS = ("fail", "open")
+_LONGEST_MESSAGE = 4000
 _EVIDENCE, _DIFFERENCE, _BLOCKER = "evidence", "difference", "blocker"
 _OWN_RULES = {
     _EVIDENCE: "the evidence of the run is whole, unchanged, and reaches its verdict again",
@@ -139,6 +140,13 @@ def _absent_result(change: differences.GateChange, outcome: outcomes.EvidenceOut
     return {**result, "baselineState": "absent"}
 
 
+def _write_message(words: str) -> str:
+    """A message without links: SARIF makes one of `[text](target)` in any message, and the words come from anybody."""
+    shown = outcomes.cut(words, _LONGEST_MESSAGE)
+    shown = "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in shown)
+    return shown.replace("](", "] (")
+
+
 def _result(rule: str, kind: str, words: str, outcome: outcomes.EvidenceOutcome) -> dict[str, Any]:
     document = outcome.document or document_names.PLAN
     place = PurePath(outcome.place).name or outcome.place
@@ -146,7 +154,7 @@ def _result(rule: str, kind: str, words: str, outcome: outcomes.EvidenceOutcome)
         "ruleId": rule,
         "kind": kind,
         "level": "error" if kind == "fail" else "none",
-        "message": {"text": words.replace(outcome.place, place)},
+        "message": {"text": _write_message(words.replace(outcome.place, place))},
         "locations": [
             {
                 "physicalLocation": {

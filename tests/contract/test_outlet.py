@@ -134,4 +134,5 @@ def test_a_bus_takes_the_verdict_of_a_run_of_many_tasks(events: event_queue.Even
     (event,) = events.read()
     assert event["detail"]["verdict"] == "PASS"
     assert len(many.content()) > 256 << 10
+    assert len(json.dumps(event["detail"])) < 256 << 10
     assert models.read(run_messages.RunMessage, json.dumps(event["detail"]).encode()).id == many.id

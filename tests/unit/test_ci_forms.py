@@ -4,6 +4,7 @@ Markdown by a renderer, CSV by a reader."""
 import csv
 import dataclasses
 import functools
+import html
 import io
 import json
 import re
@@ -120,6 +121,16 @@ def test_sarif_shows_no_alert_for_what_passes_unless_it_is_asked_for() -> None:
     assert kinds(BROKEN, passes=False) == {"fail"}
 
 
+def test_no_word_of_a_document_is_a_link_or_a_control_character_of_an_alert() -> None:
+    document = json.loads(json.dumps(passed()))
+    document["gates"][0].update(status="FAIL", why=f"{HOSTILE} [mend it](https://b.example)")
+
+    texts = [result["message"]["text"] for result in sarif.render(of(document))["runs"][0]["results"]]
+
+    assert any("mend it" in text for text in texts)
+    assert not any(re.search(r"\]\(|[\x00-\x08\x1b]", text) for text in texts)
+
+
 def test_a_gate_that_was_lost_is_a_problem() -> None:
     document = passed()
     fewer = {**document, "gates": [gate for gate in document["gates"] if gate["name"] != "max_lag"]}
@@ -207,7 +218,71 @@ def test_no_text_of_a_document_begins_a_command_or_moves_a_cursor(words: str) ->
         read_command(line)
 
 
+def gates_like(document: dict[str, Any], count: int, **changed: Any) -> dict[str, Any]:
+    """The document with so many more gates, each like the first one but for its name and what is changed."""
+    more = [{**document["gates"][0], "name": f"fact_{number}", **changed} for number in range(count)]
+    return {**document, "gates": [*document["gates"], *more]}
+
+
+@pytest.mark.parametrize(("count", "counted"), [(10, False), (11, True), (300, True)])
+def test_annotations_that_github_would_leave_out_are_counted_first(count: int, counted: bool) -> None:
+    """GitHub shows the first ten of a level."""
+    document = gates_like(json.loads(json.dumps(passed())), count, status="FAIL", mode="informational")
+
+    commands = [read_command(line) for line in workflow_commands.render(of(document)).splitlines()]
+
+    warnings = [command for command in commands if command["name"] == "warning"]
+    assert ("GitHub shows 10" in warnings[0]["message"]) == counted
+    assert len(warnings) == count + counted
+    assert [command["name"] for command in commands if command["name"] != "warning"] == ["notice"]
+
+
+def test_a_regression_comes_before_the_blockers_that_may_be_too_many() -> None:
+    commands = [read_command(line) for line in workflow_commands.render(changed()).splitlines()]
+
+    assert commands[0]["title"].startswith("regressed since ")
+
+
+# Lengths
+
+
+def test_words_without_end_and_gates_without_number_fit_what_a_forge_shows() -> None:
+    """A fact may answer with a megabyte; a summary of a step holds one, and a comment 65,536 characters."""
+    words = "a|&<`" * 1000
+    document = gates_like(json.loads(json.dumps(passed())), 300, status="FAIL", measured=words, why=words)
+    for entry in document["blocker_register"]:
+        entry.update(open=True, why=words * 200)
+    outcome = of(document)
+
+    text = markdown.render(outcome)
+    assert len(text) <= 65_536
+    assert re.search(r"^\d+ gates more: ", text, re.MULTILINE)
+    assert max(map(len, workflow_commands.render(outcome).splitlines())) < 10_000
+    results = sarif.render(outcome)["runs"][0]["results"]
+    assert max(len(result["message"]["text"]) for result in results) <= 5000
+    suite = next(iter(junitparser.JUnitXml.fromstring(junit.render(outcome))))
+    assert max(len(str(result.message)) for case in suite for result in case.result) <= 1000
+
+
 # Markdown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("#12", "a/b#12", "GH-12", "gh-12", "!34", "@team", "~label", "%milestone", "$5", '%"a b"'),
+        *("https://b.example", "HTTP://b.example", "www.b.example", "mailto:a", "ssh://b.example"),
+    ],
+)
+def test_no_forge_finds_a_reference_in_words_of_a_document(words: str) -> None:
+    """A forge looks for references in the page that the Markdown became, where no backslash stands any more."""
+    document = json.loads(json.dumps(passed()))
+    document["blocker_register"][0].update(open=True, why=f"see {words} there")
+
+    page = markdown_it.MarkdownIt("gfm-like", {"linkify": False}).render(markdown.render(of(document)))
+
+    assert "see " in page
+    assert f"see {words}" not in html.unescape(page)
 
 
 @hypothesis.given(words=strategies.text(min_size=1))
@@ -237,6 +312,15 @@ def test_the_summary_begins_with_the_answer_and_names_every_open_blocker(name: s
 
 
 # CSV
+
+
+@pytest.mark.parametrize("words", ["=1+1", "+1", "-1", "@x", "\t=1", "\n=1", " =1", "\uff1d1+1"])
+def test_no_text_in_the_history_is_a_formula(words: str) -> None:
+    run = comparison.ListedRun(execution_id=words, state="corrupt", snapshot=None)
+
+    (row,) = csv.DictReader(io.StringIO(history_csv.render([run])))
+
+    assert row["execution_id"] == f"'{words}"
 
 
 def test_history_as_csv_has_a_row_an_attempt_and_nothing_where_nothing_is_known() -> None:
