@@ -85,9 +85,10 @@ class _Walk:
             elif "items" in one:
                 for part, suffix, inner in self._list_parts(one["items"]):
                     yield part, f"[]{suffix}", inner
-            elif isinstance(one.get("additionalProperties"), Mapping):
-                for part, suffix, inner in self._list_parts(one["additionalProperties"]):
-                    yield part, f".KEY{suffix}", inner
+            else:
+                for value in _list_values(one):
+                    for part, suffix, inner in self._list_parts(value):
+                        yield part, f".KEY{suffix}", inner
 
     def _list_choices(self, schema: Schema, name: str | None = None) -> Iterator[tuple[Schema, str | None]]:
         if "$ref" in schema:
@@ -107,17 +108,8 @@ class _Walk:
             form=form,
             required=required,
             default=_name_default(schema.get("default"), form),
-            meaning=schema.get("description") or self._say_kind(schema),
+            meaning=schema.get("description", ""),
         )
-
-    def _say_kind(self, schema: Schema) -> str:
-        """The first paragraph about the one kind of section, or of entry of a list or mapping, that a field holds."""
-        kinds = {
-            _first_paragraph(self._definitions[name]["description"])
-            for part, name in self._list_choices(schema)
-            if name is not None and "description" in self._definitions[name]
-        }
-        return kinds.pop() if len(kinds) == 1 else ""
 
     def _name_form(self, schema: Schema) -> str:
         if "const" in schema:
@@ -135,6 +127,13 @@ class _Walk:
         if kind == "string" and "gt" in schema:
             kind = "duration"
         return " ".join([str(kind), *_list_bounds(schema)])
+
+
+def _list_values(schema: Schema) -> Iterator[Schema]:
+    """The schemas of what a mapping holds."""
+    yield from schema.get("patternProperties", {}).values()
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        yield schema["additionalProperties"]
 
 
 def _name_default(default: object, form: str) -> str:

@@ -14,6 +14,9 @@ from burst.rehearsal import faults
 from burst.report import schemas
 from tests.reference_pages import fields, pages
 
+OF_EVERY_LINE = ("sequence", "at", "event")
+"""What every event of the journal has, which is listed once."""
+
 
 class _Part(models.Model):
     bare: int
@@ -33,6 +36,19 @@ def test_no_reference_page_is_stale() -> None:
 
 def test_every_field_has_a_meaning() -> None:
     assert pages.find_unexplained() == []
+
+
+@pytest.mark.parametrize("kind", sorted(schemas.KINDS))
+def test_every_part_of_a_schema_is_listed(kind: str) -> None:
+    listed = list(fields.list_fields(kind))
+    if kind == "journal":
+        listed += [field for event in fields.list_events() for field in event.fields]
+    said = {(field.name.rpartition(".")[2], field.meaning) for field in listed}
+    parts = schemas.make_schema(kind).get("$defs", {}).values()
+    properties = [each for part in parts for each in part.get("properties", {}).items()]
+    described = [(key, value["description"]) for key, value in properties if "description" in value]
+
+    assert [each for each in described if each not in said and each[0] not in OF_EVERY_LINE] == []
 
 
 def test_a_field_without_a_meaning_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

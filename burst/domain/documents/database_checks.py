@@ -215,7 +215,7 @@ class IndexRow(models.Model):
     scans: models.Count | None
     """How often it was used since the statistics were last reset; None where the server counts nothing."""
     size_bytes: models.Count | None
-    """Its size; None of the index of a partitioned table, which holds nothing itself."""
+    """Its size in bytes; None of the index of a partitioned table, which holds nothing itself."""
 
 
 class TableRow(models.Model):
@@ -242,9 +242,9 @@ class TableRow(models.Model):
     pages: models.Count
     """Its pages by the last VACUUM or ANALYZE."""
     size_bytes: models.Count
-    """The size of its rows, without indexes and TOAST."""
+    """The size of its rows in bytes, without indexes and TOAST."""
     total_bytes: models.Count
-    """With indexes and TOAST."""
+    """The size in bytes with indexes and TOAST."""
     bloat_bytes: models.Count | None
     """Estimated from the statistics of the planner: the bytes beyond what its rows need."""
     frozen_age: models.Count | None

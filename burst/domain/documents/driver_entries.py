@@ -73,9 +73,9 @@ class PagesEntry(models.Model):
     read: models.Count | None
     """Pages that the server read for one count, from memory or disk; None where nobody counted them."""
     source: str = ""
-    """Where the figure is from."""
+    """How the pages were counted: `pg_stat_statements`, or EXPLAIN as an estimate; empty where nobody did."""
     no_data: models.Words = ""
-    """Why there is none."""
+    """Why `read` is None; empty where it is not."""
 
     @classmethod
     def from_pages(cls, pages: driver_figures.PageCount) -> Self:
@@ -95,6 +95,6 @@ class DriverEntry(models.Model):
     figures: FiguresEntry | None
     """What the driver did in all; None where nobody counted, which is not zero."""
     no_data: models.Words = ""
-    """Why there are none."""
+    """Why `figures` is None; empty where it is not."""
     pages: PagesEntry | None = None
     """The pages that the last count read; None where the document holds no count."""

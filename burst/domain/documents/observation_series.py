@@ -61,7 +61,7 @@ class SeriesEntry(models.Model):
     source: str
     """What was asked, as the plan states it: a query, a document, a command, a service or a metric."""
     question_sha256: models.Digest
-    """The digest of the plan's question."""
+    """The digest of the plan's question; samples of another question answer no rule."""
     every_seconds: Annotated[float, pydantic.Field(gt=0)]
     """How often the plan samples the series."""
     taken: models.Count

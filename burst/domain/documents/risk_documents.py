@@ -31,13 +31,13 @@ class RiskRow(models.Model):
     required: Value = None
     """What it was held to then."""
     why: models.Words = ""
-    """That answer in words."""
+    """The last answer that was no PASS, in words."""
     execution_id: str
     """The newest run that answered the gate."""
     sha256: models.Digest | None = None
-    """The digest of its snapshot."""
+    """SHA-256 of that run's snapshot; None where its evidence does not hold."""
     seen_utc: models.Instant | None = None
-    """When its last task ended."""
+    """When the last task of that run ended; None where nobody knows, as of a roll-up."""
     since_utc: models.Instant | None = None
     """The end of the first run of the unbroken row that did not pass; of a gate that recovered, the last such run's."""
     since_execution_id: str
@@ -57,9 +57,9 @@ class RiskRegister(models.Model):
 
     schema_: Annotated[Literal["burst.risks/v1"], pydantic.Field(alias="schema")] = "burst.risks/v1"
     evidence_sha256: models.Digest
-    """Of the ids and snapshot digests of all runs it was made of."""
+    """SHA-256 over the ids and snapshot digests of all runs that the register was made of."""
     owners_sha256: models.Digest | None = None
-    """Of the owner file; None without one."""
+    """SHA-256 of the owner file's bytes; None without one."""
     runs: models.Count
     """How many runs the register was made of."""
     rows: list[RiskRow]

@@ -119,7 +119,7 @@ class Counting(models.Model):
     answer_sha256: models.Digest | None = None
     """SHA-256 of the answer's bytes; None where the controller counted itself."""
     agreed: list[Literal["log", "object"]] = []
-    """The ways the answer came, each of which brought these bytes."""
+    """The ways the answer came, each of which brought these bytes; none where the controller counted itself."""
 
     @classmethod
     def from_origin(cls, origin: receipts.Origin | None) -> Self:
@@ -169,7 +169,7 @@ class DeliveriesEntry(models.Model):
     distinct_decisions: models.Count
     """Receipts of the counted window, whatever their decision."""
     no_data: models.Words = ""
-    """Why sent and acknowledged are not known."""
+    """Why `sent` and `acknowledged` are None; empty where they are not."""
 
     @classmethod
     def from_load(cls, load: load_documents.Load | None, tasks: int, counts: receipts.Counts) -> Self:
@@ -196,7 +196,7 @@ class DuplicatesEntry(models.Model):
     unknown: models.Count | None
     """Those without an ADMIT, or with one that lies after the window."""
     no_data: models.Words = ""
-    """Why they are not told apart."""
+    """Why they are not told apart; empty where they are."""
 
     @classmethod
     def from_classes(cls, classes: duplicates.DuplicateClasses) -> Self:
@@ -238,7 +238,7 @@ class DrillWindowsEntry(models.Model):
     after: WindowCountsEntry | None
     """The part from the recovery to the window's end; None where there was no recovery, or no count."""
     no_data: models.Words = ""
-    """Why they were not counted."""
+    """Why the parts were not counted; empty where they were."""
 
     @property
     def parts(self) -> tuple[WindowCountsEntry, ...]:

@@ -61,8 +61,11 @@ class ReceiptColumns(sections.Section):
     """The columns of the receipts table, where they are named otherwise."""
 
     decision: str = "decision"
+    """The column that holds the decision of a receipt."""
     at: str = "created_at_utc"
+    """The column that holds the instant of a receipt."""
     scope: str = "platform_run_id"
+    """The column that holds the scope of a receipt."""
 
 
 class CountCost(sections.Section):
@@ -70,10 +73,15 @@ class CountCost(sections.Section):
     `receipts`."""
 
     scope: str | None = None
+    """The scope that is counted; without it every scope is."""
     start: Annotated[models.Instant, pydantic.Field(alias="from")]
+    """Where the window that is counted begins."""
     end: Annotated[models.Instant, pydantic.Field(alias="to")]
+    """Where it ends; the instant itself is not counted."""
     columns: ReceiptColumns = ReceiptColumns()
+    """The columns of the table, where they are named otherwise."""
     repeats: Annotated[int, pydantic.Field(ge=1, le=1000)] = 15
+    """How often the window is counted; the figures are the median and the least of the times."""
 
     @pydantic.model_validator(mode="after")
     def _require_order(self) -> Self:
@@ -86,6 +94,7 @@ class CheckSection(sections.Section):
     """The figures of a stage, measured before its changes and after them: one of four ways."""
 
     count: CountCost | None = None
+    """The cost of counting one window of the file's table."""
     database: Literal[True] | None = None
     """`burst db check` of this database: its numbers by name, such as `reading.health.round_trip_seconds`."""
     plan: str | None = None
@@ -93,6 +102,7 @@ class CheckSection(sections.Section):
     command: Argv | None = None
     """A program that prints one JSON object of figures."""
     timeout: field_types.PositiveDuration = 3600.0
+    """How long one measurement may take."""
 
     @pydantic.model_validator(mode="after")
     def _one(self) -> Self:
@@ -116,10 +126,15 @@ class RedLine(sections.Section):
     """A limit of one figure after the changes; `not_worse_than` holds it against the same figure before them."""
 
     figure: Figure
+    """The name of the figure."""
     at_most: field_types.Number | None = None
+    """The highest figure after the changes that holds."""
     at_least: field_types.Number | None = None
+    """The lowest figure after the changes that holds."""
     not_worse_than: Percent | None = None
+    """By how much the figure may be worse than before the changes."""
     better: Better | None = None
+    """Which way the figure gets better; needed beside `not_worse_than` where burst does not know it."""
 
     @pydantic.model_validator(mode="after")
     def _one(self) -> Self:
@@ -133,8 +148,11 @@ class PauseCondition(sections.Section):
     `pg_settings` names), or a figure worse than before."""
 
     setting: Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9_.]{0,62}$")] | None = None
+    """The name of a setting; its value is looked at as it is and as it would be."""
     above: Amount | None = None
+    """The value above which the operator is asked: a size, or a number in the setting's own unit."""
     regression: Percent | None = None
+    """By how much a figure may be worse than before until the operator is asked."""
 
     @pydantic.model_validator(mode="after")
     def _one(self) -> Self:
@@ -147,7 +165,9 @@ class CommandEntry(sections.Section):
     """A one-shot command among the changes. It is not rolled back, and it runs again where it was cut."""
 
     command: Argv
+    """The program and its arguments; no shell reads them."""
     timeout: field_types.PositiveDuration = 3600.0
+    """How long it may take."""
 
 
 def _read_entry(value: object) -> object:
@@ -164,11 +184,17 @@ class StageSection(sections.Section):
     """One stage: its changes, its check, its red line and its pauses."""
 
     apply: Annotated[list[ApplyEntry], pydantic.Field(min_length=1, max_length=100)]
+    """The changes, in order: statements of the kinds that burst recognises, and programs."""
     restart: bool = False
+    """Whether the stage pauses for a restart of the server."""
     check: CheckSection | None = None
+    """What measures the figures before the changes and after them; without it the stage has no red line."""
     red_line: list[RedLine] = []  # noqa: RUF012 (pydantic copies it)
+    """The limits that the figures have to keep; one that is broken rolls back."""
     confirm: bool = False
+    """Whether the operator is asked before the stage begins."""
     pause_when: list[PauseCondition] = []  # noqa: RUF012 (pydantic copies it)
+    """The conditions under which the operator is asked."""
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> Self:

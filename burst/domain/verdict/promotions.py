@@ -49,7 +49,7 @@ class PromotedRun(models.Model):
     platform_run_id: str
     """The scope of the run."""
     snapshot: str
-    """The name of its snapshot."""
+    """The file name of its snapshot."""
     sha256: models.Digest
     attempt: models.Count | None
     """Its number among the attempts of the phase; None where its snapshot does not say."""

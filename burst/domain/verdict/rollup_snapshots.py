@@ -70,7 +70,7 @@ class BundleIntegrity(models.Model):
     missing_refs: list[str]
     """Each document that a lane's snapshot names and that is not there, or is another."""
     integrity_pass: bool
-    """Whether there is none."""
+    """Whether `missing_refs` is empty."""
 
 
 class HoldTime(models.Model):
@@ -104,7 +104,7 @@ class RollupSnapshot(models.Model):
     phase: str
     """The phase that the roll-up decides."""
     kind: Literal["rollup"] = "rollup"
-    """The kind of the phase."""
+    """The kind of the phase; a roll-up has no other."""
     execution_id: str
     """The roll-up as a run of its own."""
     platform_run_id: str | None

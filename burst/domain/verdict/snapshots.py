@@ -96,7 +96,7 @@ class Snapshot(phase_sections.PhaseSections):
     exit_code: int
     """The exit code that the run ended with: 0 is PASS, 3 HOLD, 5 not published, 6 a task may run."""
     exit_reason: models.Words
-    """The same in words."""
+    """Why the run ended with this exit code, in words."""
     rules: str = rules.RULES_0_1_0.version
     """The version of the rules it was judged by; burst 0.1.0 did not state it."""
     contract: snapshot_sections.ContractEntry | None = None

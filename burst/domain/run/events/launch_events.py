@@ -303,7 +303,7 @@ class ClaimsRead(base.Event):
     wire_name: ClassVar[str] = "claims-read"
 
     claims: Mapping[str, int]
-    """Task id to shard."""
+    """The shard that each task has claimed, by the task's id."""
     closed: bool
     """Whether no task could claim a free shard any more when they were read."""
 
@@ -321,7 +321,7 @@ class ShardFreed(base.Event):
     task_id: str
     """The task that ended."""
     shard_index: int | None
-    """None: it had claimed none."""
+    """The shard that it had; None where it had claimed none."""
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The shard is not ready until another task says so."""
