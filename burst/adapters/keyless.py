@@ -18,6 +18,7 @@ from burst.domain.verdict import attestations
 
 PATIENCE_SECONDS = 60.0
 _CLIENT = "burst.adapters.sigstore_client"
+_SUCH = "ci@acme.example or https://accounts.acme.example"
 _INSTALL = "keyless signatures need the extra sign: pip install 'burst[sign]'"
 _SIGNING_ERRORS: Mapping[str, type[errors.BurstError]] = {
     "usage": errors.UsageError,
@@ -45,10 +46,18 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signer:
-    """Whose signature is asked for: an identity as the issuer of its tokens knows it."""
+    """Whose signature is asked for: an identity as the issuer of its tokens knows it.
+
+    Both have to be said, because Sigstore's library takes an empty issuer for any. Raises `errors.UsageError`.
+    """
 
     identity: str
     issuer: str
+
+    def __post_init__(self) -> None:
+        for name, value in (("identity", self.identity), ("issuer", self.issuer)):
+            if not value.strip():
+                raise errors.UsageError(f"--{name} is empty; allowed: what the certificate has to say, such as {_SUCH}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from burst.adapters import keyless
 from burst.cli import main
 from burst.domain.basics import errors, redaction
 from burst.domain.verdict import predicates
-from tests import private_sigstore
+from tests import private_sigstore, waiting
 from tests.evidence import evidencing
 
 PASSED, HELD = "m10_20260221T020923Z_000001", "m10_20260221T030923Z_000002"
@@ -292,7 +292,6 @@ def test_a_bundle_that_does_not_hold_is_refused_with_the_reason(
     [
         pytest.param(BOB, "", f"do not match {BOB}; actual SANs: {{'{ALICE}'}}", id="identity"),
         pytest.param(ALICE, "https://other.example", "expected 'https://other.example'", id="issuer"),
-        pytest.param("", "", "do not match ;", id="an empty identity"),
     ],
 )
 def test_another_signer_than_was_asked_for_is_refused(
@@ -309,6 +308,19 @@ def test_another_signer_than_was_asked_for_is_refused(
 
     assert verify(file, runs / HELD, trust, identity=identity, issuer=issuer) == 8
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("identity", "issuer"), [("", "https://ci.example/issuer"), (ALICE, ""), (ALICE, " ")])
+def test_a_signer_without_a_name_or_without_an_issuer_is_a_mistake(
+    runs: Path, trust: Path, signed: bytes, tmp_path: Path, identity: str, issuer: str
+) -> None:
+    """Sigstore's library takes no issuer for any issuer; a shell gives none where its variable is not set."""
+    file = write(tmp_path / "held.json", signed)
+
+    with pytest.raises(errors.UsageError, match="is empty"):
+        evidence.verify_attestation(
+            file, runs / HELD, identity=identity, issuer=issuer, keyless=evidence.Keyless(trust_config=trust)
+        )
 
 
 def test_services_that_are_not_trusted_are_refused(
@@ -469,6 +481,27 @@ def test_a_service_that_never_answers_is_waited_for_no_longer_than_was_said(
             evidence.attest(runs / PASSED, word="vsa", key=signer)
 
         assert time.monotonic() - began >= 4
+
+
+def test_an_attestation_that_is_terminated_leaves_no_process_and_no_file(runs: Path, tmp_path: Path) -> None:
+    """`tests/leaks.py` finds Sigstore's library where it still runs."""
+    with private_sigstore.served() as services:
+        services.silent = ENTRIES
+        token = write(tmp_path / "token", services.provider.make_token(ALICE).encode())
+        trust = write(tmp_path / "trust.json", services.write_trust_config())
+        words = ["evidence", "attest", str(runs / PASSED), "--predicate", "vsa", "--keyless"]
+        words += ["-o", str(tmp_path / "vsa")]
+        words += ["--identity-token", f"file:{token}", "--trust-config", str(trust)]
+        attesting = subprocess.Popen([sys.executable, "-m", "burst", *words], stderr=subprocess.DEVNULL)
+        try:
+            waiting.until(lambda: ENTRIES in services.asked, seconds=120, what="the log to be asked")
+            attesting.terminate()
+
+            assert attesting.wait(60) == 143
+        finally:
+            attesting.kill()
+            attesting.wait()
+    assert not (tmp_path / "vsa").exists()
 
 
 def test_a_file_that_exists_is_refused_before_anything_is_signed(
