@@ -203,6 +203,32 @@ def test_a_number_that_is_no_instant_refuses_the_count_and_names_its_column(
     assert source.count(WINDOW, scope="b", bucket_seconds=60, give_up_at=soon()).counts.total == 1
 
 
+def test_a_column_whose_type_changes_between_two_counts_is_counted_as_it_is_then(
+    make_table: MakeTable, database_dsn: str
+) -> None:
+    source = make_table(scopes=("a", "b"), at_type="text not null")
+
+    def count() -> int:
+        return source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon()).counts.total
+
+    counted = [count()]
+    for change in (
+        "alter table typed alter column scope type citext",
+        "insert into typed select decision, at, 'A', event_id from typed",
+        "alter table typed alter column at type timestamptz using at::timestamptz",
+    ):
+        with psycopg.connect(database_dsn) as connection:
+            connection.execute(change.encode())
+        counted.append(count())
+    with psycopg.connect(database_dsn) as connection:
+        connection.execute("alter table typed alter column at drop not null")
+        connection.execute("insert into typed values ('ADMIT', null, 'a', 'e')")
+
+    assert counted == [2, 2, 2, 2]
+    with pytest.raises(errors.Refused, match="1 receipts of typed have no time"):
+        count()
+
+
 @given(
     unit=st.sampled_from(sorted(receipt_table.TIME_UNITS)),
     number=st.integers(0, 4_000_000_000),

@@ -283,6 +283,71 @@ def test_a_table_that_is_rewritten_meanwhile_is_counted_whole_again(database_dsn
     assert counter.whole_counts == 1
 
 
+@pytest.mark.parametrize(
+    "commands",
+    [
+        ["alter table receipts rename to earlier", "create table receipts (like earlier)"],
+        ["create table later (like receipts)", "drop table receipts", "alter table later rename to receipts"],
+    ],
+    ids=["set aside", "dropped"],
+)
+def test_a_table_that_is_exchanged_for_another_of_its_name_is_found_and_counted(
+    database_dsn: str, follow: Follow, commands: list[str]
+) -> None:
+    counter = follow()
+    insert(database_dsn, 30)
+    total_of(counter, 30)
+    run(database_dsn, *commands)
+    insert(database_dsn, 50)
+
+    total_of(counter, 50)
+
+    assert counter.whole_counts == 1
+
+
+def test_a_partition_that_is_dropped_for_another_is_counted_no_more(database_dsn: str, follow: Follow) -> None:
+    run(database_dsn, *PARTITIONED)
+    counter = follow(table="parts")
+    insert(database_dsn, 40, table="parts")
+    total_of(counter, 40)
+    again = "create table parts_a2 partition of parts_a for values with (modulus 2, remainder 1)"
+    run(database_dsn, "drop table parts_a1", again)
+    insert(database_dsn, 100, table="parts")
+    with connect(database_dsn) as connection:
+        (left,) = connection.execute("select count(*) from parts").fetchone() or (0,)
+
+    total_of(counter, left)
+
+
+def test_where_the_tail_is_lost_meanwhile_the_next_slice_begins_where_the_last_one_ended(
+    database_dsn: str, follow: Follow
+) -> None:
+    name = f"reader_{random.SystemRandom().randrange(10**9)}"
+    run(database_dsn, f"create role {name} login password 'x'", f"grant select on receipts to {name}")
+    slices: list[receipts.WindowCount] = []
+
+    def has_counted(counter: ports.Counter, admits: int) -> bool:
+        with contextlib.suppress(errors.Unavailable):
+            live = counter.poll(datetime.now(UTC))
+            slices.extend([live.slice] if live.slice is not None else [])
+            return live.total.admit == admits
+        return False
+
+    try:
+        counter = follow(dsn=f"postgresql://{name}:x@{database_dsn.partition('@')[2]}")
+        insert(database_dsn, 40)
+        waiting.until(lambda: has_counted(counter, 40), what="40 admits in the slices")
+        run(database_dsn, "create table heir () inherits (receipts)")
+        insert(database_dsn, 10, table="heir")
+        waiting.until(lambda: has_counted(counter, 50), what="50 admits in the slices")
+    finally:
+        run(database_dsn, f"drop owned by {name}", f"drop role {name}")
+
+    assert counter.has_no_tail
+    assert sum(counted.counts.admit for counted in slices) == 50
+    assert [each.window.start for each in slices[1:]] == [each.window.end for each in slices[:-1]]
+
+
 PARTITIONED = (
     "create table parts (like receipts) partition by list (platform_run_id)",
     "create table parts_a partition of parts for values in ('a') partition by hash (receipt_id)",

@@ -142,7 +142,7 @@ class PostgresReceipts:
             values["scope"] = statements.require_text(scope, "scope")
 
         def work(connection: sqlalchemy.Connection) -> receipts.WindowCount:
-            table = self.read_types(connection, scope)
+            table = self.read_types(connection, scope, anew=True)
             statement = statements.count_receipts(table, scoped=scope is not None)
             clock = self._read_clock(connection)
             reading = self._page_reader.begin(connection, statement, values)
@@ -260,9 +260,9 @@ class PostgresReceipts:
             tail_leaves.Followed(start=instants.utc(start), until=instants.utc(until), scope=scope),
             settle_seconds=settle_seconds,
             patience_seconds=patience_seconds,
-            instead=measure.LiveCounter(
+            make_instead=lambda counted_to: measure.LiveCounter(
                 self,
-                start=start,
+                start=counted_to,
                 until=until,
                 scope=scope,
                 settle_seconds=settle_seconds,
@@ -272,14 +272,19 @@ class PostgresReceipts:
             mark=mark if mark is not None and mark.reading.at <= start else None,
         )
 
-    def read_types(self, connection: sqlalchemy.Connection, scope: str | None) -> statements.ReceiptTable:
-        """The table with the types of its columns, which are read once.
+    def read_types(
+        self, connection: sqlalchemy.Connection, scope: str | None, *, anew: bool = False
+    ) -> statements.ReceiptTable:
+        """The table with the types of its columns, which are read once, and again where `anew` asks for it: somebody
+        may change a column while a burst runs.
 
         Raises `errors.UsageError` for a time column without instants, and for a scope that its column cannot hold.
         """
-        if not self._has_types:
-            self._table = statements.read_types(connection, self._table)
+        if anew or not self._has_types:
+            described = statements.read_types(connection, self._table)
             self._has_types = True
+            if described != self._table:  # the statements of polls are kept with the table that they were made for
+                self._table = described
         problem = self._find_time_problem()
         if problem:
             raise errors.UsageError(f"{problem} (table {self._table.name})")

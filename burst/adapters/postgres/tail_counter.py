@@ -9,8 +9,10 @@ Slices are closed by the second, at an instant before which every receipt is kno
 appears later than that is in the next slice, so that the slices add up to the whole.
 """
 
+import contextlib
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -69,8 +71,11 @@ class _WholeCount:
 
 
 class TailCounter:
-    """`ports.Counter` by the tail of the table. With a `mark` that was set before `followed.start`, no whole count is
-    needed as long as the tail holds every new row. Where the receipts have no tail, `instead` counts."""
+    """`ports.Counter` by the tail of the table.
+
+    With a `mark` that was set before `followed.start`, no whole count is needed as long as the tail holds every new
+    row. Where the receipts have no tail, the counter of `make_instead` counts from the last slice on.
+    """
 
     def __init__(
         self,
@@ -79,14 +84,17 @@ class TailCounter:
         *,
         settle_seconds: float,
         patience_seconds: float,
-        instead: ports.Counter,
+        make_instead: Callable[[datetime], ports.Counter],
         mark: tail_reader.TailMark | None = None,
     ) -> None:
         self._reader = reader
         self.followed = followed
         self._settle_seconds = settle_seconds
         self._patience_seconds = patience_seconds
-        self._instead = instead
+        self._make_instead = make_instead
+        self._instead: ports.Counter | None = None
+        """What counts where there is no tail, from `_counted_before` on."""
+        self._counted_before = receipts.Counts()
         self._leaves = None if mark is None else mark.leaves
         self._marks = mark.marks if mark else tails.Tails()
         self._ledger: _Ledger | None = _Ledger() if mark else None
@@ -104,19 +112,25 @@ class TailCounter:
         self._whole_due = 0.0
         """The monotonic instant from which the next whole count may begin."""
         self._live = receipts.LiveCount(slice=None, total=receipts.Counts(), counted_to=followed.start)
-        self.has_no_tail = False
-        """Whether `instead` counts."""
+
+    @property
+    def has_no_tail(self) -> bool:
+        """Whether the receipts have no tail, so that each count reads its slice of the whole table."""
+        return self._instead is not None
 
     def poll(self, now: datetime) -> receipts.LiveCount:
         """The slice up to the last instant before which all is committed. Raises as `ports.Counter.poll`, and with the
         reason where no slice could be closed for a while."""
-        if self.has_no_tail:
-            return self._instead.poll(now)
+        if self._instead is not None:
+            return self._poll_instead(self._instead, now)
         try:
             count = self._read(instants.later(now, self._patience_seconds))
         except tail_leaves.NoTail:
-            self.has_no_tail = True
-            return self._instead.poll(now)
+            self._instead, self._counted_before = self._make_instead(self._live.counted_to), self._live.total
+            return self._poll_instead(self._instead, now)
+        except (errors.Refused, errors.UsageError):
+            self._leaves = None  # the table, its columns or its partitions may be others now
+            raise
         believed = self._note(count)
         self._take_whole_count()
         if (self._ledger is None or believed.doubt or believed.missing) and self._may_count_whole():
@@ -129,11 +143,17 @@ class TailCounter:
             self._live = self._close_slice(edge, count, self._ledger)
         return self._live
 
+    def _poll_instead(self, instead: ports.Counter, now: datetime) -> receipts.LiveCount:
+        live = instead.poll(now)
+        return replace(live, total=self._counted_before + live.total)
+
     def _read(self, give_up_at: datetime) -> tail_reader.TailCount:
         if self._leaves is None:
             self._leaves = self._reader.find_leaves(self.followed, give_up_at=give_up_at)
-        count = self._reader.read(self.followed, self._leaves, self._marks, give_up_at=give_up_at)
-        if count.afresh and self._marks.begins:  # perhaps there are other partitions now
+        count: tail_reader.TailCount | None = None
+        with contextlib.suppress(tail_leaves.LeafGone):
+            count = self._reader.read(self.followed, self._leaves, self._marks, give_up_at=give_up_at)
+        if count is None or (count.afresh and self._marks.begins):  # perhaps there are other tables now
             self._leaves = self._reader.find_leaves(self.followed, give_up_at=give_up_at)
             count = self._reader.read(self.followed, self._leaves, tails.Tails(), give_up_at=give_up_at)
         return count

@@ -43,18 +43,23 @@ class NoTail(errors.Refused):
     """The receipts lie in no table whose newest blocks could be read alone."""
 
 
+class LeafGone(errors.Refused):
+    """A table that held receipts is there no more: dropped, perhaps for another one of its name."""
+
+
 def choose_leaves(connection: sqlalchemy.Connection, table: statements.ReceiptTable, followed: Followed) -> Leaves:
     """The leaves that a burst's receipts can be in. Raises `NoTail`."""
     sources = connection.execute(statements.SOURCES, {"table_name": table.quoted_name}).all()
     problem = _judge_sources(connection, sources)
     relations = tuple(source.id for source in sources)
     rows = connection.execute(tail_statements.LEAVES, {"relations": list(relations)}).all()
-    unreadable = [row.name for row in rows if not row.readable]
-    if not problem and unreadable:
-        problem = f"the role may not read {unreadable[0]} itself"
     leaves = tuple(tails.Leaf(id=row.id, schema=row.schema, name=row.name) for row in rows)
     kept = () if problem else _prune(connection, table, leaves, followed)
-    if not kept:
+    readable = {row.id for row in rows if row.readable}
+    unreadable = [leaf.name for leaf in kept if leaf.id not in readable]
+    if unreadable:
+        problem = f"the role may not read {unreadable[0]} itself"
+    if problem or not kept:
         problem = problem or "no partition can hold the receipts of the burst"
         raise NoTail(f"{problem}, so each live count reads the whole window")
     return Leaves(leaves=kept, relations=relations)

@@ -26,8 +26,10 @@ Spans = Mapping[datetime, receipts.Counts]
 class Table(Protocol):
     """The table of receipts, as a connection describes it."""
 
-    def read_types(self, connection: sqlalchemy.Connection, scope: str | None) -> statements.ReceiptTable:
-        """The table with the types of its columns. Raises `errors.UsageError`."""
+    def read_types(
+        self, connection: sqlalchemy.Connection, scope: str | None, *, anew: bool = False
+    ) -> statements.ReceiptTable:
+        """The table with the types of its columns, read `anew` or kept. Raises `errors.UsageError`."""
         ...
 
     def read_rows(
@@ -73,6 +75,7 @@ class TailCount:
 class _TailStatement:
     """The statement of every poll, with the names of what it binds."""
 
+    table: statements.ReceiptTable
     leaves: tail_leaves.Leaves
     scoped: bool
     clause: sqlalchemy.Select[*tuple[Any, ...]]
@@ -110,7 +113,7 @@ class TailReader:
         """The leaves that a burst's receipts can be in. Raises `NoTail`."""
 
         def work(connection: sqlalchemy.Connection) -> tail_leaves.Leaves:
-            table = self._table.read_types(connection, followed.scope)
+            table = self._table.read_types(connection, followed.scope, anew=True)
             return tail_leaves.choose_leaves(connection, table, followed)
 
         return self._live.perform(f"looking for the tables of {followed.scope or 'every scope'}", work, give_up_at)
@@ -172,7 +175,7 @@ class TailReader:
         """Counts the burst's receipts before the marks, however long ago the rows were written."""
 
         def work(connection: sqlalchemy.Connection) -> Spans:
-            table = self._table.read_types(connection, followed.scope)
+            table = self._table.read_types(connection, followed.scope, anew=True)
             statement = tail_statements.count_before_tail(table, leaves.leaves, scoped=followed.scope is not None)
             values = {**tail_leaves.bind(table, followed), **tail_statements.bind_marks(leaves.leaves, marks.begins)}
             rows = self._table.read_rows(connection, statement, values)
@@ -200,9 +203,10 @@ class TailReader:
     ) -> _TailStatement:
         """The same one for the same leaves: making and rendering it takes as long as a poll."""
         kept, scoped = self._statement, followed.scope is not None
-        if kept is None or (kept.leaves, kept.scoped) != (leaves, scoped):
+        if kept is None or kept.table is not table or (kept.leaves, kept.scoped) != (leaves, scoped):
             clause = tail_statements.count_tail(table, leaves.leaves, scoped=scoped)
             kept = _TailStatement(
+                table=table,
                 leaves=leaves,
                 scoped=scoped,
                 clause=clause,
@@ -219,8 +223,10 @@ class TailReader:
         before = self._now()
         sizes = connection.execute(tail_statements.SIZES, ids).all()
         round_trip_seconds = instants.seconds_between(before, self._now())
-        if not sizes:
-            raise errors.Refused("the tables of the receipts are gone")
+        if len(sizes) < len(leaves.leaves):
+            present = {row.id for row in sizes}
+            names = ", ".join(leaf.name for leaf in leaves.leaves if leaf.id not in present)
+            raise tail_leaves.LeafGone(f"{names}, in which receipts were, is gone")
         if sizes[0].standby:
             raise errors.Unavailable(
                 "the server that answers now is a standby, which shows no writer of its primary and may lag behind it; "

@@ -25,7 +25,10 @@ SELECT clock_timestamp() AS at, relation.oid::bigint AS id, pg_relation_filenode
     pg_stat_get_tuples_updated(relation.oid) + pg_stat_get_tuples_deleted(relation.oid) AS rewritten,
     current_setting('track_counts') = 'on' AS counted, pg_is_in_recovery() AS standby,
     (SELECT md5(coalesce(string_agg(heir.inhrelid::text, ',' ORDER BY heir.inhrelid), ''))
-        FROM pg_inherits AS heir WHERE heir.inhparent = ANY(cast(:parents AS oid[]))) AS relatives
+        FROM pg_inherits AS heir WHERE heir.inhparent = ANY(cast(:parents AS oid[])))
+    || (SELECT md5(string_agg(format('%s %I.%I', own.oid, space.nspname, own.relname), ',' ORDER BY own.oid))
+        FROM pg_class AS own JOIN pg_namespace AS space ON space.oid = own.relnamespace
+        WHERE own.oid = ANY(cast(:parents AS oid[]))) AS relatives
 FROM pg_class AS relation WHERE relation.oid = ANY(cast(:leaves AS oid[])) ORDER BY 2""")
 
 _ctid: sqlalchemy.ColumnClause[Any] = sqlalchemy.literal_column("ctid")

@@ -54,7 +54,7 @@ class TailReading:
     files: Mapping[int, int]
     """By leaf, the file that holds it, which is another one once the table was rewritten."""
     relatives: str
-    """Which tables the receipts come from, as one text."""
+    """Which tables the receipts come from, and their names, as one text."""
     writers: tuple[receipts.OpenWriter, ...]
     activity: Activity
 
