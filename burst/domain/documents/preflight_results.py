@@ -42,7 +42,7 @@ class CostEntry(models.Model):
     gb_hour_usd: Factor
     """The price of one GB for one hour, in USD."""
     price_source: str
-    """Where the prices are from, and of which day; they are assumed where no list has them."""
+    """Where the prices are from: a list and its day, an assumption where no list has them, or the plan."""
     at_cap_usd: Annotated[float, pydantic.Field(ge=0)]
     """What all tasks cost in USD where each runs until the deadline."""
 

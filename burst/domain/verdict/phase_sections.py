@@ -90,56 +90,66 @@ class DrillTarget(models.Model):
     """`drill_target`: the duplicates that the drill injects; None where it expects none."""
 
     duplicate_event_count_target: models.Count | None
-    """How many DUPLICATE receipts the drill injects (`gates.expect_duplicates`)."""
+    """How many DUPLICATE receipts the drill injects (`gates.expect_duplicates`); None where it expects none."""
 
 
 class PhaseSections(models.Model):
     """The fields of a snapshot that not each kind has; those of other kinds are left out of its bytes."""
 
     window_target: WindowTarget | None = None
-    """What a representative window has to hold; kind `window` alone."""
+    """What a representative window has to hold. Absent unless `kind` is `window`."""
     window_manifest_ref: DocumentRef | None = None
-    """The metrics document, which holds the window's counts; None where it is missing. Kind `window`."""
+    """The metrics document, which holds the window's counts; None where it is missing. Absent unless `kind` is
+    `window`."""
     scale_gate_checks: ScaleGateChecks | None = None
-    """Volume, duration and contiguity of the window; kind `window` alone."""
+    """Volume, duration and contiguity of the window. Absent unless `kind` is `window`."""
     soak_target: SoakTarget | None = None
-    """How long the soak lasts and what lag it allows; kind `soak` alone."""
+    """How long the soak lasts and what lag it allows. Absent unless `kind` is `soak`."""
     soak_execution_window: SoakWindow | None = None
-    """When the soak ran and why it ended; kind `soak` alone."""
+    """When the soak ran and why it ended. Absent unless `kind` is `soak`."""
     observation_series_ref: DocumentRef | None = None
-    """The document of the observed series; None where it is missing. Kinds `soak` and `recovery`."""
+    """The document of the observed series; None where it is missing. Absent unless `kind` is `soak` or `recovery`."""
     restart_to_stable_seconds: float | None = None
-    """The longest time from a fault to its recovery; None where one is not known. Kind `recovery`."""
+    """The longest time from a fault to its recovery; None where one is not known. Absent unless `kind` is
+    `recovery`."""
     rto_pass: bool | None = None
-    """Whether every recovery kept its time; None where none was asked for. Kind `recovery`."""
+    """Whether every recovery kept its time; None where none was asked for. Absent unless `kind` is `recovery`."""
     replaced_task_count: models.Count | None = None
-    """Tasks that the restarts replaced, all together; None where one is not known. Kind `recovery`."""
+    """Tasks that the restarts replaced, all together; None where one is not known. Absent unless `kind` is
+    `recovery`."""
     pre_fault_baseline: window_metrics.CountsEntry | None = None
-    """The receipts before the first fault; None where they were not counted apart. Kind `recovery`."""
+    """The receipts before the first fault; None where they were not counted apart. Absent unless `kind` is
+    `recovery`."""
     window_minutes: float | None = None
-    """The length of the counted window in minutes; None where nothing was counted. Kind `recovery`."""
+    """The length of the counted window in minutes; None where nothing was counted. Absent unless `kind` is
+    `recovery`."""
     max_lag_window: models.Value = None
-    """The measured fact or series `max_lag_window`, else `max_lag`; None where neither has a value."""
+    """What the fact or series `max_lag_window`, else `max_lag`, measured; None without one. Absent unless `kind` is
+    `recovery`."""
     checkpoint_monotonic: bool | None = None
-    """Whether no checkpoint series fell, or its facts pass; None where nothing was asked."""
+    """Whether no checkpoint series fell, or its facts pass; None where nothing was asked. Absent unless `kind` is
+    `recovery`."""
     max_publish_ambiguous: models.Value = None
-    """The measured fact or series `max_publish_ambiguous`, else `publish_ambiguous`; None without one."""
+    """What the fact or series `max_publish_ambiguous`, else `publish_ambiguous`, measured; None without one. Absent
+    unless `kind` is `recovery`."""
     max_fail_open: models.Value = None
-    """The measured fact or series `max_fail_open`, else `fail_open`; None without one. Kind `recovery`."""
+    """What the fact or series `max_fail_open`, else `fail_open`, measured; None without one. Absent unless `kind` is
+    `recovery`."""
     drill_target: DrillTarget | None = None
-    """The duplicates that the drill injects; kind `drill` alone."""
+    """The duplicates that the drill injects. Absent unless `kind` is `drill`."""
     drill_outcome_checks: snapshot_sections.Checks | None = None
-    """The gates and facts of the drill's outcome; kind `drill` alone."""
+    """The gates and facts of the drill's outcome. Absent unless `kind` is `drill`."""
     baseline_refs: list[reproduction_vectors.RunRef] | None = None
-    """The run that this one reproduces; none where its snapshot cannot be used. Kind `reproducibility`."""
+    """The run that this one reproduces; none where its snapshot cannot be used. Absent unless `kind` is
+    `reproducibility`."""
     candidate_refs: list[reproduction_vectors.RunRef] | None = None
-    """This run, without a digest of a snapshot that is not yet made; kind `reproducibility` alone."""
+    """This run, without the digest of a snapshot that is not yet made. Absent unless `kind` is `reproducibility`."""
     baseline_vector: reproduction_vectors.Vector | None = None
-    """What the reference run shows; kind `reproducibility` alone."""
+    """What the reference run shows. Absent unless `kind` is `reproducibility`."""
     candidate_vector: reproduction_vectors.Vector | None = None
-    """What this run shows; kind `reproducibility` alone."""
+    """What this run shows. Absent unless `kind` is `reproducibility`."""
     comparisons: reproduction_vectors.Comparisons | None = None
-    """How the two vectors stand to each other; kind `reproducibility` alone."""
+    """How the two vectors stand to each other. Absent unless `kind` is `reproducibility`."""
 
 
 Fill = Callable[[cases.Case, Answers], Any]

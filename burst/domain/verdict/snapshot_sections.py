@@ -78,11 +78,11 @@ class ExecutionWindow(models.Model):
     """`burst_execution_window`: first task start to last task stop, and the window that was counted."""
 
     start_utc: models.Instant | None
-    """The first start of a task, by its platform; None where it is not known."""
+    """The first start of a task, by its platform; None where no start is known."""
     end_utc: models.Instant | None
-    """The last stop of a task that the evidence allows; None where it is not known."""
+    """The last stop of a task that the evidence allows; None where no stop is known."""
     elapsed_seconds: float | None
-    """From `start_utc` to `end_utc`, computed from the tasks' own times; None where one is not known."""
+    """From `start_utc` to `end_utc`, computed from the tasks' own times; None where one of the two is not known."""
     counted_window: window_metrics.WindowEntry | None
     """The window of the counts; None where nothing was counted."""
     tasks: list[task_results.TaskEntry]
@@ -90,7 +90,8 @@ class ExecutionWindow(models.Model):
     stop_asked_utc: models.Instant | None = None
     """When this run first asked its tasks to end; None where it did not, or where that is not known."""
     load_ended_utc: models.Instant | None = None
-    """The earliest end of the load that the evidence allows; `duration_seconds` is measured to it."""
+    """The earliest end of the load that the evidence allows, to which `duration_seconds` is measured; None without a
+    count."""
 
     @classmethod
     def from_case(cls, case: cases.Case) -> Self:
@@ -232,13 +233,13 @@ class RuntimeBudget(models.Model):
     budget_seconds: float
     """The most that the contract allows (`budget.max`)."""
     elapsed_seconds: float | None
-    """From the first start of a task to the last stop; None where one is not known."""
+    """From the first start of a task to the last stop that is known; None where there is no such pair."""
     budget_pass: bool
     """Whether the gate `runtime_budget` passes."""
     operator_cap_seconds: float
     """The seconds that this attempt was allowed; the deadline ends them."""
     overshoot_seconds: float | None
-    """From the deadline to the last stop, 0 where that came first; None where either is not known."""
+    """From the deadline to the last stop, 0 where that came first; None where an end was not seen."""
     stopped_by: str | None
     """The layer that ended the task that stopped last; None where it ended by itself."""
     layers: list[task_results.LayerEntry]
@@ -289,7 +290,7 @@ class Cost(models.Model):
     cost_cap_usd: float | None
     """The most that the plan allows (`budget.cost_cap_usd`); None where it sets no limit."""
     price_source: str
-    """Which list price was taken, and of which day."""
+    """Where the prices are from: a list and its day, or the plan."""
 
     @classmethod
     def from_case(cls, case: cases.Case) -> Self | None:
@@ -492,7 +493,7 @@ class RegisterEntry(models.Model):
     gates: list[str]
     """The names of the gates behind it that were asked in this run."""
     prior_state: str | None
-    """Its state in the prior snapshot; None where the run is no rerun."""
+    """Its state in the prior snapshot; None of a blocker that this run decides by itself."""
     changed_terms: list[str] = pydantic.Field(default_factory=list)
     """The keys of the changed terms that it was cleared by, here or where it is carried from."""
     unstated_terms: list[str] = pydantic.Field(default_factory=list)

@@ -94,7 +94,7 @@ class Snapshot(phase_sections.PhaseSections):
     supersedes: models.Digest | None
     """The digest of the frozen verdict that this one takes the place of; None of a verdict that was published."""
     exit_code: int
-    """The exit code that the run ended with: 0 is PASS, 3 HOLD, 5 not published, 6 a task may run."""
+    """0 PASS, 3 HOLD, 5 not published, 6 a task may run or something is not put back, 130 and 143 a signal."""
     exit_reason: models.Words
     """Why the run ended with this exit code, in words."""
     rules: str = rules.RULES_0_1_0.version
