@@ -20,7 +20,7 @@ from burst.domain.observations import limits
 from burst.domain.plan import fact_sections, plans
 from burst.domain.run.events import watch_events
 from burst.domain.tasks import stop_signs
-from burst.domain.verdict import gates
+from burst.domain.verdict import run_gates
 
 SIGN_SECONDS = 5.0
 """Seconds between two looks at one alarm or fact."""
@@ -181,7 +181,7 @@ def ask_fact(
         return stop_signs.SignAnswer(sign=entry.sign, met=None, detail=str(exc), unread=True)
     if value is None:
         return stop_signs.SignAnswer(sign=entry.sign, met=None, detail=detail)
-    limit = gates.expectation(entry)
+    limit = run_gates.expectation(entry)
     met = limits.meets(value, limit.comparison, limit.required)
     detail = f"the run stops where it {_STOPS_WHERE[limit.comparison]} {limit.required}"
     return stop_signs.SignAnswer(sign=entry.sign, met=met, value=value, detail=detail)

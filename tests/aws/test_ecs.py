@@ -529,7 +529,7 @@ def test_a_definition_tells_what_burst_needs_to_know(cloud: Cloud) -> None:
     assert definition.arn.endswith(name)
     assert dict(definition.stop_timeouts) == {"burst": 9, "lifespan": 2}
     assert definition.secrets == {"A"}
-    assert (definition.log_group, definition.log_region) == ("/burst", "eu-west-2")
+    assert definition.log_group == "/burst"
     assert definition.log_stream("arn:aws:ecs:x:1:task/burst/abc") == "load/burst/abc"
 
 

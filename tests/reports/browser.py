@@ -89,11 +89,6 @@ class Browser:
         )
         return base64.b64decode(answer["data"])
 
-    def print_page(self) -> bytes:
-        """The page as PDF on A4."""
-        answer = self._ask("Page.printToPDF", printBackground=True, paperWidth=8.27, paperHeight=11.69)
-        return base64.b64decode(answer["data"])
-
     def close(self) -> None:
         """End it, and wait for its end."""
         with contextlib.suppress(AssertionError, OSError):

@@ -12,7 +12,7 @@ from burst.domain.basics import canonical, windows
 from burst.domain.documents import fact_answers, models, task_results, window_metrics
 from burst.domain.plan import catalogues, fact_sections, plans
 from burst.domain.receipts import receipts
-from burst.domain.verdict import baselines, gates
+from burst.domain.verdict import baselines, count_gates, gates, run_gates
 from tests import cases
 
 Status = gates.GateStatus
@@ -57,8 +57,8 @@ def test_a_measure_json_can_hold_is_kept_as_it_is(measured: gates.Value) -> None
 def test_the_multiplier_is_divided_in_the_order_of_the_contract() -> None:
     counts = receipts.Counts(admit=18840, duplicate=7)
 
-    assert gates.multiplier(counts, 900.0, REFERENCE) == (18840 / 900.0) / (50100 / 7180)
-    assert gates.multiplier(counts, 900.0, REFERENCE) == 3.000026613439787
+    assert count_gates.multiplier(counts, 900.0, REFERENCE) == (18840 / 900.0) / (50100 / 7180)
+    assert count_gates.multiplier(counts, 900.0, REFERENCE) == 3.000026613439787
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_multiplier_is_divided_in_the_order_of_the_contract() -> None:
     [(18839, Status.FAIL), (18840, Status.PASS), (0, Status.FAIL), (10**9, Status.PASS)],
 )
 def test_the_multiplier_passes_from_the_first_admit_that_reaches_it(admits: int, status: Status) -> None:
-    gate = gates.multiplier_gate(_counted(admits, 1), REFERENCE, 3.0)
+    gate = count_gates.multiplier_gate(_counted(admits, 1), REFERENCE, 3.0)
 
     assert gate.status is status
     assert gate.measured == (admits / 900.0) / (50100 / 7180)
@@ -75,15 +75,15 @@ def test_the_multiplier_passes_from_the_first_admit_that_reaches_it(admits: int,
 def test_a_multiplier_exactly_as_required_passes() -> None:
     exact = baselines.Baseline(admits=300, seconds=900, source="round numbers")
 
-    assert gates.multiplier_gate(_counted(900), exact, 3.0).status is Status.PASS
-    assert gates.multiplier_gate(_counted(899), exact, 3.0).status is Status.FAIL
+    assert count_gates.multiplier_gate(_counted(900), exact, 3.0).status is Status.PASS
+    assert count_gates.multiplier_gate(_counted(899), exact, 3.0).status is Status.FAIL
 
 
 def test_receipts_of_no_decision_are_no_data_for_the_ratio_and_no_admits_for_the_multiplier() -> None:
     metrics = _counted(0, 0, quarantine=5)
 
-    assert gates.admit_ratio_gate(metrics, 0.995).status is Status.INVALID
-    assert gates.multiplier_gate(metrics, REFERENCE, 3.0).measured == 0.0
+    assert count_gates.admit_ratio_gate(metrics, 0.995).status is Status.INVALID
+    assert count_gates.multiplier_gate(metrics, REFERENCE, 3.0).measured == 0.0
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_receipts_of_no_decision_are_no_data_for_the_ratio_and_no_admits_for_the
 def test_a_multiplier_without_its_facts_is_invalid_and_no_number(
     metrics: window_metrics.Metrics | None, baseline: baselines.Baseline | None, said: str
 ) -> None:
-    gate = gates.multiplier_gate(metrics, baseline, 3.0)
+    gate = count_gates.multiplier_gate(metrics, baseline, 3.0)
 
     assert gate.status is Status.INVALID
     assert gate.measured is None
@@ -107,7 +107,7 @@ def test_a_multiplier_without_its_facts_is_invalid_and_no_number(
 def test_an_endless_multiplier_does_not_pass_and_has_bytes() -> None:
     slowest = baselines.Baseline(admits=1, seconds=1.7e308, source="a forgery")
 
-    gate = gates.multiplier_gate(_counted(10**15), slowest, 3.0)
+    gate = count_gates.multiplier_gate(_counted(10**15), slowest, 3.0)
 
     assert gate.status is Status.FAIL
     assert canonical.encode(gate.measured) == b"null"
@@ -131,14 +131,14 @@ def test_an_endless_multiplier_does_not_pass_and_has_bytes() -> None:
     ],
 )
 def test_the_edge_of_the_admit_ratio_is_exact(admit: int, duplicate: int, required: float, status: Status) -> None:
-    assert gates.admit_ratio_gate(_counted(admit, duplicate), required).status is status
+    assert count_gates.admit_ratio_gate(_counted(admit, duplicate), required).status is status
 
 
 @hypothesis.given(admit=st.integers(0, 10**12), duplicate=st.integers(0, 10**12), per_mille=st.integers(1, 1000))
 def test_the_admit_ratio_is_compared_as_a_fraction_of_the_decimal_written(
     admit: int, duplicate: int, per_mille: int
 ) -> None:
-    gate = gates.admit_ratio_gate(_counted(admit, duplicate), per_mille / 1000)
+    gate = count_gates.admit_ratio_gate(_counted(admit, duplicate), per_mille / 1000)
 
     reached = admit + duplicate > 0 and Fraction(admit, admit + duplicate) >= Fraction(per_mille, 1000)
     assert (gate.status is Status.PASS) is reached
@@ -146,14 +146,14 @@ def test_the_admit_ratio_is_compared_as_a_fraction_of_the_decimal_written(
 
 @hypothesis.given(admit=st.integers(0, 10**6), duplicate=st.integers(0, 10**6))
 def test_one_more_duplicate_never_turns_a_no_into_a_yes(admit: int, duplicate: int) -> None:
-    before = gates.admit_ratio_gate(_counted(admit, duplicate), 0.995)
-    after = gates.admit_ratio_gate(_counted(admit, duplicate + 1), 0.995)
+    before = count_gates.admit_ratio_gate(_counted(admit, duplicate), 0.995)
+    after = count_gates.admit_ratio_gate(_counted(admit, duplicate + 1), 0.995)
 
     assert before.status is Status.PASS or after.status is not Status.PASS
 
 
 def test_a_ratio_without_counts_is_invalid() -> None:
-    assert gates.admit_ratio_gate(None, 0.5).status is Status.INVALID
+    assert count_gates.admit_ratio_gate(None, 0.5).status is Status.INVALID
 
 
 # The duration
@@ -164,25 +164,25 @@ def test_a_ratio_without_counts_is_invalid() -> None:
     [(900.0, Status.PASS), (899.999999, Status.FAIL), (900.000001, Status.PASS)],
 )
 def test_the_counted_window_is_long_enough_to_the_microsecond(seconds: float, status: Status) -> None:
-    assert gates.duration_gate(_metrics(window=cases.window(60, seconds)), 900.0).status is status
+    assert count_gates.duration_gate(_metrics(window=cases.window(60, seconds)), 900.0).status is status
 
 
 def test_what_misses_by_a_hair_is_not_said_to_reach() -> None:
     slow = baselines.Baseline(admits=50100, seconds=7179.9, source="M10.E")
     ran_over = _result(tasks=[cases.task(0, stopped_utc=cases.at(5400.000001))])
 
-    assert gates.multiplier_gate(_counted(18840), slow, 3.0).why == "2.99998483 times the baseline, 3.0 required"
-    assert gates.duration_gate(_metrics(window=cases.window(60, 899.999999)), 900.0).why == (
+    assert count_gates.multiplier_gate(_counted(18840), slow, 3.0).why == "2.99998483 times the baseline, 3.0 required"
+    assert count_gates.duration_gate(_metrics(window=cases.window(60, 899.999999)), 900.0).why == (
         "counted 899.999999 s, 900 s required"
     )
-    assert gates.budget_gate(ran_over, 5400.0, "").why == "ran 5400.000001 s, 0.000001 s over the budget"
+    assert run_gates.budget_gate(ran_over, 5400.0, "").why == "ran 5400.000001 s, 0.000001 s over the budget"
     assert _evidence(_metrics(clock_skew_seconds=2.0000001))["clock_skew_seconds"].why == (
         "the clocks differ by at most 2.0000001 s"
     )
 
 
 def test_no_window_is_no_duration() -> None:
-    assert gates.duration_gate(None, 900.0).status is Status.INVALID
+    assert count_gates.duration_gate(None, 900.0).status is Status.INVALID
 
 
 # The evidence
@@ -191,9 +191,9 @@ def test_no_window_is_no_duration() -> None:
 def _evidence(
     metrics: window_metrics.Metrics | None, attempt: windows.Window | None = ATTEMPT
 ) -> dict[str, gates.Gate]:
-    answers: list[gates.Gate | None] = [gates.metrics_gate(metrics, "no metrics")]
+    answers: list[gates.Gate | None] = [count_gates.metrics_gate(metrics, "no metrics")]
     if metrics is not None:
-        answers += [gates.attempt_gate(metrics, attempt, "no attempt"), gates.clock_gate(metrics, 2.0)]
+        answers += [count_gates.attempt_gate(metrics, attempt, "no attempt"), count_gates.clock_gate(metrics, 2.0)]
         answers += [ask(metrics) for ask in COUNT_GATES]
     asked = [gate for gate in answers if gate is not None]
     assert all(gate.blocker is catalogues.Role.EVIDENCE for gate in asked)
@@ -201,11 +201,11 @@ def _evidence(
 
 
 COUNT_GATES = (
-    gates.binding_gate,
-    gates.settling_gate,
-    gates.vanished_gate,
-    gates.decisions_gate,
-    gates.buckets_gate,
+    count_gates.binding_gate,
+    count_gates.settling_gate,
+    count_gates.vanished_gate,
+    count_gates.decisions_gate,
+    count_gates.buckets_gate,
 )
 
 
@@ -326,7 +326,7 @@ DOCUMENTS = [("a.json", cases.EXECUTION_ID, cases.SCOPE), ("b.json", cases.EXECU
 def test_documents_must_speak_of_one_run_and_scope(
     plan: plans.Plan, given: list[tuple[str, str, str]], problem: str, status: Status
 ) -> None:
-    assert gates.coherence_gate(plan, given, problem).status is status
+    assert run_gates.coherence_gate(plan, given, problem).status is status
 
 
 # Facts
@@ -367,13 +367,13 @@ def test_a_fact_passes_only_as_the_kind_and_value_wanted(
 ) -> None:
     entry = fact_answers.FactEntry.model_validate(cases.fact("B2", "a", value, **expectation))
 
-    assert gates.fact_gate(entry, "B2").status is status
+    assert run_gates.fact_gate(entry, "B2").status is status
 
 
 def test_an_answer_that_could_not_be_had_says_why() -> None:
     entry = fact_answers.FactEntry.model_validate(cases.fact("B2", "a", None, equals=0, detail="timed out after 60 s"))
 
-    assert gates.fact_gate(entry, "B2").why == "timed out after 60 s"
+    assert run_gates.fact_gate(entry, "B2").why == "timed out after 60 s"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -383,7 +383,7 @@ def test_a_number_that_is_none_passes_no_expectation(value: float, expectation: 
         blocker="M10F-B2", name="a", value=value, equals=None, at_most=None, at_least=None
     ).model_copy(update=expectation)
 
-    assert gates.fact_gate(entry, "B2").status is Status.FAIL
+    assert run_gates.fact_gate(entry, "B2").status is Status.FAIL
 
 
 @pytest.mark.parametrize(
@@ -404,14 +404,14 @@ def test_an_answer_to_another_expectation_is_known(answered: dict[str, Any], ask
     entry = fact_answers.FactEntry.model_validate(cases.fact("B2", "a", 0, **answered))
     fact = fact_sections.FactSection.model_validate({"blocker": "M10F-B2", "name": "a", "sql": "select 0", **asked})
 
-    assert gates.same_expectation(entry, fact) is same
+    assert run_gates.same_expectation(entry, fact) is same
 
 
 # The budget
 
 
 def _budget(result: task_results.TaskResult | None, budget: float = 990.0) -> tuple[Status, Status]:
-    ran, proven = gates.budget_gate(result, budget, "no task result"), gates.stop_gate(result, "no task result")
+    ran, proven = run_gates.budget_gate(result, budget, "no task result"), run_gates.stop_gate(result, "no task result")
     return ran.status, proven.status
 
 
@@ -464,14 +464,14 @@ def test_the_deadline_is_kept_where_the_last_task_ended_by_deadline_and_grace(
     last = cases.task(1, stopped_utc=None if stopped_at is None else cases.at(stopped_at), **changes)
     result = _result(tasks=[cases.task(0), last], deadline_utc=cases.at(1200))
 
-    gate = gates.deadline_gate(cases.plan(), result)
+    gate = run_gates.deadline_gate(cases.plan(), result)
 
     assert gate is not None
     assert (gate.status, gate.measured, gate.required) == (status, late, 35.0)
 
 
 def test_the_deadline_is_not_asked_about_where_nobody_states_it() -> None:
-    assert gates.deadline_gate(cases.plan(), _result()) is None
+    assert run_gates.deadline_gate(cases.plan(), _result()) is None
 
 
 # The execution
@@ -483,7 +483,7 @@ def _held(
     **plan_changes: Any,
 ) -> gates.Gate:
     result = _result(tasks=list(tasks), **(told or {}))
-    return gates.tasks_gate(cases.plan(**plan_changes), result, "no result")
+    return run_gates.tasks_gate(cases.plan(**plan_changes), result, "no result")
 
 
 @pytest.mark.parametrize(
@@ -527,11 +527,11 @@ def test_a_task_that_failed_says_why() -> None:
     ],
 )
 def test_load_is_delivered_when_one_receipt_was_counted(metrics: window_metrics.Metrics | None, status: Status) -> None:
-    assert gates.load_gate(metrics, "no metrics").status is status
+    assert count_gates.load_gate(metrics, "no metrics").status is status
 
 
 def test_without_a_task_result_nothing_held() -> None:
-    held = gates.tasks_gate(cases.plan(), None, "the task result is missing")
+    held = run_gates.tasks_gate(cases.plan(), None, "the task result is missing")
 
     assert held.status is Status.INVALID
     assert held.why == "the task result is missing"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from burst.domain.documents import holding, load_documents, models, task_results, window_metrics
 from burst.domain.tasks import tasks
-from burst.domain.verdict import gates
+from burst.domain.verdict import count_gates, gates, run_gates
 from tests import cases
 
 WINDOW, GRACE, SKEW = 40.0, 5.0, 2.0
@@ -59,7 +59,7 @@ def result(*entries: cases.Value, asked: float | None = WINDOW, **changes: Any) 
 def held(*entries: cases.Value, kind: str = "ecs", **changes: Any) -> gates.Gate:
     """The gate's answer for a task that held and these."""
     everyone = entry(0), *entries
-    return gates.tasks_gate(plan(kind, tasks=len(everyone)), result(*everyone, **changes), "no result")
+    return run_gates.tasks_gate(plan(kind, tasks=len(everyone)), result(*everyone, **changes), "no result")
 
 
 def accounts(*last_beats: float | None) -> load_documents.Load:
@@ -152,7 +152,7 @@ def test_a_stop_that_the_run_asked_for_because_a_task_had_ended_excuses_none_tha
         "early_stop": early or None,
     }
 
-    gate = gates.tasks_gate(plan(tasks=4), result(*others, entry(at=14.0, **FOREIGN), **told), "no result")
+    gate = run_gates.tasks_gate(plan(tasks=4), result(*others, entry(at=14.0, **FOREIGN), **told), "no result")
 
     assert (gate.status, gate.measured) == (Status.FAIL, 3)
 
@@ -176,8 +176,8 @@ def test_a_stale_lease_is_held_only_by_a_task_that_had_reached_the_declared_end(
     late = [entry(index, at=41.0, **STALE) for index in (0, 1)]
     early = [entry(0, at=41.0, **STALE), entry(1, at=37.0, **STALE)]
 
-    assert gates.tasks_gate(plan(), result(*late, **dead), "no result").passed
-    assert gates.tasks_gate(plan(), result(*early, **dead), "no result").status is Status.FAIL
+    assert run_gates.tasks_gate(plan(), result(*late, **dead), "no result").passed
+    assert run_gates.tasks_gate(plan(), result(*early, **dead), "no result").status is Status.FAIL
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,9 @@ def test_a_stale_lease_is_held_only_by_a_task_that_had_reached_the_declared_end(
 def test_programs_that_end_by_themselves_with_0_may_do_so_seconds_apart(
     ends: list[float], told: dict[str, Any], status: Status
 ) -> None:
-    gate = gates.tasks_gate(plan(), result(*(entry(i, at=at, **OWN) for i, at in enumerate(ends)), **told), "no result")
+    gate = run_gates.tasks_gate(
+        plan(), result(*(entry(i, at=at, **OWN) for i, at in enumerate(ends)), **told), "no result"
+    )
 
     assert gate.status is status, gate.why
 
@@ -248,7 +250,7 @@ UNKNOWN_END: cases.Value = {**FOREIGN, "end_source": "container", "load_ended_ut
 def test_where_no_guard_recorded_the_end_the_last_beat_of_the_account_says_how_long_the_load_went_on(
     told: cases.Value, beat: float | None, problem: str
 ) -> None:
-    gate = gates.tasks_gate(plan(), result(entry(0), told), "no result", accounts(40.4, beat))
+    gate = run_gates.tasks_gate(plan(), result(entry(0), told), "no result", accounts(40.4, beat))
 
     assert gate.passed is not bool(problem), gate.why
     assert problem in gate.why
@@ -258,7 +260,7 @@ def test_the_account_of_a_shard_that_two_tasks_had_is_a_witness_for_neither() ->
     first, second = entry(1, at=52.0, **GONE), entry(2, at=14.0, **FOREIGN, shard_index=1)
     told = result(entry(0), first, second)
 
-    gate = gates.tasks_gate(plan(), told, "no result", accounts(40.4, 45.0))
+    gate = run_gates.tasks_gate(plan(), told, "no result", accounts(40.4, 45.0))
 
     assert "task-1 was lost" in gate.why
     assert not gate.passed
@@ -292,7 +294,7 @@ def seconds(told: task_results.TaskResult, counted: window_metrics.Metrics, **pl
     end = holding.find_load_end_of_burst(
         holding.judge_result(told, terms), terms, counted, holding.OfferedLoad.from_plan(planned)
     )
-    gate = gates.duration_gate(counted, planned.budget.min_window, end)
+    gate = count_gates.duration_gate(counted, planned.budget.min_window, end)
     assert gate.passed is (gate.measured >= 30.0)  # type: ignore[operator]
     return float(gate.measured)  # type: ignore[arg-type]
 
@@ -308,7 +310,7 @@ def test_a_load_that_ended_before_the_shortest_window_is_too_short_though_no_rec
     ended = result(entry(0, at=33.4, **hung), entry(1, at=33.4, **hung), asked=33.6, stop_reason="tasks-ended")
 
     assert seconds(ended, metrics(100, 100, 69, 0, end=33.4)) == 23.2
-    assert gates.tasks_gate(plan(), ended, "no result").status is Status.FAIL
+    assert run_gates.tasks_gate(plan(), ended, "no result").status is Status.FAIL
 
 
 def test_a_task_stopped_early_does_not_shorten_a_burst_that_needed_fewer() -> None:
@@ -462,7 +464,7 @@ def test_no_history_in_which_too_few_tasks_ran_to_the_end_is_said_to_have_held(
     )
     planned = plan(tasks=len(history), least=min(least, len(history)))
     load = accounts(*(max(0.0, true.ended_at - true.last_beat) + true.clock_error for true in history))
-    gate = gates.tasks_gate(planned, told, "no result", load)
+    gate = run_gates.tasks_gate(planned, told, "no result", load)
 
     assert gate.status is not Status.PASS, (gate.why, told.tasks)
 

@@ -320,14 +320,6 @@ def test_a_pass_was_seen_from_start_to_end(observed: samples.Series, rule: serie
         assert answer.samples >= 1
 
 
-@given(st.lists(st.sampled_from(limits.AnswerStatus)))
-def test_the_worst_answer_counts_and_none_is_no_pass(statuses: list[limits.AnswerStatus]) -> None:
-    worst = limits.find_worst(statuses)
-
-    assert (worst is PASS) == (bool(statuses) and set(statuses) == {PASS})
-    assert (worst is INVALID) == (not statuses or INVALID in statuses)
-
-
 @pytest.mark.parametrize("words", ["", "last", "last 30", "last 0s", "afterwards", "last 5m ", "whole "])
 def test_other_periods_are_refused(words: str) -> None:
     with pytest.raises(ValueError, match=r"expected|is not a duration"):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy import random
 
 from burst.domain.receipts import early_stops, receipts
-from burst.domain.verdict import baselines, gates
+from burst.domain.verdict import baselines, count_gates, gates
 
 TERMS = early_stops.EarlyStopTerms(
     admit_ratio=0.995,
@@ -77,7 +77,7 @@ def test_the_multiplier_rail_fires_exactly_when_no_continuation_passes_the_gate_
     needed = required * baseline.rate_per_second * window_seconds
     assume(abs(admit + further - needed) > 1e-9 * needed)
     can_pass = any(
-        gates.at_least(gates.multiplier(end, window_seconds, baseline), required)
+        gates.at_least(count_gates.multiplier(end, window_seconds, baseline), required)
         for end in endings(counts(admit, duplicate), further)
     )
 
@@ -102,7 +102,7 @@ def test_rounding_never_lets_the_multiplier_rail_contradict_the_gate(
     )
     exactly_enough = Fraction(times * admits * window, seconds)
     reached = counts(math.ceil(exactly_enough), 0)
-    passes = gates.at_least(gates.multiplier(reached, float(window), baseline), float(times))
+    passes = gates.at_least(count_gates.multiplier(reached, float(window), baseline), float(times))
 
     fires = early_stops.multiplier_impossible(reached, 0, terms)
 

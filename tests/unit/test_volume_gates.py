@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from burst.domain.documents import window_metrics
+from burst.domain.documents import models, window_metrics
 from burst.domain.plan import plans
 from burst.domain.receipts import early_stops, receipts
 from burst.domain.verdict import contract_terms, gates, snapshots, term_changes, volume_gates
@@ -33,20 +33,15 @@ def counted(*numbers: int, bucket: float = 60.0, last: float | None = None, **ch
         {**cases.window(start, length), "counts": cases.counts(number)}
         for start, length, number in zip(starts, lengths, numbers, strict=True)
     ]
-    metrics = window_metrics.read_usable(
-        cases.content(
-            cases.metrics(
-                **{
-                    "window": cases.window(60, sum(lengths)),
-                    "counts": cases.counts(sum(numbers)),
-                    "buckets": buckets,
-                    **changes,
-                }
-            )
-        )
+    metrics = cases.metrics(
+        **{
+            "window": cases.window(60, sum(lengths)),
+            "counts": cases.counts(sum(numbers)),
+            "buckets": buckets,
+            **changes,
+        }
     )
-    assert metrics is not None
-    return metrics
+    return models.read(window_metrics.Metrics, cases.content(metrics))
 
 
 def judge(asked: plans.Plan, metrics: window_metrics.Metrics | None) -> gates.Gate:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 import pydantic
 
-from burst.domain.basics import errors, instants, windows, wording
+from burst.domain.basics import instants, windows, wording
 from burst.domain.documents import driver_entries, load_documents, models
 from burst.domain.receipts import duplicates, receipts
 
@@ -377,11 +377,3 @@ class Metrics(models.Model):
         if self.settle_rounds:
             return receipts.count_losses([settle_round.counts.counts for settle_round in self.settle_rounds])
         return self.vanished.counts if self.vanished else receipts.Counts()
-
-
-def read_usable(content: bytes | None) -> Metrics | None:
-    """The counts of a document; None where it is missing or no metrics document."""
-    try:
-        return None if content is None else models.read(Metrics, content)
-    except (errors.EvidenceCorrupt, errors.EvidenceUnknown):
-        return None

@@ -4,7 +4,6 @@ INVALID (nobody can tell) is worse than FAIL (the value says no). Only PASS clea
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -85,9 +84,3 @@ def finite(value: Value) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return value
-
-
-def find_worst(statuses: Iterable[AnswerStatus]) -> AnswerStatus:
-    """The worst of some answers: INVALID, then FAIL; INVALID where there is none, because nobody asked."""
-    order = list(AnswerStatus)
-    return max(statuses, key=order.index, default=AnswerStatus.INVALID)

@@ -93,11 +93,6 @@ class CountEstimate:
         """The pages that the count reads."""
         return sum(scan.pages for scan in self.scans)
 
-    @property
-    def reads_all(self) -> bool:
-        """Whether some relation is read from its first page to its last, so that a count costs more as it grows."""
-        return any(not scan.index for scan in self.scans)
-
     def estimate_seconds(self, expected_receipts: int = 0) -> float | None:
         """The seconds of one count of a window with so many receipts; None where no sample gives them.
 

@@ -40,7 +40,6 @@ class Strike:
     """The tasks that the service had before."""
     struck_at: datetime | None = None
     """Since when the fault is known to be caused. Of a command, its one-shot tells."""
-    new_deployment: str | None = None
     refused: str | None = None
     """Why the fault was surely not caused."""
     replaced: int = 0

@@ -57,7 +57,6 @@ class Definition:
     """The variables that its container gets from a secret store."""
     log_group: str | None = None
     log_prefix: str | None = None
-    log_region: str | None = None
     log_mode: str | None = None
     """Whether its container waits for its log (`blocking`) or loses lines; None where AWS's default holds."""
     status: str = "ACTIVE"
@@ -112,7 +111,6 @@ def read_definition(described: Mapping[str, Any], load_container: str | None) ->
         secrets=frozenset(secret["name"] for secret in secrets),
         log_group=options.get("awslogs-group"),
         log_prefix=options.get("awslogs-stream-prefix"),
-        log_region=options.get("awslogs-region"),
         log_mode=options.get("mode"),
         status=str(described.get("status", "ACTIVE")),
         size=_read_size(described),

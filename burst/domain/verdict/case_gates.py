@@ -12,7 +12,16 @@ from typing import Any
 from burst.domain.basics import instants
 from burst.domain.documents import fact_answers, holding, preflight_results, window_metrics
 from burst.domain.plan import catalogues, fact_sections, plans
-from burst.domain.verdict import cases, contracts, gates, load_gates, released_gates, volume_gates
+from burst.domain.verdict import (
+    cases,
+    contracts,
+    count_gates,
+    gates,
+    load_gates,
+    released_gates,
+    run_gates,
+    volume_gates,
+)
 
 Ask = Callable[[cases.Case], Iterable[gates.Gate]]
 
@@ -39,7 +48,7 @@ def ask_multiplier(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked where the plan names a multiplier; a reference run has none."""
     if case.plan.gates.multiplier is not None:
         baseline, _ = cases.usable_baseline(case)
-        yield gates.multiplier_gate(case.metrics.value, baseline, case.plan.gates.multiplier)
+        yield count_gates.multiplier_gate(case.metrics.value, baseline, case.plan.gates.multiplier)
 
 
 def ask_multiplier_with_offer(case: cases.Case) -> Iterator[gates.Gate]:
@@ -52,12 +61,12 @@ def ask_multiplier_with_offer(case: cases.Case) -> Iterator[gates.Gate]:
 
 def ask_duration_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked. The length was that of the counted window."""
-    yield gates.duration_gate(case.metrics.value, case.plan.budget.min_window)
+    yield count_gates.duration_gate(case.metrics.value, case.plan.budget.min_window)
 
 
 def ask_duration(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
-    gate = gates.duration_gate(case.metrics.value, case.plan.budget.min_window, _find_load_end(case))
+    gate = count_gates.duration_gate(case.metrics.value, case.plan.budget.min_window, _find_load_end(case))
     yield _explain_lack(case, gate)
 
 
@@ -85,7 +94,7 @@ def _explain_lack(case: cases.Case, gate: gates.Gate) -> gates.Gate:
 def ask_admit_ratio(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked where the plan sets it, as each plan of kind burst does."""
     if case.plan.gates.admit_ratio is not None:
-        yield gates.admit_ratio_gate(case.metrics.value, case.plan.gates.admit_ratio)
+        yield count_gates.admit_ratio_gate(case.metrics.value, case.plan.gates.admit_ratio)
 
 
 def ask_publication(case: cases.Case) -> Iterator[gates.Gate]:
@@ -144,12 +153,12 @@ def _explain_no_preflight(case: cases.Case) -> str:
 def ask_baseline(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked where the plan names a multiplier, of the burst or of a step."""
     if case.plan.gates.asks_for_baseline:
-        yield gates.baseline_gate(*cases.usable_baseline(case))
+        yield count_gates.baseline_gate(*cases.usable_baseline(case))
 
 
 def ask_metrics(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
-    yield gates.metrics_gate(case.metrics.value, case.metrics_problem)
+    yield count_gates.metrics_gate(case.metrics.value, case.metrics_problem)
 
 
 def ask_attempt(case: cases.Case) -> Iterator[gates.Gate]:
@@ -157,7 +166,7 @@ def ask_attempt(case: cases.Case) -> Iterator[gates.Gate]:
     result, metrics = case.task_result, case.metrics.value
     if metrics is not None:
         problem = result.problem or "the attempt has no window: no task was seen to start and stop"
-        yield gates.attempt_gate(metrics, result.value.attempt if result.value else None, problem)
+        yield count_gates.attempt_gate(metrics, result.value.attempt if result.value else None, problem)
 
 
 def ask_counts(gate: Callable[[window_metrics.Metrics], gates.Gate | None]) -> Ask:
@@ -172,7 +181,7 @@ def ask_counts(gate: Callable[[window_metrics.Metrics], gates.Gate | None]) -> A
 
 def ask_clock(case: cases.Case) -> Iterable[gates.Gate]:
     """Asked where the difference of the clocks was measured."""
-    return ask_counts(lambda metrics: gates.clock_gate(metrics, case.plan.receipts.max_skew))(case)
+    return ask_counts(lambda metrics: count_gates.clock_gate(metrics, case.plan.receipts.max_skew))(case)
 
 
 def ask_run_scope_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
@@ -182,7 +191,7 @@ def ask_run_scope_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
 
 def _judge_scope(case: cases.Case, *documents: cases.CaseDocument[Any]) -> gates.Gate:
     problem = case.task_result.problem or case.explain_lack(case.metrics.problem)
-    return gates.coherence_gate(case.plan, cases.identities(*documents), problem)
+    return run_gates.coherence_gate(case.plan, cases.identities(*documents), problem)
 
 
 def ask_run_scope(case: cases.Case) -> Iterator[gates.Gate]:
@@ -204,7 +213,7 @@ def ask_facts_scope_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked where there are facts. Any document that was another run's opened every blocker that takes facts."""
     if case.facts.value is not None:
         identities = cases.identities(case.task_result, case.metrics, case.preflight, case.facts)
-        yield gates.coherence_gate(case.plan, identities, _strange_facts(case), name=gates.FACTS_SCOPE)
+        yield run_gates.coherence_gate(case.plan, identities, _strange_facts(case), name=gates.FACTS_SCOPE)
 
 
 def ask_facts_scope(case: cases.Case) -> Iterator[gates.Gate]:
@@ -235,19 +244,19 @@ def ask_facts(case: cases.Case) -> Iterator[gates.Gate]:
         entry = answers.pop((fact.blocker, fact.name), None)
         problem = _answer_problem(case, fact, entry)
         if entry is None or problem:
-            yield gates.missing_fact_gate(fact, shorts[fact.blocker], problem)
+            yield run_gates.missing_fact_gate(fact, shorts[fact.blocker], problem)
         else:
-            yield gates.fact_gate(entry, shorts[fact.blocker])
+            yield run_gates.fact_gate(entry, shorts[fact.blocker])
     for entry in answers.values():
         if entry.blocker in shorts:
-            yield gates.fact_gate(entry, shorts[entry.blocker])
+            yield run_gates.fact_gate(entry, shorts[entry.blocker])
 
 
 def _answer_problem(case: cases.Case, fact: fact_sections.FactSection, entry: fact_answers.FactEntry | None) -> str:
     """Why an entry does not answer the plan's question; empty where it does."""
     if entry is None:
         return case.explain_lack(case.facts.problem) or "the question was not answered"
-    if not gates.same_expectation(entry, fact):
+    if not run_gates.same_expectation(entry, fact):
         return "the answer is to another expectation than the plan's"
     attempt = case.task_result.value.attempt if case.task_result.value else None
     if attempt is None or entry.at_utc is None:
@@ -260,34 +269,36 @@ def _answer_problem(case: cases.Case, fact: fact_sections.FactSection, entry: fa
 
 def ask_before(case: cases.Case) -> Iterable[gates.Gate]:
     """Asked of each command before the burst."""
-    return gates.one_shot_gates(case.plan, "before", case.task_result.value, case.task_result.problem)
+    return run_gates.one_shot_gates(case.plan, "before", case.task_result.value, case.task_result.problem)
 
 
 def ask_after(case: cases.Case) -> Iterable[gates.Gate]:
     """Asked of each command after the burst."""
-    return gates.one_shot_gates(case.plan, "after", case.task_result.value, case.task_result.problem)
+    return run_gates.one_shot_gates(case.plan, "after", case.task_result.value, case.task_result.problem)
 
 
 def ask_services(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked where plan or task result names a service."""
-    gate = gates.services_gate(case.plan, case.task_result.value, case.task_result.problem)
+    gate = run_gates.services_gate(case.plan, case.task_result.value, case.task_result.problem)
     if gate is not None:
         yield gate
 
 
 def ask_budget(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
-    yield _explain_lack(case, gates.budget_gate(case.task_result.value, case.plan.budget.max, case.task_result.problem))
+    yield _explain_lack(
+        case, run_gates.budget_gate(case.task_result.value, case.plan.budget.max, case.task_result.problem)
+    )
 
 
 def ask_stop(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
-    yield gates.stop_gate(case.task_result.value, case.task_result.problem)
+    yield run_gates.stop_gate(case.task_result.value, case.task_result.problem)
 
 
 def ask_load_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
-    yield gates.load_gate(case.metrics.value, case.metrics_problem)
+    yield count_gates.load_gate(case.metrics.value, case.metrics_problem)
 
 
 def ask_load(case: cases.Case) -> Iterator[gates.Gate]:
@@ -325,7 +336,7 @@ def ask_answers(name: str) -> Ask:
 
 def ask_deadline(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked where the task result states a deadline."""
-    gate = gates.deadline_gate(case.plan, case.task_result.value)
+    gate = run_gates.deadline_gate(case.plan, case.task_result.value)
     if gate is not None:
         yield gate
 
@@ -338,12 +349,12 @@ def ask_tasks_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
 
 def ask_tasks(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
-    yield gates.tasks_gate(case.plan, case.task_result.value, case.task_result.problem, case.load.value)
+    yield run_gates.tasks_gate(case.plan, case.task_result.value, case.task_result.problem, case.load.value)
 
 
 def ask_halt(case: cases.Case) -> Iterator[gates.Gate]:
     """Always asked."""
-    yield gates.halt_gate(case.task_result.value, case.task_result.problem)
+    yield run_gates.halt_gate(case.task_result.value, case.task_result.problem)
 
 
 def ask_volume(gate: Callable[[plans.Plan, window_metrics.Metrics | None], gates.Gate | None]) -> Ask:

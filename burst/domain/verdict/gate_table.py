@@ -6,7 +6,6 @@ A blocker rests on the documents of its gates and on no other. So one that is mi
 blockers that rest on it alone. `burst schema gates` prints the table.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from burst.domain.documents import document_names
@@ -219,9 +218,3 @@ def find_name(kind: str, slug: str) -> str:
         REPRODUCTION: document_names.reproduction_name(slug),
     }
     return names[kind]
-
-
-def find_kinds(names: Iterable[str], slug: str) -> tuple[str, ...]:
-    """The kinds of documents of these file names."""
-    listed = set(names)
-    return tuple(kind for kind in KINDS if find_name(kind, slug) in listed)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from burst.domain.plan import catalogues
-from burst.domain.verdict import baselines, cases, gates, intervals
+from burst.domain.verdict import baselines, cases, count_gates, gates, intervals
 
 MULTIPLIER_LOWER = "multiplier_lower"
 
@@ -13,10 +13,10 @@ def find_interval(case: cases.Case, baseline: baselines.Baseline | None) -> inte
     metrics = case.metrics.value
     if metrics is None or baseline is None or case.plan.gates.multiplier is None or not metrics.counts.counts.total:
         return None
-    if not metrics.buckets or gates.buckets_gate(metrics) is not None:
+    if not metrics.buckets or count_gates.buckets_gate(metrics) is not None:
         return None
     burst = intervals.make_series((bucket.window.seconds, bucket.counts.admit) for bucket in metrics.buckets)
-    value = gates.multiplier(metrics.counts.counts, metrics.window.window.seconds, baseline)
+    value = count_gates.multiplier(metrics.counts.counts, metrics.window.window.seconds, baseline)
     return intervals.find_interval(value, burst, [intervals.make_series(cells) for cells in baseline.runs])
 
 

@@ -11,7 +11,7 @@ from burst.domain.basics import instants, windows
 from burst.domain.documents import load_answers, window_metrics
 from burst.domain.plan import catalogues, gate_sections
 from burst.domain.receipts import receipts
-from burst.domain.verdict import cases, gates, load_gates
+from burst.domain.verdict import cases, count_gates, gates, load_gates
 
 Status = gates.GateStatus
 _MICROSECOND = 1e-6
@@ -52,7 +52,7 @@ def _answer_from_counts(case: cases.Case, name: str, step: str, required: float)
         return question.answer(Status.INVALID, None, problem or "no usable baseline to divide by")
     if not counts.total:
         return question.answer(Status.INVALID, None, "NO_DATA: no receipts in the step")
-    value = gates.multiplier(counts, window.seconds, baseline)
+    value = count_gates.multiplier(counts, window.seconds, baseline)
     why = f"{counts.admit:,} ADMIT in {instants.exact(window.seconds)} s, {value:.10g} times the baseline"
     if gates.at_least(value, required):
         return question.answer(Status.PASS, value, why)

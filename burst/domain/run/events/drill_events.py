@@ -65,7 +65,7 @@ class DrillStruck(base.Event):
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """The fault is caused."""
-        return _change_strike(run, self.name, struck_at=at, new_deployment=self.deployment)
+        return _change_strike(run, self.name, struck_at=at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
