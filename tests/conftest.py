@@ -1,7 +1,9 @@
 """Settings of the whole suite; what pytest itself can be told stands in pyproject.toml."""
 
+import gc
 import os
 import signal
+from collections.abc import Generator
 from typing import Any
 
 import hypothesis
@@ -26,6 +28,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> spreading.Sc
     """Tests are spread over workers as `spreading` says."""
     config.option.loadscopereorder = False
     return spreading.Scheduling(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected is kept: to look for garbage meanwhile would take an eighth of the time and find none."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
