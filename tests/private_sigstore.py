@@ -1,4 +1,5 @@
-"""A private Sigstore on loopback: identity provider, certificate authority, certificate log, transparency log.
+"""A private Sigstore on loopback: identity provider, certificate authority, certificate log, transparency log, and a
+timestamp authority where the log is one of the second version, which tells no time.
 
 Its keys are its own. Certificates, certificate timestamps, Merkle proofs, checkpoints and promises are real, and each
 service checks what it is given, so that Sigstore's own library can do all of the verification. A test breaks one part
@@ -26,7 +27,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.x509 import oid
 
+from tests import private_timestamps
+
 AUDIENCE = "sigstore"
+TIMESTAMPS = "/api/v1/timestamp"
 PIPELINE = "https://ci.example/acme/ingest/pipelines/release@main"
 """Who asks for a token with the secret below."""
 REQUEST_SECRET = "what-the-pipeline-may-ask-for-a-token-with"
@@ -35,6 +39,7 @@ _SCT_LIST = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
 _ISSUER = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
 _ISSUER_AS_UTF8 = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
 _ECDSA = ec.ECDSA(hashes.SHA256())
+_ECDSA_OF_DIGEST = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 
 
 class RefusedError(Exception):
@@ -207,6 +212,33 @@ class TransparencyLog:
         self.bodies.append(readers[proposed["kind"]](proposed))
         return self.answer(len(self.bodies) - 1)
 
+    def append_digest(self, proposed: dict[str, Any]) -> dict[str, Any]:
+        """The same of a log of the second version: it takes digests alone, and promises no time."""
+        asked = proposed["hashedRekordRequestV002"]
+        signature = asked["signature"]
+        certificate = base64.b64decode(signature["verifier"]["x509Certificate"]["rawBytes"])
+        key = x509.load_der_x509_certificate(certificate).public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        key.verify(base64.b64decode(signature["content"]), base64.b64decode(asked["digest"]), _ECDSA_OF_DIGEST)
+        data = {"algorithm": "SHA2_256", "digest": asked["digest"]}
+        spec = {"hashedRekordV002": {"data": data, "signature": signature}}
+        body: dict[str, Any] = {"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": spec}
+        self.bodies.append(rfc8785.dumps(body))
+        index = len(self.bodies) - 1
+        return {
+            "logIndex": str(index),
+            "logId": {"keyId": encode_base64(find_key_id(self.key))},
+            "kindVersion": {"kind": "hashedrekord", "version": "0.0.2"},
+            "inclusionProof": {
+                "logIndex": str(index),
+                "rootHash": encode_base64(find_root(self.bodies)),
+                "treeSize": str(len(self.bodies)),
+                "hashes": [encode_base64(each) for each in find_path(index, self.bodies)],
+                "checkpoint": {"envelope": self._make_checkpoint()},
+            },
+            "canonicalizedBody": encode_base64(self.bodies[index]),
+        }
+
     def answer(self, index: int) -> dict[str, Any]:
         """What the log says of an entry."""
         promised: dict[str, str | int] = {
@@ -253,7 +285,7 @@ def _read_digest_entry(proposed: dict[str, Any]) -> bytes:
     spec = proposed["spec"]
     digest = bytes.fromhex(spec["data"]["hash"]["value"])
     key = _load_verifier(spec["signature"]["publicKey"]["content"])
-    key.verify(base64.b64decode(spec["signature"]["content"]), digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+    key.verify(base64.b64decode(spec["signature"]["content"]), digest, _ECDSA_OF_DIGEST)
     return rfc8785.dumps({"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": spec})
 
 
@@ -299,6 +331,8 @@ class PrivateSigstore:
     provider: IdentityProvider = field(default_factory=IdentityProvider)
     authority: CertificateAuthority = field(default_factory=CertificateAuthority)
     log: TransparencyLog = field(default_factory=TransparencyLog)
+    timestamps: private_timestamps.TimestampAuthority | None = None
+    """Where there is one, the log is of the second version."""
     asked: list[str] = field(default_factory=list)
     """The paths that were asked for, in turn."""
     silent: str = ""
@@ -314,36 +348,33 @@ class PrivateSigstore:
 
     def write_trust_config(self) -> bytes:
         """What whoever trusts these services gives to Sigstore's library: their keys and addresses."""
-        began = {"start": BEGAN.isoformat()}
-        service = {"url": self.url, "majorApiVersion": 1, "validFor": began, "operator": "burst.test"}
-        root = encode_base64(self.authority.root.public_bytes(serialization.Encoding.DER))
-        return json.dumps(
-            {
-                "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
-                "trustedRoot": {
-                    "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-                    "tlogs": [self._describe_log(self.log.key)],
-                    "ctlogs": [self._describe_log(self.authority.log_key)],
-                    "certificateAuthorities": [
-                        {
-                            "subject": {"organization": "burst.test", "commonName": "private certificate authority"},
-                            "uri": self.url,
-                            "certChain": {"certificates": [{"rawBytes": root}]},
-                            "validFor": began,
-                        }
-                    ],
-                },
-                "signingConfig": {
-                    "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
-                    "caUrls": [service],
-                    "rekorTlogUrls": [service],
-                    "rekorTlogConfig": {"selector": "ANY"},
-                },
-            }
-        ).encode()
+        root = {
+            "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+            "tlogs": [self._describe_log(self.log.key)],
+            "ctlogs": [self._describe_log(self.authority.log_key)],
+            "certificateAuthorities": [self._describe_authority(self.authority.root)],
+        }
+        services: dict[str, Any] = {
+            "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
+            "caUrls": [self._describe_service("")],
+            "rekorTlogUrls": [self._describe_service("", version=1 if self.timestamps is None else 2)],
+            "rekorTlogConfig": {"selector": "ANY"},
+        }
+        if self.timestamps is not None:
+            chain = self.timestamps.certificate, self.timestamps.root
+            root["timestampAuthorities"] = [self._describe_authority(*chain)]
+            services |= {"tsaUrls": [self._describe_service(TIMESTAMPS)], "tsaConfig": {"selector": "ANY"}}
+        kind = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"
+        return json.dumps({"mediaType": kind, "trustedRoot": root, "signingConfig": services}).encode()
 
-    def answer(self, address: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
+    def answer(self, address: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         """Status and answer to a request."""
+        if address == TIMESTAMPS and self.timestamps is not None and self.silent != TIMESTAMPS:
+            return 200, self.timestamps.answer(body)
+        status, value = self._answer_value(address, headers, body)
+        return status, json.dumps(value).encode()
+
+    def _answer_value(self, address: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
         parts = urllib.parse.urlsplit(address)
         path, query = parts.path, urllib.parse.parse_qs(parts.query)
         self.asked.append(path)
@@ -356,6 +387,8 @@ class PrivateSigstore:
                 return 201, self._give_certificate(headers, json.loads(body))
             if path == "/api/v1/log/entries":
                 return 201, self.log.append(json.loads(body))
+            if path == "/api/v2/log/entries":
+                return 201, self.log.append_digest(json.loads(body))
         except RefusedError as exc:
             seen = f": {headers.get('authorization')}" if self.echoes else ""
             return 401, {"code": 401, "message": f"{exc}{seen}"}
@@ -372,6 +405,19 @@ class PrivateSigstore:
         chain = [self.authority.issue(request, identity, self.provider.issuer), self.authority.root]
         texts = [each.public_bytes(serialization.Encoding.PEM).decode() for each in chain]
         return {"signedCertificateEmbeddedSct": {"chain": {"certificates": texts}}}
+
+    def _describe_service(self, path: str, *, version: int = 1) -> dict[str, Any]:
+        began = {"start": BEGAN.isoformat()}
+        return {"url": self.url + path, "majorApiVersion": version, "validFor": began, "operator": "burst.test"}
+
+    def _describe_authority(self, *chain: x509.Certificate) -> dict[str, Any]:
+        contents = [each.public_bytes(serialization.Encoding.DER) for each in chain]
+        return {
+            "subject": {"organization": "burst.test", "commonName": "private authority"},
+            "uri": self.url,
+            "certChain": {"certificates": [{"rawBytes": encode_base64(content)} for content in contents]},
+            "validFor": {"start": BEGAN.isoformat()},
+        }
 
     def _describe_log(self, key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
         public_key = {
@@ -398,8 +444,7 @@ def served() -> Iterator[PrivateSigstore]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            status, answer = made.answer(self.path, headers, body)
-            content = json.dumps(answer).encode()
+            status, content = made.answer(self.path, headers, body)
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(content)))

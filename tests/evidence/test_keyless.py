@@ -19,7 +19,7 @@ from burst.adapters import keyless
 from burst.cli import main
 from burst.domain.basics import errors, redaction
 from burst.domain.verdict import predicates
-from tests import private_sigstore, waiting
+from tests import private_sigstore, private_timestamps, waiting
 from tests.evidence import evidencing
 
 PASSED, HELD = "m10_20260221T020923Z_000001", "m10_20260221T030923Z_000002"
@@ -140,6 +140,31 @@ def test_a_signature_of_the_snapshot_itself_is_read_too(
     assert verify(bundle, runs / HELD, trust) == 8
     assert verify(bundle, runs / PASSED, trust, "--subject", IMAGE) == 8
     assert f"says nothing of {IMAGE}" in capsys.readouterr().err
+
+
+def test_a_log_of_the_second_version_takes_its_time_from_an_authority(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with private_sigstore.served() as services:
+        services.timestamps = private_timestamps.TimestampAuthority()
+        trust = write(tmp_path / "trust.json", services.write_trust_config())
+        monkeypatch.setenv("TOKEN", services.provider.make_token(ALICE))
+
+        assert attest(runs / PASSED, trust, tmp_path / "vsa.json") == 0
+        services.timestamps.ahead_seconds = 3600
+        assert attest(runs / PASSED, trust, tmp_path / "late.json") == 4
+        services.silent = private_sigstore.TIMESTAMPS
+        assert attest(runs / PASSED, trust, tmp_path / "timeless.json") == 4
+
+    told = capsys.readouterr().err
+    assert "not valid at validation time" in told
+    assert "inclusion promise or signed timestamp" in told
+    assert not (tmp_path / "late.json").exists() | (tmp_path / "timeless.json").exists()
+    assert verify(tmp_path / "vsa.json", runs / PASSED, trust) == 0
+    services.timestamps = private_timestamps.TimestampAuthority()
+    other = write(tmp_path / "other.json", services.write_trust_config())
+    assert verify(tmp_path / "vsa.json", runs / PASSED, other) == 8
+    assert "not enough sources of verified time" in capsys.readouterr().err
 
 
 def test_a_pipeline_gives_its_own_identity_where_none_is_named(
