@@ -93,11 +93,16 @@ def verify(output: common.Output, file: Path) -> None:
 
     Exits 0, 8 where it was changed, 9 where its schema is not known, or 4 where it is too old.
     """
+    from burst.domain.basics import errors
     from burst.evidence import reference_runs
     from burst.kit import files
 
     content = files.read_named(file, "FILE")
-    _show(output, file, reference_runs.verify(content, now=datetime.now(UTC)))
+    try:
+        document = reference_runs.verify(content, now=datetime.now(UTC))
+    except errors.EvidenceCorrupt as exc:
+        raise errors.EvidenceCorrupt(f"{file} is no sound baseline: {exc}") from exc
+    _show(output, file, document)
 
 
 def _show(output: common.Output, file: Path, document: "baselines.Document") -> None:

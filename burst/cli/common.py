@@ -4,6 +4,7 @@ stdout is the result, stderr is the story. With `--json` the result is one JSON 
 """
 
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -24,6 +25,9 @@ RUNS_DIR_VARIABLE = "BURST_RUNS_DIR"
 TYPED_VARIABLE = "BURST_TYPED_COMMAND"
 """The command that a user typed, where it starts another command of burst: a run names the one that repeats it."""
 
+LAUNCHING = ("run", "rehearse", "demo", "campaign", "find-rate", "locust", "guard")
+"""The commands that launch load."""
+
 FEW_CHOICES = 8
 """More words than these are not listed in the usage of a command."""
 
@@ -40,6 +44,11 @@ class Output:
         self.words: tuple[str, ...] = ()
         """The words of the command line as the user typed it, `burst` the first."""
         self._hidden: list[str] = []
+
+    @property
+    def launches(self) -> bool:
+        """Whether the command is one that launches something, when all goes well."""
+        return any(word in LAUNCHING for word in self.words[1:2])
 
     def hide(self, value: str) -> None:
         """Masks a secret in all output from now on."""
@@ -138,7 +147,7 @@ def options(function: F) -> F:
         output = click.get_current_context().find_object(Output) or Output()
         output.json, output.quiet, output.log_json = json, quiet, log_format == "json"
         answer = function(output, *arguments, **named)
-        ending = runbooks.ending(answer) if isinstance(answer, int) else ""
+        ending = runbooks.ending(answer, launches=output.launches) if isinstance(answer, int) else ""
         if ending:
             output.say(ending)
         return answer
@@ -156,13 +165,13 @@ def options(function: F) -> F:
     return wrapped  # type: ignore[no-any-return]
 
 
-def with_ending(words: str, exit_code: int, *, driven: bool = False, advice: str = "") -> str:
+def with_ending(words: str, exit_code: int, *, driven: bool = False, launches: bool = False, advice: str = "") -> str:
     """A message whose last line names the next step and the page of its exit code.
 
-    `driven`: whether another controller drives the run, whose tasks then may be running. `advice`: the step, where it
-    is another than the exit code's.
+    `driven`: whether another controller drives the run, whose tasks then may be running. `launches`: whether the
+    command is one that launches something. `advice`: the step, where it is another than the exit code's.
     """
-    ending = runbooks.ending(exit_code, driven=driven, advice=advice)
+    ending = runbooks.ending(exit_code, driven=driven, launches=launches, advice=advice)
     return f"{words}\n{ending}" if ending else words
 
 
@@ -242,6 +251,21 @@ def complete_runs(context: click.Context, parameter: click.Parameter, incomplete
     return completing.complete_runs(context, parameter, incomplete)
 
 
+def complete_commands(_: click.Context, __: click.Parameter, incomplete: str) -> list[Any]:
+    """The commands that begin so, for a shell."""
+    from burst.cli import completing, main
+
+    return completing.complete_words(main.COMMANDS, incomplete)
+
+
+def complete_faults(_: click.Context, __: click.Parameter, incomplete: str) -> list[Any]:
+    """The faults of a rehearsal that begin so, for a shell; when they strike is typed behind."""
+    from burst.cli import completing
+    from burst.rehearsal import faults
+
+    return completing.complete_words([f"{name}@" for name in faults.FAULTS], incomplete)
+
+
 def _complete_blockers(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
     from burst.cli import completing
 
@@ -256,7 +280,10 @@ only_option = click.option(
     help="A bounded rerun: only these blockers may change; can be repeated.",
 )
 prior_option = click.option(
-    "--prior", metavar="SNAPSHOT", help="What the other blockers are carried from: a run, or a snapshot."
+    "--prior",
+    metavar="SNAPSHOT",
+    shell_complete=complete_runs,
+    help="What the other blockers are carried from: a run, or a snapshot.",
 )
 priors_option = click.option(
     "--ignore-priors", is_flag=True, help="Do not look at cited priors: what is carried from them is believed."
@@ -303,8 +330,55 @@ def _find_folders(runs_dir: Path) -> Mapping[str, Path]:
 
 
 def find_place(run: str, runs_dir: Path) -> str:
-    """The place of a run: an address as it is, an execution id under `runs_dir`, else the path itself."""
-    return run if "://" in run else str(run_path(run, runs_dir))
+    """The place of a run: an address as it is, else its folder or bundle, by its path or its id under `runs_dir`.
+
+    Raises `errors.NoSuchRun` for a file that is no bundle, for a folder of runs, and where there is no such run.
+    """
+    if "://" in run:
+        return run
+    path = run_path(run, runs_dir)
+    if os.path.isfile(path):
+        if not (path.suffix == ".zip" or _begins_as_zip(path)):
+            raise errors.NoSuchRun(f"{run} is a file, and no bundle of a run (a zip file of burst evidence bundle)")
+        return str(path)
+    if os.path.isdir(path):
+        _refuse_many(path)
+        return str(path)
+    return str(run_folder(run, runs_dir) if _is_missing(path) else path)
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether there is surely nothing: not where the system does not let it be looked for."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError as exc:
+        return exc.errno == errno.ENAMETOOLONG
+    except ValueError:  # the name holds a NUL
+        return True
+    return False
+
+
+def _begins_as_zip(path: Path) -> bool:
+    """Whether a file may be a bundle; one that cannot be read may be."""
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"PK"
+    except OSError:
+        return True
+
+
+def _refuse_many(folder: Path) -> None:
+    """Raises `errors.NoSuchRun` for a folder that is no run and in which there are runs."""
+    if any(name.endswith(".json") or name == run_folders.SIGNS[0] for name in os.listdir(folder)):
+        return
+    newest = run_folders.order_newest(_find_folders(folder))
+    if newest:
+        from burst.cli import mistakes
+
+        named = ", ".join(newest[: mistakes.MOST_NAMED])
+        raise errors.NoSuchRun(f"{folder} is a folder of runs and no run; name one of them, the newest are: {named}")
 
 
 def shorten_path(path: Path) -> str:

@@ -61,8 +61,8 @@ Exit codes:
   7 evidence absent or incomplete    8 integrity failed    9 cannot tell
 """,
 )
-@click.argument("baseline", metavar="BASE")
-@click.argument("candidates", metavar="CANDIDATE...", nargs=-1, required=True)
+@click.argument("baseline", metavar="BASE", shell_complete=common.complete_runs)
+@click.argument("candidates", metavar="CANDIDATE...", nargs=-1, required=True, shell_complete=common.complete_runs)
 @click.option("--score", "score_file", type=common.PLAN_FILE, required=True, help="The rule: measures and veto rails.")
 @_destination_options
 @common.priors_option

@@ -5,6 +5,7 @@ A shell waits for each of them, so nothing is read but names of folders, and a p
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -42,6 +43,11 @@ def complete_blockers(context: click.Context, _: click.Parameter, incomplete: st
         blocker for blocker in _list_blockers(context.params.get("plan_file") or _find_plan()) if blocker not in taken
     ]
     return [shell_completion.CompletionItem(f"{before}{comma}{blocker}") for blocker in ids if blocker.startswith(last)]
+
+
+def complete_words(words: Iterable[str], incomplete: str) -> Items:
+    """Those of some words that begin so."""
+    return [shell_completion.CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
 def _find_plan() -> Path | None:

@@ -18,7 +18,7 @@ Examples:
   burst doctor --json
 """
 )
-@click.argument("commands", metavar="[COMMAND]...", nargs=-1)
+@click.argument("commands", metavar="[COMMAND]...", nargs=-1, shell_complete=common.complete_commands)
 @common.runs_dir_option
 @common.options
 def doctor(output: common.Output, commands: tuple[str, ...], runs_dir: Path) -> None:
@@ -28,12 +28,13 @@ def doctor(output: common.Output, commands: tuple[str, ...], runs_dir: Path) -> 
     where a part that one of them needs is broken or missing.
     """
     from burst.adapters.local import system_clock
-    from burst.cli import main
+    from burst.cli import main, mistakes
     from burst.wiring.preflight import machine
 
     unknown = [name for name in commands if name not in main.COMMANDS]
     if unknown:
-        raise errors.UsageError(f"no command {', '.join(unknown)}; allowed: {', '.join(main.COMMANDS)}")
+        meant = mistakes.suggest(unknown[0], main.COMMANDS)
+        raise errors.UsageError(f"no command {', '.join(unknown)}{meant}; allowed: {', '.join(main.COMMANDS)}")
     parts = machine.examine(system_clock.SystemClock(), runs_dir)
     missing = machine.missing_for(parts, commands)
     value = {

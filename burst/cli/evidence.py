@@ -17,6 +17,7 @@ from burst.cli import attest, cited, common, evidence_forms, hotspots, keys, ris
 from burst.domain.basics import wording
 
 if TYPE_CHECKING:
+    from burst.domain.basics import errors
     from burst.domain.verdict import differences
     from burst.evidence import full_verification, newest, pruning
     from burst.report import comparison, outcomes
@@ -123,14 +124,26 @@ def verify(
     --key."""
     from burst import evidence
 
-    place = common.find_place(run, runs_dir)
+    place, missing = _find_place(run, runs_dir)
     if cited.is_document(run) or evidence.is_closure(place):
         forms.refuse_for(run)
         output.json = output.json or forms.shown == "json"
         show = cited.verify if cited.is_document(run) else verifying_closures.verify
         return show(output, Path(run), search or (str(runs_dir),), key=demands.key, required=demands.require_signature)
-    verified = evidence.verify(place, **dataclasses.asdict(demands))
+    verified = evidence.unsound(place, missing) if missing else evidence.verify(place, **dataclasses.asdict(demands))
     return _show(output, forms, verified)
+
+
+def _find_place(run: str, runs_dir: Path) -> tuple[str, "errors.NoSuchRun | None"]:
+    """The place of a run, and why there is none; a document that cites runs is its own place."""
+    from burst.domain.basics import errors
+
+    if cited.is_document(run):
+        return run, None
+    try:
+        return common.find_place(run, runs_dir), None
+    except errors.NoSuchRun as exc:
+        return run, exc
 
 
 @click.command(
@@ -194,8 +207,8 @@ Exit codes:
   7 absent or incomplete    8 integrity failed    9 cannot tell, or other schemas
 """,
 )
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="B")
+@click.argument("before", metavar="A", shell_complete=common.complete_runs)
+@click.argument("after", metavar="B", shell_complete=common.complete_runs)
 @evidence_forms.forms_options
 @common.priors_option
 @common.runs_dir_option
@@ -265,7 +278,7 @@ def ls(
         _lines(output, [attempt.figures for attempt in attempts])
         return
     output.result(None, comparison.attempts([_listed_run(attempt) for attempt in attempts]))
-    _say_where(output, place, attempts)
+    _say_where(output, place, attempts, phase)
     if len(attempts) == limit:
         output.say(f"for more: --before {attempts[-1].execution_id}")
 
@@ -323,7 +336,7 @@ def history(
         )
         return
     output.result(None, comparison.history([(_listed_run(step.attempt), step.change) for step in steps]))
-    _say_where(output, place, steps)
+    _say_where(output, place, steps, phase)
 
 
 @click.command(
@@ -565,10 +578,11 @@ def _lines(output: common.Output, rows: list[dict[str, Any]]) -> None:
     output.content(text.encode())
 
 
-def _say_where(output: common.Output, place: str, runs: Sequence[object]) -> None:
-    """No runs may mean that the place is another one."""
+def _say_where(output: common.Output, place: str, runs: Sequence[object], phase: str | None) -> None:
+    """No runs may mean that the place is another one, or the phase."""
     if not runs:
-        output.say(f"looked for runs in {place}, and in the folders of demos and rehearsals there")
+        of = "" if phase is None else f" of phase {phase}"
+        output.say(f"looked for runs{of} in {place}, and in the folders of demos and rehearsals there")
 
 
 def _read_families(families: tuple[str, ...]) -> tuple[str, ...]:

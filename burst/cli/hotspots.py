@@ -16,7 +16,7 @@ Examples:
 """,
 )
 @click.argument("run", metavar="RUN", shell_complete=common.complete_runs)
-@click.argument("base", metavar="[BASE]", required=False)
+@click.argument("base", metavar="[BASE]", required=False, shell_complete=common.complete_runs)
 @click.option(
     "--top", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many rows, the slowest first."
 )

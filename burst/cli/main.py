@@ -171,7 +171,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGTERM
     except errors.BurstError as exc:
         driven = isinstance(exc, errors.ControllerAtWork)
-        output.error(common.with_ending(str(exc), exc.exit_code, driven=driven, advice=exc.advice))
+        told = common.with_ending(str(exc), exc.exit_code, driven=driven, launches=output.launches, advice=exc.advice)
+        output.error(told)
         return exc.exit_code
     except (click.Abort, KeyboardInterrupt):
         output.error("interrupted")
@@ -179,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as exc:
         from burst.cli import mistakes  # difflib, where it is needed
 
-        output.error(common.with_ending(mistakes.describe(exc), exc.exit_code))
+        output.error(common.with_ending(mistakes.describe(exc, output.words), exc.exit_code, launches=output.launches))
         return exc.exit_code
     except OSError as exc:
         # The machine's refusal: no bug of burst. What launches has ended its tasks before it lets such an error go.

@@ -4,7 +4,7 @@ Imported once there is a mistake.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -18,13 +18,28 @@ OF_EVERY_COMMAND = ("--json", "-q", "--quiet", "--log-format")
 """The options that stand behind a command."""
 
 
-def describe(exc: click.ClickException) -> str:
-    """The message of click with what is meant perhaps, and the way to the help."""
+def describe(exc: click.ClickException, words: Sequence[str]) -> str:
+    """The message of click with what is meant perhaps, and the way to the help. `words`: the whole command line."""
     if isinstance(exc, click.exceptions.NoArgsIsHelpError):
         return f"a command is missing\n{exc.format_message()}"
     context = getattr(exc, "ctx", None)
-    hint = f"\nTry `{context.command_path} --help`." if context is not None else ""
+    command = context.command_path if context is not None else _find_command(words)
+    hint = f"\nTry `{command} --help`." if isinstance(exc, click.UsageError) else ""
     return f"{_explain(exc, context)}{hint}"
+
+
+def _find_command(words: Sequence[str]) -> str:
+    """The command of a command line: the words before the first that names none."""
+    from burst.cli import main
+
+    command: click.Command = main.cli
+    path = [words[0]] if words else ["burst"]
+    for word in words[1:]:
+        inner = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        if inner is None:
+            break
+        command, path = inner, [*path, word]
+    return " ".join(path)
 
 
 def _explain(exc: click.ClickException, context: click.Context | None) -> str:
@@ -76,6 +91,8 @@ def describe_missing_run(run: str, runs_dir: Path, folders: Mapping[str, Path]) 
         return errors.NoSuchRun(
             f"no run has been begun under {runs_dir}, or in the folders of demos and rehearsals there"
         )
-    meant = say_meant(difflib.get_close_matches(run, newest, n=1, cutoff=0.7))
+    if run.startswith("s3:/"):
+        return errors.NoSuchRun(f"no run {run}: an address begins with s3://, as in s3://BUCKET/PREFIX/EXECUTION_ID")
+    meant = say_meant(difflib.get_close_matches(Path(run).name, newest, n=1, cutoff=0.7))
     there = f"; the newest there: {', '.join(newest[:MOST_NAMED])}" if newest else "; there is no run at all"
     return errors.NoSuchRun(f"no run {run}: it is no folder, and none of the runs under {runs_dir}{meant}{there}")

@@ -22,6 +22,7 @@ Examples:
     "ordered",
     multiple=True,
     metavar="NAME@WHEN",
+    shell_complete=common.complete_faults,
     help="A fault; can be repeated. WHEN is SECONDS[+SECONDS], from when since the run began and for how long, or "
     "PHASE[+SECONDS[+SECONDS]], from when since the phase began; the phases are "
     "arming, launching, starting, bursting, stopping and reconciling (burst resume).",

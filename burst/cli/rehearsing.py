@@ -236,7 +236,7 @@ def _render(output: common.Output, stage: _Stage, execution_id: str, code: int, 
         lines.append(f"not rehearsed, for the run ended after {played.seconds:.0f} s: {', '.join(played.missed)}")
     with contextlib.suppress(errors.BurstError):  # a run that never began, or was never settled, has none
         store = folder_store.FolderStore(folder)
-        plan = plans.parse(store.read(document_names.PLAN).decode(), source=document_names.PLAN)
+        plan = plans.read(store.read(document_names.PLAN), source=document_names.PLAN)
         verdict = snapshots.Verdict.read(store.read(document_names.snapshot_name(plan.slug, plan.kind)))
         value["snapshot"] = canonical.decode(verdict.content)
         lines.append(terminal.render(verdict.snapshot, folder=common.shorten_path(folder)))

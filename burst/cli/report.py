@@ -1,6 +1,5 @@
 """`burst report`: a run's report, made from evidence that holds."""
 
-import os
 from pathlib import Path
 
 import click
@@ -35,7 +34,7 @@ def report(output: common.Output, run: str, file: Path | None, ignore_priors: bo
     from burst.report import html
 
     held: list[evidence.HeldEvidence] = []
-    verified = evidence.verify(_find_place(run, runs_dir), priors=not ignore_priors, checks=[held.append])
+    verified = evidence.verify(common.find_place(run, runs_dir), priors=not ignore_priors, checks=[held.append])
     verdict = verified.finding.require_verdict()
     page = html.render(verdict, held[0].documents)
     described = {"sha256": canonical.digest(page), "size": len(page)}
@@ -47,8 +46,3 @@ def report(output: common.Output, run: str, file: Path | None, ignore_priors: bo
     common.write_new(file, page)
     output.say(f"wrote {file}")
     output.result({**described, "file": str(file)}, "")
-
-
-def _find_place(run: str, runs_dir: Path) -> str:
-    """The place of a run. Raises `errors.EvidenceIncomplete` for a name that is none here."""
-    return run if "://" in run or os.path.isfile(run) else str(common.run_folder(run, runs_dir))

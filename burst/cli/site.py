@@ -41,7 +41,7 @@ def site(
     2 where the folder exists, 7 where there is no such place, or 9 where it cannot be read.
     """
     from burst import evidence
-    from burst.domain.basics import canonical, errors, instants
+    from burst.domain.basics import canonical, errors, instants, wording
 
     if published is not None and not published.startswith("s3://"):
         raise click.UsageError(f"--publish {published!r}: allowed: s3://BUCKET/PREFIX")
@@ -51,7 +51,7 @@ def site(
     files = evidence.site(place, phase=phase, limit=limit, priors=not ignore_priors, now=now)
     for name, content in files.items():
         common.write_new(folder / name, content)
-    output.say(f"wrote {len(files)} pages; open {folder / 'index.html'}")
+    output.say(f"wrote {wording.format_count(len(files), 'page')}; open {folder / 'index.html'}")
     address = None
     if published is not None:
         address = f"{published.rstrip('/')}/{instants.stamp(now)}"

@@ -252,7 +252,7 @@ def _read_place_run(name: str, run: places.RunPlace) -> blocks.PlaceRun:
 def _read_setting(run: places.RunPlace) -> blocks.Setting | None:
     """The setting of a run; None where its documents were pruned, or cannot be read."""
     try:
-        plan = plans.parse(run.store.read(document_names.PLAN).decode(), source=document_names.PLAN)
+        plan = plans.read(run.store.read(document_names.PLAN), source=document_names.PLAN)
         name = document_names.preflight_name(plan.slug)
         if name not in run.store.names():
             return blocks.describe_setting(plan, None)

@@ -125,7 +125,7 @@ def _read_run(store: ports.EvidenceStore) -> _ReferenceRun:
             f"no baseline can be made of this run: it passes by blockers that its prior had cleared, and of its own "
             f"counts these gates do not pass: {', '.join(carried)}"
         )
-    plan = plans.parse(store.read(document_names.PLAN).decode(), source=document_names.PLAN)
+    plan = plans.read(store.read(document_names.PLAN), source=document_names.PLAN)
     metrics = models.read(window_metrics.Metrics, store.read(document_names.metrics_name(plan.slug)))
     return _ReferenceRun(plan=plan, metrics=metrics, sha256=finding.verdict.sha256, machine=_read_machine(store, plan))
 

@@ -59,6 +59,10 @@ def read_named(path: Path, option: str) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_NAMED_BYTES + 1)
+    except FileNotFoundError as exc:
+        raise errors.UsageError(f"{option} {path} is not there{_suggest_name(path)}") from exc
+    except IsADirectoryError as exc:
+        raise errors.UsageError(f"{option} {path} is a folder; allowed: a file") from exc
     except OSError as exc:
         raise errors.UsageError(f"{option} {path} cannot be read: {exc.strerror}") from exc
     except ValueError as exc:  # the name holds a NUL
@@ -66,6 +70,18 @@ def read_named(path: Path, option: str) -> bytes:
     if len(content) > LARGEST_NAMED_BYTES:
         raise errors.UsageError(f"{option} {path} is larger than {LARGEST_NAMED_BYTES} bytes")
     return content
+
+
+def _suggest_name(path: Path) -> str:
+    """The file of the same folder that may have been meant; empty where none has a name that is like it."""
+    import difflib  # where a file is missing
+
+    try:
+        names = [entry.name for entry in os.scandir(path.parent) if entry.is_file()]
+    except OSError:
+        return f"; {path.parent} is no folder" if path.parent.name and not path.parent.exists() else ""
+    alike = difflib.get_close_matches(path.name, names, n=1, cutoff=0.7)
+    return f"; did you mean {path.with_name(alike[0])}?" if alike else ""
 
 
 def read_named_text(path: Path, option: str) -> str:

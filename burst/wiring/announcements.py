@@ -59,4 +59,4 @@ def read_plan(execution_id: str, run_control: str) -> plans.Plan:
     content = place.read(document_names.PLAN)
     if canonical.digest(content) != announcement.plan_sha256:
         raise errors.EvidenceCorrupt(f"{place.place}/{document_names.PLAN} is not the plan that was announced")
-    return plans.parse(content.decode(), source=f"{place.place}/{document_names.PLAN}")
+    return plans.read(content, source=f"{place.place}/{document_names.PLAN}")

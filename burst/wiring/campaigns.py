@@ -215,7 +215,10 @@ def look_anywhere(address: CampaignAddress) -> CampaignView:
     place = _open_run_control(address.run_control, address.folder.name)
     content = course_mirror.read_lines(place)
     course = campaign_journals.fold(campaign_journals.FORM.parse_lines(content, place.place))
-    file = campaign_files.parse(place.read(campaign_records.FILE).decode(), source=campaign_records.FILE)
+    content = place.read(campaign_records.FILE)
+    if canonical.digest(content) != course.file_sha256:
+        raise errors.EvidenceCorrupt(f"{place.place}/{campaign_records.FILE} is not the one that the journal names")
+    file = campaign_files.parse(content.decode(), source=campaign_records.FILE)
     return CampaignView(folder=address.folder, file=file, course=course, at_work=False)
 
 

@@ -50,7 +50,7 @@ def baseline(plan: plans.Plan, now: datetime) -> tuple[bytes | None, baselines.B
 def frozen_plan(folder: Path) -> plans.Plan:
     """The plan of the run in a folder, as executed."""
     content = folder_store.FolderStore(folder).read(document_names.PLAN)
-    return plans.parse(content.decode(), source=str(folder / document_names.PLAN))
+    return plans.read(content, source=str(folder / document_names.PLAN))
 
 
 def frozen_baseline(plan: plans.Plan, store: folder_store.FolderStore) -> baselines.Baseline | None:

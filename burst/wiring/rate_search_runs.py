@@ -98,7 +98,7 @@ def look(folder: Path) -> SearchView:
     content = folder_store.FolderStore(folder).read(document_names.PLAN)
     if canonical.digest(content) != search.plan_sha256:
         raise errors.EvidenceCorrupt(f"{folder / document_names.PLAN} is not the plan that the journal names")
-    plan = plans.parse(content.decode(), source=str(folder / document_names.PLAN))
+    plan = plans.read(content, source=str(folder / document_names.PLAN))
     return SearchView(folder=folder, search=search, plan=plan)
 
 

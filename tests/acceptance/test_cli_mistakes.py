@@ -7,6 +7,8 @@ import pytest
 from click import shell_completion
 
 from burst.cli import common, main, painting
+from burst.domain.basics import errors
+from burst.wiring import inputs
 from tests import cases
 
 Shown = pytest.CaptureFixture[str]
@@ -53,6 +55,10 @@ def test_a_mistake_is_told_with_what_is_meant_perhaps(words: list[str], told: st
     [
         (["--only", "M10F-B77"], "--only: saw 'M10F-B77'; allowed: a blocker of M10.F"),
         (["--prior", "x"], "--prior needs --only"),
+        (["--set", "budget.min_window=20"], "--set budget.min_window: saw 20; allowed: a duration with units"),
+        (["--set", "budgt.max=5m"], "--set budgt.max: budgt: saw an unknown key"),
+        (["--set", "facts=7"], "--set facts: saw"),
+        (["--set", "="], "--set =: allowed: KEY=VALUE"),
     ],
 )
 def test_a_mistake_in_an_option_names_the_option_and_no_line(
@@ -66,6 +72,81 @@ def test_a_mistake_in_an_option_names_the_option_and_no_line(
     assert told in shown
     assert "command line's words" not in shown
     assert "plan.yaml:1" not in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "launches"), [("plan", False), ("preflight", False), ("run", True), ("demo", True)]
+)
+def test_only_a_command_that_launches_says_that_it_launched_nothing(
+    command: str, launches: bool, tmp_path: Path, capsys: Shown
+) -> None:
+    words = [command, "--no-such-option"] if command == "demo" else [command, str(tmp_path / "none.yaml")]
+
+    assert main.main(words) == 2
+
+    assert ("what to do: nothing was launched; mend what" in capsys.readouterr().err) == launches
+
+
+@pytest.mark.parametrize("words", [["run", "--execution-id"], ["evidence", "diff", "--format"], ["plan"]])
+def test_a_word_that_is_missing_is_told_with_the_help_of_its_command(words: list[str], capsys: Shown) -> None:
+    assert main.main(words) == 2
+
+    named = " ".join(word for word in words if not word.startswith("--"))
+    assert f"Try `burst {named} --help`." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("plan.yml", "is not there; did you mean {folder}/plan.yaml?"),
+        ("nowhere/plan.yaml", "is not there; {folder}/nowhere is no folder"),
+        (".", "is a folder; allowed: a file"),
+        ("campaign.yaml", "saw 'burst.campaign/v1'; allowed: 'burst.plan/v1'; a campaign is for: burst campaign run"),
+    ],
+)
+def test_a_plan_that_is_none_is_told_with_what_may_be_meant(
+    named: str, told: str, tmp_path: Path, capsys: Shown
+) -> None:
+    (tmp_path / "plan.yaml").write_text(str(cases.plan_value()).replace("None", "null"))
+    (tmp_path / "campaign.yaml").write_text("schema: burst.campaign/v1\nname: x\nsteps: []\n")
+
+    assert main.main(["plan", str(tmp_path / named)]) == 2
+
+    shown = capsys.readouterr().err
+    assert told.replace("{folder}", str(tmp_path)) in shown
+    assert shown.count("allowed:") <= 1
+
+
+@pytest.mark.parametrize("command", [["verify"], ["report"], ["timing"], ["evidence", "bundle", "-o", "new.zip"]])
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        ("notes.txt", "notes.txt is a file, and no bundle of a run"),
+        ("runs", f"runs is a folder of runs and no run; name one of them, the newest are: {NEW}, {OLD}"),
+        (f"runs/{OLD[:-1]}", f"did you mean {OLD}?"),
+        ("s3:/bucket/x", "an address begins with s3://"),
+    ],
+)
+def test_what_is_no_run_is_not_taken_for_broken_evidence(
+    command: list[str], run: str, told: str, runs: Path, capsys: Shown
+) -> None:
+    (runs.parent / "notes.txt").write_text("a note")
+
+    assert main.main([*command, run]) == 7
+
+    shown = capsys.readouterr()
+    assert told in shown.out + shown.err
+    assert "do not rely" not in shown.err
+
+
+def test_a_frozen_plan_that_is_torn_is_broken_evidence_and_no_bug(runs: Path, capsys: Shown) -> None:
+    (runs / OLD / "plan.json").write_bytes(b"\xff\xfe")
+    (runs / OLD / "journal.jsonl").write_text("")
+
+    with pytest.raises(errors.EvidenceCorrupt, match="is not the plan that was frozen: it is no UTF-8 text"):
+        inputs.frozen_plan(runs / OLD)
+    assert main.main(["status", OLD]) in (6, 7)
+    assert "Traceback" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["status", "stop", "resume", "reconcile", "report"])
@@ -165,6 +246,11 @@ def test_the_first_word_of_a_line_alone_is_painted() -> None:
         ("burst run plan.yaml --only M10F-B1", ["M10F-B1"]),
         ("burst plan plan.yaml --only M10F-B1,M10F-B8", ["M10F-B1,M10F-B8"]),
         ("burst plan nothing.yaml --only M", []),
+        ("burst run plan.yaml --prior m10", [NEW, OLD]),
+        (f"burst evidence diff {OLD} m10", [NEW, OLD]),
+        (f"burst compare {OLD} m10_20260221", [NEW]),
+        ("burst doctor reh", ["rehearse"]),
+        ("burst rehearse plan.yaml --fault ecs-d", ["ecs-down@"]),
     ],
 )
 def test_a_shell_completes_runs_and_blockers(

@@ -140,7 +140,7 @@ def test_a_bad_plan_is_named_by_line_and_key(name: str, tmp_path: Path, capsys: 
 
     assert (code, shown.out) == (2, "")
     assert f"{path}{where}" in shown.err
-    assert "nothing was launched" in shown.err
+    assert "launched" not in shown.err  # `burst plan` launches nothing, whatever the plan
     assert [word for word in words if word not in shown.err] == []
     assert "hunter2" not in shown.err
     assert "Traceback" not in shown.err
@@ -181,7 +181,7 @@ def test_a_bad_plan_as_a_process_exits_2_and_leaves_nothing(command: str, tmp_pa
         (["--set", "load.api_key=hunter2"], "hidden"),
         (["--set", "budget.operator_cap=3h"], "at most max"),
         (["--only", "M10F-B77"], "a blocker of M10.F"),
-        (["--prior", "nowhere.json", "--only", "M10F-B1"], "nowhere.json cannot be read"),
+        (["--prior", "nowhere.json", "--only", "M10F-B1"], "nowhere.json is not there"),
     ],
     ids=["no value", "a secret", "an override that does not fit", "no such blocker", "no such prior"],
 )
@@ -220,7 +220,7 @@ def test_a_secret_that_does_not_resolve_is_a_usage_error(
 
 def test_a_plan_that_is_not_there_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["plan", "nowhere.yaml"]) == 2
-    assert "nowhere.yaml cannot be read: No such file" in capsys.readouterr().err
+    assert "nowhere.yaml is not there" in capsys.readouterr().err
 
 
 def test_a_plan_that_is_no_text_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

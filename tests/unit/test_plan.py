@@ -417,7 +417,7 @@ BAD = [
     ("scope: platform_20260219T234150Z", "scope: two words", "scope", "a name of letters"),
     ("scope: platform_20260219T234150Z", "scope: ../up", "scope", "a name of letters"),
     ("environment: dev", "environment: production", "environment", "prod"),
-    ("execution_id: m10_20260221T020923Z", "execution_id: a/b", "execution_id", "text like"),
+    ("execution_id: m10_20260221T020923Z", "execution_id: a/b", "execution_id", "3 to 100 ASCII letters"),
     (
         "execution_id: m10_20260221T020923Z",
         "execution_id: attempts",
@@ -1234,8 +1234,7 @@ def test_the_message_says_file_line_key_seen_and_allowed() -> None:
         plans.parse(text, source="burst.yaml")
 
     assert str(refusal.value) == (
-        "the plan has 1 problem; nothing was launched:\n"
-        f"  burst.yaml:{number}: target.kind: saw 'kubernetes'; allowed: 'local' or 'ecs'"
+        f"the plan has 1 problem:\n  burst.yaml:{number}: target.kind: saw 'kubernetes'; allowed: 'local' or 'ecs'"
     )
 
 

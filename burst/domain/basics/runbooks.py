@@ -24,7 +24,7 @@ class PageKind(enum.StrEnum):
 
 
 WHAT_TO_DO = {
-    2: "nothing was launched; mend what is named above and give the command again",
+    2: "mend what is named above and give the command again",
     3: "read why each blocker is open, mend its cause, and run again; a rerun may be bounded to these blockers",
     4: "this command left nothing running; mend what is named above and give the command again",
     5: "the verdict stands on this machine only; mend the cause, then: burst resume",
@@ -35,6 +35,7 @@ WHAT_TO_DO = {
 }
 """One line for each exit code that calls for an act of the operator."""
 
+_USAGE = 2
 TO_DO_WHILE_DRIVEN = "tasks may be running under the controller named above; leave the run to it, or end the burst"
 """The line for exit code 4 where another controller drives the run."""
 
@@ -67,10 +68,13 @@ def page_command(kind: PageKind, subject: str | int, *, phase_kind: str = BURST)
     return f"burst runbook {page_name(kind, subject, phase_kind=phase_kind)}"
 
 
-def ending(exit_code: int, *, driven: bool = False, advice: str = "") -> str:
+def ending(exit_code: int, *, driven: bool = False, launches: bool = False, advice: str = "") -> str:
     """The last line of a message: the act and the page; empty for exit codes that call for no act.
 
-    `driven`: whether another controller drives the run. `advice`: the act, where it is another than the code's.
+    `driven`: whether another controller drives the run. `launches`: whether the command is one that launches something,
+    so that people ask whether it did. `advice`: the act, where it is another than the code's.
     """
     act = advice or (TO_DO_WHILE_DRIVEN if driven else WHAT_TO_DO.get(exit_code))
+    if launches and act and exit_code == _USAGE:
+        act = f"nothing was launched; {act}"
     return f"what to do: {act}; see: {page_command(PageKind.EXIT, exit_code)}" if act else ""

@@ -286,7 +286,7 @@ class ScoreFile(sections.Section):
 def parse(text: str, *, source: str) -> ScoreFile:
     """A score file from YAML or JSON text; messages call it `source`. Raises `errors.UsageError` with every problem."""
     try:
-        composed = yaml_lines.Source(text, source)
+        composed = yaml_lines.Source(text, source, "burst.score/v1")
         if composed.problems:
             raise yaml_lines.PlanError(source, tuple(composed.problems))
         return _validate(composed)

@@ -351,7 +351,7 @@ def parse(text: str, *, source: str) -> CampaignFile:
     """A campaign file from YAML or JSON text; messages call it `source`. Raises `errors.UsageError` with every
     problem."""
     try:
-        composed = yaml_lines.Source(text, source)
+        composed = yaml_lines.Source(text, source, SCHEMA)
         if composed.problems:
             raise yaml_lines.PlanError(source, tuple(composed.problems))
         return _validate(composed)

@@ -12,6 +12,8 @@ from burst.domain.basics import canonical, instants, naming, rates
 from burst.domain.plan import yaml_lines
 
 SECRET_KEYS = frozenset({"dsn", "api_key"})
+RUN_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{2,99}$"
+"""The ids of runs."""
 SECRET_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:\S.*|ssm:\S+|secretsmanager:\S+)")
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|DSN", re.IGNORECASE)
 """In the name of a variable that holds a secret."""

@@ -117,7 +117,7 @@ class PlanKeys(pydantic.BaseModel):
     """The id under which receipts are counted; fresh makes one for each run."""
     environment: Literal["local", "dev", "ci", "staging", "pilot", "prod"]
     """Where the system under load stands; some stores are refused outside local, dev and ci."""
-    execution_id: Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{2,99}$")] | None = None
+    execution_id: Annotated[str, pydantic.Field(pattern=field_types.RUN_ID_PATTERN)] | None = None
     """The id of the run, as burst itself writes it; a plan of yours leaves it out."""
     target: target_sections.TargetSection
     """Where tasks run, and how many."""

@@ -27,6 +27,10 @@ _SECTION_ERRORS = {
 }
 """The expected kind where a whole section is of another kind; its value is not shown, it may be a secret."""
 
+_WORDS_OF_PATTERNS = {
+    field_types.RUN_ID_PATTERN: "3 to 100 ASCII letters, digits, _ and -, of which the first is a letter or a digit",
+}
+"""What a pattern allows, where people are likely to meet it."""
 _SIMPLE_TYPES = frozenset({"bool_type", "int_type", "float_type", "string_type"})
 
 
@@ -168,7 +172,7 @@ def _describe_allowed(error: Mapping[str, Any], path: yaml_lines.Path, whole: ty
     if kind == "too_long":
         return f"at most {wording.format_count(context['max_length'], 'item')}"
     if kind == "string_pattern_mismatch":
-        return f"text like {context['pattern']}"
+        return _WORDS_OF_PATTERNS.get(context["pattern"], f"text like {context['pattern']}")
     message = str(error["msg"]).removeprefix("Input should be ")
     return message[:1].lower() + message[1:]
 

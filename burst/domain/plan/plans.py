@@ -8,6 +8,7 @@ secrets are refused: each of them has launched a burst that could prove nothing.
 `field_types` the types of the values, `yaml_lines` the lines of a text, `plan_problems` the words of a mistake.
 """
 
+from dataclasses import replace
 from typing import Any, Self
 
 import pydantic
@@ -212,7 +213,8 @@ def _override(source: yaml_lines.Source, assignment: str) -> None:
     key, separator, text = assignment.partition("=")
     path = tuple(key.split("."))
     if not separator or not all(path):
-        raise errors.UsageError(f"--set {key}: allowed: KEY=VALUE with a dotted key, such as budget.operator_cap=16m")
+        seen = f"{key}=" if separator else key
+        raise errors.UsageError(f"--set {seen}: allowed: KEY=VALUE with a dotted key, such as budget.operator_cap=16m")
     target = source.value
     for step in path[:-1]:
         target = target.setdefault(step, {})
@@ -226,12 +228,29 @@ def _override(source: yaml_lines.Source, assignment: str) -> None:
         raise errors.UsageError(f"--set {key}: the value is not YAML; quote it") from None
 
 
+def read(content: bytes, *, source: str) -> Plan:
+    """The plan of a run, as it was frozen; messages call it `source`.
+
+    burst wrote it, so it is no mistake of a person. Raises `errors.EvidenceCorrupt` where it is torn, and
+    `errors.EvidenceUnknown` where it is the plan of a version that knows other keys or values.
+    """
+    try:
+        return parse(content.decode(), source=source)
+    except UnicodeDecodeError as exc:
+        raise errors.EvidenceCorrupt(f"{source} is not the plan that was frozen: it is no UTF-8 text") from exc
+    except yaml_lines.PlanError as exc:
+        first = exc.problems[0]
+        if first.key in (yaml_lines.SYNTAX, yaml_lines.WHOLE_FILE):
+            raise errors.EvidenceCorrupt(f"{source} is not the plan that was frozen: {exc}") from exc
+        raise errors.EvidenceUnknown(f"{source} is a plan that this version of burst does not know: {exc}") from exc
+
+
 def parse(text: str, *, source: str, overrides: tuple[str, ...] = ()) -> Plan:
     """A plan from YAML or JSON text; messages call it `source`, and `overrides` are the values of `--set`.
 
     Raises `yaml_lines.PlanError` with every problem.
     """
-    composed = yaml_lines.Source(text, source)
+    composed = yaml_lines.Source(text, source, "burst.plan/v1")
     if composed.problems:
         raise yaml_lines.PlanError(source, tuple(composed.problems))
     for assignment in overrides:
@@ -245,5 +264,17 @@ def parse(text: str, *, source: str, overrides: tuple[str, ...] = ()) -> Plan:
         named = (rate_sections.name_derived_window(problem, composed.value) for problem in refusals)
         problems.extend(problem for problem in named if problem.key not in keys)
     if problems:
-        raise yaml_lines.PlanError(source, tuple(sorted(problems, key=lambda problem: problem.line)))
+        placed = [_place(problem, composed, overrides) for problem in problems]
+        raise yaml_lines.PlanError(source, tuple(sorted(placed, key=lambda problem: problem.line)))
     return plan
+
+
+def _place(problem: yaml_lines.Problem, source: yaml_lines.Source, overrides: tuple[str, ...]) -> yaml_lines.Problem:
+    """The problem; with the option that said its value, where that is on the command line and not in the file."""
+    for key in (assignment.partition("=")[0] for assignment in overrides):
+        is_below = problem.key == key or problem.key.startswith((f"{key}.", f"{key}["))
+        is_new = key.startswith(f"{problem.key}.") and tuple(problem.key.split(".")) not in source.lines
+        if is_below or is_new:
+            name = f"--set {key}" if is_below and problem.key == key else f"--set {key}: {problem.key}"
+            return replace(problem, option=name)
+    return problem

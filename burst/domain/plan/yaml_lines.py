@@ -14,6 +14,8 @@ from burst.domain.basics import errors, wording
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
+SYNTAX, WHOLE_FILE = "(syntax)", "(file)"
+"""The keys of mistakes that stand at no key."""
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)$")
 _NUMBER = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$")
@@ -21,15 +23,21 @@ _NUMBER = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One mistake in a plan. `line` counts from 1; `seen` never holds a secret."""
+    """One mistake in a plan. `line` counts from 1; `seen` never holds a secret.
+
+    `option`: the words of the command line that said it, where the file does not.
+    """
 
     line: int
     key: str
     seen: str
     allowed: str
+    option: str = ""
 
     def text(self, source: str) -> str:
         """The mistake in one line: the place, the value, and the allowed values."""
+        if self.option:
+            return f"{self.option}: saw {self.seen}; allowed: {self.allowed}"
         return f"{source}:{self.line}: {self.key}: saw {self.seen}; allowed: {self.allowed}"
 
 
@@ -40,11 +48,17 @@ class PlanError(errors.UsageError):
         self.source = source
         self.problems = problems
         lines = "\n".join(f"  {problem.text(source)}" for problem in problems)
-        super().__init__(
-            f"the plan has {wording.format_count(len(problems), 'problem')}; nothing was launched:\n{lines}"
-        )
+        super().__init__(f"the plan has {wording.format_count(len(problems), 'problem')}:\n{lines}")
 
 
+COMMANDS_OF_FILES = {
+    "burst.plan/v1": "a plan is for: burst run FILE",
+    "burst.campaign/v1": "a campaign is for: burst campaign run FILE",
+    "burst.stages/v1": "stages are for: burst db stage FILE",
+    "burst.score/v1": "a score file is for: burst compare ... --score FILE",
+    "burst.owners/v1": "an owner file is for: burst evidence risks ... --owners FILE",
+}
+"""The schemas of the files that people write, and the command that takes each."""
 _REREAD = {f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "int", "float")}
 
 
@@ -71,13 +85,13 @@ class _Loader(yaml.SafeLoader):
         event: yaml.Event = super().get_event()  # type: ignore[no-untyped-call]  # the stubs of PyYAML say none
         self._depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if self._depth > MAX_DEPTH:
-            self._refuse(Problem(line=1, key="(file)", seen="nesting without end", allowed=f"a depth of {MAX_DEPTH}"))
+            self._refuse(Problem(line=1, key=WHOLE_FILE, seen="nesting without end", allowed=f"a depth of {MAX_DEPTH}"))
         marks = {"anchor": "an anchor or alias", "tag": "a tag"}
         description = next((words for mark, words in marks.items() if getattr(event, mark, None) is not None), None)
         if description is not None:
             line = event.start_mark.line + 1 if event.start_mark else 1
             allowed = "plain values; quote a text that begins with &, * or !"
-            self._refuse(Problem(line=line, key="(syntax)", seen=description, allowed=allowed))
+            self._refuse(Problem(line=line, key=SYNTAX, seen=description, allowed=allowed))
         return event
 
     def _refuse(self, problem: Problem) -> None:
@@ -92,15 +106,18 @@ Path = tuple[str | int, ...]
 
 
 class Source:
-    """A composed YAML text: its plain value, and the line of every key."""
+    """A composed YAML text: its plain value, and the line of every key.
 
-    def __init__(self, text: str, name: str) -> None:
+    A file of another schema than the one wanted is refused for that alone: none of its keys would fit.
+    """
+
+    def __init__(self, text: str, name: str, schema: str) -> None:
         self.name = name
         self.lines: dict[Path, int] = {(): 1}
         self.problems: list[Problem] = []
         self.value: Any = None
         if len(text.encode(errors="replace")) > MAX_BYTES:
-            raise PlanError(name, (Problem(line=1, key="(file)", seen="over 1 MiB", allowed="at most 1 MiB"),))
+            raise PlanError(name, (Problem(line=1, key=WHOLE_FILE, seen="over 1 MiB", allowed="at most 1 MiB"),))
         try:
             loader = _Loader(text, name)
             node = loader.get_single_node()
@@ -109,9 +126,13 @@ class Source:
             mark = getattr(exc, "problem_mark", None)
             line = mark.line + 1 if mark else 1
             fault = str(getattr(exc, "problem", None) or "text that is not YAML")
-            raise PlanError(name, (Problem(line=line, key="(syntax)", seen=fault, allowed="YAML or JSON"),)) from None
+            raise PlanError(name, (Problem(line=line, key=SYNTAX, seen=fault, allowed="YAML or JSON"),)) from None
         if not isinstance(self.value, dict):
             self._refuse((), "nothing" if self.value is None else f"a {type(self.value).__name__}", "a mapping of keys")
+            return
+        found = self.value.get("schema")
+        if isinstance(found, str) and found != schema and found in COMMANDS_OF_FILES:
+            self._refuse(("schema",), repr(found), f"{schema!r}; {COMMANDS_OF_FILES[found]}")
 
     def _refuse(self, path: Path, seen: str, allowed: str) -> None:
         self.problems.append(Problem(line=self.line(path), key=format_path(path), seen=seen, allowed=allowed))

@@ -302,7 +302,7 @@ class StageFile(sections.Section):
 def parse(text: str, *, source: str) -> StageFile:
     """A stage file from YAML or JSON text; messages call it `source`. Raises `errors.UsageError` with every problem."""
     try:
-        composed = yaml_lines.Source(text, source)
+        composed = yaml_lines.Source(text, source, SCHEMA)
         if composed.problems:
             raise yaml_lines.PlanError(source, tuple(composed.problems))
         return _validate(composed)

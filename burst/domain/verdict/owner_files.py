@@ -60,7 +60,7 @@ def parse(text: str, *, source: str) -> OwnerFile:
     Raises `errors.UsageError` with every problem.
     """
     try:
-        composed = yaml_lines.Source(text, source)
+        composed = yaml_lines.Source(text, source, "burst.owners/v1")
         if composed.problems:
             raise yaml_lines.PlanError(source, tuple(composed.problems))
         return _validate(composed)
