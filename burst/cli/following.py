@@ -75,7 +75,9 @@ def _look_again(look: Callable[[], Sight], before: Sight, every_seconds: float) 
         sight = look()
     except errors.BurstError as exc:
         note = f"cannot look, trying again: {exc}".replace("\n", " ")
-        sight = dataclasses.replace(before, situation=dataclasses.replace(before.situation, notes=(note,)))
+        sight = dataclasses.replace(
+            before, situation=dataclasses.replace(before.situation, warnings=(note,), stale=True)
+        )
     if not sight.finished:
         taken = time.monotonic() - began
         time.sleep(max(every_seconds, taken * READING_PARTS))
@@ -85,18 +87,20 @@ def _look_again(look: Callable[[], Sight], before: Sight, every_seconds: float) 
 def _look_here(address: driving.RunAddress) -> Sight:
     """By the journal alone: the tasks are asked by the controller, whose answers stand in it."""
     status = standings.read_status(address.folder)
-    notes = []
+    warnings, stale = [], False
     if status.newer is not None:
-        notes.append(f"{status.newer}; this may lack what its journal says")
+        warnings.append(f"{status.newer}; this may lack what its journal says")
     if status.run.exit_code is None and not status.controller_alive:
         state = status.run.superseded or "no controller is at work on it"
-        notes.append(f"{state}; {run_commands.resume(status.run.execution_id, status.plan)}")
+        stale = True
+        warnings.append(f"{state}; {run_commands.resume(status.run.execution_id, status.plan)}")
     situation = live_views.Situation(
         plan=status.plan,
         run=status.run,
         baseline_per_second=status.baseline_rate_per_second,
         snapshot=_read_snapshot(address.folder, status) if status.run.exit_code is not None else None,
-        notes=tuple(notes),
+        warnings=tuple(warnings),
+        stale=stale,
     )
     return Sight(situation=situation, status=status, finished=status.run.exit_code is not None)
 
@@ -117,7 +121,7 @@ def _look_far(address: driving.RunAddress) -> Sight:
         plan=status.plan,
         run=make_run(status, now),
         snapshot=None if sound is None else sound.snapshot,
-        notes=list_notes(status, now),
+        warnings=list_notes(status, now),
         far=True,
     )
     return Sight(situation=situation, status=status, finished=status.verdict is not None)

@@ -126,10 +126,11 @@ class ProgressLines:
         run, plan = situation.run, situation.plan
         if run is None or plan is None:
             return
-        for note in situation.notes:
+        notes = (*situation.warnings, *situation.notes)
+        for note in notes:
             if note not in self._notes:
                 self._say(note)
-        self._notes = situation.notes
+        self._notes = notes
         look = show(run, decision, now, plan, situation.baseline_per_second)
         if self._worth_a_line(look):
             self._say(look.line, **live_views.list_fields(live_views.build(situation, now)))

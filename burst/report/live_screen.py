@@ -25,6 +25,8 @@ STANDINGS = {
 }
 CHECKS = {"passed": ("ok", "green"), "warning": ("warn", "yellow"), "refused": ("FAIL", "bold red")}
 LEAST_COLUMNS, LEAST_ROWS = 20, 3
+_FEW_COLUMNS, _FEW_ROWS = 60, 16
+"""A terminal with less than these shows what decides, and no history."""
 _NAME_COLUMNS = 15
 _BETWEEN = " · "
 _FIGURE_COLUMNS = 12
@@ -77,8 +79,10 @@ def list_rows(view: live_views.LiveView, size: ScreenSize) -> list[Row]:
     if view.checks:
         rows = [*top, *_draw_checks(view, size)]
         return rows[: size.rows]
-    middle = [*_draw_blockers(view), *_draw_clocks(view), *_draw_rates(view), *_draw_tracks(view, size)]
+    middle = [*_draw_blockers(view), *_draw_clocks(view, size), *_draw_rates(view), *_draw_tracks(view, size)]
     foot = [*_draw_tasks(view), *_draw_observed(view)]
+    if size.rows < _FEW_ROWS:  # then the gates, of which the worst come first, say more than any history
+        middle, foot = middle[: max(0, size.rows - len(top) - _LEAST_GATES)], []
     room = size.rows - len(top) - len(middle) - len(foot)
     gates = list(_draw_gates(view, max(room - _LEAST_HAPPENINGS, min(room, _LEAST_GATES), 0)))
     happenings = list(_draw_happenings(view, max(_LEAST_HAPPENINGS, room - len(gates))))
@@ -119,7 +123,7 @@ def _draw_blockers(view: live_views.LiveView) -> Iterator[Row]:
         yield _row(("open  ", "bold red"), (words, ""))
 
 
-def _draw_clocks(view: live_views.LiveView) -> Iterator[Row]:
+def _draw_clocks(view: live_views.LiveView, size: ScreenSize) -> Iterator[Row]:
     for clock in view.clocks:
         whole = live_gates.format_span(clock.whole_seconds)
         if clock.spent_seconds is None:
@@ -127,7 +131,11 @@ def _draw_clocks(view: live_views.LiveView) -> Iterator[Row]:
             continue
         spent, left = live_gates.format_span(clock.spent_seconds), live_gates.format_span(clock.left_seconds)
         over = clock.spent_seconds > clock.whole_seconds
-        words = f"{f'{spent} of {whole}':<20} {'over' if over else f'{left} left':<14}"
+        rest = "over" if over else f"{left} left"
+        if size.columns < _FEW_COLUMNS:
+            yield _row((f"{clock.name:<{_NAME_COLUMNS}}{rest}, {spent} of {whole}", ""))
+            continue
+        words = f"{f'{spent} of {whole}':<20} {rest:<14}"
         share = min(1.0, clock.spent_seconds / clock.whole_seconds) if clock.whole_seconds else 1.0
         yield _row((f"{clock.name:<{_NAME_COLUMNS}}{words} ", ""), (_draw_bar(share), "cyan"))
 

@@ -7,7 +7,7 @@ its journal see the same. `live_screen` draws it, `fields` is the same for machi
 import enum
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -96,6 +96,10 @@ class Situation:
     snapshot: snapshots.Snapshot | None = None
     notes: tuple[str, ...] = ()
     """Lines for the operator that have no other place, the newest last."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong with what is shown, or with who drives the run: it stands at the top."""
+    stale: bool = False
+    """Whether nobody brings what is shown up to date any more: nothing of it is a rate of now."""
     far: bool = False
 
 
@@ -190,19 +194,19 @@ def build(situation: Situation, now: datetime) -> LiveView:
     if plan is None or run is None:
         return _show_preflight(situation, now)
     reckoning = live_gates.Reckoning(plan=plan, run=run, baseline_per_second=situation.baseline_per_second, now=now)
-    buckets = _fit_buckets(plan, run)
+    buckets, required_per_second = _fit_buckets(plan, run), reckoning.required_per_second
     verdict = situation.snapshot
     return LiveView(
         at=now,
         title=_title(plan, run.execution_id),
         scope=plan.scope,
         state=run_states.name(run) if verdict is None else _tell_verdict(verdict),
-        tone=_choose_tone(run),
+        tone=Tone.BAD if situation.warnings else _choose_tone(run),
         next_due=_tell_due(situation, now),
         clocks=_list_clocks(plan, run, now),
-        rates=find_rates(reckoning),
+        rates=replace(find_rates(reckoning), now=None, sent=None) if situation.stale else find_rates(reckoning),
         bucket_seconds=0.0 if buckets is None else buckets.seconds,
-        tracks=() if buckets is None or situation.far else _list_tracks(run, buckets, reckoning.required_per_second),
+        tracks=() if buckets is None or situation.far else _list_tracks(situation, run, buckets, required_per_second),
         counts=None if situation.far and run.counted_to is None else run.counts,
         gates=() if situation.far else live_gates.list_standings(reckoning),
         asked_later=len(plan.facts),
@@ -212,7 +216,7 @@ def build(situation: Situation, now: datetime) -> LiveView:
         layers=_list_layers(run),
         observed=tuple(_list_observed(plan, run)),
         checks=situation.preflight.checks if run.launching_at is None else (),
-        blind=tuple(_tell_blindness(run, now)),
+        blind=(*situation.warnings, *_tell_blindness(run, now)),
         happenings=live_events.list_happenings(run),
         open_blockers=tuple(_list_blockers(verdict)),
         notes=(*situation.notes, *_tell_distance(situation)),
@@ -319,10 +323,12 @@ FITTED_BUCKETS = 48
 """A terminal of 80 columns has room for so many bars beside name and figure."""
 
 
-def _list_tracks(run: runs.Run, buckets: live_series.Buckets, required_per_second: float | None) -> tuple[Track, ...]:
+def _list_tracks(
+    situation: Situation, run: runs.Run, buckets: live_series.Buckets, required_per_second: float | None
+) -> tuple[Track, ...]:
     """The rates share one scale, so that a single error is no tall bar."""
     scale = None if required_per_second is None else required_per_second * 60
-    counting = run.count_blindness is None
+    counting = run.count_blindness is None and not situation.stale
     admitted, repeated = (live_series.list_counted(run, word) for word in ("ADMIT", "DUPLICATE"))
     slow = live_series.list_load(run, "p95_ms", grows=False)
     failed = live_series.list_load(run, "unsuccessful")

@@ -86,7 +86,8 @@ def test_a_run_is_followed_until_it_is_finished(watch: Watch, journal: Path) -> 
     end_run(journal)
     rest, told = watching.communicate(timeout=60)[::-1]
 
-    assert first["rates_per_minute"]["now"] == 28200.0
+    assert first["rates_per_minute"]["now"] is None  # nobody drives it, so nobody knows what goes on now
+    assert first["counts"]["ADMIT"] > 0
     assert first["gates"][0]["name"] == "multiplier"
     last = json.loads(rest.splitlines()[-1])
     assert last["state"] == "finished (exit 3)"

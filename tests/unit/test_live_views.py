@@ -198,6 +198,32 @@ def test_a_start_that_waits_for_a_series_says_for_which() -> None:
     assert run_states.describe(run) == "starting, 0 of 0 tasks ready, no answer yet of lag"
 
 
+def test_a_run_that_nobody_drives_says_so_at_the_top_and_has_no_rate_of_now() -> None:
+    situation, now = live_situations.bursting()
+    left = dataclasses.replace(situation, warnings=("no controller is at work on it; burst resume m10_x",), stale=True)
+
+    view = live_views.build(left, now)
+    rows = [row.plain for row in live_screen.list_rows(view, live_screen.ScreenSize(columns=40, rows=9))]
+
+    assert view.tone is live_views.Tone.BAD
+    assert (view.rates.now, view.rates.sent, view.tracks[0].last) == (None, None, None)
+    assert view.rates.needed is not None
+    assert rows[2].startswith("no controller is at work")
+    assert live_views.build(situation, now).rates.now is not None
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(40, 9), (20, 9), (59, 15)])
+def test_a_small_terminal_shows_what_is_left_of_the_time_and_the_worst_gates(columns: int, rows: int) -> None:
+    situation, now = live_situations.bursting()
+
+    view = live_views.build(situation, now)
+    shown = [row.plain for row in live_screen.list_rows(view, live_screen.ScreenSize(columns=columns, rows=rows))]
+
+    assert len(shown) <= rows
+    assert "window         21 s left, 39 s of 60 s" in shown
+    assert any(row.startswith("short duration") for row in shown)
+
+
 def test_a_hold_shows_its_open_blockers_first() -> None:
     view = live_situations.build("hold")
 
@@ -285,14 +311,14 @@ def test_a_lease_that_nobody_writes_any_more_gives_no_rate_of_now() -> None:
 
     view = live_views.build(
         live_views.Situation(
-            plan=PLAN, run=following.make_run(status, now), notes=following.list_notes(status, now), far=True
+            plan=PLAN, run=following.make_run(status, now), warnings=following.list_notes(status, now), far=True
         ),
         now,
     )
 
     assert (view.rates.now, view.counts) == (None, None)
-    assert "so what goes on now is not known" in view.notes[0]
-    assert "ADMIT 12,000 DUPLICATE 3, 28,200 ADMIT a minute in its last 5 s" in view.notes[0]
+    assert "so what goes on now is not known" in view.blind[0]
+    assert "ADMIT 12,000 DUPLICATE 3, 28,200 ADMIT a minute in its last 5 s" in view.blind[0]
 
 
 def test_what_a_run_counted_comes_back_from_its_lease_with_the_same_sums() -> None:
