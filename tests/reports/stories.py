@@ -304,13 +304,27 @@ def blinded() -> cases.Case:
     return make_case(case, make_buckets(steady), make_load(steady, steady), task_result=result)
 
 
+def named_at_length() -> cases.Case:
+    """A burst whose errors have the longest names that an account keeps, in letters of any width."""
+    load = make_load(steady, steady, refused=0.02)
+    for task in load["tasks"]:
+        task["failed"] = {"E" * 200: 5, "\u7aef" * 200: 2, "<script>" * 20: 1}
+    return make_case(cases.passing(), make_buckets(steady), load)
+
+
 def make_one_shot(name: str, when: str, start: float, end: float) -> cases.Value:
     """A program beside the burst that ended as it should."""
     shot: cases.Value = {"name": name, "when": when, "id": f"arn:aws:ecs:eu-west-2:123456789012:task/burst/{name}"}
     return {**shot, "started_utc": cases.at(start), "stopped_utc": cases.at(end), "exit_code": 0}
 
 
-STORIES: dict[str, Callable[[], cases.Case]] = {"pass": passed, "hold": held, "soak": soaked, "ecs-outage": blinded}
+STORIES: dict[str, Callable[[], cases.Case]] = {
+    "pass": passed,
+    "hold": held,
+    "soak": soaked,
+    "ecs-outage": blinded,
+    "long-names": named_at_length,
+}
 
 
 def render(case: cases.Case) -> bytes:

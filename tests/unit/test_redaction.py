@@ -172,6 +172,17 @@ def test_cleaning_what_is_clean_changes_nothing(parts: list[str], statement: boo
     once.encode()
 
 
+def test_the_names_of_counts_are_clean_too_and_none_of_the_counts_is_lost() -> None:
+    """A class of errors is named by the program or its peer, and stands as a key."""
+    redactor = redaction.Redactor(["hunter2secret"])
+    failed = {"Bad\x1b[2J\u202e": 3, "Bad": 2, "GET /x?token=abc": 1, "key hunter2secret": 4, "timed out": 5}
+
+    cleaned = redactor.fields({"tasks": [{"failed": failed}]})["tasks"][0]["failed"]
+
+    assert cleaned == {"Bad": 5, "GET /x?***": 1, "key ***": 4, "timed out": 5}
+    assert redactor.fields({"failed": cleaned})["failed"] == cleaned
+
+
 def test_secrets_resolved_while_a_run_goes_on_are_known_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LATE_KEY", "resolved-late-0123")
     redactor = redaction.Redactor(secrets.RESOLVED)

@@ -139,11 +139,22 @@ class Redactor:
             words = cleaned
         return words
 
+    def _mapping(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """A mapping with clean names too: an error class is what a program or its peer calls it. Counts of names that
+        are the same once they are clean are added up."""
+        cleaned: dict[str, Any] = {}
+        for name, part in value.items():
+            clean_name = name if _IDENTIFIER.fullmatch(name) else self.text(name)
+            clean_part = self._value(name, part)
+            is_count = isinstance(clean_part, int) and isinstance(cleaned.get(clean_name), int)
+            cleaned[clean_name] = cleaned[clean_name] + clean_part if is_count else clean_part
+        return cleaned
+
     def _value(self, key: str, value: Any) -> Any:
         if isinstance(value, Enum):
             value = value.value
         if isinstance(value, Mapping):
-            return {name: self._value(name, part) for name, part in value.items()}
+            return self._mapping(value)
         if isinstance(value, list | tuple):
             return [self._value(key, part) for part in value]
         if not isinstance(value, str) or (key in _IDENTIFIERS and _IDENTIFIER.fullmatch(value)):
