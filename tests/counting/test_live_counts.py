@@ -59,7 +59,13 @@ def follow(database_dsn: str) -> Iterator[Follow]:
     with contextlib.ExitStack() as sources:
 
         def begin(
-            *, seconds: float = 60.0, ago: float = 0.0, marked: bool = True, table: str = "receipts", dsn: str = ""
+            *,
+            seconds: float = 60.0,
+            ago: float = 0.0,
+            marked: bool = True,
+            table: str = "receipts",
+            dsn: str = "",
+            patience: float = 10.0,
         ) -> tail_counter.TailCounter:
             source = postgres_receipts.PostgresReceipts(
                 redaction.Secret(dsn or database_dsn),
@@ -73,7 +79,7 @@ def follow(database_dsn: str) -> Iterator[Follow]:
                 assert source.wait_for_mark(30)
             counter = source.follow(
                 start=instants.later(datetime.now(UTC), -ago), until=until, scope=SCOPE,
-                settle_seconds=0.05, every_seconds=1.0, patience_seconds=10.0,
+                settle_seconds=0.05, every_seconds=1.0, patience_seconds=patience,
             )  # fmt: skip
             assert isinstance(counter, tail_counter.TailCounter)
             return counter
@@ -454,6 +460,15 @@ def test_a_writer_that_does_not_commit_is_named_after_a_while_and_its_receipts_a
     assert "has not committed what it wrote" in said
 
     total_of(counter, 31)
+
+
+def test_a_lock_that_keeps_a_poll_waiting_is_said_whatever_its_patience(database_dsn: str, follow: Follow) -> None:
+    counter = follow(patience=2.0)
+    with psycopg.connect(database_dsn) as connection:
+        connection.execute("lock table receipts in access exclusive mode")
+
+        with pytest.raises(errors.Unavailable, match=r"lock timeout.*find what holds the lock"):
+            counter.poll(datetime.now(UTC))
 
 
 def test_a_connection_that_was_cut_is_made_anew_and_nothing_is_lost(database_dsn: str, follow: Follow) -> None:

@@ -62,6 +62,9 @@ SET LOCAL row_security = off;
 SET LOCAL TimeZone = 'UTC';
 SET LOCAL DateStyle = 'ISO, YMD'"""
 _PREPARES_AFTER = 2
+_STATEMENT_SHARE, _LOCK_SHARE = 0.9, 0.8
+"""How much of the time that is left a statement may take, and a wait for a lock: so the server says what took so long
+before nobody listens any more."""
 # No SELECT may stand here: it would take the transaction's snapshot before the clock is read.
 _TRANSACTION_TIMEOUT = """;
 SET LOCAL transaction_timeout = 0;
@@ -238,7 +241,7 @@ class ReadOnlyDatabase:
 
     def _set_limits(self, connection: sqlalchemy.Connection, seconds_left: float) -> None:
         driver_connection = connection.connection.driver_connection
-        statement_seconds = min(self._timeouts.statement_seconds, seconds_left)
+        statement_seconds = min(self._timeouts.statement_seconds, _STATEMENT_SHARE * seconds_left)
         settings = _SETTINGS
         if isinstance(driver_connection, driver_meter.MeteredConnection):
             driver_connection.limit_seconds = statement_seconds
@@ -247,7 +250,7 @@ class ReadOnlyDatabase:
             connection,
             settings.format(
                 statement_milliseconds=_milliseconds(statement_seconds),
-                lock_milliseconds=_milliseconds(min(self._timeouts.lock_seconds, seconds_left)),
+                lock_milliseconds=_milliseconds(min(self._timeouts.lock_seconds, _LOCK_SHARE * seconds_left)),
                 idle_milliseconds=_milliseconds(self._limits.idle_seconds),
                 work_mem_kilobytes=self._limits.work_mem_kilobytes,
                 parallel_workers=self._limits.parallel_workers,
