@@ -157,6 +157,13 @@ def _text(advice: "index_advising.IndexAdvice") -> str:
             "",
             *(f"  {statement}" for statement in index.statements),
         ]
+    if advice.check_statements:
+        lines += [
+            "",
+            "without an index: a CHECK that keeps the form of the times; a count then looks at none of them",
+            "",
+            *(f"  {statement}" for statement in advice.check_statements),
+        ]
     if advice.indexes:
         lines += [
             "",

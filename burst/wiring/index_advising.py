@@ -11,6 +11,8 @@ from burst.domain.receipts import count_costs, index_advice, receipt_table
 from burst.wiring import table_inspections
 
 PATIENCE_SECONDS = 60.0
+_TEXTS = ("text", "varchar")
+"""The types of a time that is read from a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,8 @@ class IndexAdvice:
     receipts: int
     indexes: Sequence[AdvisedIndex]
     notes: Sequence[str]
+    check_statements: Sequence[str] = ()
+    """What would let the database keep the form of text times, so that a count without an index looks at none."""
 
 
 def advise(request: AdviceRequest, clock: ports.Clock) -> IndexAdvice:
@@ -66,7 +70,14 @@ def advise(request: AdviceRequest, clock: ports.Clock) -> IndexAdvice:
         brin = index_advice.price_brin(facts, receipts)
         if brin is not None:
             indexes.append(AdvisedIndex(name="BRIN index", statements=index_catalog.write_brin(facts), price=brin))
-    return IndexAdvice(reading=reading, receipts=receipts, indexes=indexes, notes=_note(reading))
+    may_be_checked = facts.types.get("at") in _TEXTS and not reading.through and not facts.times_checked
+    return IndexAdvice(
+        reading=reading,
+        receipts=receipts,
+        indexes=indexes,
+        notes=_note(reading),
+        check_statements=index_catalog.write_check(facts) if may_be_checked and covering is None else (),
+    )
 
 
 def _note(reading: index_catalog.IndexReading) -> Sequence[str]:
@@ -82,7 +93,9 @@ def _note(reading: index_catalog.IndexReading) -> Sequence[str]:
         notes.append(
             "a partitioned table takes no index CONCURRENTLY, so each partition gets its own; new ones inherit"
         )
-    if facts.types.get("at") in ("text", "varchar"):
+    if facts.times_checked:
+        notes.append("a CHECK keeps the form of the times, so a count looks at none of them")
+    if facts.types.get("at") in _TEXTS:
         notes.append(
             "times are text: no index can hold the instant of a text, because the cast depends on settings; one in the "
             'order of bytes (COLLATE "C") serves as a filter before the exact cast, and the small one names the rows '
@@ -123,5 +136,6 @@ def describe_advice(advice: IndexAdvice) -> dict[str, Any]:
             }
             for index in advice.indexes
         ],
+        "check_statements": list(advice.check_statements),
         "notes": list(advice.notes),
     }

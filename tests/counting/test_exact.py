@@ -21,7 +21,7 @@ from burst.domain.receipts import receipt_table, receipts
 from burst.task import counting
 from tests import fixtures_postgres
 
-UNUSUAL = f"created_at_utc ~ '{column_types.USUAL_TEXT}'"
+USUAL = f"created_at_utc ~ '{column_types.USUAL_TEXT}'"
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
 SPAN_SECONDS = 1200
 MICROSECOND = timedelta(microseconds=1)
@@ -140,8 +140,13 @@ def dsn(postgres_template: fixtures_postgres.TemplatedServer) -> Iterator[str]:
             )
         cursor.execute("create table indexed as select * from receipts")
         cursor.execute('create index on indexed (platform_run_id, created_at_utc collate "C", decision)')
-        unusual = f"create index unusual_times on indexed (platform_run_id) where ({UNUSUAL}) is not true"
+        unusual = f"create index unusual_times on indexed (platform_run_id) where ({USUAL}) is not true"
         cursor.execute(unusual.encode())
+        cursor.execute(
+            "create table checked as select decision, platform_run_id, to_char(created_at_utc::timestamptz at time zone"
+            " 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') as created_at_utc from receipts"
+        )
+        cursor.execute(f"alter table checked add check ({USUAL})".encode())
         for setting in ("timezone to 'America/New_York'", "datestyle to 'SQL, DMY'"):
             cursor.execute(sql.SQL("alter database {} set " + setting).format(sql.Identifier(name)))
     yield dsn
@@ -189,7 +194,7 @@ def test_adjacent_windows_add_up(dsn: str, cuts: list[datetime], scope: str | No
     assert sum(parts, receipts.Counts()) == counts(cuts[0], cuts[-1])
 
 
-@pytest.mark.parametrize("table", ["as_timestamptz", "as_timestamp", "indexed"])
+@pytest.mark.parametrize("table", ["as_timestamptz", "as_timestamp", "indexed", "checked"])
 @hypothesis.settings(max_examples=30)
 @hypothesis.given(window=some_windows, scope=some_scopes)
 def test_the_type_of_the_time_column_makes_no_difference(

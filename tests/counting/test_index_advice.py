@@ -247,3 +247,31 @@ def test_the_price_of_an_index_follows_from_widths_and_rows() -> None:
     slow = dataclasses.replace(facts, form_seconds=10e-6)
     assert index_advice.price_covering(slow, 69_000).build_seconds > price.build_seconds + 2 * 5_000_000 * 10e-6
     assert index_advice.price_brin(facts, 69_000) is None
+
+
+@pytest.mark.parametrize("options", ["", "partition by range (at)"], ids=["a table", "a partitioned table"])
+def test_the_advised_check_keeps_the_form_and_is_advised_once(database_dsn: str, advise: Advise, options: str) -> None:
+    fill(database_dsn, at_type="text", at=TEXT, options=options)
+    before, _ = measure(database_dsn)
+    advice = advise()
+
+    execute(database_dsn, *advice.check_statements)
+
+    assert len(advice.check_statements) == 2
+    assert measure(database_dsn)[0] == before
+    assert advise().check_statements == ()
+    assert "a CHECK keeps the form of the times, so a count looks at none of them" in advise().notes
+    with pytest.raises(psycopg.errors.CheckViolation):
+        execute(database_dsn, "insert into wide (at, scope) values ('2026-02-21T02:00:00+03:00', 's0')")
+
+
+def test_no_check_is_advised_where_times_are_instants_or_a_view_stands_before_them(
+    database_dsn: str, advise: Advise
+) -> None:
+    fill(database_dsn, at_type="timestamptz", at=INSTANT)
+    fill(database_dsn, at_type="text", at=TEXT, name="texts")
+    execute(database_dsn, "create view seen as select * from texts")
+
+    assert advise().check_statements == ()
+    assert advise(table="seen").check_statements == ()
+    assert len(advise(table="texts").check_statements) == 2

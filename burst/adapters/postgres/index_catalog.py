@@ -160,6 +160,7 @@ def _read_facts(
         page_seconds=estimate.sample.page_seconds if estimate.sample is not None else 0.0,
         sort_seconds=sort_seconds,
         form_seconds=form_seconds,
+        times_checked=table.times_checked,
     )
 
 
@@ -221,6 +222,17 @@ def write_covering(facts: index_advice.TableFacts) -> tuple[str, ...]:
 def write_brin(facts: index_advice.TableFacts) -> tuple[str, ...]:
     """The statements that would make the small index of an ordered time."""
     return _write_index(facts, "at_brin", f"USING brin ({_quote(facts.columns['at'])})")
+
+
+def write_check(facts: index_advice.TableFacts) -> tuple[str, ...]:
+    """The statements that would let the database keep every text of the time in the usual form. The second one reads
+    the table, and lets others write meanwhile."""
+    name, pattern = _name(facts.relation, "usual_at"), column_types.USUAL_TEXT
+    condition = f"{_quote(facts.columns['at'])} ~ '{pattern}'"
+    return (
+        f"ALTER TABLE {facts.relation} ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID;",
+        f"ALTER TABLE {facts.relation} VALIDATE CONSTRAINT {name};",
+    )
 
 
 def _write_index(facts: index_advice.TableFacts, purpose: str, definition: str) -> tuple[str, ...]:

@@ -87,6 +87,7 @@ SELECT EXISTS (
     SELECT FROM pg_index AS partial WHERE partial.indrelid = cast(cast(:table_name AS text) AS regclass)
         AND partial.indisvalid AND pg_get_expr(partial.indpred, partial.indrelid)
             = format('((%I ~ %L::text) IS NOT TRUE)', cast(:column AS text), cast(:condition AS text)))""")
+_TIMES_CHECKED = sqlalchemy.text(f"SELECT NOT {column_types.TIMES_UNCHECKED.text}")
 STANDBY = sqlalchemy.text("SELECT pg_is_in_recovery()")
 ADMISSIONS_TABLE = sqlalchemy.text("SELECT to_regclass('admissions') IS NOT NULL")
 ADMISSIONS = sqlalchemy.text(
@@ -119,6 +120,8 @@ class ReceiptTable:
     """By role, where the catalog names them."""
     unusual_times_indexed: bool = False
     """Whether an index holds the rows whose time is a text of an unusual form, or NULL."""
+    times_checked: bool = False
+    """Whether a CHECK kept every time in the usual form when the types were read."""
 
     @property
     def quoted_name(self) -> str:
@@ -161,6 +164,8 @@ class ReceiptTable:
         """Which rows have to be read as instants, in disjoint parts that an index each can serve."""
         at = self.columns["at"]
         if not self.unusual_times_indexed:
+            if self.times_checked:
+                return (column_types.may_lie_within_checked(at, required=self.type_of("at").required),)
             return (column_types.may_lie_within(at),)
         sorted_in = column_types.sorts_within(at)
         unsorted_in = sqlalchemy.or_(at.is_(None), sqlalchemy.not_(sorted_in))
@@ -182,7 +187,12 @@ class ReceiptTable:
         )
         texts = column_types.bind_texts(window.start, window.end)
         by_word = {_name_words(decision): list(spellings) for decision, spellings in words.items()}
-        return {**edges, **units, **texts, **by_word}
+        return {**edges, **units, **texts, **by_word, **self.bind_check()}
+
+    def bind_check(self) -> dict[str, object]:
+        """The values of `column_types.TIMES_UNCHECKED`."""
+        at = str(self.columns["at"].name)
+        return {"receipts_table": self.quoted_name, "time_column": at, "usual_text": column_types.USUAL_TEXT}
 
 
 def _name_words(decision: str) -> str:
@@ -220,7 +230,8 @@ def read_types(connection: sqlalchemy.Connection, table: ReceiptTable) -> Receip
             _UNUSUAL_TIMES_INDEX, {"table_name": table.quoted_name, "condition": column_types.USUAL_TEXT, "column": at}
         ).scalar_one()
     )
-    return replace(table, types=types, unusual_times_indexed=bool(indexed))
+    checked = is_text and not indexed and connection.execute(_TIMES_CHECKED, table.bind_check()).scalar_one()
+    return replace(table, types=types, unusual_times_indexed=bool(indexed), times_checked=bool(checked))
 
 
 def try_scope(table: ReceiptTable) -> sqlalchemy.Select[*tuple[Any, ...]]:

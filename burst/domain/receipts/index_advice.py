@@ -62,6 +62,8 @@ class TableFacts:
     page_seconds: float
     sort_seconds: float
     form_seconds: float = 0.0
+    times_checked: bool = False
+    """Whether a CHECK keeps texts of the time in the usual form."""
 
     @property
     def has_typed_time(self) -> bool:
