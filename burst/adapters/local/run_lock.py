@@ -26,7 +26,7 @@ class RunLock:
     it."""
 
     def __init__(self, folder: Path, owner: leases.Owner) -> None:
-        self._descriptor = _open(folder)
+        self._descriptor = _open(folder, os.O_RDWR | os.O_CREAT)
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         while not _take(self._descriptor, fcntl.LOCK_EX):
             if time.monotonic() > give_up_at:
@@ -47,8 +47,10 @@ class RunLock:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a living controller holds the run."""
-    descriptor = _open(folder)
+    """Whether a living controller holds the run. Nothing is written: who looks may have no right to."""
+    if not os.path.lexists(folder / NAME):
+        return False
+    descriptor = _open(folder, os.O_RDONLY)
     try:
         return not _take(descriptor, fcntl.LOCK_SH)
     finally:
@@ -83,9 +85,9 @@ def _add_holder(descriptor: int, owner: leases.Owner) -> None:
         return
 
 
-def _open(folder: Path) -> int:
+def _open(folder: Path, flags: int) -> int:
     try:
-        return os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        return os.open(folder / NAME, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     except OSError as exc:
         raise errors.Unavailable(f"{folder / NAME} cannot be opened: {exc.strerror}") from exc
 
