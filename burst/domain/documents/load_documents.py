@@ -74,7 +74,7 @@ class TaskAccount(models.Model):
     in_time: models.Count
     """Those of them that were sent no later than 1 s after they were due."""
     undecided: models.Count
-    """Events due in the last two seconds of the account and not sent; they count for neither side."""
+    """Events due in the last two seconds of the account and not sent in time; they count for neither side."""
     sent: models.Count
     """Requests that the program took for sent, with those that failed on its own machine."""
     late: models.Count
@@ -168,7 +168,7 @@ class Load(models.Model):
     seconds: list[SecondLoad]
     """Every second in which something was counted, in order."""
     requests: list[RequestLoad]
-    """The same answers by the name of the request."""
+    """The answers of all tasks by the name of the request."""
     latency: list[LatencyBucket]
     """The durations of all answers of the whole run, as a histogram."""
     markers: dict[str, models.Count]

@@ -15,15 +15,15 @@ class FindingEntry(models.Model):
     status: Literal["passed", "warning", "refused"]
     """`refused` launches nothing; `warning` launches, and is told."""
     title: models.Words
-    """What the check asks, in words."""
+    """What is so where the check passes, in words."""
     seen: models.Words
     """What the check saw."""
     why: models.Words = ""
     """Why it matters; empty where it passed."""
     mend: models.Words = ""
-    """What to do about it; empty where it passed."""
+    """What to do about it; empty where it passed, or where another finding explains it."""
     runbook: str = ""
-    """The file of the page about it; empty where it passed."""
+    """The file of the page about it, or about the finding that explains it."""
 
 
 Factor = Annotated[float, pydantic.Field(gt=0, le=1e6)]
