@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +47,14 @@ class Forms:
     def give(self, output: common.Output, outcome: "outcomes.EvidenceOutcome") -> None:
         """Writes every file, then the form of stdout where it is one for CI systems.
 
-        A file that is there is replaced. Raises `errors.UsageError` for one that cannot be written.
+        A file that is there is replaced, unless it is evidence. Raises `errors.UsageError` for one that cannot be
+        written.
         """
         from burst.domain.basics import errors
         from burst.kit import files
 
         for form, path in self.written:
+            _refuse_evidence(form, path, outcome.place)
             try:
                 files.replace(path, self._render(form, outcome))
             except OSError as failure:
@@ -104,7 +107,27 @@ def forms_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _read_written(
     context: click.Context, parameter: click.Parameter, words: tuple[str, ...]
 ) -> tuple[tuple[str, Path], ...]:
-    return tuple(_read_form(word) for word in words)
+    forms = tuple(_read_form(word) for word in words)
+    paths = [path.absolute() for _, path in forms]
+    twice = next((path for path in paths if paths.count(path) > 1), None)
+    if twice is not None:
+        raise click.BadParameter(f"saw {twice.name} twice; allowed: a file of its own for each form")
+    return forms
+
+
+def _refuse_evidence(form: str, path: Path, place: str) -> None:
+    """Raises `errors.UsageError` for a file that is the evidence itself, or lies in the folder of a run."""
+    from burst.domain.basics import errors
+    from burst.domain.documents import document_names
+
+    try:
+        is_bundle = path.exists() and Path(place).exists() and path.samefile(place)
+        names = os.listdir(path.parent)
+    except OSError:
+        return  # a folder that cannot be read takes no file either
+    in_run = document_names.JOURNAL in names or any(map(document_names.is_snapshot_name, names))
+    if is_bundle or in_run:
+        raise errors.UsageError(f"--write {form}={path}: evidence lies there, which nothing may replace; name another")
 
 
 def _read_form(word: str) -> tuple[str, Path]:

@@ -18,6 +18,8 @@ ATTEMPTS_MAX = 4
 PATIENCE_SECONDS = 30.0
 """How long the end of a run waits for its outlets altogether."""
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 4.0
+ATTEMPT_SECONDS = 12.0
+"""How long one attempt may take: an answer that comes a byte a second would hold back every later message."""
 LONGEST_ASKED_SECONDS = 8.0
 """The longest wait that a receiver may ask for: three of them end before the patience does."""
 
@@ -31,9 +33,10 @@ class Telling:
         *,
         redactor: redaction.Redactor,
         first_wait_seconds: float = _FIRST_WAIT_SECONDS,
+        attempt_seconds: float = ATTEMPT_SECONDS,
     ) -> None:
         self._redactor = redactor
-        self._lines = [_Line(outlet, redactor, first_wait_seconds) for outlet in outlets]
+        self._lines = [_Line(outlet, redactor, first_wait_seconds, attempt_seconds) for outlet in outlets]
 
     def tell(self, message: run_messages.RunMessage) -> None:
         """Hands the message to every outlet, its words without a secret, and waits for none."""
@@ -65,10 +68,17 @@ class Telling:
 class _Line:
     """One outlet with the messages that it is still to hear."""
 
-    def __init__(self, outlet: ports.Outlet, redactor: redaction.Redactor, first_wait_seconds: float) -> None:
+    def __init__(
+        self,
+        outlet: ports.Outlet,
+        redactor: redaction.Redactor,
+        first_wait_seconds: float,
+        attempt_seconds: float,
+    ) -> None:
         self._outlet = outlet
         self._redactor = redactor
         self._first_wait_seconds = first_wait_seconds
+        self._attempt_seconds = attempt_seconds
         self._messages = queue.SimpleQueue[run_messages.RunMessage | None]()
         self._failures: list[str] = []
         self.ended = threading.Event()
@@ -103,7 +113,29 @@ class _Line:
             wait=self._choose_wait_seconds,
             reraise=True,
         )
-        retrying(self._outlet.send, message)
+        retrying(self._send_once, message)
+
+    def _send_once(self, message: run_messages.RunMessage) -> None:
+        """One attempt, on a thread that is left behind where it takes too long; it ends with the process at the latest.
+
+        Raises what the outlet raises, and `errors.Unavailable` where it takes too long.
+        """
+        ended = queue.SimpleQueue[Exception | None]()
+
+        def send() -> None:
+            try:
+                self._outlet.send(message)
+                ended.put(None)
+            except Exception as failure:  # raised by the thread that waits for it
+                ended.put(failure)
+
+        threading.Thread(target=send, name=f"burst-outlet-{self._outlet.name}-attempt", daemon=True).start()
+        try:
+            failure = ended.get(timeout=self._attempt_seconds)
+        except queue.Empty:
+            raise errors.Unavailable(f"no whole answer within {self._attempt_seconds:g} s") from None
+        if failure is not None:
+            raise failure
 
     def _choose_wait_seconds(self, state: tenacity.RetryCallState) -> float:
         failure = state.outcome.exception() if state.outcome is not None else None

@@ -6,7 +6,7 @@ import dataclasses
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from burst.domain.basics import instants
+from burst.domain.basics import instants, wording
 from burst.domain.run import run_ids
 from burst.domain.verdict import snapshots
 from burst.evidence import verification
@@ -38,8 +38,9 @@ def hold_to_age(
         return _refuse(verified, verification.EvidenceState.UNKNOWN, words)
     if age_seconds <= max_age_seconds:
         return verified
-    days, allowed = round(age_seconds / 86400, 2), round(max_age_seconds / 86400, 2)
-    words = f"no run came since {execution_id}, {instants.text(at)}: {days} days ago; allowed {allowed} days"
+    age, allowed = wording.format_span(age_seconds), wording.format_span(max_age_seconds)
+    more = wording.format_span(age_seconds - max_age_seconds)
+    words = f"no run came since {execution_id}, {instants.text(at)}: {age} ago, {more} more than the {allowed} allowed"
     return _refuse(verified, verification.EvidenceState.TOO_OLD, words)
 
 

@@ -45,7 +45,7 @@ def test_a_run_that_is_young_enough_is_what_it_was_and_an_older_one_is_too_old(t
     assert (young.exit_code, young.finding.state) == (0, State.OK)
     assert (old.exit_code, old.finding.state) == (7, State.TOO_OLD)
     assert old.finding.why == (
-        f"no run came since {evidencing.run_id(21)}, {instants.text(ENDED)}: 8.0 days ago; allowed 8.0 days"
+        f"no run came since {evidencing.run_id(21)}, {instants.text(ENDED)}: 8 d ago, 1 s more than the 8 d allowed"
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 from burst import evidence
 from burst.adapters import archive
 from burst.adapters.local import folder_store
+from burst.cli import main
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, questions, run_records
 from burst.domain.run import run_ids
@@ -524,3 +525,28 @@ def test_sarif_fails_for_each_open_blocker_also_where_no_gate_says_no() -> None:
     (failed,) = [result for result in run["results"] if result["kind"] == "fail"]
     assert (failed["ruleId"], failed["level"]) == ("B2/blocker", "error")
     assert failed["message"]["text"] == "semantic drift (not-evaluated): the plan declares no fact for it"
+
+
+@pytest.mark.parametrize(
+    "name", ["run/plan.json", "run/burst.xml", "b.zip"], ids=["a document", "beside it", "a bundle"]
+)
+def test_no_form_is_written_over_evidence_or_beside_it(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = evidencing.folder(tmp_path, "run", evidencing.published(evidencing.case(evidencing.run_id(1))))
+    (tmp_path / "b.zip").write_bytes(evidence.bundle(run))
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    code = main.main(["verify", "b.zip" if name == "b.zip" else "run", "--write", f"junit={name}"])
+
+    assert code == 2
+    assert "evidence lies there" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_two_forms_have_two_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written = [word for form in ("junit", "sarif") for word in ("--write", f"{form}={tmp_path / 'out'}")]
+
+    assert main.main(["verify", str(tmp_path), *written]) == 2
+    assert "saw out twice" in capsys.readouterr().err

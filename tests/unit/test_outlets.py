@@ -405,6 +405,31 @@ def test_an_interrupt_ends_the_wait_for_an_outlet_and_not_the_command() -> None:
     assert words.startswith("outlet memory was not told")
 
 
+def test_a_receiver_that_drips_its_answer_holds_back_no_later_message() -> None:
+    """Each byte comes in time, and the head of the answer never ends."""
+    let_go = threading.Event()
+
+    class Dripping(fakes_outlets.MemoryOutlet):
+        def send(self, message: run_messages.RunMessage) -> None:
+            if message.kind is run_messages.MessageKind.STARTED:
+                let_go.wait(30)
+            super().send(message)
+
+    outlet, said = Dripping(), list[str]()
+    told = telling.Telling([outlet], redactor=redaction.Redactor(), first_wait_seconds=0.001, attempt_seconds=0.05)
+    told.tell(fakes_outlets.started())
+    told.tell(fakes_outlets.passed())
+    told.close(said.append, 30)
+    heard = [message.kind for message in outlet.heard]
+    let_go.set()
+    waiting.until(lambda: len(outlet.heard) == telling.ATTEMPTS_MAX + 1, what="every attempt to end")
+
+    assert heard == ["verdict"]
+    assert said == [
+        "outlet memory was not told: started: no whole answer within 0.05 s; the verdict does not depend on it"
+    ]
+
+
 def test_an_outlet_that_never_answers_is_given_up() -> None:
     let_go = threading.Event()
 
