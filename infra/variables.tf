@@ -158,7 +158,7 @@ variable "run_control_prefix" {
 }
 
 variable "run_scoped_prefix" {
-  description = "Where in the bucket the evidence by run scope lies."
+  description = "Where in the bucket the evidence by scope lies."
   type        = string
   default     = "evidence/runs"
   nullable    = false

@@ -24,7 +24,7 @@ Examples:
 def demo(output: common.Output, replay: bool, campaign: bool, runs_dir: Path) -> int:
     """The whole story on this machine: a reference run, its baseline, a burst at three times its rate, the verdict.
 
-    Starts a Postgres and an ingestion gateway of its own and ends them again. Exits 0 on PASS, 3 on HOLD.
+    Starts a Postgres and a reference gateway of its own, and ends them again. Exits 0 on PASS, 3 on HOLD.
     """
     from burst.cli import demonstrating
 

@@ -134,7 +134,7 @@ class _Sandbox:
 @contextlib.contextmanager
 def _sandbox(output: common.Output) -> Iterator[_Sandbox]:
     """Starts a Postgres and a gateway for the demo; their secrets stay in the environment of this process."""
-    output.say("Starting a Postgres and an ingestion gateway of the demo's own.")
+    output.say("Starting a Postgres and a reference gateway of the demo's own.")
     api_key = secrets.token_urlsafe(24)
     with embedded_postgres.start() as server:
         dsn = server.create_database()

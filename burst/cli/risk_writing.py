@@ -29,7 +29,7 @@ Examples:
     "--owners", type=click.Path(path_type=Path), metavar="FILE", help="Who owns which risk, and what is done about it."
 )
 @click.option("--phase", metavar="PHASE", help="Only this phase, such as M10.F.")
-@click.option("--scope", metavar="SCOPE", help="Only this platform run.")
+@click.option("--scope", metavar="SCOPE", help="Only this scope.")
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=1000, show_default=True, help="At most so many runs, the newest."
 )

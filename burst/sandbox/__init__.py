@@ -1,1 +1,1 @@
-"""The sandbox: a real Postgres and a reference ingestion gateway on one machine, for demos, rehearsals and tests."""
+"""The sandbox: a real Postgres and a reference gateway on one machine, for demos, rehearsals and tests."""

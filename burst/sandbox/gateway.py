@@ -1,4 +1,4 @@
-"""Starts the reference ingestion gateway: a process of its own on loopback that ends with its parent.
+"""Starts the reference gateway: a process of its own on loopback that ends with its parent.
 
     with gateway.start(dsn=dsn, api_key=key) as running:   # POST {running.url}/v1/ingest/push
 
@@ -78,7 +78,7 @@ def start(*, dsn: str, api_key: str, port: int = 0) -> Gateway:
 def main() -> None:
     """Runs a gateway, by hand or for a parent."""
     parser = argparse.ArgumentParser(
-        prog="python -m burst.sandbox.gateway", description="A reference ingestion gateway on loopback."
+        prog="python -m burst.sandbox.gateway", description="A reference gateway on loopback."
     )
     parser.add_argument("--dsn-env", required=True, metavar="NAME", help="environment variable that holds the DSN")
     parser.add_argument("--api-key-env", required=True, metavar="NAME", help="environment variable that holds the key")

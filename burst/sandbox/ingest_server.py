@@ -1,4 +1,4 @@
-"""The server of the ingestion gateway: a plain ASGI application with two routes, on uvicorn.
+"""The server of the reference gateway: a plain ASGI application with two routes, on uvicorn.
 
 It uses no framework: only one route matters, and a framework's overhead would count in the times that the burst
 measures. A push with a wrong key is refused before its body is read. A push is answered with a receipt only after the

@@ -3,6 +3,7 @@
 What they say of files and commands `tests/runbooks/test_pages.py` holds.
 """
 
+import configparser
 import inspect
 import math
 import re
@@ -22,6 +23,16 @@ def test_every_room_has_its_line(folder: str, prefix: str) -> None:
     rooms |= {path.name for path in (pages.ROOT / folder).glob("*.py") if not path.name.startswith("__")}
 
     assert {room for room in rooms if f"| `{prefix}{room}` |" not in ARCHITECTURE} == set()
+
+
+@pytest.mark.parametrize(("contract", "first"), [("layers", "console"), ("domain-rooms", "closure")])
+def test_the_line_of_imports_is_the_contract(contract: str, first: str) -> None:
+    contracts = configparser.ConfigParser()
+    contracts.read(pages.ROOT / ".importlinter")
+    layers = contracts[f"importlinter:contract:{contract}"]["layers"].replace("(", "").replace(")", "").split("\n")
+    (line,) = re.findall(rf"^{first} > .*$", ARCHITECTURE, re.MULTILINE)
+
+    assert line == " > ".join(layer.strip() for layer in layers if layer.strip() and layer.strip() != "__main__")
 
 
 def test_a_third_target_is_told_every_member_that_it_needs() -> None:

@@ -16,7 +16,7 @@ class Sample:
     """One answer. `number` counts the samples of its series from 1, so that a missing one is seen.
 
     `of`: the instant that the answer itself speaks of; None: it speaks of no other than the one it was asked at.
-    `scope`: the platform run that the answer is of, as the answer says; None: it does not say.
+    `scope`: the scope that the answer is of, as the answer says; None: it does not say.
     """
 
     number: int
@@ -43,7 +43,7 @@ class Series:
     """The samples of one series, in any order.
 
     `taken`: how many samples were taken, by the record of the run; where fewer are here, some are missing.
-    `scope`: the platform run that each sample has to say it is of; None: the samples do not say it.
+    `scope`: the scope that each sample has to say it is of; None: the samples do not say it.
     """
 
     name: str

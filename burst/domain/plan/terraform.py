@@ -18,7 +18,7 @@ OUTPUT = "plan"
 _MARK = "\ufeff"
 """Some shells put it before text that they redirect."""
 _CHANGE_NAMES = "# Change every name below `target`, `load.host` and the places below `evidence` to your own.\n"
-_KEY_LINE = "#   export IG_API_KEY=...          the ingestion gateway's key\n"
+_KEY_LINE = "#   export IG_API_KEY=...          the ingest's key\n"
 _DSN_LINE = (
     "#   export IG_ADMISSION_DSN=...    the Postgres with its receipts: postgresql://USER:PASSWORD@HOST/NAME "
     "(it is only read)\n"

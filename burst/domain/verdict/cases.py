@@ -116,7 +116,7 @@ class Case:
 
     @property
     def scope(self) -> str | None:
-        """The platform run: by the plan, or by the first document that names one."""
+        """The scope: by the plan, or by the first document that names one."""
         named = identities(self.task_result, self.metrics, self.facts, self.preflight)
         return self.plan.scope if self.plan.scope != "fresh" else (named[0][2] if named else None)
 
