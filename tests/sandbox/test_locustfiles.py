@@ -50,15 +50,17 @@ class Row:
     at: datetime
 
 
-@pytest.fixture(scope="module")
+# These two live as long as the session: the tests are spread one by one, others between them, and what a fixture of the
+# module starts would be started anew for most of them.
+@pytest.fixture(scope="session")
 def dsn(postgres_template: fixtures_postgres.TemplatedServer) -> str:
-    """One database for this module. Each test uses a scope of its own."""
+    """One database for the tests of this module. Each uses a scope of its own."""
     return postgres_template.server.create_database(template=postgres_template.template)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running(dsn: str) -> Iterator[gateway.Gateway]:
-    """One gateway for this module."""
+    """One gateway for the tests of this module."""
     with gateway.start(dsn=dsn, api_key=API_KEY) as gateway_of_module:
         yield gateway_of_module
 
