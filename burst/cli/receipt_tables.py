@@ -124,7 +124,8 @@ def _candidate_lines(number: int, candidate: "table_proposals.Candidate") -> lis
 
     table = candidate.table
     kind = table_proposals.KIND_WORDS[table.kind]
-    first = f"  {number}. {table.full_name} ({kind}, about {table.row_count:,} rows)"
+    rows = "rows not known" if table.row_count is None else f"about {table.row_count:,} rows"
+    first = f"  {number}. {table.full_name} ({kind}, {rows})"
     return [
         first,
         *(f"       {role}: {choice.column.name}, by {choice.why}" for role, choice in candidate.choices.items()),

@@ -148,6 +148,22 @@ def test_rows_that_cannot_be_counted_leave_the_seconds_unknown_and_the_reason_sa
     assert found.estimate_seconds() is None
 
 
+def test_a_table_that_was_never_analyzed_is_estimated_by_the_rows_of_its_sample(database_dsn: str) -> None:
+    with psycopg.connect(database_dsn) as connection:
+        connection.execute(
+            "create table fresh (decision text, at timestamptz, scope text) with (autovacuum_enabled=off)"
+        )
+        connection.execute("insert into fresh select 'ADMIT', now(), repeat('s', 200) from generate_series(1, 30000)")
+    source = postgres_receipts.PostgresReceipts(
+        redaction.Secret(database_dsn), columns=COLUMNS, form=receipt_table.TableForm(name="fresh")
+    )
+
+    found = source.estimate_count(WINDOW, scope="s", bucket_seconds=60, give_up_at=soon())
+
+    assert 25_000 < found.table_rows < 35_000
+    assert 25_000 < found.rows_read < 35_000
+
+
 def test_an_empty_table_is_estimated_by_the_receipts_to_come(estimate: Estimate) -> None:
     found = estimate(do=("truncate wide",))
 

@@ -58,6 +58,8 @@ _EVERYTHING = windows.Window(datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1,
 class _Relation:
     pages: int
     row_count: int
+    analyzed: bool = True
+    """Whether the server knows how many rows there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,6 @@ def estimate_count(
     scoped = "scope" in values
     plan = explain(connection, statements.count_receipts(table, scoped=scoped), values)
     catalog = _read_catalog(connection, table)
-    scans = tuple(_build_scans(connection, table, values, plan, catalog))
     sample, problem = None, ""
     try:
         sample = _count_sample(connection, table, values, catalog)
@@ -99,6 +100,8 @@ def estimate_count(
         if not _is_of_the_sample(failure):
             raise
         problem = f"a sample of at most {SAMPLE_PAGES} pages could not be counted: {failures.read_words(failure)}"
+    catalog = _fill_rows(catalog, sample)
+    scans = tuple(_build_scans(connection, table, values, plan, catalog))
     return count_costs.CountEstimate(
         receipts=_expect_receipts(plan),
         scans=scans,
@@ -146,7 +149,9 @@ def _read_catalog(connection: sqlalchemy.Connection, table: statements.ReceiptTa
     own_name = {"table_name": table.quoted_name}
     sources = [row.id for row in connection.execute(statements.SOURCES, own_name)]
     relations = {
-        f"{row.schema_name}.{row.name}": _Relation(pages=row.pages, row_count=_scale_rows(row))
+        f"{row.schema_name}.{row.name}": _Relation(
+            pages=row.pages, row_count=_scale_rows(row), analyzed=row.known_pages > 0
+        )
         for row in connection.execute(RELATIONS, {"relations": sources})
         if row.kind in _WITH_ROWS
     }
@@ -165,6 +170,18 @@ def _read_catalog(connection: sqlalchemy.Connection, table: statements.ReceiptTa
 def _scale_rows(row: sqlalchemy.Row[*tuple[Any, ...]]) -> int:
     """The rows of a relation as the planner takes them: those of its last ANALYZE, grown as its pages have."""
     return round(row.row_count / row.known_pages * row.pages) if row.known_pages else int(row.row_count)
+
+
+def _fill_rows(catalog: _Catalog, sample: count_costs.CountSample | None) -> _Catalog:
+    """The catalog with the rows of relations that were never analyzed: as dense as the sample."""
+    if sample is None or not sample.pages:
+        return catalog
+    density = sample.rows / sample.pages
+    relations = {
+        name: relation if relation.analyzed else replace(relation, row_count=round(density * relation.pages))
+        for name, relation in catalog.relations.items()
+    }
+    return replace(catalog, relations=relations)
 
 
 def _walk(node: Mapping[str, Any], workers: int = 0) -> Iterator[tuple[Mapping[str, Any], int]]:

@@ -17,7 +17,9 @@ SAMPLE_PAGES = 50
 # A partition is a part of its table, and no table to count by itself. A role may be granted single columns alone.
 _TABLES = sqlalchemy.text("""
 SELECT relation.oid::bigint AS id, space.nspname::text AS schema_name, relation.relname::text AS name,
-    relation.relkind::text AS kind, greatest(relation.reltuples, 0)::bigint AS row_count,
+    relation.relkind::text AS kind,
+    CASE WHEN relation.relkind IN ('r', 'p', 'm') AND relation.reltuples >= 0 THEN relation.reltuples::bigint END
+        AS row_count,
     pg_table_is_visible(relation.oid) AS visible
 FROM pg_class AS relation JOIN pg_namespace AS space ON space.oid = relation.relnamespace
 WHERE relation.relkind IN ('r', 'p', 'v', 'm', 'f') AND has_schema_privilege(space.oid, 'USAGE')

@@ -83,7 +83,8 @@ class CatalogTable:
     schema: str
     name: str
     kind: str
-    row_count: int
+    row_count: int | None
+    """As the server knows it; None where it does not, as of a view and of a table that was never analyzed."""
     visible: bool
     columns: tuple[CatalogColumn, ...]
 
@@ -179,7 +180,7 @@ def rank_candidates(tables: Sequence[CatalogTable]) -> tuple[Candidate, ...]:
     """The tables that have a column for each role and can be named in a plan, the likeliest first."""
     candidates = [propose(table, {}) for table in tables if table.nameable]
     ranked = [candidate for candidate in candidates if candidate is not None]
-    return tuple(sorted(ranked, key=lambda each: (-each.score, -each.table.row_count, each.table.full_name)))
+    return tuple(sorted(ranked, key=lambda each: (-each.score, -(each.table.row_count or 0), each.table.full_name)))
 
 
 def propose(table: CatalogTable, chosen_names: Mapping[str, str]) -> Candidate | None:
