@@ -6,6 +6,7 @@ from typing import Any
 from burst.domain.basics import instants
 from burst.domain.observations import samples
 from burst.domain.run import runs
+from burst.report import figures
 
 
 def describe_last(run: runs.Run) -> str:
@@ -15,7 +16,7 @@ def describe_last(run: runs.Run) -> str:
 
 def _word(taken: Sequence[samples.Sample]) -> str:
     last = taken[-1]
-    return "no answer" if last.value is None else f"{last.value}"
+    return "no answer" if last.value is None else figures.number(last.value)
 
 
 def list_fields(run: runs.Run) -> list[dict[str, Any]]:

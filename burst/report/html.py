@@ -24,6 +24,9 @@ from burst.report import (
     timelines,
 )
 
+MOST_OPEN_TASKS = 24
+"""A table of more tasks is folded: with hundreds it would be most of the page."""
+
 
 def render(verdict: snapshots.Verdict, contents: Mapping[str, bytes]) -> bytes:
     """The page for a snapshot and the documents that it names; deterministic. A missing document has no section."""
@@ -41,6 +44,7 @@ def render(verdict: snapshots.Verdict, contents: Mapping[str, bytes]) -> bytes:
         rates=_draw_rates(snapshot),
         worst_ends=documents.task_result.worst_end_seconds if documents.task_result is not None else {},
         metrics=metrics,
+        most_open_tasks=MOST_OPEN_TASKS,
         preflight=documents.preflight,
         counting=_describe_counting(metrics) if metrics is not None and metrics.settle_rounds else None,
         word=figures.word(snapshot),

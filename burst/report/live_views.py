@@ -19,7 +19,7 @@ from burst.domain.receipts import receipts
 from burst.domain.run import runs
 from burst.domain.tasks import tasks
 from burst.domain.verdict import snapshots
-from burst.report import live_events, live_gates, live_series, run_states
+from burst.report import figures, live_events, live_gates, live_series, run_states
 
 MOST_BUCKETS = 240
 """More than the widest terminal shows."""
@@ -231,7 +231,7 @@ def _show_preflight(situation: Situation, now: datetime) -> LiveView:
         at=now,
         title=_title(situation.plan, None),
         scope="" if situation.plan is None else situation.plan.scope,
-        state=f"preflight, {done} of {len(checks)} checks answered",
+        state=f"preflight, {done} of {len(checks)} checks answered" if checks else "preflight begins",
         tone=Tone.BAD if refused else Tone.BUSY,
         next_due=f"waiting for {situation.preflight.waiting}" if situation.preflight.waiting else "",
         checks=checks,
@@ -374,7 +374,7 @@ def _list_observed(plan: plans.Plan, run: runs.Run) -> Iterator[Observed]:
         taken = run.observed.get(series.name, ())
         value = taken[-1].value if taken else None
         rule = series.rules[0].rule
-        words = "no sample yet" if not taken else "no answer" if value is None else f"{value}"
+        words = "no sample yet" if not taken else "no answer" if value is None else figures.number(value)
         yield Observed(name=series.name, value=words, rule=rule.text, standing=_judge_last(rule, value))
 
 

@@ -224,6 +224,10 @@ def test_a_small_terminal_shows_what_is_left_of_the_time_and_the_worst_gates(col
     assert any(row.startswith("short duration") for row in shown)
 
 
+def test_before_the_first_check_is_known_preflight_begins_and_counts_nothing() -> None:
+    assert live_views.build(live_views.Situation(), GO).state == "preflight begins"
+
+
 def test_a_hold_shows_its_open_blockers_first() -> None:
     view = live_situations.build("hold")
 

@@ -74,7 +74,10 @@ def taken(value: Any, detail: str = "") -> runs.Run:
     return journals.fold([journals.Entry(sequence=1, at=at, event=sample)])
 
 
-@pytest.mark.parametrize(("value", "words"), [(3, "lag 3"), (None, "lag no answer"), ("ready", "lag ready")])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(3, "lag 3"), (None, "lag no answer"), ("ready", "lag ready"), (-5.231317026889413, "lag -5.231317027")],
+)
 def test_the_progress_line_has_the_last_answer_of_each_series(value: Any, words: str) -> None:
     run = taken(value)
 

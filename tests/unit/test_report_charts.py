@@ -170,6 +170,18 @@ def test_what_was_sent_in_the_second_of_go_was_sent_after_go() -> None:
     assert bucket.load.sent == pytest.approx(6)
 
 
+@pytest.mark.parametrize("number", [html.MOST_OPEN_TASKS, html.MOST_OPEN_TASKS + 1])
+def test_a_table_of_many_tasks_is_folded(number: int) -> None:
+    result = stories.make_result(tasks=[stories.make_task(index) for index in range(number)])
+    case = cases.passing().having(task_result=result)
+
+    page = html.render(case.verdict(), case.documents()).decode()
+
+    assert page.count('<th scope="rowgroup"') == number
+    assert (f"<summary>The tasks ({number})</summary>" in page) == (number > html.MOST_OPEN_TASKS)
+    assert page.count("<details>") == page.count("</details>")
+
+
 def test_many_parts_of_the_time_are_added_up_exactly() -> None:
     parts = [
         {"start_utc": cases.at(60 + 10 * index), "seconds": 10.0, "latency": [{"up_to_us": 1000, "count": 7}]}
