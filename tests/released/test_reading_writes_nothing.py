@@ -17,7 +17,7 @@ READING: tuple[tuple[str, ...], ...] = (
     ("verify", RUN, "--format", "markdown"),
     ("status", "m10_pass", "--runs-dir", ALL),
     ("report", RUN, "-o", ELSEWHERE),
-    ("history", ALL),
+    ("history", ALL, "--phase", "M10.F"),
     ("latest", ALL, "--phase", "M10.F"),
     ("timing", RUN),
     ("evidence", "ls", ALL),
