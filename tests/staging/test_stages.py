@@ -1,8 +1,12 @@
 """`burst db stage` on a real server: stages that stay, red lines that are broken, pauses, restarts and refusals."""
 
+import contextlib
 import json
 import re
-from collections.abc import Sequence
+import select
+import socket
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -14,6 +18,7 @@ from burst.domain.staging import changes
 from burst.sandbox import embedded_postgres
 from burst.wiring import staged_changes
 from tests import waiting
+from tests.counting import strange_server
 from tests.staging import conftest
 
 COUNT = 'count: {from: "2026-02-21T02:00:00Z", to: "2026-02-21T02:20:00Z", scope: x, repeats: 1}'
@@ -39,6 +44,8 @@ stages:
     red_line: [{{figure: p95, at_most: 2}}]
 """
 
+OF_THE_PROCESS = re.compile(rb"(K\x00\x00\x00\x0c).{4}", re.DOTALL)
+"""The message that tells a client of the process that serves it, and the number of that."""
 BREAKS = """\
     check: {command: [echo, '{"p95": 9}']}
     red_line: [{figure: p95, at_most: 1}]
@@ -332,6 +339,46 @@ def test_of_two_at_once_the_second_is_refused_by_name_and_applies_nothing(desk: 
 
     assert refused.code == 4
     assert "staged changes are at work on this server already: by role burst" in refused.said
+    assert not (desk.folder / "staging").exists()
+    assert desk.ask("SHOW work_mem") == "4MB"
+
+
+@contextlib.contextmanager
+def pooler(dsn: str) -> Iterator[str]:
+    """The DSN of a relay that tells its clients of another process than the server's, as poolers do."""
+    parameters = psycopg.conninfo.conninfo_to_dict(dsn)
+    path = f"{parameters['host']}/.s.PGSQL.{parameters['port']}"
+
+    def relay(client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
+            server.connect(path)
+            while True:
+                for source in select.select([client, server], [], [])[0]:
+                    chunk = source.recv(65536)
+                    if not chunk:
+                        return
+                    if source is client:
+                        server.sendall(chunk)
+                    else:
+                        client.sendall(OF_THE_PROCESS.sub(lambda found: found[1] + b"\0\0\0\7", chunk))
+
+    def greet(client: socket.socket) -> None:
+        threading.Thread(target=relay, args=[client.dup()], daemon=True).start()
+
+    with strange_server.listening(greet) as (port, _):
+        shown = {**parameters, "host": "127.0.0.1", "port": port, "sslmode": "disable", "gssencmode": "disable"}
+        yield psycopg.conninfo.make_conninfo("", **shown)
+
+
+def test_a_pooler_is_refused_because_its_sessions_hold_no_lock_of_anybody(
+    desk: conftest.Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pooler(desk.dsn) as dsn:
+        monkeypatch.setenv("STAGE_DSN", dsn)
+        answer = desk.stage(one_stage("ALTER SYSTEM SET work_mem = '32MB'"))
+
+    assert answer.code == 4
+    assert "leads through a pooler" in answer.said
     assert not (desk.folder / "staging").exists()
     assert desk.ask("SHOW work_mem") == "4MB"
 

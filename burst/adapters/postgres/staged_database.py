@@ -70,6 +70,7 @@ class PostgresStages:
         with self._translate_failures("taking the lock of staged changes"):
             connection = self._connect(_HOLD)
             try:
+                _refuse_pooler(connection)
                 _settle_session(connection)
                 self._take_lock(connection)
             except BaseException:
@@ -265,6 +266,17 @@ class PostgresStages:
         finally:
             done.set()
             watcher.join()
+
+
+def _refuse_pooler(connection: Connection) -> None:
+    """Refuses a pooler, which names another process than the one that answers: it lends one session to many, so that a
+    lock is taken twice, and outlives its taker."""
+    row = _require_row(connection.execute("SELECT pg_backend_pid() AS pid").fetchone())
+    if row["pid"] != connection.info.backend_pid:
+        raise errors.Refused(
+            "the DSN leads through a pooler, which lends the session of a lock to others; nothing was applied; let the "
+            "DSN name the server itself"
+        )
 
 
 def _settle_session(connection: Connection) -> None:
