@@ -318,6 +318,9 @@ def region() -> str:
     return str(name)
 
 
+_LISTING = "s3:ListBucket"
+
+
 def call(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Mapping[str, Any]:
     """One call of a client's operation and its answer. `action` is the IAM action, which messages name.
 
@@ -330,6 +333,11 @@ def call(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Ma
         answer: Mapping[str, Any] = operation(**parameters)
     except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as exc:
         raise translate(exc, action) from exc
+    if action == _LISTING and "IsTruncated" not in answer:
+        # The page of a proxy, or nothing, with status 200: read as a listing it would be an empty place.
+        raise errors.Unavailable(
+            f"{action} was answered with what is no listing; look at AWS_ENDPOINT_URL and at proxies"
+        )
     return answer
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore import exceptions as foreign
 
-from burst.adapters.aws import s3_store
+from burst.adapters.aws import s3_runs, s3_store
 from burst.domain.basics import errors, instants
 from burst.kit import aws
 from tests import fixtures_aws
@@ -69,6 +69,10 @@ class Troubled:
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws, "PAUSE_SECONDS", 0.0)
+
+
+NO_LISTING = {"ResponseMetadata": {"HTTPStatusCode": 200}}
+"""What a client makes of the page of a proxy, and of an empty answer, with status 200."""
 
 
 @pytest.fixture
@@ -452,3 +456,16 @@ def test_creates_that_s3_answers_with_a_conflict_are_tried_once_more(
     creates = store.try_creates("probe.json")
 
     assert (creates.succeeded, creates.problem) == (1, "")
+
+
+def test_an_answer_that_is_no_listing_is_no_empty_place(
+    trouble: Callable[..., tuple[s3_store.S3Store, Troubled]], cloud: Cloud
+) -> None:
+    store, troubled = trouble(list_objects_v2=[lambda _: NO_LISTING] * 2 * aws.READ_ATTEMPTS)
+    runs = s3_runs.S3Runs(cloud.place, troubled, store.beneath)
+
+    with pytest.raises(errors.EvidenceUnknown, match="no listing"):
+        store.names()
+    with pytest.raises(errors.EvidenceUnknown, match="no listing"):
+        list(runs.newest_first("m10", instants.parse("2026-02-21T02:00:00Z")))
+    assert store.names() == []
