@@ -78,8 +78,8 @@ def _choose_rate(output: common.Output, sandbox: "_Sandbox", rates: demo_plans.B
     output.say(f"Measuring what this machine reaches now ({reached_rates.SECONDS:g} s of sending without a pause).")
     reached = reached_rates.measure_reached_rate(host=sandbox.host, api_key=sandbox.api_key, dsn=sandbox.dsn)
     rate = rates.choose(reached)
-    asked = rate * rates.burst_factor
-    words = f"It admits about {reached:,.0f} events a minute now, and the demo's burst sends {asked:,.0f}."
+    burst_rate = rate * rates.burst_factor
+    words = f"It admits about {reached:,.0f} events a minute now, and the demo's burst sends {burst_rate:,.0f}."
     if not rates.can_carry(reached):
         words += (
             " That is more than it reaches: the demo may end with HOLD. Try it again when the machine is less busy."

@@ -93,8 +93,8 @@ def _find_sandbox() -> str | None:
     """The address of the gateway that `burst sandbox up` keeps; None where none is up."""
     from burst.sandbox import sandbox_folders, standing_sandbox
 
-    standing = standing_sandbox.find_standing(sandbox_folders.SandboxFolder(sandbox_folders.default_folder()))
-    return None if standing is None else standing.url
+    sandbox = standing_sandbox.find_standing(sandbox_folders.SandboxFolder(sandbox_folders.default_folder()))
+    return None if sandbox is None else sandbox.url
 
 
 def _fill_in(example: str, outputs: Path) -> str:

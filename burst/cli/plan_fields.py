@@ -72,8 +72,8 @@ def _find_shipped_profile(plan: plans.Plan) -> str | None:
     """The shipped profile that tasks on this machine would run; None where they run a file of the plan's own."""
     if plan.target.kind != "local":
         return None
-    found = (shipped_profiles.find_profile(name) for name in plan.load.locustfiles)
-    return next((str(profile) for profile in found if profile is not None), None)
+    profiles = (shipped_profiles.find_profile(name) for name in plan.load.locustfiles)
+    return next((str(profile) for profile in profiles if profile is not None), None)
 
 
 def _list_rate(plan: plans.Plan, prepared: preparing.Prepared) -> dict[str, Any]:

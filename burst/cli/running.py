@@ -49,12 +49,12 @@ class RunReporter:
     def checks_begun(self, plan: plans.Plan, names: Sequence[str]) -> None:
         """The checks that are asked from now on; the first of a run take the terminal over."""
         self._open_display()
-        asked = (*self._situation.preflight.checks, *live_views.PreflightProgress.begin(names).checks)
-        self._change(plan=plan, preflight=live_views.PreflightProgress(checks=asked))
+        checks = (*self._situation.preflight.checks, *live_views.PreflightProgress.begin(names).checks)
+        self._change(plan=plan, preflight=live_views.PreflightProgress(checks=checks))
 
-    def check_answered(self, name: str, found: Sequence[findings.Finding]) -> None:
+    def check_answered(self, name: str, answers: Sequence[findings.Finding]) -> None:
         """A check that answered."""
-        self._change(preflight=self._situation.preflight.answer(name, found))
+        self._change(preflight=self._situation.preflight.answer(name, answers))
 
     def checks_waiting(self, names: Sequence[str]) -> None:
         """The checks that preflight waits for; said once while they stay the same."""
@@ -99,8 +99,8 @@ class RunReporter:
         self._situation, self._progress = live_views.Situation(), None
         if display is not None:
             display.close()
-        said, self._said = self._said, []
-        for words in said:
+        lines, self._said = self._said, []
+        for words in lines:
             self._output.say(words)
 
     def _open_display(self) -> None:

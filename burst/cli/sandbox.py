@@ -64,13 +64,13 @@ def up(output: common.Output, port: int | None, folder: Path | None) -> None:
     from burst.sandbox import sandbox_folders, standing_sandbox
 
     place = _open(folder)
-    standing = standing_sandbox.find_standing(place)
-    if standing is None:
+    state = standing_sandbox.find_standing(place)
+    if state is None:
         output.say("starting a Postgres and a gateway (a few seconds)")
-    standing, started = standing_sandbox.raise_up(place, port)
-    standing_sandbox.refuse_another_port(standing, port)
+    state, started = standing_sandbox.raise_up(place, port)
+    standing_sandbox.refuse_another_port(state, port)
     words = "is up" if started else "was up already"
-    output.say(f"the sandbox {words} at {standing.url}; it ends with: {_down_command(place)}")
+    output.say(f"the sandbox {words} at {state.url}; it ends with: {_down_command(place)}")
     files = {name: shlex.quote(str(place.secret_file(name))) for name in sandbox_folders.SECRETS}
     lines = [f'export {name}="$(cat {file})"' for name, file in files.items()]
     output.result({**_describe(place), "started": started}, "\n".join(lines))
@@ -127,14 +127,14 @@ def _describe(place: "sandbox_folders.SandboxFolder") -> dict[str, object]:
     """What `--json` prints: no secret, but the file of each."""
     from burst.sandbox import sandbox_folders, standing_sandbox
 
-    standing = standing_sandbox.find_standing(place)
-    if standing is None:
+    state = standing_sandbox.find_standing(place)
+    if state is None:
         return {"up": False}
     return {
         "up": True,
-        "url": standing.url,
-        "since_utc": standing.since_utc,
-        "restarts": standing.restarts,
+        "url": state.url,
+        "since_utc": state.since_utc,
+        "restarts": state.restarts,
         "secret_files": {name: str(place.secret_file(name)) for name in sandbox_folders.SECRETS},
     }
 

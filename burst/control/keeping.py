@@ -79,17 +79,17 @@ def _clean_table(table: str, redactor: redaction.Redactor) -> tuple[str, str]:
 
 def _clean_page(page: str, redactor: redaction.Redactor) -> tuple[str, str]:
     """A page of Locust's with its figures cleaned. The rest of the page is a program, which cleaning would break."""
-    found = _FIGURES.search(page)
+    match = _FIGURES.search(page)
     try:
-        figures = json.loads(found.group(2)) if found else None
+        figures = json.loads(match.group(2)) if match else None
     except ValueError:
         figures = None
-    if found is None or not isinstance(figures, dict):
+    if match is None or not isinstance(figures, dict):
         return "", "it is no page as Locust writes it, so its figures cannot be cleaned"
     cleaned = json.dumps(redactor.fields(_cut(figures)))
     for letter, escape in _HTML_ESCAPES.items():
         cleaned = cleaned.replace(letter, escape)
-    start, end = found.span(2)
+    start, end = match.span(2)
     return page[:start] + cleaned + page[end:], ""
 
 

@@ -24,14 +24,14 @@ def find_folders(folder: Path) -> Mapping[str, Path]:
 
     Raises OSError where the folder cannot be listed; folders below it that cannot be are passed over.
     """
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     below: dict[str, Path] = {}
     for path in _list_folders(folder):
         inner = {} if _is_run(path) else _list_inner(path)
         below |= inner
         if not inner:
-            found[path.name] = path
-    return {**below, **found}
+            folders[path.name] = path
+    return {**below, **folders}
 
 
 def order_newest(folders: Mapping[str, Path]) -> list[str]:

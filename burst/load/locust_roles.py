@@ -93,9 +93,9 @@ def answer_wishes(runner: Any, most_senders: int) -> None:
     """Lets a master start more users where a worker asks for them: as many for each worker."""
 
     def start_more(msg: Any, **_: Any) -> None:
-        wanted = min(int(msg.data["senders"]), most_senders) * runner.worker_count
-        if runner.state == "running" and wanted > runner.target_user_count:
-            runner.start(wanted, wanted)
+        users = min(int(msg.data["senders"]), most_senders) * runner.worker_count
+        if runner.state == "running" and users > runner.target_user_count:
+            runner.start(users, users)
 
     runner.register_message(SENDERS_WANTED, start_more, concurrent=True)
 

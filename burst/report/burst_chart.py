@@ -218,8 +218,8 @@ def _draw_line(plot: drawing.Plot, buckets: Sequence[burst_buckets.PictureBucket
     zero would lie upon the mark of that.
     """
     levels = []
-    shown = buckets[:-1] if len(buckets) > 1 and buckets[-1].partial else buckets
-    for bucket in shown:
+    drawn_buckets = buckets[:-1] if len(buckets) > 1 and buckets[-1].partial else buckets
+    for bucket in drawn_buckets:
         if bucket.load is not None:
             start, end = (instants.seconds_between(go_at, edge) for edge in (bucket.start, bucket.end))
             levels.append((start, end, bucket.find_rate(getattr(bucket.load, figure))))
@@ -245,10 +245,10 @@ def _spread(
     """The lane of the number of each event that lies in the picture."""
     first, last = (instants.seconds_between(go_at, edge) for edge in (buckets[0].start, buckets[-1].end))
     plot = drawing.Plot(first=first, last=last, highest=1.0)
-    shown = [event for event in events if first - 1.0 <= instants.seconds_between(go_at, event.at) <= last + 1.0]
-    places = [plot.find_x(instants.seconds_between(go_at, event.at)) for event in shown]
+    drawn_events = [event for event in events if first - 1.0 <= instants.seconds_between(go_at, event.at) <= last + 1.0]
+    places = [plot.find_x(instants.seconds_between(go_at, event.at)) for event in drawn_events]
     lanes = drawing.spread_lanes(places, _LANE)
-    return {event: min(lane, _MOST_LANES) for event, lane in zip(shown, lanes, strict=True)}
+    return {event: min(lane, _MOST_LANES) for event, lane in zip(drawn_events, lanes, strict=True)}
 
 
 def _draw_marks(plot: drawing.Plot, lanes: dict[ChartEvent, int], go_at: datetime) -> Iterator[ChartMark]:

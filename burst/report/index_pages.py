@@ -186,8 +186,8 @@ def _draw_trends(runs: Sequence[IndexedRun]) -> Iterator[Trend]:
     """The trend of each figure that at least one run has; a run stands at its number, the oldest first."""
     limits = _list_limits(runs[-1]) if runs else {}
     for name, words in _TRENDS.items():
-        known = [(number, run, _list_values(run)[name]) for number, run in enumerate(runs)]
-        values = [(number, run, value) for number, run, value in known if value is not None]
+        readings = [(number, run, _list_values(run)[name]) for number, run in enumerate(runs)]
+        values = [(number, run, value) for number, run, value in readings if value is not None]
         if values:
             yield _draw_trend(words, values, last=len(runs) - 1, limit=limits.get(name))
 

@@ -63,15 +63,15 @@ def _list_cases(outcome: outcomes.EvidenceOutcome) -> Iterator[ElementTree.Eleme
 def _snapshot_cases(
     snapshot: snapshots.Snapshot | rollup_snapshots.RollupSnapshot,
 ) -> Iterator[ElementTree.Element]:
-    told = set()
+    named_blockers = set()
     for gate in snapshot.gates:
         problem = _PROBLEMS[gate.status]
         outcome = "skipped" if problem and gate.mode == "informational" else problem
         if outcome in ("failure", "error"):
-            told.add(gate.blocker)
+            named_blockers.add(gate.blocker)
         yield _case(gate.blocker, gate.name, outcome, gate.status, figures.answer(gate))
     for entry in snapshot.open_entries:
-        if entry.blocker not in told:
+        if entry.blocker not in named_blockers:
             yield _case(entry.blocker, f"blocker: {entry.title}", "failure", entry.state, entry.why)
 
 

@@ -19,8 +19,8 @@ class Happening:
 
 def list_happenings(run: runs.Run) -> tuple[Happening, ...]:
     """Everything that a run remembers with an instant, the earliest first."""
-    found = (*_tell_course(run), *_tell_tasks(run), *_tell_doubts(run), *_tell_drills(run), *_tell_end(run))
-    return tuple(sorted(found, key=lambda happening: happening.at))
+    happenings = (*_tell_course(run), *_tell_tasks(run), *_tell_doubts(run), *_tell_drills(run), *_tell_end(run))
+    return tuple(sorted(happenings, key=lambda happening: happening.at))
 
 
 def _tell_course(run: runs.Run) -> Iterator[Happening]:

@@ -55,10 +55,10 @@ class LiveScreen:
             plain=options.ascii_only,
         )
         for row in list_rows(self.view, size):
-            shown = self.clean(row.plain)
-            shown = shown.translate(_ASCII) if size.plain else shown
-            if shown != row.plain:
-                row.plain = shown
+            text = self.clean(row.plain)
+            text = text.translate(_ASCII) if size.plain else text
+            if text != row.plain:
+                row.plain = text
             row.no_wrap, row.overflow = True, "ellipsis"
             row.truncate(size.columns, overflow="crop" if size.plain else "ellipsis")
             yield row
@@ -150,8 +150,8 @@ def _draw_rates(view: live_views.LiveView) -> Iterator[Row]:
     if any(rate is not None for _, rate in named):
         begun = view.clocks and view.clocks[0].spent_seconds is not None
         now = "now ?" if begun and view.rates.now is None else ""
-        shown = [f"{name} {rate:,.0f}" for name, rate in named if rate is not None]
-        words = " · ".join([now, *shown] if now else shown)
+        rates = [f"{name} {rate:,.0f}" for name, rate in named if rate is not None]
+        words = " · ".join([now, *rates] if now else rates)
         yield _row((f"{'rate/min':<{_NAME_COLUMNS}}{words}", "bold"))
 
 
@@ -235,8 +235,8 @@ def _draw_observed(view: live_views.LiveView) -> Iterator[Row]:
 
 def _draw_happenings(view: live_views.LiveView, most: int) -> Iterator[Row]:
     notes = [_row((note, "dim")) for note in view.notes[-2:]]
-    shown: Sequence[live_events.Happening] = view.happenings[-max(1, most - len(notes)) :]
-    for happening in shown:
+    latest: Sequence[live_events.Happening] = view.happenings[-max(1, most - len(notes)) :]
+    for happening in latest:
         yield _row((f"{happening.at:%H:%M:%S}  ", "dim"), (happening.words, ""))
     yield from notes
 

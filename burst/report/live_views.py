@@ -55,10 +55,10 @@ class PreflightProgress:
     waiting: str = ""
     """The checks that have not answered, in their own words of how far they are."""
 
-    def answer(self, name: str, found: Sequence[findings.Finding]) -> "PreflightProgress":
+    def answer(self, name: str, answers: Sequence[findings.Finding]) -> "PreflightProgress":
         """The checks once one has answered."""
         ordered = list(findings.FindingStatus)
-        worst = max(found, key=lambda finding: ordered.index(finding.status), default=None)
+        worst = max(answers, key=lambda finding: ordered.index(finding.status), default=None)
         status = findings.FindingStatus.PASSED if worst is None else worst.status
         seen = "" if worst is None or worst.passed else worst.seen
         answered = CheckState(name=name, status=status.value, seen=seen)
@@ -255,8 +255,8 @@ def _title(plan: plans.Plan | None, run_id: str | None) -> str:
 
 def _tell_verdict(snapshot: snapshots.Snapshot) -> str:
     word, reason = "PASS" if snapshot.overall_pass else "HOLD", snapshot.exit_reason
-    told = reason if reason.startswith(word) else f"{word}: {reason}"
-    return f"{told} (exit {snapshot.exit_code})"
+    words = reason if reason.startswith(word) else f"{word}: {reason}"
+    return f"{words} (exit {snapshot.exit_code})"
 
 
 def _choose_tone(run: runs.Run) -> Tone:
@@ -405,9 +405,9 @@ def _tell_blindness(run: runs.Run, now: datetime) -> Iterator[str]:
         yield run.superseded
 
 
-def _since(what: str, since: datetime, now: datetime, why: str) -> str:
+def _since(blind_spot: str, since: datetime, now: datetime, why: str) -> str:
     seconds = live_gates.format_span(instants.seconds_between(since, now))
-    return f"blind since {since:%H:%M:%S} ({seconds}): {what}: {why}"
+    return f"blind since {since:%H:%M:%S} ({seconds}): {blind_spot}: {why}"
 
 
 def _list_blockers(snapshot: snapshots.Snapshot | None) -> Iterator[str]:

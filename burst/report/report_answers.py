@@ -94,8 +94,8 @@ def _list_figures(documents: report_documents.ReportDocuments) -> Iterator[KeyFi
     if admits is not None:
         yield KeyFigure(name="Admits a minute", value=f"{admits:,.1f}", beside="over the counted window")
     if counts is not None:
-        others = f"{figures.number(counts.duplicate)} DUPLICATE, {figures.number(counts.quarantine)} QUARANTINE"
-        yield KeyFigure(name="ADMIT", value=figures.number(counts.admit), beside=others)
+        other_counts = f"{figures.number(counts.duplicate)} DUPLICATE, {figures.number(counts.quarantine)} QUARANTINE"
+        yield KeyFigure(name="ADMIT", value=figures.number(counts.admit), beside=other_counts)
     if load is not None and load.decided_due and "offered_load" not in gates:
         share = f"{100 * load.in_time / load.decided_due:.4g} %"
         beside = f"of {figures.number(load.decided_due)} events that were due"
@@ -118,13 +118,13 @@ def _show_gate(gate: snapshot_sections.GateEntry, words: str) -> KeyFigure:
     short = f"{value:,.4g}" if isinstance(value, float) and not value.is_integer() else figures.number(value)
     # A value that is rounded to its limit would read as one that reaches it.
     honest = gate.status == "PASS" or gate.required is None or short != figures.number(gate.required)
-    shown = short if honest else figures.measured_value(gate)
+    figure = short if honest else figures.measured_value(gate)
     unit = f" {gate.unit}" if gate.unit and honest and value is not None else ""
     required = figures.required_value(gate)
     if gate.unit:
         required = f"{required.removesuffix(f' {gate.unit}')}\N{NO-BREAK SPACE}{gate.unit}"
     beside = f"required {required}" if gate.required is not None else gate.why
-    return KeyFigure(name=words, value=f"{shown}{unit}", beside=beside, state=gate.status)
+    return KeyFigure(name=words, value=f"{figure}{unit}", beside=beside, state=gate.status)
 
 
 def _list_latency(load: load_documents.Load | None) -> Iterator[KeyFigure]:

@@ -56,11 +56,11 @@ def render(outcome: outcomes.EvidenceOutcome, *, passes: bool = False) -> dict[s
 
 
 def _describe_rule(rule: str, outcome: outcomes.EvidenceOutcome) -> dict[str, Any]:
-    asked, page = _say_what_is_asked(rule, outcome)
+    question, page = _say_what_is_asked(rule, outcome)
     return {
         "id": rule,
-        "shortDescription": {"text": asked},
-        "fullDescription": {"text": f"burst asks of every run whether {asked}."},
+        "shortDescription": {"text": question},
+        "fullDescription": {"text": f"burst asks of every run whether {question}."},
         "help": {
             "text": f"What it means and what to do: burst runbook {page}",
             "markdown": f"What it means and what to do: `burst runbook {page}`",

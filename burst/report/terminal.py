@@ -41,15 +41,15 @@ def _lines(snapshot: snapshots.Snapshot, folder: str | None, folded: bool) -> It
 
 
 def _list_gates(snapshot: snapshots.Snapshot, folded: bool) -> Iterator[str]:
-    shown = list(snapshot.gates)
+    listed = list(snapshot.gates)
     if folded:
-        shown = [gate for gate in shown if gate.status != "PASS"]
-        shown += [gate for gate in snapshot.gates if gate.status == "PASS" and gate.name in KEY_GATES]
-    longest = max((len(gate.name) for gate in shown), default=0)
-    for gate in shown:
+        listed = [gate for gate in listed if gate.status != "PASS"]
+        listed += [gate for gate in snapshot.gates if gate.status == "PASS" and gate.name in KEY_GATES]
+    longest = max((len(gate.name) for gate in listed), default=0)
+    for gate in listed:
         name = f"{gate.name:<{max(longest, _NAME_WIDTH)}}"
         yield f"  {gate.status:<12} {name} {figures.against(gate)}{figures.mode(gate)}"
-    more = len(snapshot.gates) - len(shown)
+    more = len(snapshot.gates) - len(listed)
     if more:
         yield f"  {'PASS':<12} {more} more, in the report"
 

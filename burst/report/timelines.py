@@ -165,8 +165,8 @@ def _list_phases(documents: report_documents.ReportDocuments) -> Iterator[Timeli
     result, metrics, preflight = documents.task_result, documents.metrics, documents.preflight
     created_at = next((at for at, _ in _find_lines(documents.journal, launch_events.RunCreated.wire_name)), None)
     if preflight is not None and preflight.canary is not None:
-        sent, seen = preflight.canary.sent_utc, preflight.canary.receipt_utc
-        yield _name("preflight", sent, max(sent, seen), "canary sent to its receipt")
+        sent, receipt_at = preflight.canary.sent_utc, preflight.canary.receipt_utc
+        yield _name("preflight", sent, max(sent, receipt_at), "canary sent to its receipt")
     if result is None:
         return
     if created_at is not None and result.launched_utc is not None and created_at <= result.launched_utc:
@@ -174,11 +174,11 @@ def _list_phases(documents: report_documents.ReportDocuments) -> Iterator[Timeli
     if result.launched_utc is not None and result.go_utc is not None:
         yield _name("starting", result.launched_utc, result.go_utc, "launch to GO")
     began = result.go_utc or result.started_utc
-    asked = result.stop_asked_utc or result.stop_decided_utc or result.stopped_utc
-    if began is not None and asked is not None and began <= asked:
-        yield _name("bursting", began, asked, "GO to the first call to stop")
-    if asked is not None and result.stopped_utc is not None and asked <= result.stopped_utc:
-        yield _name("stopping", asked, result.stopped_utc, "first call to stop to the last stop")
+    stop_asked_at = result.stop_asked_utc or result.stop_decided_utc or result.stopped_utc
+    if began is not None and stop_asked_at is not None and began <= stop_asked_at:
+        yield _name("bursting", began, stop_asked_at, "GO to the first call to stop")
+    if stop_asked_at is not None and result.stopped_utc is not None and stop_asked_at <= result.stopped_utc:
+        yield _name("stopping", stop_asked_at, result.stopped_utc, "first call to stop to the last stop")
     rounds = [entry.counted_utc for entry in metrics.settle_rounds] if metrics is not None else []
     if rounds:
         yield _name("counting", min(rounds), max(rounds), "first count to the one that agreed")
@@ -233,22 +233,22 @@ def _describe(service: task_results.ServiceEntry) -> str:
 
 def _find_changes(journal: bytes) -> dict[str, datetime]:
     """When each service was about to be changed for the first time."""
-    found: dict[str, datetime] = {}
+    changed_at: dict[str, datetime] = {}
     for event in (errand_events.ServicesIntended, errand_events.ServicesFound):
         for at, line in _find_lines(journal, event.wire_name):
             for entry in (*_list_entries(line, "services"), *_list_entries(line, "rolls")):
-                if isinstance(entry, dict) and at < found.get(str(entry.get("name")), instants.later(at, 1.0)):
-                    found[str(entry.get("name"))] = at
-    return found
+                if isinstance(entry, dict) and at < changed_at.get(str(entry.get("name")), instants.later(at, 1.0)):
+                    changed_at[str(entry.get("name"))] = at
+    return changed_at
 
 
 def _find_returns(journal: bytes) -> dict[str, datetime]:
     """When each service was first seen back."""
-    found: dict[str, datetime] = {}
+    returned_at: dict[str, datetime] = {}
     for at, line in _find_lines(journal, errand_events.ServicesRestored.wire_name):
         for name in _list_entries(line, "back"):
-            found.setdefault(str(name), at)
-    return found
+            returned_at.setdefault(str(name), at)
+    return returned_at
 
 
 def _list_entries(line: dict[str, Any], key: str) -> list[Any]:

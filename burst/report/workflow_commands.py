@@ -72,8 +72,8 @@ def _command(file: str, annotation: _Annotation) -> str:
 
 def _escape_message(text: str) -> str:
     """As the runner undoes it; no other control character reaches a terminal or a log."""
-    shown = "".join(letter if letter.isprintable() or letter in "\r\n" else "?" for letter in text)
-    return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    printable = "".join(letter if letter.isprintable() or letter in "\r\n" else "?" for letter in text)
+    return printable.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _escape_property(text: str) -> str:

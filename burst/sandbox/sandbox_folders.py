@@ -114,9 +114,9 @@ class SandboxFolder:
         fields = self._read(_STANDING)
         return None if fields is None else SandboxState(**fields)
 
-    def write_standing(self, standing: SandboxState) -> None:
+    def write_standing(self, state: SandboxState) -> None:
         """Says that the sandbox is up."""
-        fields = {"url": standing.url, "since_utc": standing.since_utc, "restarts": standing.restarts}
+        fields = {"url": state.url, "since_utc": state.since_utc, "restarts": state.restarts}
         self._write(_STANDING, json.dumps(fields))
 
     def write_secret(self, variable: str, value: str) -> None:

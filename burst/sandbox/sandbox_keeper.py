@@ -55,13 +55,13 @@ def _keep(folder: sandbox_folders.SandboxFolder, port: int) -> None:
             folder.write_secret("IG_API_KEY", api_key)
             folder.write_secret("IG_ADMISSION_DSN", server.create_reader(dsn))
             folder.write_secret("IG_ADMIN_DSN", dsn)
-            standing = sandbox_folders.SandboxState(url=running.url, since_utc=instants.text(datetime.now(UTC)))
+            state = sandbox_folders.SandboxState(url=running.url, since_utc=instants.text(datetime.now(UTC)))
             while True:
-                folder.write_standing(standing)
+                folder.write_standing(state)
                 _wait_until_down(server, running)
                 running.stop()
                 running = gateway.start(dsn=dsn, api_key=api_key, port=port)
-                standing = dataclasses.replace(standing, restarts=standing.restarts + 1)
+                state = dataclasses.replace(state, restarts=state.restarts + 1)
         finally:
             running.stop()
 

@@ -44,10 +44,10 @@ def raise_up(folder: sandbox_folders.SandboxFolder, port: int | None) -> tuple[s
             raise
 
 
-def refuse_another_port(standing: sandbox_folders.SandboxState, port: int | None) -> None:
+def refuse_another_port(state: sandbox_folders.SandboxState, port: int | None) -> None:
     """Raises `errors.UsageError` where the sandbox listens on another port than the one asked for."""
-    if port is not None and not standing.url.endswith(f":{port}"):
-        raise errors.UsageError(f"a sandbox is up at {standing.url}; end it first, with: burst sandbox down")
+    if port is not None and not state.url.endswith(f":{port}"):
+        raise errors.UsageError(f"a sandbox is up at {state.url}; end it first, with: burst sandbox down")
 
 
 def find_standing(folder: sandbox_folders.SandboxFolder) -> sandbox_folders.SandboxState | None:
@@ -92,9 +92,9 @@ def _spawn_keeper(folder: sandbox_folders.SandboxFolder, port: int, lock: int) -
 def _wait_until_up(folder: sandbox_folders.SandboxFolder, keeper: psutil.Process) -> sandbox_folders.SandboxState:
     give_up_at = time.monotonic() + _START_SECONDS
     while True:
-        standing = folder.read_standing()
-        if standing is not None:
-            return standing
+        state = folder.read_standing()
+        if state is not None:
+            return state
         if not process_tree.is_living(keeper):
             raise errors.Unavailable(f"the sandbox did not start: {folder.log_tail()}")
         if time.monotonic() > give_up_at:

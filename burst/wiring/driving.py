@@ -43,7 +43,7 @@ class Reporter(Protocol):
         """These preflight checks of a plan are asked from now on."""
         ...
 
-    def check_answered(self, name: str, found: Sequence[findings.Finding]) -> None:
+    def check_answered(self, name: str, answers: Sequence[findings.Finding]) -> None:
         """A preflight check answered with these findings."""
         ...
 

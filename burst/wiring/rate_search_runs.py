@@ -105,8 +105,8 @@ def look(folder: Path) -> SearchView:
 def _make_terms(request: SearchRequest, plan: plans.Plan) -> rate_searches.SearchTerms:
     if request.lowest >= request.highest:
         raise errors.UsageError(f"--from {rates.describe(request.lowest)}: allowed: a rate below --to")
-    asked = probe_plans.choose_criteria(plan, request.criteria)
-    longest = _require_probe_plans(request, plan, asked)
+    chosen_criteria = probe_plans.choose_criteria(plan, request.criteria)
+    longest = _require_probe_plans(request, plan, chosen_criteria)
     if longest > request.max_seconds:
         raise errors.UsageError(
             f"--max-time: one probe may take {instants.duration_text(longest)} from its preflight to its verdict; "
@@ -116,7 +116,7 @@ def _make_terms(request: SearchRequest, plan: plans.Plan) -> rate_searches.Searc
     if request.max_usd is not None and cap is None:
         raise errors.UsageError("--max-cost: the plan has no budget.cost_cap_usd, so nobody knows what a probe costs")
     return rate_searches.SearchTerms(
-        criteria=tuple(criterion.words for criterion in asked),
+        criteria=tuple(criterion.words for criterion in chosen_criteria),
         lowest=float(request.lowest),
         highest=float(request.highest),
         within=request.within,
@@ -131,11 +131,17 @@ def _make_terms(request: SearchRequest, plan: plans.Plan) -> rate_searches.Searc
     )
 
 
-def _require_probe_plans(request: SearchRequest, plan: plans.Plan, asked: tuple[criteria.Criterion, ...]) -> float:
+def _require_probe_plans(
+    request: SearchRequest, plan: plans.Plan, chosen_criteria: tuple[criteria.Criterion, ...]
+) -> float:
     """How long a probe takes at most. Raises `errors.UsageError` where a plan at either end of the bracket is none."""
-    terms = probe_plans.ProbeTerms(criteria=asked, seconds=request.probe_seconds, folder=Path(plan.evidence.local))
-    made = [probe_plans.make_plan(plan, rate, terms) for rate in (request.lowest, request.highest)]
-    return max(campaign_plans.find_longest(each) for each in made)
+    terms = probe_plans.ProbeTerms(
+        criteria=chosen_criteria, seconds=request.probe_seconds, folder=Path(plan.evidence.local)
+    )
+    return max(
+        campaign_plans.find_longest(probe_plans.make_plan(plan, rate, terms))
+        for rate in (request.lowest, request.highest)
+    )
 
 
 def _find_needed(request: SearchRequest) -> float | None:

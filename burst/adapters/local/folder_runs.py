@@ -66,12 +66,12 @@ class FolderRuns:
 
     def _find_folders(self) -> Mapping[str, Path]:
         try:
-            found = run_folders.find_folders(self.folder)
+            folders = run_folders.find_folders(self.folder)
         except (FileNotFoundError, NotADirectoryError) as exc:
             raise errors.EvidenceIncomplete(f"{self.folder} is no folder of runs") from exc
         except OSError as exc:
             raise errors.EvidenceUnknown(f"{self.folder} cannot be listed: {exc.strerror}") from exc
-        return {name: path for name, path in found.items() if run_ids.is_plain(name)}
+        return {name: path for name, path in folders.items() if run_ids.is_plain(name)}
 
     def _find_folder(self, execution_id: str) -> Path:
         """The folder of a run; of one that is not there, where it would be."""

@@ -35,7 +35,7 @@ class CdEvents:
 
         for content in list_events(message):
             context = content["context"]
-            made = event.CloudEvent(
+            cloud_event = event.CloudEvent(
                 {
                     "id": context["id"],
                     "source": context["source"],
@@ -46,7 +46,7 @@ class CdEvents:
                 },
                 json.dumps(content, sort_keys=True).encode(),
             )
-            sent = http.to_binary_event(made)
+            sent = http.to_binary_event(cloud_event)
             posts.post(self._address, sent.body, sent.headers)
 
 

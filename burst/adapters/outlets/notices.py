@@ -28,12 +28,12 @@ class Notices:
         import apprise
 
         asset = apprise.AppriseAsset(http_redirects=False)  # a redirect could lead the notice to another host
-        told = apprise.Apprise.instantiate(self._address.reveal(), asset=asset, suppress_exceptions=True)
-        if told is None:
+        service = apprise.Apprise.instantiate(self._address.reveal(), asset=asset, suppress_exceptions=True)
+        if service is None:
             raise errors.Refused("its address (hidden, it holds a secret) is none that Apprise reads")
         kind = apprise.NotifyType.SUCCESS if message.verdict == "PASS" else apprise.NotifyType.FAILURE
         blockers = f"\nopen: {', '.join(message.blockers)}" if message.blockers else ""
         # Words of a run are text: where a mail is HTML, or Slack would call everybody, Apprise escapes them.
         text, words = apprise.NotifyFormat.TEXT, f"{message.words}{blockers}"
-        if not told.notify(title=message.title, body=words, notify_type=kind, body_format=text):
+        if not service.notify(title=message.title, body=words, notify_type=kind, body_format=text):
             raise errors.Unavailable("the notice was not taken")

@@ -128,47 +128,49 @@ def judge(
     """
     answers = {gate.name: gate for gate in gates}
     names = {criterion.name for criterion in criteria}
-    asked = tuple(answers[criterion.name] for criterion in criteria if criterion.name in answers)
-    unsent = _judge_sending(answers.get(OFFERED_LOAD), sent, least_sent, asked)
+    judged_gates = tuple(answers[criterion.name] for criterion in criteria if criterion.name in answers)
+    unsent = _judge_sending(answers.get(OFFERED_LOAD), sent, least_sent, judged_gates)
     if unsent is not None:
         return unsent
     unsound = next((gate for name, gate in answers.items() if name not in names and gate.status != "PASS"), None)
     if unsound is not None:
-        return Judged(outcome="unknown", why=f"{unsound.name}: {unsound.why}", answers=asked)
-    broke = [gate for gate in asked if gate.status == "FAIL"]
+        return Judged(outcome="unknown", why=f"{unsound.name}: {unsound.why}", answers=judged_gates)
+    broke = [gate for gate in judged_gates if gate.status == "FAIL"]
     if broke:
-        return Judged(outcome="broke", why="; ".join(f"{gate.name}: {gate.why}" for gate in broke), answers=asked)
+        return Judged(
+            outcome="broke", why="; ".join(f"{gate.name}: {gate.why}" for gate in broke), answers=judged_gates
+        )
     if behind and criteria:  # also where the answers that are missing leave a criterion without data
-        return Judged(outcome="broke", why=behind, answers=asked)
-    dataless = [gate for gate in asked if gate.status != "PASS"]
+        return Judged(outcome="broke", why=behind, answers=judged_gates)
+    dataless = [gate for gate in judged_gates if gate.status != "PASS"]
     silent = [criterion.name for criterion in criteria if criterion.name not in answers]
     if dataless or silent or not criteria:
         words = [f"{gate.name}: {gate.why}" for gate in dataless] + [f"{name}: no gate answers it" for name in silent]
-        return Judged(outcome="unknown", why="; ".join(words) or "there is no criterion", answers=asked)
-    return Judged(outcome="held", why="", answers=asked)
+        return Judged(outcome="unknown", why="; ".join(words) or "there is no criterion", answers=judged_gates)
+    return Judged(outcome="held", why="", answers=judged_gates)
 
 
 def _judge_sending(
-    offered: GateAnswer | None, sent: Sent | None, least_sent: float, asked: tuple[GateAnswer, ...]
+    offered: GateAnswer | None, sent: Sent | None, least_sent: float, judged_gates: tuple[GateAnswer, ...]
 ) -> Judged | None:
     """What a probe says whose generator withheld load, or of which nobody can tell; None where it sent its load."""
     if offered is None or offered.status not in ("PASS", "FAIL"):
         why = "nobody can tell what the generator sent" if offered is None else offered.why
-        return Judged(outcome="unknown", why=f"{OFFERED_LOAD}: {why}", answers=asked)
+        return Judged(outcome="unknown", why=f"{OFFERED_LOAD}: {why}", answers=judged_gates)
     if offered.status == "FAIL":
-        return Judged(outcome="withheld", why=_name_late_answers(offered.why, asked), answers=asked)
+        return Judged(outcome="withheld", why=_name_late_answers(offered.why, judged_gates), answers=judged_gates)
     if sent is None:
-        return Judged(outcome="unknown", why="nobody can tell how much of what was due was sent", answers=asked)
+        return Judged(outcome="unknown", why="nobody can tell how much of what was due was sent", answers=judged_gates)
     if not sent.share >= least_sent:
         why = f"the generator sent {sent.share:.1%} of what was due in the window, and {least_sent:.1%} is asked"
-        return Judged(outcome="withheld", why=_name_late_answers(why, asked), answers=asked)
+        return Judged(outcome="withheld", why=_name_late_answers(why, judged_gates), answers=judged_gates)
     return None
 
 
-def _name_late_answers(why: str, asked: Iterable[GateAnswer]) -> str:
+def _name_late_answers(why: str, judged_gates: Iterable[GateAnswer]) -> str:
     """Why the generator withheld load, with what the answers to the rest were like: a system that answers late keeps
     every sender waiting, and only its own figures can tell that from a generator that is too slow."""
-    late = [f"{gate.name}: {gate.why}" for gate in asked if gate.name in LIMITS and gate.status == "FAIL"]
+    late = [f"{gate.name}: {gate.why}" for gate in judged_gates if gate.name in LIMITS and gate.status == "FAIL"]
     if not late:
         return why
     words = (

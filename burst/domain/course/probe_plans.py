@@ -33,12 +33,12 @@ def choose_criteria(plan: plans.Plan, written: Sequence[str]) -> tuple[criteria.
     """The criteria as they are written, with the limits of the plan where they name none; all limits of the plan
     where none is written. Raises `errors.UsageError`."""
     limits = {name: getattr(plan.gates, name) for name in criteria.LIMITS if getattr(plan.gates, name) is not None}
-    others = {fact.name for fact in plan.facts} | plan.observed_gates
+    asked_names = {fact.name for fact in plan.facts} | plan.observed_gates
     chosen: dict[str, criteria.Criterion] = {}
     for words in written:
         name, limit = criteria.parse(words)
-        if name not in limits and name not in others and limit is None:
-            allowed = ", ".join(sorted({*limits, *others})) or "none"
+        if name not in limits and name not in asked_names and limit is None:
+            allowed = ", ".join(sorted({*limits, *asked_names})) or "none"
             raise errors.UsageError(
                 f"--criterion {words}: the plan has no such gate; it has: {allowed}; set a limit, such as "
                 "admit_ratio>=0.995"

@@ -143,7 +143,7 @@ class SearchCourse:
         """The search with a change of an open probe. Raises LookupError for one that is not open."""
         if not any(probe.number == number and probe.is_open for probe in self.probes):
             raise LookupError(f"probe {number} is not open")
-        return replace(self, probes=tuple(change(one) if one.number == number else one for one in self.probes))
+        return replace(self, probes=tuple(change(probe) if probe.number == number else probe for probe in self.probes))
 
     @property
     def open_probe(self) -> RateProbe | None:
@@ -152,12 +152,14 @@ class SearchCourse:
 
     def find_standings(self) -> tuple[RateStanding, ...]:
         """What is known of each rate, the lowest first."""
-        seen: dict[float, list[Outcome]] = {}
+        outcomes: dict[float, list[Outcome]] = {}
         for probe in self.probes:
             if probe.outcome is not None:
-                seen.setdefault(probe.rate, []).append(probe.outcome)
+                outcomes.setdefault(probe.rate, []).append(probe.outcome)
         confirm = self.required_terms.confirm
-        return tuple(RateStanding(rate=rate, outcomes=tuple(seen[rate]), confirm=confirm) for rate in sorted(seen))
+        return tuple(
+            RateStanding(rate=rate, outcomes=tuple(outcomes[rate]), confirm=confirm) for rate in sorted(outcomes)
+        )
 
     def count_seconds(self, now: datetime) -> float:
         """How long processes have been at work on it, this one until now."""

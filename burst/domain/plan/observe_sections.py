@@ -174,10 +174,10 @@ class SeriesSection(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [name for name in SOURCES if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise field_types.Misfit((given[1] if given else "sql",), _SOURCE_ALLOWED)
-        (source,) = given
+        sources = [name for name in SOURCES if getattr(self, name) is not None]
+        if len(sources) != 1:
+            raise field_types.Misfit((sources[1] if sources else "sql",), _SOURCE_ALLOWED)
+        (source,) = sources
         self._require_fitting_pointers(source)
         names = [rule.name for rule in self.rules]
         for index, name in enumerate(names):
@@ -271,9 +271,9 @@ class ObserveSection(pydantic.BaseModel):
                     key = ("series", index, "rules", position, "max_stall")
                     raise field_types.Misfit(key, f"at least every, which is {instants.duration_text(self.every)}")
                 near = section.rule.near
-                others = [name for name in names if name != series.name]
-                if near is not None and near.series not in others:
-                    allowed = f"another series: {', '.join(others) or 'there is none'}"
+                other_names = [name for name in names if name != series.name]
+                if near is not None and near.series not in other_names:
+                    allowed = f"another series: {', '.join(other_names) or 'there is none'}"
                     raise field_types.Misfit(("series", index, "rules", position, "within"), allowed)
         return self
 

@@ -251,7 +251,7 @@ class PlanKeys(pydantic.BaseModel):
     @property
     def asked_roles(self) -> frozenset[catalogues.Role]:
         """The roles about which the plan asks by a key of its own, beside its facts."""
-        asked = {
+        sections_by_role = {
             catalogues.Role.CONTIGUITY: self.gates.contiguity,
             catalogues.Role.OUTCOME: self.gates.expect_duplicates,
             catalogues.Role.BASELINE: self.gates.asks_for_baseline or None,
@@ -261,7 +261,7 @@ class PlanKeys(pydantic.BaseModel):
         by_reference = {
             *(catalogues.Role.BASELINE, catalogues.Role.MATCH, catalogues.Role.KEYSET, catalogues.Role.SHARES)
         }
-        roles = frozenset(role for role, section in asked.items() if section is not None)
+        roles = frozenset(role for role, section in sections_by_role.items() if section is not None)
         return roles | (by_reference if self.reproduces is not None else frozenset())
 
     @property
@@ -316,12 +316,12 @@ def names_key(words: str) -> bool:
     steps = words.split(".")
     for index, step in enumerate(steps):
         fields = section.model_fields.items() if section else ()
-        found = next((field for name, field in fields if (field.alias or name) == step), None)
-        if found is None:
+        step_field = next((field for name, field in fields if (field.alias or name) == step), None)
+        if step_field is None:
             return False
-        if _holds_mapping(found.annotation):
+        if _holds_mapping(step_field.annotation):
             return all(steps[index + 1 :]) and len(steps) <= index + 2
-        section = _find_section(found.annotation)
+        section = _find_section(step_field.annotation)
     return True
 
 

@@ -90,7 +90,7 @@ def explain_refusal(
 def _is_other_member(kind: str, key: str, keys: Iterable[str]) -> bool:
     """Whether a refusal is that of a union's simple member, where the value is meant for another one and has a mistake
     of its own below."""
-    return kind in _SIMPLE_TYPES and any(other.startswith((f"{key}.", f"{key}[")) for other in keys)
+    return kind in _SIMPLE_TYPES and any(other_key.startswith((f"{key}.", f"{key}[")) for other_key in keys)
 
 
 def _merge_by_key(problems: Iterable[yaml_lines.Problem]) -> Iterable[yaml_lines.Problem]:

@@ -32,9 +32,9 @@ class PlannedLoad(plan_keys.PlanKeys):
                 raise field_types.Misfit(("load", "rate", index, "rate"), f"events per minute; {why}")
         counted = rate_sections.sum_seconds(load.steps, counted=True)
         if load.steps and counted != budget.window_seconds:
-            seen = instants.duration_text(counted)
+            length = instants.duration_text(counted)
             raise field_types.Misfit(
-                ("budget", "window"), f"{seen}, which the counted steps of load.rate last; or none"
+                ("budget", "window"), f"{length}, which the counted steps of load.rate last; or none"
             )
         if self.load_seconds >= budget.cap_seconds:
             cap, ends = instants.duration_text(budget.cap_seconds), instants.duration_text(self.load_seconds)

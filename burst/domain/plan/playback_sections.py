@@ -51,8 +51,8 @@ class PlaybackSection(pydantic.BaseModel):
     @pydantic.field_validator("source")
     @classmethod
     def _known_scheme(cls, value: str) -> str:
-        scheme, is_uri, rest = value.partition("://")
-        if is_uri and (scheme != "s3" or not rest.partition("/")[0]):
+        scheme, is_uri, address = value.partition("://")
+        if is_uri and (scheme != "s3" or not address.partition("/")[0]):
             raise ValueError("expected a file, a folder, or s3://BUCKET/PREFIX")
         return value
 

@@ -494,11 +494,11 @@ class LaunchRefused(errors.Refused):
         self.checks = checks
 
 
-def list_lines(shown: Iterable[Finding]) -> list[str]:
+def list_lines(listed: Iterable[Finding]) -> list[str]:
     """Findings in words; those that could not be asked for one and the same reason share a line, behind the others."""
     lines: list[str] = []
     unasked: dict[str, list[str]] = {}
-    for finding in shown:
+    for finding in listed:
         if finding.because_of:
             unasked.setdefault(finding.because_of, []).append(finding.check)
         else:

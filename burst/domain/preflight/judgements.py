@@ -41,12 +41,12 @@ def judge_rate(
 
     `admits_per_second` is the rate of the baseline, and `required_admits_per_second` its multiple for the whole.
     """
-    asked = [("", plan.mean_rate, required_admits_per_second)]
+    requirements = [("", plan.mean_rate, required_admits_per_second)]
     for step, multiplier in plan.step_multipliers.items():
         required = None if admits_per_second is None else multiplier * admits_per_second
-        asked.append((f"step {step}: ", plan.find_step_rate(step), required))
+        requirements.append((f"step {step}: ", plan.find_step_rate(step), required))
     enough, problems = [], []
-    for where, sent, required in asked:
+    for where, sent, required in requirements:
         if sent is None or required is None:
             continue
         new = sent * plan.load.new_share
@@ -132,10 +132,10 @@ def _judge_replay(plan: plans.Plan, summary: str, spent: int) -> findings.Findin
     if not plan.gates.asks_for_new_admits:
         return findings.report_pass("scope-freshness", f"{words}, as the plan means it")
     limits = {name: getattr(plan.gates, name) for name in ("multiplier", "admit_ratio", "min_admits")}
-    asked = " and ".join(f"gates.{name} {limit:,}" for name, limit in limits.items() if limit is not None)
+    limit_words = " and ".join(f"gates.{name} {limit:,}" for name, limit in limits.items() if limit is not None)
     return findings.report_warning(
         "scope-freshness",
-        f"{words}; {asked} ask{'' if ' and ' in asked else 's'} for new ADMIT, so the burst will hold",
+        f"{words}; {limit_words} ask{'' if ' and ' in limit_words else 's'} for new ADMIT, so the burst will hold",
         mend="for new events use scope: fresh with profile: steady; a replay that is meant has "
         "gates.expect_duplicates, and no gate that asks for ADMIT",
     )

@@ -72,8 +72,8 @@ def describe_going_on(plan: plans.Plan, admitted: int, kept: int | None) -> str:
         f"at most {again} are sent again, as DUPLICATE"
     )
     most = plan.load.playback.max_events if plan.load.playback else None
-    left = None if most is None else max(0, most * plan.target.tasks - kept)
-    limits = [count for count in (plan.load.source_events, plan.planned_events, left) if count]
+    records_left = None if most is None else max(0, most * plan.target.tasks - kept)
+    limits = [count for count in (plan.load.source_events, plan.planned_events, records_left) if count]
     if not limits:
         return words
     events, ratio = int(min(limits)), plan.gates.admit_ratio

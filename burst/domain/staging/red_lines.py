@@ -92,11 +92,11 @@ def find_conditions(stage: stage_files.StageSection, snapshot: database_snapshot
             continue
         row = next((row for row in snapshot.settings if row.name == condition.setting), None)
         amounts = [*_list_planned(stage, condition.setting, row), _read_effective(row)]
-        known = [amount for amount in amounts if amount is not None]
-        if len(known) < len(amounts):
+        known_amounts = [amount for amount in amounts if amount is not None]
+        if len(known_amounts) < len(amounts):
             words.append(f"{condition.setting} cannot be told, and the file asks for a person above a limit")
-        elif max(known) > condition.above:
-            words.append(f"{condition.setting} is or would be {max(known):g}, above {condition.above:g}")
+        elif max(known_amounts) > condition.above:
+            words.append(f"{condition.setting} is or would be {max(known_amounts):g}, above {condition.above:g}")
     return tuple(words)
 
 

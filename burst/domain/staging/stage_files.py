@@ -220,8 +220,8 @@ class StageSection(sections.Section):
         by_limit: Better | None = (
             "lower" if line.at_most is not None else "higher" if line.at_least is not None else None
         )
-        known = None if self.check is None else self.check.direction(line.figure)
-        return line.better or by_limit or known
+        direction = None if self.check is None else self.check.direction(line.figure)
+        return line.better or by_limit or direction
 
     @property
     def compared_lines(self) -> tuple[RedLine, ...]:

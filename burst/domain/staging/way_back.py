@@ -70,18 +70,18 @@ def find_unheld(present: Snapshot, proposed: Iterable[changes.Change]) -> tuple[
     words = []
     for change in proposed:
         if isinstance(change, changes.DropIndex):
-            asked = change.index
+            index_name = change.index
         elif isinstance(change, changes.CreateIndex):
-            asked = changes.TableName(schema=change.table.schema, name=change.name)
+            index_name = changes.TableName(schema=change.table.schema, name=change.name)
         else:
             continue
-        held = list_indexes(present, asked)
+        held = list_indexes(present, index_name)
         if isinstance(change, changes.DropIndex) and not held:
             words.append(
                 f"{change.words}: the tables of this file have no such index, so it could not be put back; where it is "
                 "of another table, name that table in a change too, such as ANALYZE of it"
             )
-        elif len(held) > (1 if isinstance(change, changes.DropIndex) else 0) and asked.schema is None:
+        elif len(held) > (1 if isinstance(change, changes.DropIndex) else 0) and index_name.schema is None:
             schemas = ", ".join(index.schema_name for index in held)
             words.append(f"{change.words}: there is an index of this name in schema {schemas}; write the schema too")
     return tuple(words)

@@ -136,8 +136,8 @@ def _judge_recorded(
 ) -> gates.Gate:
     """By the schedules of a recording that is played at a speed-up: nobody but the tasks knows what was due."""
     if load is None or len(load.shards_with_due) < offer.go_tasks or not load.decided_due:
-        told = 0 if load is None else len(load.shards_with_due)
-        why = f"{told} of {offer.go_tasks} tasks say what of the recording was due, and nothing else does"
+        telling_tasks = 0 if load is None else len(load.shards_with_due)
+        why = f"{telling_tasks} of {offer.go_tasks} tasks say what of the recording was due, and nothing else does"
         return question.answer(gates.GateStatus.INVALID, None, f"unknown: {why}")
     due, in_time = load.decided_due, load.in_time
     measured = min(1.0, in_time / due)

@@ -33,10 +33,10 @@ class TestedArtifact:
     @classmethod
     def read(cls, text: str) -> "TestedArtifact":
         """From `NAME@sha256:DIGEST`. Raises `errors.UsageError` for any other text."""
-        found = _SUBJECT.fullmatch(text)
-        if found is None:
+        match = _SUBJECT.fullmatch(text)
+        if match is None:
             raise errors.UsageError(f"subject: saw {text[:200]!r}; allowed: NAME@sha256: and 64 hexadecimal digits")
-        return cls(name=found["name"], sha256=found["digest"])
+        return cls(name=match["name"], sha256=match["digest"])
 
     def describe(self) -> dict[str, Any]:
         """As a ResourceDescriptor."""

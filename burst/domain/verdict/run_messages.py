@@ -157,7 +157,7 @@ def _name_kind(snapshot: snapshots.Snapshot) -> MessageKind:
 def _list_figures(snapshot: snapshots.Snapshot) -> dict[str, float]:
     checks, window = snapshot.burst_load_checks, snapshot.burst_execution_window
     counts = checks.counts.counts if checks.counts is not None else None
-    known = {
+    measured = {
         "admits": counts.admit if counts else None,
         "duplicates": counts.duplicate if counts else None,
         "multiplier": checks.achieved_multiplier.value,
@@ -167,7 +167,9 @@ def _list_figures(snapshot: snapshots.Snapshot) -> dict[str, float]:
         "open_blockers": len(snapshot.blockers),
         **{gate.name: gate.measured for gate in snapshot.gates if gate.name in _LATENCIES},
     }
-    return {name: float(value) for name, value in known.items() if isinstance(value, int | float) and value is not True}
+    return {
+        name: float(value) for name, value in measured.items() if isinstance(value, int | float) and value is not True
+    }
 
 
 _LATENCIES = ("latency_p50_ms", "latency_p95_ms", "latency_p99_ms")

@@ -118,13 +118,13 @@ class TableCheckpoints:
     def _connect(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
             try:
-                given = conninfo.conninfo_to_dict(self._dsn).get("options") or ""  # such as a search_path
+                own_options = conninfo.conninfo_to_dict(self._dsn).get("options") or ""  # such as a search_path
                 self._connection = psycopg.connect(
                     self._dsn,
                     autocommit=True,
                     connect_timeout=_ANSWER_SECONDS,
                     application_name="burst/playback",
-                    options=f"{given} -c statement_timeout={_ANSWER_SECONDS}s -c lock_timeout={_ANSWER_SECONDS}s",
+                    options=f"{own_options} -c statement_timeout={_ANSWER_SECONDS}s -c lock_timeout={_ANSWER_SECONDS}s",
                     keepalives_idle=_ANSWER_SECONDS,
                     tcp_user_timeout=_ANSWER_SECONDS * 1000,
                 )

@@ -76,11 +76,12 @@ class CheckpointStore(Protocol):
 
 def refuse_unfit(kept: Mapping[str, KeptCheckpoint], owner: CheckpointOwner) -> None:
     """Raises CheckpointError where going on would send again or skip; `kept` is all of the scope, by output."""
-    others = sorted(name for name in kept if not name.endswith(f"-of-{owner.shard_count:04d}"))
-    if others:
+    other_shards = sorted(name for name in kept if not name.endswith(f"-of-{owner.shard_count:04d}"))
+    if other_shards:
         raise CheckpointError(
-            f"scope {owner.scope} was played in other shards ({others[0]}), and this run has {owner.shard_count}: "
-            "records would move between shards; play it with as many tasks and processes as before, or in a fresh scope"
+            f"scope {owner.scope} was played in other shards ({other_shards[0]}), and this run has "
+            f"{owner.shard_count}: records would move between shards; play it with as many tasks and processes as "
+            "before, or in a fresh scope"
         )
     own = kept.get(owner.output)
     if own is not None and own.checkpoint.last is not None and not own.checkpoint.low_water:
@@ -93,11 +94,13 @@ def refuse_unfit(kept: Mapping[str, KeptCheckpoint], owner: CheckpointOwner) -> 
             f"scope {owner.scope} was played before, and {own.checkpoint.acknowledged} records of shard {owner.output} "
             "were acknowledged: say load.continues: true to go on behind them, or take a fresh scope"
         )
-    others = sorted(name for name, each in kept.items() if _counts(each, owner) and each.recording != owner.recording)
-    if others:
+    other_recordings = sorted(
+        name for name, each in kept.items() if _counts(each, owner) and each.recording != owner.recording
+    )
+    if other_recordings:
         raise CheckpointError(
-            f"scope {owner.scope} was played from another recording (by shard {others[0]}): its files, their content "
-            "or the key differ; go on with the same ones, or take a fresh scope"
+            f"scope {owner.scope} was played from another recording (by shard {other_recordings[0]}): its "
+            "files, their content or the key differ; go on with the same ones, or take a fresh scope"
         )
 
 
@@ -112,7 +115,7 @@ def _name_run(attempt: str) -> str:
 
 def describe_problem(checkpoint: str) -> str:
     """Why a text names no place of checkpoints; empty where it does."""
-    scheme, _, rest = checkpoint.partition(":")
-    if f"{scheme}:" in (FOLDER_SCHEME, ENVIRONMENT_SCHEME) and rest:
+    scheme, _, address = checkpoint.partition(":")
+    if f"{scheme}:" in (FOLDER_SCHEME, ENVIRONMENT_SCHEME) and address:
         return ""
     return "expected env:NAME of a variable that holds a DSN of Postgres, or folder:PATH"

@@ -88,14 +88,14 @@ def open_store(checkpoint: str | None) -> checkpoints.CheckpointStore | None:
     """The store behind `checkpoint`. Raises SettingError for a DSN that is missing or a placeholder."""
     if checkpoint is None:
         return None
-    scheme, _, rest = checkpoint.partition(":")
+    scheme, _, address = checkpoint.partition(":")
     if f"{scheme}:" == checkpoints.FOLDER_SCHEME:
         from burst.load.playback import checkpoint_files
 
-        return checkpoint_files.FileCheckpoints(Path(rest))
+        return checkpoint_files.FileCheckpoints(Path(address))
     from burst.load.playback import checkpoint_tables
 
-    return checkpoint_tables.TableCheckpoints(load_settings.read_secret(rest, "a DSN of the checkpoints' database"))
+    return checkpoint_tables.TableCheckpoints(load_settings.read_secret(address, "a DSN of the checkpoints' database"))
 
 
 def name_attempt(environment: Mapping[str, str]) -> str:

@@ -45,8 +45,8 @@ def list_files(source: str) -> tuple[RecordedFile, ...]:
         listed = s3_recordings.list_objects(source)
     else:
         listed = _list_local(Path(source))
-    given = _find_given(source)
-    files = sorted((file for file in listed if not _is_hidden(file.name, given)), key=lambda file: file.name)
+    prefix = _find_given(source)
+    files = sorted((file for file in listed if not _is_hidden(file.name, prefix)), key=lambda file: file.name)
     if not files:
         raise records.RecordingError(f"{source}: no recorded file there; allowed are {ALLOWED}")
     for file in files:
@@ -59,10 +59,10 @@ def list_files(source: str) -> tuple[RecordedFile, ...]:
 def _list_local(place: Path) -> list[RecordedFile]:
     try:
         if place.is_dir():
-            found = {path.relative_to(place).as_posix(): path for path in place.rglob("*") if path.is_file()}
+            paths = {path.relative_to(place).as_posix(): path for path in place.rglob("*") if path.is_file()}
         else:
-            found = {place.name: place}
-        return [RecordedFile(name=name, place=str(path), size=path.stat().st_size) for name, path in found.items()]
+            paths = {place.name: place}
+        return [RecordedFile(name=name, place=str(path), size=path.stat().st_size) for name, path in paths.items()]
     except OSError as exc:
         raise records.RecordingError(f"{place}: cannot be read: {exc.strerror}") from None
 
@@ -74,10 +74,10 @@ def _find_given(source: str) -> str:
     return "" if Path(source).is_dir() else Path(source).name
 
 
-def _is_hidden(name: str, given: str) -> bool:
+def _is_hidden(name: str, prefix: str) -> bool:
     """Whether a part of the name that the source does not begin itself has a dot or an underscore before it."""
-    begun = given.rpartition("/")[2]
-    parts = name[len(given) - len(begun) :].split("/")
+    begun = prefix.rpartition("/")[2]
+    parts = name[len(prefix) - len(begun) :].split("/")
     return any(part.startswith((".", "_")) for part in (parts[1:] if begun else parts))
 
 

@@ -24,10 +24,10 @@ def list_objects(source: str) -> list[recordings.RecordedFile]:
         raise records.RecordingError(f"{source}: expected s3://BUCKET/PREFIX")
     try:
         pages = _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        found = [entry for page in pages for entry in page.get("Contents", ())]
+        entries = [entry for page in pages for entry in page.get("Contents", ())]
     except _FAILURES as exc:
         raise records.RecordingError(f"{source}: cannot be listed: {_describe(exc)}") from None
-    return [_to_file(bucket, entry) for entry in found if not entry["Key"].endswith("/")]
+    return [_to_file(bucket, entry) for entry in entries if not entry["Key"].endswith("/")]
 
 
 def _to_file(bucket: str, entry: dict[str, Any]) -> recordings.RecordedFile:

@@ -23,7 +23,7 @@ def find_problem(fields: Mapping[str, str]) -> str:
         unknown = [name for name in _PLACEHOLDER.findall(text) if name not in NAMES]
         if unknown and text != RECORD:
             return f"{path}: {{{unknown[0]}}} is not known; allowed are {ALLOWED}"
-        holder = next((other for other in fields if path.startswith(f"{other}.")), None)
+        holder = next((other_path for other_path in fields if path.startswith(f"{other_path}.")), None)
         if holder is not None:
             return f"{path} lies in {holder}, which becomes a text or the recorded body; set one of both"
     return ""
@@ -58,8 +58,8 @@ class RecordTemplate:
                 holder = holder.setdefault(name, {}) if isinstance(holder, dict) else None
             if not isinstance(holder, dict):
                 raise _explain(filling, f"the template sets {'.'.join(path)}, which lies in no object")
-            known = values | {"value": _write_text(holder.get(path[-1]))}
-            holder[path[-1]] = json.loads(raw) if text == RECORD else _replace(text, known)
+            all_values = values | {"value": _write_text(holder.get(path[-1]))}
+            holder[path[-1]] = json.loads(raw) if text == RECORD else _replace(text, all_values)
         try:
             return _write_body(body)
         except ValueError:

@@ -222,8 +222,10 @@ def describe_locustfiles(plan: plans.Plan) -> str:
     """The plan's locustfiles in words, and the place of the shipped profile where it is one."""
     shipped = {name: shipped_profiles.find_profile(name) for name in plan.load.locustfiles}
     places = (f"{name} is {shipped_profiles.describe(path)}" for name, path in shipped.items() if path is not None)
-    there = [name for name, path in shipped.items() if path is None]
-    return "; ".join((*places, *([f"{', '.join(there)} {'is' if len(there) == 1 else 'are'} there"] if there else [])))
+    own_files = [name for name, path in shipped.items() if path is None]
+    return "; ".join(
+        (*places, *([f"{', '.join(own_files)} {'is' if len(own_files) == 1 else 'are'} there"] if own_files else []))
+    )
 
 
 _BARRIER_OPTIONS = ("--burst-ready-file", "ready", "--burst-go-file", "go")
