@@ -18,7 +18,7 @@ from burst.domain.basics import canonical, errors, instants, windows
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.receipts import receipts
-from burst.domain.run import journals, lifecycle, runs
+from burst.domain.run import journals, lifecycle, run_terms, runs
 from burst.domain.run.events import launch_events
 from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import cases as given_cases
@@ -411,16 +411,14 @@ def _usual_plan() -> plans.Plan:
     return plan()
 
 
-def terms(plan_: plans.Plan, *, early_stop: bool = True, to_count: bool = True) -> lifecycle.RunTerms:
+def terms(plan_: plans.Plan, *, early_stop: bool = True, to_count: bool = True) -> run_terms.RunTerms:
     """The terms of a plan on a local target with the inline baseline."""
-    return lifecycle.terms(
+    return run_terms.make_terms(
         plan_,
-        lifecycle.TargetLimits(layers=local_terms.LAYERS),
+        run_terms.TargetLimits(layers=local_terms.LAYERS),
         required_admits_per_second=3.0,
         early_stop=early_stop,
-        before=load_program.one_shots(plan_, plan_.before),
-        after=load_program.one_shots(plan_, plan_.after) if to_count else (),
-        planned_drills=load_program.plan_drills(plan_),
+        shots=load_program.plan_shots(plan_, to_count=to_count),
     )
 
 

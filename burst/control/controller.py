@@ -34,7 +34,7 @@ from burst.control import (
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import document_names, task_results
 from burst.domain.plan import plans
-from burst.domain.run import appearances, lifecycle, runs, starts
+from burst.domain.run import appearances, lifecycle, run_terms, runs, starts
 from burst.domain.run.events import ending_events, launch_events, watch_events
 from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import snapshots
@@ -98,7 +98,7 @@ class Controller:
         self,
         *,
         plan: plans.Plan,
-        terms: lifecycle.RunTerms,
+        terms: run_terms.RunTerms,
         record: recorder.Recorder,
         target: RunTarget,
         source: ports.ReceiptSource | None,

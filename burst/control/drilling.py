@@ -11,7 +11,7 @@ from burst import ports
 from burst.control import errands, pausing, recorder
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, models, run_records
-from burst.domain.run import lifecycle
+from burst.domain.run import lifecycle, run_terms
 from burst.domain.run.events import drill_events
 from burst.domain.tasks import drills
 from burst.domain.tasks import services as rollouts
@@ -26,7 +26,7 @@ class Drilling:
     def __init__(
         self,
         *,
-        terms: lifecycle.RunTerms,
+        terms: run_terms.RunTerms,
         record: recorder.Recorder,
         errands_: errands.Errands,
         one_shots: ports.OneShots | None,

@@ -13,7 +13,7 @@ from burst.control import pausing, recorder
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, models, run_records
 from burst.domain.plan import plans
-from burst.domain.run import lifecycle, runs
+from burst.domain.run import lifecycle, run_terms, runs
 from burst.domain.run.events import base, errand_events
 from burst.domain.tasks import services, tasks
 
@@ -25,7 +25,7 @@ class Errands:
         self,
         *,
         plan: plans.Plan,
-        terms: lifecycle.RunTerms,
+        terms: run_terms.RunTerms,
         record: recorder.Recorder,
         one_shots: ports.OneShots | None,
         services: ports.Services | None,

@@ -14,7 +14,7 @@ from fractions import Fraction
 from burst.domain.basics import instants
 from burst.domain.plan import plans
 from burst.domain.receipts import early_stops, receipts
-from burst.domain.run import lifecycle, runs
+from burst.domain.run import run_terms, runs
 
 
 class Standing(enum.StrEnum):
@@ -57,7 +57,7 @@ class Reckoning:
     @property
     def terms(self) -> early_stops.EarlyStopTerms:
         """The terms of early stop."""
-        return lifecycle.early_stop_terms(self.plan, self.required_per_second)
+        return run_terms.make_early_stop_terms(self.plan, self.required_per_second)
 
     @property
     def further(self) -> int | None:

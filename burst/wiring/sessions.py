@@ -17,7 +17,7 @@ from burst.domain.basics import canonical, errors, instants, redaction
 from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.preflight import findings
-from burst.domain.run import lifecycle
+from burst.domain.run import run_terms
 from burst.domain.run.events import launch_events
 from burst.domain.tasks import leases
 from burst.domain.verdict import baselines, contract_terms, rules
@@ -253,12 +253,12 @@ def _open_session(ground: _Ground, observe: controller.Observe, *, to_launch: bo
     )
 
 
-def _run_terms(ground: _Ground, appears_seconds: float, *, to_count: bool) -> lifecycle.RunTerms:
-    """The terms of the run on its target. A run that is only stopped starts no one-shot after its tasks."""
+def _run_terms(ground: _Ground, appears_seconds: float, *, to_count: bool) -> run_terms.RunTerms:
+    """The terms of the run on its target."""
     plan, run, target = ground.plan, ground.record.run, ground.target
-    return lifecycle.terms(
+    return run_terms.make_terms(
         plan,
-        lifecycle.TargetLimits(
+        run_terms.TargetLimits(
             layers=target.layers,
             claims=target.claims_shards,
             give_up_seconds=target.give_up_seconds,
@@ -267,7 +267,5 @@ def _run_terms(ground: _Ground, appears_seconds: float, *, to_count: bool) -> li
         required_admits_per_second=preparing.required_rate(plan, ground.baseline),
         early_stop=run.early_stop_allowed,
         barrier=run.barrier,
-        before=load_program.one_shots(plan, plan.before),
-        after=load_program.one_shots(plan, plan.after) if to_count else (),
-        planned_drills=load_program.plan_drills(plan),
+        shots=load_program.plan_shots(plan, to_count=to_count),
     )

@@ -24,7 +24,7 @@ from burst.control import controller, recorder, run_documents
 from burst.domain.basics import instants
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
-from burst.domain.run import lifecycle, looks, runs
+from burst.domain.run import lifecycle, looks, run_terms, runs
 from burst.domain.tasks import launch_rates
 from burst.wiring.targets import ecs_target
 from tests import cases, fakes_evidence, fakes_receipts
@@ -166,10 +166,10 @@ def drive(address: str, fleet: Fleet, folder: Path) -> dict[str, Any]:
     record.note(cases.run_created(execution_id=str(plan.execution_id), deadline=deadline, early_stop=False))
     whole = ecs_target.EcsTarget(plan, clock).run_target(deadline, to_launch=True)
     target = dataclasses.replace(whole, layers={name: whole.layers[name] for name in ("guard", "lease")})
-    limits = lifecycle.TargetLimits(layers=("guard", "lease"), claims=True, give_up_seconds=60.0)
+    limits = run_terms.TargetLimits(layers=("guard", "lease"), claims=True, give_up_seconds=60.0)
     driver = controller.Controller(
         plan=plan,
-        terms=lifecycle.terms(plan, limits, required_admits_per_second=None, early_stop=False),
+        terms=run_terms.make_terms(plan, limits, required_admits_per_second=None, early_stop=False),
         record=record,
         target=target,
         source=fakes_receipts.MemoryReceiptSource(now=clock.now, answers={"select 0": [[0]], "select 3": [[3]]}),

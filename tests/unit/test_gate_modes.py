@@ -8,7 +8,7 @@ import pytest
 from burst.domain.basics import canonical
 from burst.domain.documents import gate_records
 from burst.domain.plan import gate_sections
-from burst.domain.run import lifecycle
+from burst.domain.run import run_terms
 from burst.domain.verdict import contract_terms, differences, promotions, snapshots, term_changes
 from tests import cases, promoting
 
@@ -195,9 +195,11 @@ def test_records_keep_the_digests_of_their_documents() -> None:
 def test_rails_of_early_stop_know_no_modes_and_no_intervals() -> None:
     gates = {"multiplier": 3.0, "admit_ratio": 0.995}
     further = {"multiplier_lower": 2.9, "latency_p95_ms": 1.0, "modes": INFORMATIONAL}
-    limits = lifecycle.TargetLimits(layers=("guard",))
+    limits = run_terms.TargetLimits(layers=("guard",))
     plain, added = (
-        lifecycle.terms(cases.plan(gates={**gates, **more}), limits, required_admits_per_second=10.0, early_stop=True)
+        run_terms.make_terms(
+            cases.plan(gates={**gates, **more}), limits, required_admits_per_second=10.0, early_stop=True
+        )
         for more in ({}, further)
     )
 

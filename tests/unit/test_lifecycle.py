@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import early_stops, receipts
-from burst.domain.run import journals, lifecycle, task_result_builder
+from burst.domain.run import journals, lifecycle, run_terms, task_result_builder
 from burst.domain.run.events import base, ending_events, errand_events, launch_events, watch_events
 from burst.domain.tasks import leases, tasks, worst_ends
 from tests import cases, fakes
 
-TERMS = lifecycle.RunTerms(
+TERMS = run_terms.RunTerms(
     tasks=2,
     least_tasks=2,
     layers=("guard", "lease"),
@@ -63,7 +63,7 @@ def journal(*lines: Line) -> tuple[journals.Entry, ...]:
     )
 
 
-def decide(*lines: Line, now: float, terms: lifecycle.RunTerms = TERMS) -> lifecycle.Decision:
+def decide(*lines: Line, now: float, terms: run_terms.RunTerms = TERMS) -> lifecycle.Decision:
     return lifecycle.decide(journals.fold(journal(*lines)), at(now), terms)
 
 
@@ -412,7 +412,7 @@ LONG_GRACE = replace(TERMS, window_seconds=14.0, grace_seconds=9.0)
     ],
 )
 def test_a_burst_is_ended_for_want_of_a_task_only_where_the_gate_could_not_pass_any_more(
-    ended_at: float, now: float, changes: dict[str, Any], terms: lifecycle.RunTerms, expected: bool
+    ended_at: float, now: float, changes: dict[str, Any], terms: run_terms.RunTerms, expected: bool
 ) -> None:
     terms = replace(terms, sequential=replace(terms.sequential, window_seconds=14.0))
 
@@ -697,7 +697,7 @@ def test_a_window_in_which_hardly_anything_is_due_is_not_called_silent(
 ) -> None:
     plan = cases.plan(load={"command": ["push-events"], **load}, budget={**BUDGET, "start_timeout": "60s"})
 
-    assert lifecycle.early_stop_terms(plan, None).no_receipts_seconds == silence_seconds
+    assert run_terms.make_early_stop_terms(plan, None).no_receipts_seconds == silence_seconds
 
 
 BUDGET = {"max": "90m", "operator_cap": "20m", "min_window": "15m"}

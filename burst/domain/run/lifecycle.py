@@ -10,15 +10,13 @@ controller performs the act and journals it, which changes the run, and so on un
 A resumed run never launches anything: a burst that is under way is continued, any other run is stopped and settled.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from burst.domain.basics import instants, windows, wording
 from burst.domain.documents import holding, task_results
-from burst.domain.plan import plans
 from burst.domain.receipts import early_stops
-from burst.domain.run import appearances, runs, starts, task_result_builder
+from burst.domain.run import appearances, run_terms, runs, starts, task_result_builder
 from burst.domain.tasks import drills, leases, one_shots, tasks, worst_ends
 
 LAUNCH_ATTEMPTS = 4
@@ -28,173 +26,6 @@ RESTORE_PAUSE_SECONDS = 2.0
 """The pause before services that could not be put back are tried again."""
 AGAIN_SECONDS = 3.0
 """The pause before a call to stop that was not taken is made again, once tasks are killed."""
-
-Shots = tuple[tasks.OneShot, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunTerms:
-    """What the plan says about the run's course. Durations in seconds."""
-
-    tasks: int
-    least_tasks: int
-    layers: tuple[str, ...]
-    """Layers to arm before launch, in order."""
-    required_layers: frozenset[str]
-    cap_seconds: float
-    window_seconds: float
-    start_timeout_seconds: float
-    grace_seconds: float
-    early_stop: bool
-    sequential: early_stops.EarlyStopTerms
-    capacity: tuple[str, ...] = ()
-    """Capacity providers in the order they are tried; empty: the target's own default."""
-    barrier: bool = True
-    """Whether tasks wait for GO. Without a barrier the attempt starts with the first task."""
-    claims: bool = False
-    """Whether tasks claim their shards themselves: then the number of ready tasks counts, and not which they are."""
-    give_up_seconds: float = worst_ends.GIVE_UP_AFTER_FORCE_SECONDS
-    """How long after the last attempt to stop a task it may take until it is seen stopped."""
-    before: Shots = ()
-    """One-shots to run in order before the launch."""
-    after: Shots = ()
-    """One-shots to run in order once every task was seen to stop."""
-    scales: bool = False
-    """Whether services are scaled for the burst."""
-    planned_drills: tuple[drills.Drill, ...] = ()
-    """The faults that the run causes in its window, in order."""
-    appears_seconds: float = 0.0
-    """How long after its start a search may miss a task."""
-    tolerance_seconds: float = 0.0
-    """By how much the clock that times the end of a task may differ from the controller's."""
-    lead_seconds: float = 0.0
-    """From GO to the beginning of the counted window."""
-    replacements: int = 0
-    """How many tasks that fail to start are replaced before GO, in all."""
-
-    @property
-    def holding(self) -> holding.HoldingTerms:
-        """The promises that decide which tasks held."""
-        return holding.HoldingTerms(
-            least_tasks=self.least_tasks,
-            window_seconds=self.window_seconds,
-            min_window_seconds=self.lead_seconds + self.sequential.min_window_seconds,
-            grace_seconds=self.grace_seconds,
-            tolerance_seconds=self.tolerance_seconds,
-        )
-
-    @property
-    def start(self) -> starts.StartTerms:
-        """The terms from the launch to GO."""
-        return starts.StartTerms(
-            tasks=self.tasks,
-            least_tasks=self.least_tasks,
-            replacements=self.replacements,
-            barrier=self.barrier,
-            claims=self.claims,
-        )
-
-    @property
-    def all_shots(self) -> Shots:
-        """Every one-shot of the run: before the burst, after it, and those of its drills."""
-        drilled = [shot for drill in self.planned_drills for shot in (drill.command, drill.undo) if shot is not None]
-        return (*self.before, *self.after, *drilled)
-
-    @property
-    def shot_patience(self) -> one_shots.Patience:
-        """How long the end of a one-shot may take."""
-        return one_shots.Patience(
-            grace_seconds=self.grace_seconds,
-            give_up_seconds=self.give_up_seconds,
-            appears_seconds=self.appears_seconds,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetLimits:
-    """What a target can do: the layers it can arm, whether its tasks claim their shards, and how slow it may be."""
-
-    layers: tuple[str, ...]
-    claims: bool = False
-    give_up_seconds: float = worst_ends.GIVE_UP_AFTER_FORCE_SECONDS
-    """How long after a forced stop a task may still be running before nobody waits for it."""
-    appears_seconds: float = 0.0
-    """For how long after its launch a task may be missing from the launcher's list."""
-
-
-def terms(
-    plan: plans.Plan,
-    limits: TargetLimits,
-    *,
-    required_admits_per_second: float | None,
-    early_stop: bool,
-    barrier: bool = True,
-    before: Shots = (),
-    after: Shots = (),
-    planned_drills: Sequence[drills.Drill] = (),
-) -> RunTerms:
-    """The terms of a resolved plan on a target with these limits; one-shots and drills in the target's own form."""
-    return RunTerms(
-        tasks=plan.target.tasks,
-        least_tasks=plan.target.least_tasks,
-        layers=limits.layers,
-        required_layers=frozenset(plan.layers.require),
-        cap_seconds=plan.budget.cap_seconds,
-        window_seconds=plan.load_seconds,
-        lead_seconds=plan.lead_seconds,
-        start_timeout_seconds=plan.budget.start_timeout,
-        grace_seconds=plan.budget.stop_grace,
-        early_stop=early_stop,
-        sequential=early_stop_terms(plan, required_admits_per_second),
-        capacity=tuple(plan.target.capacity or ()),
-        barrier=barrier,
-        claims=limits.claims,
-        give_up_seconds=limits.give_up_seconds,
-        before=before,
-        after=after,
-        scales=bool(plan.services),
-        planned_drills=tuple(planned_drills),
-        appears_seconds=limits.appears_seconds,
-        tolerance_seconds=holding.HoldingTerms.from_plan(plan).tolerance_seconds,
-        replacements=plan.target.most_replacements,
-    )
-
-
-def early_stop_terms(plan: plans.Plan, required_admits_per_second: float | None) -> early_stops.EarlyStopTerms:
-    """What a plan promises, as the rules of early stop need it."""
-    rate, admits = plan.highest_rate, (plan.gates.decision_shares or {}).get("ADMIT")
-    steps = plan.rate_plan
-    return early_stops.EarlyStopTerms(
-        admit_ratio=plan.gates.admit_ratio,
-        window_seconds=plan.budget.window_seconds,
-        min_window_seconds=plan.budget.min_window,
-        required_admits_per_second=required_admits_per_second,
-        offered_per_second=rate / 60 if rate is not None else None,
-        planned_events=steps.events if steps is not None else None,
-        offered_load=plan.gates.least_offered,
-        source_events=plan.load.source_events,
-        no_receipts_seconds=_find_silence_seconds(plan),
-        tail_seconds=plan.budget.stop_grace,
-        arrivals=plan.load.arrivals,
-        min_admits=plan.gates.min_admits,
-        admit_share=admits.at_least if admits else None,
-    )
-
-
-_SURELY_DUE = 10
-"""So many events are due at least before a window without a receipt is called silent."""
-
-
-def _find_silence_seconds(plan: plans.Plan) -> float:
-    """How long the counted window may be without a receipt: the start timeout, and longer where the rates make hardly
-    anything due until then, as a slow first step does."""
-    seconds, window, lead = plan.budget.start_timeout, plan.budget.window_seconds, plan.lead_seconds
-    while seconds < window:
-        due = plan.count_planned(lead, lead + seconds)
-        if due is None or due >= _SURELY_DUE:
-            break
-        seconds *= 2
-    return seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,7 +161,7 @@ Decision = (
 )  # fmt: skip
 
 
-def decide(run: runs.Run, now: datetime, terms: RunTerms) -> Decision:
+def decide(run: runs.Run, now: datetime, terms: run_terms.RunTerms) -> Decision:
     """The next act of a run."""
     if run.exit_code is not None:
         return Finish(exit_code=run.exit_code)
@@ -349,7 +180,7 @@ def _in_a_hurry(run: runs.Run) -> bool:
     return len(run.interruptions) > 1
 
 
-def _decide_progress(run: runs.Run, now: datetime, terms: RunTerms) -> Decision:
+def _decide_progress(run: runs.Run, now: datetime, terms: run_terms.RunTerms) -> Decision:
     """The next act of a run that is not stopping: arm, prepare, launch, GO, wait for the window's end."""
     for layer in terms.layers:
         if layer not in run.layers:
@@ -366,7 +197,7 @@ def _decide_progress(run: runs.Run, now: datetime, terms: RunTerms) -> Decision:
     return _decide_start(run, now, terms) or Wait(until=due_at, due="giving up on tasks that do not start")
 
 
-def _decide_drills(run: runs.Run, go_at: datetime, now: datetime, terms: RunTerms) -> Decision:
+def _decide_drills(run: runs.Run, go_at: datetime, now: datetime, terms: run_terms.RunTerms) -> Decision:
     """The next act of a burst: the fault of a drill that is due, a step of its command, or the wait for the next."""
     ends_at = instants.later(go_at, terms.window_seconds)
     wait = Wait(until=ends_at, due="window complete")
@@ -385,7 +216,9 @@ def _decide_drills(run: runs.Run, go_at: datetime, now: datetime, terms: RunTerm
     return wait
 
 
-def _decide_drill_command(run: runs.Run, drill: drills.Drill, now: datetime, terms: RunTerms) -> Decision | None:
+def _decide_drill_command(
+    run: runs.Run, drill: drills.Drill, now: datetime, terms: run_terms.RunTerms
+) -> Decision | None:
     """The next step of a drill's command once it was begun; None where there is none, or nothing is due."""
     shot = drill.command
     if shot is None or not drills.was_caused(run.strikes.get(drill.name)):
@@ -394,7 +227,7 @@ def _decide_drill_command(run: runs.Run, drill: drills.Drill, now: datetime, ter
     return None if act is None else _shot_decision(shot.name, act, shot)
 
 
-def _decide_undo(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
+def _decide_undo(run: runs.Run, now: datetime, terms: run_terms.RunTerms) -> Decision | None:
     """The next step towards taking back every fault that may have been caused; None once all was tried. One that
     cannot be taken back holds up no other."""
     for drill in terms.planned_drills:
@@ -406,7 +239,7 @@ def _decide_undo(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | No
     return None
 
 
-def _decide_start(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
+def _decide_start(run: runs.Run, now: datetime, terms: run_terms.RunTerms) -> Decision | None:
     """The next act between launch and GO; None where the run waits for its tasks."""
     times = _start_times(run, terms)
     act = starts.decide_start(run, now, terms.start, times) if times else None
@@ -435,7 +268,7 @@ def _decide_replacement(run: runs.Run, act: starts.Replace, now: datetime) -> La
     )
 
 
-def _start_times(run: runs.Run, terms: RunTerms) -> starts.StartTimes | None:
+def _start_times(run: runs.Run, terms: run_terms.RunTerms) -> starts.StartTimes | None:
     """When the start of a run's tasks began, and when it ends; None before the launch."""
     if run.launching_at is None or run.deadline is None:
         return None
@@ -444,7 +277,7 @@ def _start_times(run: runs.Run, terms: RunTerms) -> starts.StartTimes | None:
     return starts.StartTimes(begun_at=run.launching_at, ends_at=min(times_out_at, last_go_at))
 
 
-def _decide_preparation(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
+def _decide_preparation(run: runs.Run, now: datetime, terms: run_terms.RunTerms) -> Decision | None:
     """The next act before the launch: services up, then the one-shots; None once all is prepared."""
     if terms.scales and run.scaling is None:
         return ScaleUp()
@@ -453,7 +286,7 @@ def _decide_preparation(run: runs.Run, now: datetime, terms: RunTerms) -> Decisi
     return _decide_shots(run, terms.before, now, terms)
 
 
-def _decide_shots(run: runs.Run, shots: Shots, now: datetime, terms: RunTerms) -> Decision | None:
+def _decide_shots(run: runs.Run, shots: run_terms.Shots, now: datetime, terms: run_terms.RunTerms) -> Decision | None:
     """The next act of one-shots that run in order; None once all are over, or one of them failed."""
     for shot in shots:
         act = one_shots.run_act(run.shots.get(shot.name), now, terms.shot_patience)
@@ -476,7 +309,7 @@ def _shot_decision(name: str, act: one_shots.Act, shot: tasks.OneShot | None = N
             return FindShot(name=name)
 
 
-def _decide_relaunch(run: runs.Run, now: datetime, terms: RunTerms) -> Launch | Wait | None:
+def _decide_relaunch(run: runs.Run, now: datetime, terms: run_terms.RunTerms) -> Launch | Wait | None:
     """The next attempt at the shards that the last launch did not start; None where no attempt would help.
 
     Where capacity is short, the next provider is tried at once. Where there is no other provider, or the trouble may
@@ -500,7 +333,7 @@ def _decide_relaunch(run: runs.Run, now: datetime, terms: RunTerms) -> Launch | 
     return Launch(shards=missing, attempt=len(run.attempts) + 1, capacity=last.capacity)
 
 
-def _missing_shards(run: runs.Run, terms: RunTerms) -> tuple[int, ...]:
+def _missing_shards(run: runs.Run, terms: run_terms.RunTerms) -> tuple[int, ...]:
     """The shards for which no task was ever started. Failed tasks are replaced, and not launched again."""
     launched = {truth.task.shard_index for truth in run.truths.values()}
     return tuple(shard for shard in range(terms.tasks) if shard not in launched)
@@ -509,7 +342,7 @@ def _missing_shards(run: runs.Run, terms: RunTerms) -> tuple[int, ...]:
 # Why a run stops
 
 
-def _decide_stop(run: runs.Run, now: datetime, terms: RunTerms) -> Stop | None:
+def _decide_stop(run: runs.Run, now: datetime, terms: run_terms.RunTerms) -> Stop | None:
     reason = _stop_reason(run, now, terms)
     if reason is not None:
         return Stop(reason=reason)
@@ -517,7 +350,7 @@ def _decide_stop(run: runs.Run, now: datetime, terms: RunTerms) -> Stop | None:
     return Stop(reason="early-stop", early_stop=early_stop) if early_stop else None
 
 
-def _stop_reason(run: runs.Run, now: datetime, terms: RunTerms) -> str | None:
+def _stop_reason(run: runs.Run, now: datetime, terms: run_terms.RunTerms) -> str | None:
     """Why the run must end now, the first reason that holds; None: it goes on."""
     if run.interruptions:
         return "interrupted"
@@ -546,7 +379,7 @@ def _stop_reason(run: runs.Run, now: datetime, terms: RunTerms) -> str | None:
     return "no-time-left-for-the-window" if instants.later(now, terms.window_seconds) >= run.deadline else None
 
 
-def _errand_stop_reason(run: runs.Run, now: datetime, terms: RunTerms) -> str | None:
+def _errand_stop_reason(run: runs.Run, now: datetime, terms: run_terms.RunTerms) -> str | None:
     """Why the errands before the launch failed; None while they may still succeed."""
     if run.scaling_failed is not None:
         return f"services-not-up: {run.scaling_failed}"
@@ -563,7 +396,7 @@ def _errand_stop_reason(run: runs.Run, now: datetime, terms: RunTerms) -> str | 
 
 
 def _task_stop_reason(
-    run: runs.Run, launching_at: datetime, now: datetime, deadline: datetime, terms: RunTerms
+    run: runs.Run, launching_at: datetime, now: datetime, deadline: datetime, terms: run_terms.RunTerms
 ) -> str | None:
     """Why a run whose launch began must end now: its window is complete, or its tasks cannot fill one."""
     if run.go_at is not None:
@@ -590,7 +423,7 @@ def _task_stop_reason(
     return None
 
 
-def _early_stop(run: runs.Run, now: datetime, terms: RunTerms) -> task_results.EarlyStop | None:
+def _early_stop(run: runs.Run, now: datetime, terms: run_terms.RunTerms) -> task_results.EarlyStop | None:
     """The rule by which no continuation of the burst can pass; None while one can, and where early stop is off."""
     if not (terms.early_stop and run.early_stop_allowed) or run.go_at is None:
         return None
@@ -614,7 +447,7 @@ def _early_stop(run: runs.Run, now: datetime, terms: RunTerms) -> task_results.E
     )
 
 
-def _find_withheld(run: runs.Run, terms: RunTerms) -> early_stops.Hopeless | None:
+def _find_withheld(run: runs.Run, terms: run_terms.RunTerms) -> early_stops.Hopeless | None:
     """Whether the load accounts of all tasks say that too much was not sent in time."""
     load, tasks_needed = run.load, terms.tasks if run.go_tasks is None else run.go_tasks
     if load is None or load.tasks < tasks_needed:
@@ -622,7 +455,7 @@ def _find_withheld(run: runs.Run, terms: RunTerms) -> early_stops.Hopeless | Non
     return early_stops.find_withheld(load.due, load.in_time, terms.sequential)
 
 
-def _count_holdable(run: runs.Run, now: datetime, terms: RunTerms) -> int:
+def _count_holdable(run: runs.Run, now: datetime, terms: run_terms.RunTerms) -> int:
     """How many tasks the gate may still count as held: those that live, and those that held though they ended.
 
     It is the gate's own question, asked as if the run were to be stopped now because of its tasks: no later stop that
@@ -635,7 +468,7 @@ def _count_holdable(run: runs.Run, now: datetime, terms: RunTerms) -> int:
     return sum(ending.task.id in alive or (ending.held and ending.task.stopped_utc is not None) for ending in judged)
 
 
-def _ended_before_due(run: runs.Run, terms: RunTerms) -> bool:
+def _ended_before_due(run: runs.Run, terms: run_terms.RunTerms) -> bool:
     """Whether the tasks of a burst had all ended before its window was complete and before its deadline.
 
     A controller that comes back late learns so at its first look. That is why the burst ended then, and not the instant
@@ -651,7 +484,7 @@ def _ended_before_due(run: runs.Run, terms: RunTerms) -> bool:
 # How a run ends
 
 
-def _decide_ending(run: runs.Run, stopping: runs.Stopping, now: datetime, terms: RunTerms) -> Decision | None:
+def _decide_ending(run: runs.Run, stopping: runs.Stopping, now: datetime, terms: run_terms.RunTerms) -> Decision | None:
     """The next act about tasks that still run; None once they are gone, or were given up."""
     if run.ended:
         return None
@@ -660,7 +493,7 @@ def _decide_ending(run: runs.Run, stopping: runs.Stopping, now: datetime, terms:
     return _decide_after_force(run, stopping, stopping.forced_at, now, terms)
 
 
-def _decide_round(run: runs.Run, stopping: runs.Stopping, now: datetime, terms: RunTerms) -> Decision:
+def _decide_round(run: runs.Run, stopping: runs.Stopping, now: datetime, terms: run_terms.RunTerms) -> Decision:
     """The next round of a stop: tasks obey the lease, then each is stopped by a call, then killed."""
     force_at = instants.later(stopping.at, terms.grace_seconds + worst_ends.FORCE_AFTER_GRACE_SECONDS)
     if now >= force_at or _in_a_hurry(run):
@@ -672,7 +505,7 @@ def _decide_round(run: runs.Run, stopping: runs.Stopping, now: datetime, terms: 
 
 
 def _decide_after_force(
-    run: runs.Run, stopping: runs.Stopping, forced_at: datetime, now: datetime, terms: RunTerms
+    run: runs.Run, stopping: runs.Stopping, forced_at: datetime, now: datetime, terms: run_terms.RunTerms
 ) -> Decision | None:
     """The next act about tasks that were to be killed; None once they are given up."""
     # By then the layers of the tasks themselves must have ended them: sight that comes and goes proves nothing more.
@@ -696,7 +529,7 @@ def _decide_after_force(
     return Wait(until=give_up_at, due=due)
 
 
-def _decide_errands(run: runs.Run, now: datetime, terms: RunTerms) -> Decision | None:
+def _decide_errands(run: runs.Run, now: datetime, terms: run_terms.RunTerms) -> Decision | None:
     """The next errand once the tasks are gone, or were given up: drills are undone, then one-shots, then services; None
     once all are over.
 
@@ -723,7 +556,7 @@ def _decide_errands(run: runs.Run, now: datetime, terms: RunTerms) -> Decision |
 
 
 def _decide_restoring(
-    scaling: runs.Scaling | None, now: datetime, terms: RunTerms, *, patient: bool
+    scaling: runs.Scaling | None, now: datetime, terms: run_terms.RunTerms, *, patient: bool
 ) -> ScaleBack | Wait | None:
     """The next try to put services back; None once they are back, or were given up. Not `patient`: one try only."""
     if scaling is None or scaling.settled:

@@ -1,7 +1,7 @@
 """Runs: everything a journal says of a run so far, and what follows from it alone.
 
 A `Run` is made by `journals.fold` and judged by `lifecycle.decide`. It holds facts and intents, never a plan: the
-decision gets the plan as `lifecycle.RunTerms`.
+decision gets the plan as `run_terms.RunTerms`.
 """
 
 from collections.abc import Mapping

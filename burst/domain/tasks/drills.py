@@ -29,6 +29,18 @@ class Drill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedShots:
+    """The one-shots and drills of a run, in the target's own form: before the burst, after it, and in it."""
+
+    before: tuple[tasks.OneShot, ...] = ()
+    after: tuple[tasks.OneShot, ...] = ()
+    drills: tuple[Drill, ...] = ()
+
+
+NO_SHOTS = PlannedShots()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Strike:
     """The fault of one drill as the journal has it."""
 

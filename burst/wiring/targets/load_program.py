@@ -133,6 +133,15 @@ def one_shots(plan: plans.Plan, sections: Sequence[target_sections.OneShotSectio
     )
 
 
+def plan_shots(plan: plans.Plan, *, to_count: bool) -> drills.PlannedShots:
+    """The plan's one-shots and drills. A run that is only stopped starts no one-shot after its tasks."""
+    return drills.PlannedShots(
+        before=one_shots(plan, plan.before),
+        after=one_shots(plan, plan.after) if to_count else (),
+        drills=plan_drills(plan),
+    )
+
+
 def plan_drills(plan: plans.Plan) -> tuple[drills.Drill, ...]:
     """The plan's drills as they are caused, their commands with the variables of its tasks."""
     environment = tuple(variables(plan).items())
