@@ -12,33 +12,31 @@ from datetime import datetime
 from burst import ports
 from burst.control import (
     database_ceiling,
-    drill_windows,
     drilling,
     driver_watch,
-    duplicate_figures,
     errands,
     facts,
-    live_counting,
     load_watch,
+    measuring,
     observing,
     pausing,
     probes,
     reaping,
     recorder,
-    reproducing,
     run_documents,
     sign_watch,
     starting,
+    task_search,
     watching,
 )
-from burst.domain.basics import errors, instants, windows
+from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names, task_results
 from burst.domain.plan import plans
 from burst.domain.run import appearances, lifecycle, run_terms, runs, starts
 from burst.domain.run.events import ending_events, launch_events, watch_events
 from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import snapshots
-from burst.kit import measure, side_by_side
+from burst.kit import side_by_side
 
 LOOK_SECONDS = 60.0
 """How long one act may hold up the loop while tasks live by its heartbeat, before the loop is taken for dead: as long
@@ -48,8 +46,6 @@ SETTLING_SECONDS = 600.0
 
 _SOLE_ACTS = (lifecycle.Launch, lifecycle.Measure, lifecycle.Publish)
 """The acts that no superseded controller may begin. GO and STOP begin with a write of the lease anyway."""
-SEARCH_PAUSE_SECONDS = 2.0
-"""The time between two searches for tasks of a launch that was not answered."""
 
 NO_PROBES: probes.Probes = {}
 
@@ -131,8 +127,14 @@ class Controller:
         self._starting = starting.Starting(
             record=record, launcher=target.launcher, lease=target.lease, shard_count=terms.tasks
         )
+        self._search = task_search.TaskSearch(
+            record=record,
+            launcher=target.launcher,
+            lease=target.lease,
+            clock=clock,
+            terms=appearances.TaskSearchTerms(planned_tasks=terms.tasks, appears_seconds=target.appears_seconds),
+        )
         self._signals: list[str] = []
-        self._search_due_at = clock.now()
         self.verdict: snapshots.Verdict | None = None
 
     def _build_stop_signs(self, live_source: ports.ReceiptSource | None) -> sign_watch.StopSigns:
@@ -258,7 +260,7 @@ class Controller:
         if self._record.run.ended or not (further or over):
             return decision
         if over and self._record.run.unaccounted:
-            self._adopt()
+            self._search.search()
         self._watch.inspect()
         return lifecycle.decide(self._record.run, self._clock.now(), self._terms)
 
@@ -280,7 +282,7 @@ class Controller:
                 self._record.note(launch_events.GoGiven(go_at=lease.go_at))
             if lease.state is leases.LeaseState.STOP and self._record.run.stopping is None:
                 self._record.note(watch_events.OperatorStop(reason=lease.reason or "STOP in the lease"))
-        self._adopt()
+        self._search.search()
         if self._record.run.go_at is not None and self._record.run.stopping is None:
             self._watch.inspect()  # before the reason of the stop is decided: every task may have ended meanwhile
         self._errands.catch_up()
@@ -407,7 +409,7 @@ class Controller:
         if refused:
             failures = (tasks.LaunchFailure(shortage=tasks.Shortage.OTHER, reason=str(failure)),) * len(request.shards)
             self._record.note(launch_events.LaunchAnswered(tasks=(), failures=failures))
-        self._adopt()
+        self._search.search()
         if not (refused and self._record.run.truths):
             self._record.note(launch_events.LaunchFailed(why=str(failure)))
 
@@ -417,41 +419,6 @@ class Controller:
             self._record.note(launch_events.TasksLaunched(tasks=tuple(started)))
         self._observe(self._record.run, decision, self._clock.now())
         return not self._signals
-
-    def _adopt(self) -> None:
-        """Journals tasks of this run that the journal does not know: those that the launcher lists, and those of an
-        unanswered launch that have claimed a shard beside the lease."""
-        run, now = self._record.run, self._clock.now()
-        self._search_due_at = instants.later(now, SEARCH_PAUSE_SECONDS)
-        listed = self._find_tasks(run)
-        signs = self._read_signs() if run.unaccounted else appearances.Signs()
-        terms = appearances.TaskSearchTerms(
-            planned_tasks=self._terms.tasks, appears_seconds=self._target.appears_seconds
-        )
-        search = appearances.judge_search(run, listed, signs, now, terms)
-        if search.unknown or search.accounted:
-            self._record.note(launch_events.TasksFound(tasks=search.unknown, accounted=search.accounted))
-
-    def _find_tasks(self, run: runs.Run) -> Sequence[tasks.Task] | None:
-        """The tasks that the launcher lists; None where it is blind."""
-        try:
-            listed = self._target.launcher.find(run.execution_id)
-        except errors.Unavailable as exc:
-            if run.blind_since is None:
-                self._record.note(watch_events.Blind(why=str(exc)))
-            return None
-        if run.blind_since is not None:
-            self._record.note(watch_events.SightRegained())
-        return listed
-
-    def _read_signs(self) -> appearances.Signs | None:
-        """What stands beside the lease; None where it is out of reach. Where a search misses no task it is not read."""
-        if not self._target.appears_seconds:
-            return appearances.Signs()
-        try:
-            return appearances.Signs(claims=self._target.lease.claims(), ready=self._target.lease.ready())
-        except errors.BurstError:
-            return None
 
     def _go(self) -> None:
         """Opens the barrier. The instant is taken before the write, so no receipt can precede its window."""
@@ -503,8 +470,7 @@ class Controller:
             self._watch.look()
 
     def _wait(self, until: datetime | None) -> None:
-        if self._record.run.unaccounted and self._clock.now() >= self._search_due_at:
-            self._adopt()
+        self._search.search_if_due()
         self._watch.look()
         self._errands.look()
         self._drilling.look()
@@ -518,7 +484,7 @@ class Controller:
         self._watch.beat()  # first: tasks read STOP in the lease even where the control plane does not answer
         run = self._record.run
         if not decision.force or run.unaccounted or run.blind_since is not None:
-            self._adopt()
+            self._search.search()
         if decision.force:
             self._stop_each(decision, force=True)
 
@@ -580,66 +546,20 @@ class Controller:
             why = "there is no attempt window to count" if attempt is None else "it ended before the counted window"
             self._record.note(ending_events.MeasureFailed(why=why))
             return
-        give_up_at = instants.later(self._clock.now(), self._plan.receipts.patience_seconds)
-        try:
-            measured = self._count(source, window, give_up_at)
-            live = live_counting.check_slices(
-                self._record.run, measured, source, give_up_at, lead_seconds=self._plan.lead_seconds
-            )
-            self._driver.look()
-            answers = facts.ask_facts(self._plan, source, self._read_document, self._clock, give_up_at)
-            asked_for_facts = self._driver.describe()
-            duplicates = duplicate_figures.ask_duplicates(self._plan, source, measured, self._clock)
-            parts = drill_windows.count_parts(self._plan, self._record.run, window, source, give_up_at)
-            self._driver.look()
-            self._freeze_load()  # a witness of the load's end, which the counts state
-            driver = self._driver.describe(measured.count.pages or driver_watch.PAGES_NOT_TOLD)
-            self._evidence.freeze_metrics(measured, live, driver=driver, duplicates=duplicates, drills=parts)
-            self._evidence.freeze_facts(answers, driver=asked_for_facts)
-            self._ask_reproduction(source, give_up_at)
-        except errors.PublicationFailed:
-            raise
-        except errors.BurstError as exc:
-            self._driver.note()
-            self._record.note(ending_events.MeasureFailed(why=str(exc)))
-            return
-        self._driver.note()
-        self._record.note(
-            ending_events.Measured(counts=measured.count.counts, rounds=len(measured.rounds), settled=measured.settled)
-        )
-
-    def _ask_reproduction(self, source: ports.ReceiptSource, give_up_at: datetime) -> None:
-        """Asks the key sets of both scopes, where the run reproduces another."""
-        section = self._plan.reproduces
-        if section is None:
-            return
-        self._evidence.freeze_reproduction(
-            lambda reference: reproducing.ask_reproduction(
-                self._plan, section, reference, source, self._read_document, self._clock, give_up_at
-            )
-        )
+        measuring.Measuring(
+            plan=self._plan,
+            record=self._record,
+            source=source,
+            driver=self._driver,
+            documents=self._evidence,
+            read_document=self._read_document,
+            clock=self._clock,
+        ).freeze_figures(window, self._freeze_load, lambda: bool(self._signals))
 
     def _require_source(self) -> ports.ReceiptSource:
         if self._source is None:
             raise errors.Refused("this controller has no receipt source and only stops tasks; `burst resume` counts")
         return self._source
-
-    def _count(self, source: ports.ReceiptSource, window: windows.Window, give_up_at: datetime) -> measure.Measurement:
-        """Counts a window; a count without an answer is repeated until `give_up_at` or a signal."""
-        while True:
-            try:
-                return measure.measure(
-                    source,
-                    window=window,
-                    scope=self._plan.scope,
-                    bucket_seconds=self._plan.receipts.bucket,
-                    settling=measure.Settling(settle_seconds=self._plan.receipts.settle, give_up_at=give_up_at),
-                    clock=self._clock,
-                )
-            except errors.Unavailable:
-                if self._signals or instants.later(self._clock.now(), pausing.RETRY_SECONDS) >= give_up_at:
-                    raise
-                self._clock.sleep(pausing.RETRY_SECONDS)
 
     def _disarm(self) -> None:
         if not self._record.run.settled:
