@@ -8,6 +8,8 @@ import urllib.parse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tests import loopback_server
+
 OF_ONE_CONNECTION = ("connection", "keep-alive", "transfer-encoding", "content-length")
 
 
@@ -82,11 +84,5 @@ def start(server_url: str, answers: Sequence[Failure | None]) -> Iterator[Failin
 
     listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     proxy = FailingProxy(port=listening.server_address[1], answers=list(answers))
-    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with loopback_server.run(listening):
         yield proxy
-    finally:
-        listening.shutdown()
-        listening.server_close()
-        thread.join()

@@ -2,10 +2,11 @@
 
 import contextlib
 import http.server
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from tests import loopback_server
 
 _MOST_BYTES = 64 << 20
 
@@ -74,11 +75,5 @@ def receiver(*statuses: int) -> Iterator[Receiver]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     made = Receiver(port=server.server_address[1], statuses=list(statuses))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with loopback_server.run(server):
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -7,7 +7,6 @@ import http.server
 import json
 import os
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -27,7 +26,7 @@ from burst.domain.tasks import services, tasks
 from burst.kit import aws, process_tree
 from burst.wiring import stopping
 from burst.wiring.targets import ecs_target
-from tests import cases, fakes
+from tests import cases, fakes, loopback_server
 
 EXECUTION_ID = "m10_blind"
 TASK = "arn:aws:ecs:eu-west-2:123456789012:task/burst/0a1b"
@@ -107,10 +106,8 @@ class WithoutS3(Denies):
 
 
 def served(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with loopback_server.run(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
+        yield loopback_server.find_url(server)
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests import loopback_server
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,15 +102,8 @@ def build_wheel(folder: Path, name: str) -> Path:
 def serve_index(folder: Path) -> Iterator[str]:
     """The folder as an index of packages on loopback."""
     handler = functools.partial(QuietFiles, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with loopback_server.run(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
+        yield loopback_server.find_url(server)
 
 
 class QuietFiles(http.server.SimpleHTTPRequestHandler):

@@ -4,7 +4,6 @@ import http.server
 import json
 import os
 import socket
-import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
@@ -17,7 +16,7 @@ from botocore import exceptions as foreign
 
 from burst.domain.basics import errors, instants
 from burst.kit import aws
-from tests import fakes, fixtures_aws
+from tests import fakes, fixtures_aws, loopback_server
 
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"
 
@@ -194,20 +193,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
-    server = Answers(("127.0.0.1", 0), _Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    for name in [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL")]:
-        monkeypatch.delenv(name)  # a session's own simulated AWS
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with loopback_server.run(Answers(("127.0.0.1", 0), _Handler)) as server:
+        for name in [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL")]:
+            monkeypatch.delenv(name)  # a session's own simulated AWS
+        monkeypatch.setenv("AWS_ENDPOINT_URL", loopback_server.find_url(server))
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+        yield server
 
 
 def test_a_call_gives_the_answer(answers: Answers) -> None:

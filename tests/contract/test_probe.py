@@ -4,7 +4,6 @@ import http.server
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from burst.domain.basics import canonical, errors, instants
 from burst.domain.observations import answers
 from burst.domain.plan import observe_sections
 from burst.kit import aws
-from tests import cases, fakes, fakes_probes, fakes_receipts, fixtures_aws, waiting
+from tests import cases, fakes, fakes_probes, fakes_receipts, fixtures_aws, loopback_server, waiting
 
 PORT = ports.Probe
 CLOCK = system_clock.SystemClock()
@@ -136,12 +135,8 @@ class _PrometheusHandler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def prometheus() -> Iterator[Prometheus]:
-    with Prometheus() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with loopback_server.run(Prometheus()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def prometheus_stage(server: Prometheus) -> Stage:

@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +37,7 @@ from burst.kit import aws
 from burst.rehearsal import armed_faults, bootstrap, quotas, settings
 from burst.sandbox import gateway
 from burst.wiring import preparing
-from tests import cases, fixtures_aws, waiting
+from tests import cases, fixtures_aws, loopback_server, waiting
 from tests.faults import stage
 from tests.fixtures_postgres import TemplatedServer
 
@@ -373,12 +372,8 @@ def answering(status: int, body: bytes = b"") -> Iterator[str]:
 
         def log_message(self, format: str, *arguments: object) -> None: ...
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with loopback_server.run(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)) as server:
+        yield loopback_server.find_url(server)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 import burst.load
-from tests import fixtures_ingest, waiting
+from tests import fixtures_ingest, loopback_server, waiting
 from tests.sandbox import locust_page
 
 ROOT = Path(__file__).parents[2]
@@ -151,18 +151,12 @@ class _SlowHandler(server.BaseHTTPRequestHandler):
 
 def test_workers_get_more_senders_from_their_master_where_answers_take_long(scope: str) -> None:
     words = ("locust", "-f", str(INGEST), "--headless", "--processes", "2", "-u", "2", "--burst-rate", "40/s")
-    with SlowHost() as host:
-        thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            key = {"IG_API_KEY": "k" * 20, "BURST_SCOPE": scope, "BURST_HOST": f"http://127.0.0.1:{host.server_port}"}
-            with start(*words, **key) as process:
-                waiting.until(lambda: host.answered >= 60, seconds=START_SECONDS, what="60 answers")
-                process.terminate()
-                process.wait(START_SECONDS)
-        finally:
-            host.shutdown()
-            thread.join()
+    with loopback_server.run(SlowHost()) as host:
+        key = {"IG_API_KEY": "k" * 20, "BURST_SCOPE": scope, "BURST_HOST": loopback_server.find_url(host)}
+        with start(*words, **key) as process:
+            waiting.until(lambda: host.answered >= 60, seconds=START_SECONDS, what="60 answers")
+            process.terminate()
+            process.wait(START_SECONDS)
 
     assert host.most >= 8  # of two senders that were asked for
 

@@ -7,7 +7,6 @@ import datetime
 import hashlib
 import http.server
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests import loopback_server
 
 LOOPBACK = "127.0.0.1"
 
@@ -66,7 +67,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @contextmanager
 def serve_plain(location: str | None = None, *, delay_seconds: float = 0.0) -> Iterator[KeyRecordingServer]:
     """Serves plain HTTP, with redirects to `location` if that is given; each answer takes so long."""
-    with _serve(KeyRecordingServer(location, delay_seconds)) as server:
+    with loopback_server.run(KeyRecordingServer(location, delay_seconds)) as server:
         yield server
 
 
@@ -77,7 +78,7 @@ def serve_self_signed(folder: Path) -> Iterator[KeyRecordingServer]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_certificate(folder))
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    with _serve(server):
+    with loopback_server.run(server):
         yield server
 
 
@@ -92,18 +93,6 @@ def trust_certificate(folder: Path) -> Path:
     name = f"{int.from_bytes(digest[:4], 'little'):08x}.0"
     (trusted / name).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return trusted
-
-
-@contextmanager
-def _serve(server: KeyRecordingServer) -> Iterator[KeyRecordingServer]:
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
 
 
 def _certificate(folder: Path) -> Path:

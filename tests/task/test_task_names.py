@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import threading
 import time
 from collections.abc import Iterator
 from http import server
@@ -12,7 +11,7 @@ import pytest
 
 from burst.domain.tasks import tasks
 from burst.task import task_names
-from tests import waiting
+from tests import loopback_server, waiting
 
 TASK_ID = "cd189a933e5849daa93386466019ab50"
 ARN = f"arn:aws:ecs:eu-west-2:111122223333:task/burst/{TASK_ID}"
@@ -48,14 +47,8 @@ class _Handler(server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serving(answers_from: int) -> Iterator[Metadata]:
-    with Metadata(answers_from) as service:
-        thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield service
-        finally:
-            service.shutdown()
-            thread.join()
+    with loopback_server.run(Metadata(answers_from)) as service:
+        yield service
 
 
 @pytest.fixture(autouse=True)

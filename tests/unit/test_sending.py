@@ -1,8 +1,8 @@
 """Sending: what a plan's rate takes of senders, cores, files and ports, by the time of the canary's answer."""
 
+import contextlib
 import dataclasses
 import http.server
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +12,7 @@ from burst.adapters import ingest_client
 from burst.domain.preflight import sending
 from burst.domain.tasks import ecs_definitions
 from burst.wiring.preflight import sending_hosts
-from tests import cases
+from tests import cases, loopback_server
 
 ROOMY = sending.SendingHost(tasks=2, cores=4.0, files=20_000, ports=28_232, port_rest_seconds=60.0)
 PROFILE: cases.Value = {"locustfile": "locustfiles/ingest.py", "host": "http://127.0.0.1:1"}
@@ -156,19 +156,14 @@ class ClosingIngest(Ingest):
 
 @pytest.fixture
 def serve() -> Iterator[Any]:
-    servers = []
+    with contextlib.ExitStack() as servers:
 
-    def start(handler: type[Ingest], protocol: str) -> str:
-        kind = type("Handler", (handler,), {"protocol_version": protocol})
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
+        def start(handler: type[Ingest], protocol: str) -> str:
+            kind = type("Handler", (handler,), {"protocol_version": protocol})
+            server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
+            return loopback_server.find_url(servers.enter_context(loopback_server.run(server)))
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+        yield start
 
 
 @pytest.mark.parametrize(
