@@ -57,7 +57,7 @@ def _answer(short: str, status: gates.GateStatus) -> gates.Gate:
 def test_every_blocker_of_the_phase_stands_in_the_register_once(
     answers: list[gates.Gate], prior: blockers.Prior | None, only: list[str] | None
 ) -> None:
-    entries = blockers.register(_plan(only), answers, prior)
+    entries = blockers.make_register(_plan(only), answers, prior)
 
     assert tuple(entry.blocker for entry in entries) == cases.ALL_BLOCKERS
     assert all(entry.why for entry in entries)
@@ -69,7 +69,7 @@ def test_a_blocker_is_cleared_by_passes_alone_or_carried_from_a_prior_that_clear
 ) -> None:
     plan = _plan(only)
 
-    for short, entry in zip(catalogues.BURST.shorts, blockers.register(plan, answers, prior), strict=True):
+    for short, entry in zip(catalogues.BURST.shorts, blockers.make_register(plan, answers, prior), strict=True):
         asked = [gate for gate in answers if gate.blocker == short]
         if only is None or short in only:
             clear = bool(asked) and all(gate.status is gates.GateStatus.PASS for gate in asked)
@@ -85,7 +85,7 @@ def test_one_more_answer_that_is_no_pass_never_clears(
     plan = _plan(only)
     worse = [*answers, *(gate for gate in extra if gate.status is not gates.GateStatus.PASS)]
 
-    before, after = blockers.register(plan, answers, prior), blockers.register(plan, worse, prior)
+    before, after = blockers.make_register(plan, answers, prior), blockers.make_register(plan, worse, prior)
 
     assert all(later.is_open for earlier, later in zip(before, after, strict=True) if earlier.is_open)
 
@@ -95,7 +95,7 @@ def test_one_more_answer_that_is_no_pass_never_clears(
 def test_one_gate_that_does_not_pass_opens_its_blocker_and_no_other(short: str, status: gates.GateStatus) -> None:
     answers = [_answer(each, gates.GateStatus.PASS) for each in catalogues.BURST.shorts] + [_answer(short, status)]
 
-    entries = blockers.register(cases.plan(), answers, None)
+    entries = blockers.make_register(cases.plan(), answers, None)
 
     assert [entry.blocker for entry in entries if entry.is_open] == [f"M10F-{short}"]
 
@@ -105,7 +105,7 @@ def test_a_blocker_the_plan_asks_nothing_about_is_not_evaluated_and_open(short: 
     asked = [fact for fact in cases.plan_value()["facts"] if not fact["blocker"].endswith(short)]
     answers = [_answer(each, gates.GateStatus.PASS) for each in catalogues.BURST.shorts]
 
-    entry = blockers.register(cases.plan(facts=asked), answers, None)[catalogues.BURST.shorts.index(short)]
+    entry = blockers.make_register(cases.plan(facts=asked), answers, None)[catalogues.BURST.shorts.index(short)]
 
     assert entry.state is blockers.BlockerState.NOT_EVALUATED
     assert entry.is_open
@@ -117,7 +117,7 @@ def test_a_blocker_the_plan_asks_nothing_about_is_not_evaluated_and_open(short: 
 def test_a_blocker_no_gate_stands_behind_is_not_evaluated_and_open(short: str) -> None:
     answers = [_answer(each, gates.GateStatus.PASS) for each in catalogues.BURST.shorts if each != short]
 
-    entry = blockers.register(cases.plan(), answers, None)[catalogues.BURST.shorts.index(short)]
+    entry = blockers.make_register(cases.plan(), answers, None)[catalogues.BURST.shorts.index(short)]
 
     assert entry.state is blockers.BlockerState.NOT_EVALUATED
     assert entry.is_open
@@ -130,7 +130,7 @@ def test_what_is_outside_a_rerun_is_carried_as_it_stood(stood: str | None, is_op
     prior = _prior(**({"B2": stood} if stood else {}), B1="open")
     answers = [_answer("B2", gates.GateStatus.FAIL if stood == "cleared" else gates.GateStatus.PASS)]
 
-    entry = blockers.register(_plan(["B1"]), answers, prior)[1]
+    entry = blockers.make_register(_plan(["B1"]), answers, prior)[1]
 
     assert entry.state is blockers.BlockerState.CARRIED
     assert entry.is_open is is_open
@@ -141,7 +141,7 @@ def test_what_is_outside_a_rerun_is_carried_as_it_stood(stood: str | None, is_op
 def test_a_rerun_without_a_prior_leaves_the_others_open() -> None:
     answers = [_answer(each, gates.GateStatus.PASS) for each in catalogues.BURST.shorts]
 
-    entries = blockers.register(_plan(["B1", "B5", "B8"]), answers, None)
+    entries = blockers.make_register(_plan(["B1", "B5", "B8"]), answers, None)
 
     assert [entry.blocker for entry in entries if not entry.is_open] == ["M10F-B1", "M10F-B5", "M10F-B8"]
 
@@ -173,7 +173,7 @@ def test_without_a_rerun_or_a_prior_nothing_is_refused() -> None:
 
 
 def _states(**changes: Any) -> dict[str, str]:
-    return blockers.prior_states({**cases.prior("B1", "B5"), **changes}, cases.ALL_BLOCKERS)
+    return blockers.read_states({**cases.prior("B1", "B5"), **changes}, cases.ALL_BLOCKERS)
 
 
 def test_the_states_of_a_prior_are_its_open_list() -> None:
@@ -187,7 +187,7 @@ def test_a_prior_without_a_register_is_read_by_its_list() -> None:
     value = cases.prior("B1")
     del value["blocker_register"]
 
-    assert blockers.prior_states(value, cases.ALL_BLOCKERS)["M10F-B1"] == "open"
+    assert blockers.read_states(value, cases.ALL_BLOCKERS)["M10F-B1"] == "open"
 
 
 def test_an_id_taken_off_the_list_is_still_open_in_the_register() -> None:
@@ -232,7 +232,7 @@ def test_a_prior_that_cannot_be_read_surely_is_refused(changes: dict[str, Any]) 
 def test_an_id_is_cleared_only_where_list_and_register_agree(listed: set[str], registered: set[str]) -> None:
     value = {**cases.prior(*listed), "blocker_register": cases.prior(*registered)["blocker_register"]}
 
-    states = blockers.prior_states(value, cases.ALL_BLOCKERS)
+    states = blockers.read_states(value, cases.ALL_BLOCKERS)
 
     for short in catalogues.BURST.shorts:
         assert (states[f"M10F-{short}"] == "cleared") is (short not in listed and short not in registered)

@@ -379,7 +379,7 @@ def test_no_sequence_of_edits_and_left_out_documents_clears_a_blocker_by_other_t
 
 
 def test_the_register_of_a_prior_says_what_it_says_of_terms_and_no_more() -> None:
-    notes = blockers.prior_notes({"blocker_register": [{"blocker": "M10F-B1", "changed_terms": ["x"]}, 3, {}]})
+    notes = blockers.read_notes({"blocker_register": [{"blocker": "M10F-B1", "changed_terms": ["x"]}, 3, {}]})
 
     assert {blocker: note.changed for blocker, note in notes.items()} == {"M10F-B1": ("x",)}
 

@@ -80,7 +80,7 @@ class TermsNote:
     """The keys of those that a prior did not state, so that nothing is known of a change."""
 
 
-def prior_notes(snapshot: Mapping[str, object]) -> dict[str, TermsNote]:
+def read_notes(snapshot: Mapping[str, object]) -> dict[str, TermsNote]:
     """What the register of a prior snapshot says of the terms; no note where it says nothing of them."""
     register = snapshot.get("blocker_register")
     entries = [entry for entry in register if isinstance(entry, Mapping)] if isinstance(register, list) else []
@@ -97,7 +97,7 @@ def _list_texts(value: object) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
-def prior_states(snapshot: Mapping[str, object], blockers: Sequence[str]) -> dict[str, str]:
+def read_states(snapshot: Mapping[str, object], blockers: Sequence[str]) -> dict[str, str]:
     """The state of each blocker in a prior snapshot: open or cleared.
 
     Its `blockers` lists all open ids. Where it has a register too, that must say of every other id that it is not open:
@@ -136,22 +136,22 @@ def refuse_rerun_of_cleared(plan: plans.Plan, prior: Prior | None) -> None:
         )
 
 
-def register(
+def make_register(
     plan: plans.Plan, answers: Sequence[gates.Gate], prior: Prior | None, note: TermsNote | None = None
 ) -> tuple[BlockerEntry, ...]:
     """The state of every blocker of the phase, from the gates' answers and the prior snapshot."""
-    return tuple(_entry(plan, short, answers, prior, note or TermsNote()) for short in plan.catalogue.shorts)
+    return tuple(_make_entry(plan, short, answers, prior, note or TermsNote()) for short in plan.catalogue.shorts)
 
 
-def _entry(
+def _make_entry(
     plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: Prior | None, note: TermsNote
 ) -> BlockerEntry:
     blocker = plan.blocker(short)
     own_answers = [gate for gate in answers if plan.catalogue.find_short(gate.blocker) == short]
-    own_answers += _answers_outside(plan, short, answers)
-    own_answers += _answers_of_contract(plan, short, answers, prior)
+    own_answers += _list_outside_answers(plan, short, answers)
+    own_answers += _list_contract_answers(plan, short, answers, prior)
     failing = [gate for gate in own_answers if gate.opens]
-    why = _tell(failing or own_answers)
+    why = _describe(failing or own_answers)
     entry = functools.partial(
         BlockerEntry,
         blocker=blocker,
@@ -187,7 +187,7 @@ def _carry_entry(
     prior_state = prior.states.get(blocker, BlockerState.OPEN)
     outside = f"outside the rerun; {prior_state} in {prior.execution_id}"
     if urgent:
-        why = f"{outside}, but {_tell(urgent)}"
+        why = f"{outside}, but {_describe(urgent)}"
         return entry(state=BlockerState.OPEN, is_open=True, why=why, prior_state=prior_state)
     carried = prior.notes.get(blocker, TermsNote())
     outside += f"; judged by changed terms there: {', '.join(carried.changed)}" if carried.changed else ""
@@ -196,11 +196,11 @@ def _carry_entry(
     return entry(state=BlockerState.CARRIED, is_open=is_open, why=outside, prior_state=prior_state, note=carried)
 
 
-def _tell(answers: Sequence[gates.Gate]) -> str:
+def _describe(answers: Sequence[gates.Gate]) -> str:
     return "; ".join(f"{gate.name}: {gate.why}" for gate in answers)
 
 
-def _answers_outside(plan: plans.Plan, short: str, answers: Sequence[gates.Gate]) -> list[gates.Gate]:
+def _list_outside_answers(plan: plans.Plan, short: str, answers: Sequence[gates.Gate]) -> list[gates.Gate]:
     """Answers of blockers outside a rerun which say that the documents behind this blocker are not of this attempt.
 
     A carried blocker of evidence or scope speaks of the prior attempt: without this, the counts of another run or day
@@ -227,7 +227,7 @@ def _answers_outside(plan: plans.Plan, short: str, answers: Sequence[gates.Gate]
     ]
 
 
-def _answers_of_contract(
+def _list_contract_answers(
     plan: plans.Plan, short: str, answers: Sequence[gates.Gate], prior: Prior | None
 ) -> list[gates.Gate]:
     """The gate of the contract behind a blocker of the rerun other than its own, where other terms open that.

@@ -47,7 +47,7 @@ class CaseQuestion:
 def ask_multiplier(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked where the plan names a multiplier; a reference run has none."""
     if case.plan.gates.multiplier is not None:
-        baseline, _ = cases.usable_baseline(case)
+        baseline, _ = cases.find_baseline(case)
         yield count_gates.multiplier_gate(case.metrics.value, baseline, case.plan.gates.multiplier)
 
 
@@ -114,8 +114,8 @@ def ask_publication(case: cases.Case) -> Iterator[gates.Gate]:
 
 def ask_dependencies(case: cases.Case) -> Iterator[gates.Gate]:
     """Whether the prior of a rerun can be rested on, and preflight did not refuse; always asked."""
-    _, prior_problem = cases.usable_prior(case.plan, case.prior)
-    problem = prior_problem or _refusal(case.preflight.value) or _explain_no_preflight(case)
+    _, prior_problem = cases.find_prior(case.plan, case.prior)
+    problem = prior_problem or _explain_refusal(case.preflight.value) or _explain_no_preflight(case)
     rerun = case.plan.rerun is not None
     yield gates.Gate(
         name="dependencies",
@@ -138,7 +138,7 @@ def ask_contract(rules: str) -> Ask:
     return ask
 
 
-def _refusal(preflight: preflight_results.Preflight | None) -> str:
+def _explain_refusal(preflight: preflight_results.Preflight | None) -> str:
     """Why nothing should have been launched; empty where preflight passed, or was not given."""
     if preflight is None or (preflight.passed and not preflight.refused):
         return ""
@@ -153,7 +153,7 @@ def _explain_no_preflight(case: cases.Case) -> str:
 def ask_baseline(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked where the plan names a multiplier, of the burst or of a step."""
     if case.plan.gates.asks_for_baseline:
-        yield count_gates.baseline_gate(*cases.usable_baseline(case))
+        yield count_gates.baseline_gate(*cases.find_baseline(case))
 
 
 def ask_metrics(case: cases.Case) -> Iterator[gates.Gate]:
@@ -191,7 +191,7 @@ def ask_run_scope_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
 
 def _judge_scope(case: cases.Case, *documents: cases.CaseDocument[Any]) -> gates.Gate:
     problem = case.task_result.problem or case.explain_lack(case.metrics.problem)
-    return run_gates.coherence_gate(case.plan, cases.identities(*documents), problem)
+    return run_gates.coherence_gate(case.plan, cases.list_identities(*documents), problem)
 
 
 def ask_run_scope(case: cases.Case) -> Iterator[gates.Gate]:
@@ -204,7 +204,7 @@ def ask_run_scope(case: cases.Case) -> Iterator[gates.Gate]:
 
 def _find_strangers(case: cases.Case, *documents: cases.CaseDocument[Any]) -> list[str]:
     """The documents that speak of another run or scope than the plan, or the first document of them, does."""
-    identities = cases.identities(*documents)
+    identities = cases.list_identities(*documents)
     expected = case.plan.execution_id or (identities[0][1] if identities else None)
     return [name for name, execution_id, scope in identities if (execution_id, scope) != (expected, case.plan.scope)]
 
@@ -212,37 +212,37 @@ def _find_strangers(case: cases.Case, *documents: cases.CaseDocument[Any]) -> li
 def ask_facts_scope_0_1_0(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked where there are facts. Any document that was another run's opened every blocker that takes facts."""
     if case.facts.value is not None:
-        identities = cases.identities(case.task_result, case.metrics, case.preflight, case.facts)
-        yield run_gates.coherence_gate(case.plan, identities, _strange_facts(case), name=gates.FACTS_SCOPE)
+        identities = cases.list_identities(case.task_result, case.metrics, case.preflight, case.facts)
+        yield run_gates.coherence_gate(case.plan, identities, _describe_strange_facts(case), name=gates.FACTS_SCOPE)
 
 
 def ask_facts_scope(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked where there are facts."""
     strangers = _find_strangers(case, case.task_result, case.metrics, case.preflight, case.facts)
-    faults = (*strangers, *([case.facts.name] if _strange_facts(case) else []))
+    faults = (*strangers, *([case.facts.name] if _describe_strange_facts(case) else []))
     yield from (dataclasses.replace(gate, at_fault=faults) for gate in ask_facts_scope_0_1_0(case))
 
 
-def _strange_facts(case: cases.Case) -> str:
+def _describe_strange_facts(case: cases.Case) -> str:
     """Which answer is to no blocker of this phase that takes facts; empty where there is none: a no is never lost."""
-    allowed = _fact_blockers(case.plan)
+    allowed = _list_fact_blockers(case.plan)
     entries = case.facts.value.facts if case.facts.value else []
     strange = [f"{entry.name} is an answer for {entry.blocker}" for entry in entries if entry.blocker not in allowed]
     return f"{'; '.join(strange)}; allowed: {', '.join(allowed)}" if strange else ""
 
 
-def _fact_blockers(plan: plans.Plan) -> dict[str, str]:
+def _list_fact_blockers(plan: plans.Plan) -> dict[str, str]:
     """The phase's ids of the blockers that take facts, each with its short id."""
     return {plan.blocker(short): short for short in plan.fact_shorts}
 
 
 def ask_facts(case: cases.Case) -> Iterator[gates.Gate]:
     """Asked of each fact the plan declares, and of each further fact the document holds."""
-    shorts, document = _fact_blockers(case.plan), case.facts.value
+    shorts, document = _list_fact_blockers(case.plan), case.facts.value
     answers = {(entry.blocker, entry.name): entry for entry in (document.facts if document else [])}
     for fact in case.plan.facts:
         entry = answers.pop((fact.blocker, fact.name), None)
-        problem = _answer_problem(case, fact, entry)
+        problem = _find_answer_problem(case, fact, entry)
         if entry is None or problem:
             yield run_gates.missing_fact_gate(fact, shorts[fact.blocker], problem)
         else:
@@ -252,7 +252,9 @@ def ask_facts(case: cases.Case) -> Iterator[gates.Gate]:
             yield run_gates.fact_gate(entry, shorts[entry.blocker])
 
 
-def _answer_problem(case: cases.Case, fact: fact_sections.FactSection, entry: fact_answers.FactEntry | None) -> str:
+def _find_answer_problem(
+    case: cases.Case, fact: fact_sections.FactSection, entry: fact_answers.FactEntry | None
+) -> str:
     """Why an entry does not answer the plan's question; empty where it does."""
     if entry is None:
         return case.explain_lack(case.facts.problem) or "the question was not answered"

@@ -111,13 +111,13 @@ class Case:
     @property
     def execution_id(self) -> str | None:
         """The run: by its plan, or by the first document that names one."""
-        named = identities(self.task_result, self.metrics, self.facts, self.preflight)
+        named = list_identities(self.task_result, self.metrics, self.facts, self.preflight)
         return self.plan.execution_id or (named[0][1] if named else None)
 
     @property
     def scope(self) -> str | None:
         """The scope: by the plan, or by the first document that names one."""
-        named = identities(self.task_result, self.metrics, self.facts, self.preflight)
+        named = list_identities(self.task_result, self.metrics, self.facts, self.preflight)
         return self.plan.scope if self.plan.scope != "fresh" else (named[0][2] if named else None)
 
     @property
@@ -174,7 +174,7 @@ def from_documents(
     )
 
 
-def identities(*documents: CaseDocument[Any]) -> tuple[tuple[str, str, str], ...]:
+def list_identities(*documents: CaseDocument[Any]) -> tuple[tuple[str, str, str], ...]:
     """Name, execution id and scope of each document that could be read."""
     return tuple(
         (document.name, document.value.execution_id, document.value.platform_run_id)
@@ -190,7 +190,7 @@ def _read_object(content: bytes) -> dict[str, Any]:
     return value
 
 
-def usable_baseline(case: Case) -> tuple[baselines.Baseline | None, str]:
+def find_baseline(case: Case) -> tuple[baselines.Baseline | None, str]:
     """The baseline, or why there is none to divide by."""
     reference, document = case.plan.baseline, case.baseline
     if document.content is None:
@@ -216,13 +216,13 @@ def check_prior(plan: plans.Plan, content: bytes) -> None:
     Raises `errors.Refused` where it cannot be used, `errors.UsageError` where the rerun names a blocker that is not
     open in it.
     """
-    prior, problem = usable_prior(plan, read_document(document_names.PRIOR, content, _read_object))
+    prior, problem = find_prior(plan, read_document(document_names.PRIOR, content, _read_object))
     if problem:
         raise errors.Refused(problem)
     blockers.refuse_rerun_of_cleared(plan, prior)
 
 
-def usable_prior(plan: plans.Plan, prior: CaseDocument[dict[str, Any]]) -> tuple[blockers.Prior | None, str]:
+def find_prior(plan: plans.Plan, prior: CaseDocument[dict[str, Any]]) -> tuple[blockers.Prior | None, str]:
     """The prior of a bounded rerun, or why it is nothing to rest on; neither where the plan is of no rerun."""
     if plan.rerun is None:
         return None, ""
@@ -243,11 +243,11 @@ def usable_prior(plan: plans.Plan, prior: CaseDocument[dict[str, Any]]) -> tuple
     if not isinstance(execution_id, str):
         return None, "the prior snapshot does not say of which run it is"
     try:
-        states = blockers.prior_states(prior.value, plan.blockers)
+        states = blockers.read_states(prior.value, plan.blockers)
         prior_terms.from_snapshot(prior.value, None)
     except errors.EvidenceCorrupt as exc:
         return None, str(exc)
-    notes = blockers.prior_notes(prior.value)
+    notes = blockers.read_notes(prior.value)
     return blockers.Prior(execution_id=execution_id, sha256=sha256, states=states, notes=notes), ""
 
 

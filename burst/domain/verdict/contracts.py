@@ -78,7 +78,7 @@ def from_case(case: cases.Case, rules: str) -> Contract:
     own, rerun = contract_terms.from_plan(case.plan, rules, _find_baseline(case)), case.plan.rerun
     if rerun is None:
         return Contract(terms=own)
-    prior, problem = cases.usable_prior(case.plan, case.prior)
+    prior, problem = cases.find_prior(case.plan, case.prior)
     if prior is None or case.prior.value is None:
         return Contract(terms=own, problem=f"there is no prior to compare the terms with: {problem}")
     prior_plan, problem = _read_prior_plan(case)

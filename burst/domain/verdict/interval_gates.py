@@ -31,7 +31,7 @@ def ask_multiplier_lower(case: cases.Case) -> Iterator[gates.Gate]:
         required=required,
         comparison=gates.Comparison.AT_LEAST,
     )
-    baseline, problem = cases.usable_baseline(case)
+    baseline, problem = cases.find_baseline(case)
     interval = find_interval(case, baseline)
     if interval is None or not interval.complete:
         why = problem or case.metrics_problem if baseline is None or case.metrics.value is None else _EXPLAINED

@@ -196,12 +196,12 @@ def adjudicate(case: cases.Case, judged_by: rules.Rules = rules.CURRENT) -> Verd
 
 
 def _judge(case: cases.Case, judged_by: rules.Rules) -> _Judgement:
-    prior, _ = cases.usable_prior(case.plan, case.prior)
+    prior, _ = cases.find_prior(case.plan, case.prior)
     blockers.refuse_rerun_of_cleared(case.plan, prior)
     answers = judged_by.ask(case)
     contract = None if judged_by is rules.RULES_0_1_0 else contracts.from_case(case, judged_by.version)
     attempt = snapshot_sections.AttemptEntry.from_case(case)
-    register = blockers.register(case.plan, answers, prior, _note_terms(contract, prior, attempt))
+    register = blockers.make_register(case.plan, answers, prior, _note_terms(contract, prior, attempt))
     return _Judgement(
         judged_by=judged_by, prior=prior, contract=contract, attempt=attempt, answers=answers, register=register
     )
@@ -209,8 +209,8 @@ def _judge(case: cases.Case, judged_by: rules.Rules) -> _Judgement:
 
 def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
     plan, result, answers, contract = case.plan, case.task_result.value, judged.answers, judged.contract
-    metrics, (baseline, _) = case.metrics.value, cases.usable_baseline(case)
-    exit_code, exit_reason = _exit(result, judged.open_ids, _describe_pass(judged))
+    metrics, (baseline, _) = case.metrics.value, cases.find_baseline(case)
+    exit_code, exit_reason = _choose_exit(result, judged.open_ids, _describe_pass(judged))
     return Snapshot(
         schema_="burst.snapshot/v1",
         phase=plan.phase,
@@ -331,7 +331,7 @@ def _describe_pass(judged: _Judgement) -> str:
     return ", ".join(parts)
 
 
-def _exit(result: task_results.TaskResult | None, open_ids: list[str], passed: str) -> tuple[int, str]:
+def _choose_exit(result: task_results.TaskResult | None, open_ids: list[str], passed: str) -> tuple[int, str]:
     """The exit code the run ends with and why, `passed` where it passes; the worst wins."""
     if result is not None and result.unproven:
         return 6, f"{wording.format_count(len(result.unproven), 'task')} not seen to stop"

@@ -47,7 +47,7 @@ def _answer_from_counts(case: cases.Case, name: str, step: str, required: float)
         return question.answer(Status.INVALID, None, counts)
     if name == "admit_ratio":
         return _judge_ratio(question, required, counts)
-    baseline, problem = cases.usable_baseline(case)
+    baseline, problem = cases.find_baseline(case)
     if baseline is None:
         return question.answer(Status.INVALID, None, problem or "no usable baseline to divide by")
     if not counts.total:
