@@ -4,14 +4,15 @@ A figure is found by the name of a document and a JSON pointer into it, or it is
 """
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal, Self
 
 import pydantic
 
-from burst.domain.basics import errors, magnitudes, wording
+from burst.domain.basics import magnitudes
 from burst.domain.closure import timings
-from burst.domain.plan import field_types, plan_problems, sections, yaml_lines
+from burst.domain.plan import field_types, plan_problems, sections, written_files, yaml_lines
 
 SCHEMA: Literal["burst.score/v1"] = "burst.score/v1"
 _PERCENT = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,6})?)\s?%")
@@ -283,32 +284,21 @@ class ScoreFile(sections.Section):
         return self
 
 
-def parse(text: str, *, source: str) -> ScoreFile:
-    """A score file from YAML or JSON text; messages call it `source`. Raises `errors.UsageError` with every problem."""
-    try:
-        composed = yaml_lines.Source(text, source, "burst.score/v1")
-        if composed.problems:
-            raise yaml_lines.PlanError(source, tuple(composed.problems))
-        return _validate(composed)
-    except yaml_lines.PlanError as exc:
-        problems = "\n".join(f"  {problem.text(source)}" for problem in exc.problems)
-        count = wording.format_count(len(exc.problems), "problem")
-        raise errors.UsageError(f"the score file has {count}; nothing was scored:\n{problems}") from None
-
-
-def _validate(composed: yaml_lines.Source) -> ScoreFile:
-    problems = [problem for problem in plan_problems.find_unfilled(composed) if not _is_root(composed, problem)]
-    try:
-        file = ScoreFile.model_validate(composed.value)
-    except pydantic.ValidationError as exc:
-        keys = {problem.key for problem in problems}
-        refusals = plan_problems.explain_refusal(exc, composed, ScoreFile)
-        problems.extend(problem for problem in refusals if problem.key not in keys)
-    if problems:
-        raise yaml_lines.PlanError(composed.name, tuple(sorted(problems, key=lambda problem: problem.line)))
-    return file
+def _find_unfilled(composed: yaml_lines.Source) -> Iterator[yaml_lines.Problem]:
+    """An empty text may be the JSON pointer to a whole document."""
+    problems = plan_problems.find_unfilled(composed)
+    return (problem for problem in problems if not _is_root(composed, problem))
 
 
 def _is_root(composed: yaml_lines.Source, problem: yaml_lines.Problem) -> bool:
-    """Whether an empty text is the JSON pointer to a whole document."""
     return problem.seen == "an empty value" and problem.key.rpartition(".")[2] == "path" and composed.value is not None
+
+
+_FORM = written_files.FileForm(
+    model=ScoreFile, schema=SCHEMA, name="score file", undone="nothing was scored", find_unfilled=_find_unfilled
+)
+
+
+def parse(text: str, *, source: str) -> ScoreFile:
+    """A score file from its text; messages call it `source`. Raises as `written_files.FileForm.parse`."""
+    return _FORM.parse(text, source)

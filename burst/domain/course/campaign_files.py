@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
-from burst.domain.basics import errors, wording
-from burst.domain.plan import evidence_sections, field_types, plan_problems, sections, yaml_lines
+from burst.domain.plan import evidence_sections, field_types, sections, written_files, yaml_lines
 
 SCHEMA: Literal["burst.campaign/v1"] = "burst.campaign/v1"
 Family = Literal["semantic", "incident_drill", "scale", "reproducibility"]
@@ -347,31 +346,12 @@ def fill(text: str, values: Mapping[tuple[str, str], str]) -> str:
     return _REFERENCE.sub(lambda match: values[match[1], match[2]], text)
 
 
+_FORM = written_files.FileForm(model=CampaignFile, schema=SCHEMA, name="campaign file", undone="nothing was begun")
+
+
 def parse(text: str, *, source: str) -> CampaignFile:
-    """A campaign file from YAML or JSON text; messages call it `source`. Raises `errors.UsageError` with every
-    problem."""
-    try:
-        composed = yaml_lines.Source(text, source, SCHEMA)
-        if composed.problems:
-            raise yaml_lines.PlanError(source, tuple(composed.problems))
-        return _validate(composed)
-    except yaml_lines.PlanError as exc:
-        problems = "\n".join(f"  {problem.text(source)}" for problem in exc.problems)
-        count = wording.format_count(len(exc.problems), "problem")
-        raise errors.UsageError(f"the campaign file has {count}; nothing was begun:\n{problems}") from None
-
-
-def _validate(composed: yaml_lines.Source) -> CampaignFile:
-    problems = list(plan_problems.find_unfilled(composed))
-    try:
-        file = CampaignFile.model_validate(composed.value)
-    except pydantic.ValidationError as exc:
-        keys = {problem.key for problem in problems}
-        refusals = plan_problems.explain_refusal(exc, composed, CampaignFile)
-        problems.extend(problem for problem in refusals if problem.key not in keys)
-    if problems:
-        raise yaml_lines.PlanError(composed.name, tuple(sorted(problems, key=lambda problem: problem.line)))
-    return file
+    """A campaign file from its text; messages call it `source`. Raises as `written_files.FileForm.parse`."""
+    return _FORM.parse(text, source)
 
 
 def freeze(file: CampaignFile) -> bytes:

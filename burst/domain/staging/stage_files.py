@@ -2,13 +2,14 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self, TypeAlias
 
 import pydantic
 
-from burst.domain.basics import errors, magnitudes, wording
+from burst.domain.basics import magnitudes
 from burst.domain.documents import models
-from burst.domain.plan import field_types, plan_problems, sections, yaml_lines
+from burst.domain.plan import field_types, plan_problems, sections, written_files, yaml_lines
 from burst.domain.staging import allowed_settings, change_grammar, changes
 
 SCHEMA: Literal["burst.stages/v1"] = "burst.stages/v1"
@@ -299,34 +300,12 @@ class StageFile(sections.Section):
         return changes.list_tables(self.all_changes, self.table_name)
 
 
-def parse(text: str, *, source: str) -> StageFile:
-    """A stage file from YAML or JSON text; messages call it `source`. Raises `errors.UsageError` with every problem."""
-    try:
-        composed = yaml_lines.Source(text, source, SCHEMA)
-        if composed.problems:
-            raise yaml_lines.PlanError(source, tuple(composed.problems))
-        return _validate(composed)
-    except yaml_lines.PlanError as exc:
-        problems = "\n".join(f"  {problem.text(source)}" for problem in exc.problems)
-        count = wording.format_count(len(exc.problems), "problem")
-        raise errors.UsageError(f"the stage file has {count}; nothing was applied:\n{problems}") from None
-
-
-def _validate(composed: yaml_lines.Source) -> StageFile:
-    problems = [problem for problem in plan_problems.find_unfilled(composed) if not _is_comparison(problem)]
-    try:
-        file = StageFile.model_validate(composed.value)
-    except pydantic.ValidationError as exc:
-        keys = {problem.key for problem in problems}
-        refusals = plan_problems.explain_refusal(exc, composed, StageFile)
-        problems.extend(problem for problem in refusals if problem.key not in keys)
-    if problems:
-        raise yaml_lines.PlanError(composed.name, tuple(sorted(problems, key=lambda problem: problem.line)))
-    return file
+def _find_unfilled(composed: yaml_lines.Source) -> Iterator[yaml_lines.Problem]:
+    """A placeholder may be only the less-than sign of a statement."""
+    return (problem for problem in plan_problems.find_unfilled(composed) if not _is_comparison(problem))
 
 
 def _is_comparison(problem: yaml_lines.Problem) -> bool:
-    """Whether a placeholder is only the less-than sign of a statement."""
     return ".apply[" in problem.key and problem.seen.startswith("the placeholder <")
 
 
@@ -334,3 +313,13 @@ def freeze(file: StageFile) -> bytes:
     """The file as JSON, as it is kept beside the journal: it parses to the same stages in the same order, which
     canonical JSON, whose keys are sorted, would lose."""
     return json.dumps(file.model_dump(mode="json", by_alias=True, exclude_unset=True), allow_nan=False).encode()
+
+
+_FORM = written_files.FileForm(
+    model=StageFile, schema=SCHEMA, name="stage file", undone="nothing was applied", find_unfilled=_find_unfilled
+)
+
+
+def parse(text: str, *, source: str) -> StageFile:
+    """A stage file from its text; messages call it `source`. Raises as `written_files.FileForm.parse`."""
+    return _FORM.parse(text, source)

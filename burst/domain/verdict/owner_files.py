@@ -1,11 +1,11 @@
 """Owner files: who owns which risk and what is done about it, in one YAML or JSON file that a team keeps."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 import pydantic
 
-from burst.domain.basics import errors, wording
-from burst.domain.plan import catalogues, field_types, plan_problems, sections, yaml_lines
+from burst.domain.plan import catalogues, field_types, sections, written_files, yaml_lines
 
 Sentence = Annotated[str, pydantic.Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]+$")]
 
@@ -54,25 +54,20 @@ class OwnerFile(sections.Section):
         return next(fitting, None)
 
 
+def _find_unfilled(_: yaml_lines.Source) -> Iterator[yaml_lines.Problem]:
+    """None: every text stands for itself."""
+    return iter(())
+
+
+_FORM = written_files.FileForm(
+    model=OwnerFile,
+    schema="burst.owners/v1",
+    name="owner file",
+    undone="nothing was written",
+    find_unfilled=_find_unfilled,
+)
+
+
 def parse(text: str, *, source: str) -> OwnerFile:
-    """An owner file from YAML or JSON text; messages call it `source`.
-
-    Raises `errors.UsageError` with every problem.
-    """
-    try:
-        composed = yaml_lines.Source(text, source, "burst.owners/v1")
-        if composed.problems:
-            raise yaml_lines.PlanError(source, tuple(composed.problems))
-        return _validate(composed)
-    except yaml_lines.PlanError as exc:
-        problems = "\n".join(f"  {problem.text(source)}" for problem in exc.problems)
-        count = wording.format_count(len(exc.problems), "problem")
-        raise errors.UsageError(f"the owner file has {count}; nothing was written:\n{problems}") from None
-
-
-def _validate(composed: yaml_lines.Source) -> OwnerFile:
-    try:
-        return OwnerFile.model_validate(composed.value)
-    except pydantic.ValidationError as exc:
-        problems = plan_problems.explain_refusal(exc, composed, OwnerFile)
-        raise yaml_lines.PlanError(composed.name, tuple(sorted(problems, key=lambda each: each.line))) from exc
+    """An owner file from its text; messages call it `source`. Raises as `written_files.FileForm.parse`."""
+    return _FORM.parse(text, source)
