@@ -1,11 +1,15 @@
 """Servers that replicate: a primary under a supervisor, and a standby made of its data."""
 
+import contextlib
 import os
 import shutil
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 
-from burst.sandbox import postgres_programs, postgres_supervisor
+import psycopg
+
+from burst.sandbox import embedded_postgres, postgres_programs, postgres_supervisor
 
 SETTINGS = {
     "listen_addresses": "",
@@ -18,6 +22,34 @@ SETTINGS = {
     "archive_command": "upload --token hunter-two %p",
     "wal_receiver_status_interval": "1",
 }
+
+
+@contextlib.contextmanager
+def run_pair(
+    *statements: str,
+) -> Iterator[tuple[postgres_supervisor.SupervisedPostgres, postgres_supervisor.SupervisedPostgres]]:
+    """A primary with the tables of the sandbox, on which these statements were run, and its standby."""
+    account = postgres_programs.choose_account()
+    temporary = postgres_programs.choose_temporary_folder(account)
+    programs = postgres_programs.make_reachable(postgres_programs.find_programs(), account, temporary)
+    with postgres_supervisor.make_home(temporary) as first, postgres_supervisor.make_home(temporary) as second:
+        primary, standby = make_server(first, programs), make_server(second, programs)
+        try:
+            primary.create()
+            primary.start()
+            owner = dsn_of(primary, postgres_supervisor.USER, primary.password)
+            embedded_postgres.apply_schema(owner)
+            with psycopg.connect(owner, autocommit=True) as connection:
+                for statement in statements:
+                    connection.execute(statement.encode())
+            primary.stop()
+            follow_primary(second, primary, first / "data")
+            primary.start()
+            standby.start()
+            yield primary, standby
+        finally:
+            standby.stop()
+            primary.stop()
 
 
 def make_server(home: Path, programs: postgres_programs.Programs) -> postgres_supervisor.SupervisedPostgres:

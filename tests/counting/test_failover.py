@@ -16,7 +16,7 @@ from burst.adapters.postgres import postgres_receipts
 from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.receipts import receipts
 from burst.kit import measure
-from burst.sandbox import embedded_postgres, postgres_programs, postgres_supervisor
+from burst.sandbox import postgres_supervisor
 from burst.task import counting
 from tests import waiting
 from tests.counting import replication
@@ -42,30 +42,15 @@ class Pair:
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
-    account = postgres_programs.choose_account()
-    temporary = postgres_programs.choose_temporary_folder(account)
-    programs = postgres_programs.make_reachable(postgres_programs.find_programs(), account, temporary)
-    with postgres_supervisor.make_home(temporary) as first, postgres_supervisor.make_home(temporary) as second:
-        primary, standby = replication.make_server(first, programs), replication.make_server(second, programs)
-        try:
-            primary.create()
-            primary.start()
-            embedded_postgres.apply_schema(replication.dsn_of(primary, postgres_supervisor.USER, primary.password))
-            primary.stop()
-            replication.follow_primary(second, primary, first / "data")
-            primary.start()
-            standby.start()
-            hosts = f"{primary.socket_folder},{standby.socket_folder}"
-            address = urllib.parse.urlencode({"host": hosts, "port": postgres_supervisor.PORT}, safe="/,")
-            yield Pair(
-                primary=primary,
-                primary_dsn=replication.dsn_of(primary, postgres_supervisor.USER, primary.password),
-                standby_dsn=replication.dsn_of(standby, postgres_supervisor.USER, primary.password),
-                both_dsn=f"postgresql://{postgres_supervisor.USER}:{primary.password}@/postgres?{address}",
-            )
-        finally:
-            standby.stop()
-            primary.stop()
+    with replication.run_pair() as (primary, standby):
+        hosts = f"{primary.socket_folder},{standby.socket_folder}"
+        address = urllib.parse.urlencode({"host": hosts, "port": postgres_supervisor.PORT}, safe="/,")
+        yield Pair(
+            primary=primary,
+            primary_dsn=replication.dsn_of(primary, postgres_supervisor.USER, primary.password),
+            standby_dsn=replication.dsn_of(standby, postgres_supervisor.USER, primary.password),
+            both_dsn=f"postgresql://{postgres_supervisor.USER}:{primary.password}@/postgres?{address}",
+        )
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from burst.adapters.postgres import postgres_inspector
 from burst.domain.basics import instants, redaction
 from burst.domain.database import identities
 from burst.domain.documents import database_checks
-from burst.sandbox import embedded_postgres, postgres_programs, postgres_supervisor
+from burst.sandbox import postgres_supervisor
 from burst.wiring import checking_databases
 from tests import waiting
 from tests.counting import replication
@@ -32,34 +32,19 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
-    account = postgres_programs.choose_account()
-    temporary = postgres_programs.choose_temporary_folder(account)
-    programs = postgres_programs.make_reachable(postgres_programs.find_programs(), account, temporary)
-    with postgres_supervisor.make_home(temporary) as first, postgres_supervisor.make_home(temporary) as second:
-        primary, standby = replication.make_server(first, programs), replication.make_server(second, programs)
-        try:
-            primary.create()
-            primary.start()
-            owner = replication.dsn_of(primary, postgres_supervisor.USER, primary.password)
-            embedded_postgres.apply_schema(owner)
-            with psycopg.connect(owner, autocommit=True) as connection:
-                connection.execute("create extension pg_stat_statements")
-                connection.execute("create role reader login password 'only-to-read'")
-                connection.execute("grant select on receipts to reader")
-            primary.stop()
-            replication.follow_primary(second, primary, first / "data")
-            primary.start()
-            standby.start()
-            yield Pair(
-                primary=owner,
-                standby=replication.dsn_of(standby, postgres_supervisor.USER, primary.password),
-                reader=replication.dsn_of(primary, "reader", "only-to-read"),
-                standby_reader=replication.dsn_of(standby, "reader", "only-to-read"),
-                password=primary.password,
-            )
-        finally:
-            standby.stop()
-            primary.stop()
+    prepared = (
+        "create extension pg_stat_statements",
+        "create role reader login password 'only-to-read'",
+        "grant select on receipts to reader",
+    )
+    with replication.run_pair(*prepared) as (primary, standby):
+        yield Pair(
+            primary=replication.dsn_of(primary, postgres_supervisor.USER, primary.password),
+            standby=replication.dsn_of(standby, postgres_supervisor.USER, primary.password),
+            reader=replication.dsn_of(primary, "reader", "only-to-read"),
+            standby_reader=replication.dsn_of(standby, "reader", "only-to-read"),
+            password=primary.password,
+        )
 
 
 def inspect(dsn: str) -> database_checks.DatabaseReading:
