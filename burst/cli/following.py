@@ -133,7 +133,7 @@ def list_notes(status: standings.RemoteStatus, now: datetime) -> tuple[str, ...]
 
 
 def _tell_lease(status: standings.RemoteStatus, now: datetime) -> Iterator[str]:
-    """What is wrong with the lease of a run that goes on: it cannot be read, or nobody has written it for too long."""
+    """The faults of the lease of a run that goes on: it cannot be read, or nobody has written it for too long."""
     if status.lease_problem:
         yield status.lease_problem
     if status.verdict is None and status.lease is not None and _is_stale(status, now):

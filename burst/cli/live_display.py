@@ -1,7 +1,7 @@
 """The live view on a terminal: drawn anew twice a second by a thread, in place, on the screen that the terminal shows.
 
 A process that is killed can give nothing back. So the view takes nothing that it would have to give back: no other
-screen, no hidden cursor, no mode of the terminal. What stood on the screen moves up into the history, each drawing ends
+screen, no hidden cursor, no mode of the terminal. The lines on the screen move up into the history, each drawing ends
 in plain text with the cursor in the row below it, and there a shell goes on after a kill.
 The process that drives a run only hands over what it knows: neither a slow terminal nor a flaw in the drawing holds it
 up. rich is imported here, once there is a terminal to draw on.

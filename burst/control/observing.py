@@ -85,7 +85,7 @@ def _make_sample(taken: _Taken) -> samples.Sample:
 
 
 def _hide_text(taken: _Taken, redactor: redaction.Redactor) -> _Taken:
-    """What was taken; without its answer where its text must not be shown as it is, because no other was given."""
+    """The sample without its answer, where the text of that must not be shown as it is: no other text was given."""
     answer = taken.answer
     texts = [text for text in (answer.value, answer.scope) if isinstance(text, str)] if answer else []
     if any(redactor.text(text, statement=True) != text for text in texts):

@@ -406,7 +406,7 @@ class AccountWriter:
 
     @property
     def pending(self) -> LoadAccount:
-        """What was counted since the last line."""
+        """The counts since the last line."""
         self.quick.move_to(self._counted)
         return self._counted
 

@@ -116,7 +116,7 @@ def _share(
 ) -> list[LoadPart | None]:
     """What the generator counted in each span; the spans are in order and do not overlap.
 
-    What was counted in the second of GO was sent after GO, and that of the last second before the last stop.
+    Events counted in the second of GO were sent after GO, and those of the last second before the last stop.
     """
     if load is None or not load.seconds:
         return [None] * len(spans)

@@ -240,7 +240,7 @@ def _show_preflight(situation: Situation, now: datetime) -> LiveView:
 
 
 def _tell_distance(situation: Situation) -> Iterator[str]:
-    """What cannot be seen from another machine; a verdict tells more than any count."""
+    """The figures that another machine cannot see; a verdict tells more than any count."""
     run = situation.run
     if situation.far and run is not None and situation.snapshot is None:
         yield NO_COUNTS_HERE if run.counted_to is None else COUNTS_OF_THE_LEASE

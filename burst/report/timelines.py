@@ -78,7 +78,7 @@ class Timeline:
 
     @property
     def tones(self) -> frozenset[str]:
-        """What is drawn, for the key below."""
+        """The tones that are drawn, for the key below."""
         return frozenset(bar.tone for bar in self.bars)
 
     @property
@@ -221,7 +221,7 @@ def _list_errands(documents: report_documents.ReportDocuments) -> Iterator[Timel
 
 
 def _describe(service: task_results.ServiceEntry) -> str:
-    """What was changed of a service."""
+    """The change of a service, in words."""
     scaled = (
         f"{service.before} to {wording.format_count(service.desired, 'task')}"
         if service.before != service.desired

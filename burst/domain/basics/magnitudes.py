@@ -1,4 +1,4 @@
-"""Magnitudes: what is a number, and how great and how small a measured figure may be: ratios and squares of such
+"""Numbers and their magnitudes: how great and how small a measured figure may be, so that ratios and squares of such
 figures are numbers too."""
 
 from typing import Final, TypeGuard

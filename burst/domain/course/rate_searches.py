@@ -27,7 +27,7 @@ _DIGITS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchTerms:
-    """What is searched, and its bounds. Rates are events a minute.
+    """The criteria and the bounds of a search. Rates are events a minute.
 
     `within`: how far the two rates of the answer may be apart, as a share of the lower one. `confirm`: how often each
     of them is seen. `most_probe_seconds` and `most_probe_usd`: what one probe takes at most; None: nobody can tell.
@@ -226,7 +226,7 @@ Act: TypeAlias = BeginProbe | ContinueProbe | EndSearch
 
 
 def decide(search: SearchCourse, now: datetime) -> Act:
-    """What comes next. No probe begins that could pass a bound."""
+    """The next act. No probe begins that could pass a bound."""
     open_probe = search.open_probe
     if open_probe is not None:
         return ContinueProbe(probe=open_probe)

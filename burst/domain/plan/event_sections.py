@@ -176,7 +176,7 @@ class EventsSection(pydantic.BaseModel):
 
     @property
     def stated(self) -> dict[str, str]:
-        """What is sent beside burst's own event once: the shares as a plan says them, and the digest of the kinds."""
+        """The events beside burst's own kind: their shares as a plan says them, and the digest of the kinds."""
         shares = {"duplicates": self.duplicates, "malformed": self.malformed}
         stated = {name: write_share(share) for name, share in shares.items() if share}
         return stated if self.kinds_sha256 is None else {**stated, "kinds": self.kinds_sha256}

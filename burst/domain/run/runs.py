@@ -85,7 +85,7 @@ class LaunchAttempt:
 class LoadView:
     """What the accounts of `tasks` tasks said at one look: due with its second to be sent, sent in time, sent.
 
-    What follows them is None in a journal of burst 0.1.0.
+    The fields behind them are None in a journal of burst 0.1.0.
     """
 
     at: datetime

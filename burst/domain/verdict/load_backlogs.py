@@ -24,7 +24,7 @@ _LEAST_SECONDS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:
-    """What was due and sent in a part of the load until the second at which the generator was nearest to it."""
+    """The events due and sent in a part of the load until the second at which the generator came nearest to them."""
 
     due: int
     sent: int
@@ -49,15 +49,15 @@ def find_shortfall(load: load_documents.Load, start: datetime, end: datetime, *,
 
 
 def find_nearest(load: load_documents.Load, start: datetime, end: datetime) -> Shortfall | None:
-    """What was due and sent until the second of the later half of a part at which the generator was nearest to what
-    was due; None where the part is too short."""
+    """The events due and sent until that second of the later half of a part at which the generator was nearest to all
+    that were due; None where the part is too short."""
     reached = [each for each, _ in _list_reached(load, start, end) if each.due]
     return max(reached, key=lambda each: each.share, default=None)
 
 
 def _list_reached(load: load_documents.Load, start: datetime, end: datetime) -> Iterator[tuple[Shortfall, float]]:
-    """What was due and sent until each second of the later half, and what became due in the tenth of a second before
-    it."""
+    """The events due and sent until each second of the later half, and how many became due in the tenth of a second
+    before it."""
     first, last = _find_whole_seconds(start, end)
     length = round((last - first).total_seconds())
     rows = {row.start_utc: row for row in load.seconds}
@@ -100,7 +100,7 @@ def find_growth(load: load_documents.Load, start: datetime, end: datetime) -> Gr
 
 
 def _add_up_waiting(load: load_documents.Load, first: datetime, length: int) -> tuple[list[int], list[int]]:
-    """At the end of each second of a part: what was sent in it by then, and what waits for its answer."""
+    """The events sent in a part by the end of each of its seconds, and those that wait for their answer then."""
     sent, waiting = [0] * length, [0] * length
     for row in load.seconds:
         index = max(0, round((row.start_utc - first).total_seconds()))

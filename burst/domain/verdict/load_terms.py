@@ -1,4 +1,4 @@
-"""Terms of the load: what is sent, so that no rerun passes by an easier load.
+"""Terms of the load: the events and how they are sent, so that no rerun passes by an easier load.
 
 Other events, or another recording, ask something else, and nobody can say that they ask as much. Of the other keys of
 `load` each is no term for a reason of its own:

@@ -65,7 +65,7 @@ class CheckpointStore(Protocol):
         """Make the checkpoint the owner's alone, from now on. Raises CheckpointError where `refuse_unfit` does."""
 
     def read_scope(self, scope: str) -> dict[str, KeptCheckpoint]:
-        """What is kept of a scope, by output; it changes nothing."""
+        """The checkpoints of a scope, by output; reading changes none."""
 
     def save(self, checkpoint: progress.Checkpoint) -> None:
         """Keep what was acknowledged, durably when it returns. Raises Fenced where another run took it over."""

@@ -29,7 +29,7 @@ class _Ready:
 
 
 class KeyOrder:
-    """Holds what is due: what may be sent, and what waits behind another record of its key."""
+    """Holds the records that are due: some may be sent, others wait behind another record of their key."""
 
     def __init__(self) -> None:
         self._ready: list[_Ready] = []

@@ -1,4 +1,4 @@
-"""One shard of a playback: what it reads, what may be sent now, what was answered, and what its checkpoint holds.
+"""One shard of a playback: it reads records, says which may be sent now, takes their answers and keeps its checkpoint.
 
 It has no clock, no network and no Locust: instants are arguments, monotonic unless said. A program takes a `Sending`
 whenever `take` has one, and says how it ended.

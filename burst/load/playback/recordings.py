@@ -82,7 +82,7 @@ def _is_hidden(name: str, prefix: str) -> bool:
 
 
 def name_format(name: str, place: str) -> str:
-    """What is in a file, by its name. Raises RecordingError for a name that says nothing known."""
+    """The format of a file, by its name. Raises RecordingError for a name that says no known one."""
     lower = name.lower()
     if lower.endswith(".parquet"):
         return PARQUET

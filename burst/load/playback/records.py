@@ -16,7 +16,7 @@ _SHOWN = 60
 
 
 class RecordingError(Exception):
-    """A recording cannot be played: where, what was seen, what is allowed."""
+    """A recording cannot be played. Its message says where, and names the value seen and those allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

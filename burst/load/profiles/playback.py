@@ -3,8 +3,8 @@
     IG_API_KEY=... BURST_PLAYBACK='{"source": "recording.jsonl", "key": "account"}' \\
         locust -f locustfiles/playback.py --headless -H http://127.0.0.1:8080 --burst-rate 1400
 
-Locust's users are only senders: one takes the record that was due first and may be sent, and says how it ended. What
-was acknowledged goes into the checkpoint every 100 records or second. A record that cannot be read ends the process
+Locust's users are only senders: one takes the record that was due first and may be sent, and says how it ended.
+Acknowledged records go into the checkpoint every 100 records or second. A record that cannot be read ends the process
 (exit 2), and so does another run that takes the checkpoint over (exit 3); both are said. When the recording is spent
 the users idle, because a task that ends by itself counts as failed.
 """
