@@ -127,13 +127,7 @@ class Controller:
         self._starting = starting.Starting(
             record=record, launcher=target.launcher, lease=target.lease, shard_count=terms.tasks
         )
-        self._search = task_search.TaskSearch(
-            record=record,
-            launcher=target.launcher,
-            lease=target.lease,
-            clock=clock,
-            terms=appearances.TaskSearchTerms(planned_tasks=terms.tasks, appears_seconds=target.appears_seconds),
-        )
+        self._finder = self._build_finder()
         self._signals: list[str] = []
         self.verdict: snapshots.Verdict | None = None
 
@@ -186,6 +180,16 @@ class Controller:
             services=target.services,
             place=target.services_place,
             clock=self._clock,
+        )
+
+    def _build_finder(self) -> task_search.TaskFinder:
+        target = self._target
+        return task_search.TaskFinder(
+            record=self._record,
+            launcher=target.launcher,
+            lease=target.lease,
+            clock=self._clock,
+            terms=appearances.TaskSearchTerms(planned_tasks=self._terms.tasks, appears_seconds=target.appears_seconds),
         )
 
     def _build_drilling(self) -> drilling.Drilling:
@@ -260,7 +264,7 @@ class Controller:
         if self._record.run.ended or not (further or over):
             return decision
         if over and self._record.run.unaccounted:
-            self._search.search()
+            self._finder.search()
         self._watch.inspect()
         return lifecycle.decide(self._record.run, self._clock.now(), self._terms)
 
@@ -282,7 +286,7 @@ class Controller:
                 self._record.note(launch_events.GoGiven(go_at=lease.go_at))
             if lease.state is leases.LeaseState.STOP and self._record.run.stopping is None:
                 self._record.note(watch_events.OperatorStop(reason=lease.reason or "STOP in the lease"))
-        self._search.search()
+        self._finder.search()
         if self._record.run.go_at is not None and self._record.run.stopping is None:
             self._watch.inspect()  # before the reason of the stop is decided: every task may have ended meanwhile
         self._errands.catch_up()
@@ -409,7 +413,7 @@ class Controller:
         if refused:
             failures = (tasks.LaunchFailure(shortage=tasks.Shortage.OTHER, reason=str(failure)),) * len(request.shards)
             self._record.note(launch_events.LaunchAnswered(tasks=(), failures=failures))
-        self._search.search()
+        self._finder.search()
         if not (refused and self._record.run.truths):
             self._record.note(launch_events.LaunchFailed(why=str(failure)))
 
@@ -470,7 +474,7 @@ class Controller:
             self._watch.look()
 
     def _wait(self, until: datetime | None) -> None:
-        self._search.search_if_due()
+        self._finder.search_if_due()
         self._watch.look()
         self._errands.look()
         self._drilling.look()
@@ -484,7 +488,7 @@ class Controller:
         self._watch.beat()  # first: tasks read STOP in the lease even where the control plane does not answer
         run = self._record.run
         if not decision.force or run.unaccounted or run.blind_since is not None:
-            self._search.search()
+            self._finder.search()
         if decision.force:
             self._stop_each(decision, force=True)
 

@@ -13,7 +13,7 @@ PAUSE_SECONDS = 2.0
 """The time between two searches."""
 
 
-class TaskSearch:
+class TaskFinder:
     """The search of one run. It journals tasks that the launcher lists, and those that have claimed a shard beside the
     lease."""
 
