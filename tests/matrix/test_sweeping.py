@@ -41,7 +41,7 @@ def drill(ran: faults_stage.Ran, noted: Path) -> dict[str, Any]:
     rule = {"blocker": "M10F-B7", "aggregate": "min", "at_least": 1}
     return {
         "observe": {
-            "every": "1s",
+            "every": "3s",  # the patience of each look too, on a machine that has other work
             "settle": "500ms",
             "series": [{"name": "well", "sql": "select 1", "rules": [rule]}],
         },
@@ -53,8 +53,8 @@ def drill(ran: faults_stage.Ran, noted: Path) -> dict[str, Any]:
                 "undo": ["sh", "-c", f"echo mended >> {noted}"],
                 "task_definition": f"{ran.execution_id}-drills:1",
                 "timeout": "20s",
-                "recover_within": "2s",
-                "recovered_when": {"series": "well", "equals": 1, "sustained": "2s"},
+                "recover_within": "3s",
+                "recovered_when": {"series": "well", "equals": 1, "sustained": "3s"},
             }
         ],
     }

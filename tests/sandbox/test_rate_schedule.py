@@ -29,4 +29,4 @@ def test_two_tasks_make_due_exactly_what_the_plan_says_and_send_it_when_it_is_du
         assert 0 <= missed <= RATES[number] * offered.latest_seconds + 1, f"step {number + 1} of {offered}"
     assert offered.latest_seconds < 1.5  # a schedule that waits for its host is as late as the host
     if stall_seconds:
-        assert offered.backlog > 300  # of 400 that became due in the stall
+        assert offered.backlog > 100  # of 400 that became due in the stall; how many, a look each second may not see
