@@ -8,13 +8,13 @@ too long. It is imported by nothing else, so no other command pays for it.
 import importlib.util
 import json
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from burst.domain.basics import errors, redaction
 from burst.domain.verdict import attestations
+from burst.kit import own_programs
 
 PATIENCE_SECONDS = 60.0
 _CLIENT = "burst.adapters.sigstore_client"
@@ -127,7 +127,7 @@ def _ask(order: Mapping[str, Any], services: Services, kinds: Mapping[str, type[
     words = json.dumps({**order, "trust_config": trust_config}).encode()
     try:
         done = subprocess.run(
-            [sys.executable, "-m", _CLIENT], input=words, capture_output=True, timeout=services.patience_seconds
+            own_programs.start_words(_CLIENT), input=words, capture_output=True, timeout=services.patience_seconds
         )
     except subprocess.TimeoutExpired:
         why = f"Sigstore's services gave no answer within {services.patience_seconds:g} s; try again later"

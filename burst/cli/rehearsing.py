@@ -25,6 +25,7 @@ from burst.domain.basics import canonical, errors, instants, wording
 from burst.domain.documents import document_names
 from burst.domain.plan import plans
 from burst.domain.verdict import snapshots
+from burst.kit import own_programs
 from burst.load import shipped_profiles
 from burst.rehearsal import aws_simulation, bootstrap, faults, phase_strikes
 from burst.report import terminal
@@ -197,7 +198,7 @@ def resume_until_settled(resume: Callable[[], int], has_passing_fault: Callable[
 def _burst(output: common.Output, words: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
     """Starts a command of burst in a process; an error here ends it in order first."""
     quiet = ["--quiet"] if output.quiet else []
-    command = [sys.executable, "-m", "burst", *words, "--json", *quiet]
+    command = [*own_programs.start_words("burst"), *words, "--json", *quiet]
     environment = {**os.environ, common.TYPED_VARIABLE: shlex.join(output.words)}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=environment)
     try:

@@ -1,6 +1,5 @@
 """Probes of the controller's own: observed series that are asked in SQL, of a document, or of a program."""
 
-import sys
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -9,6 +8,7 @@ from burst.control import facts
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.observations import answers
 from burst.domain.plan import observe_sections, plans
+from burst.kit import own_programs
 
 GUARD_GRACE_SECONDS = 0.5
 """Between TERM and KILL for a program that takes too long."""
@@ -67,7 +67,7 @@ class CommandProbe:
         """The value that one run of the program writes."""
         seconds = max(0.1, round(instants.seconds_between(self._clock.now(), give_up_at), 3))
         budget, grace = instants.duration_text(seconds), instants.duration_text(GUARD_GRACE_SECONDS)
-        guard = [sys.executable, "-m", "burst.task.guard", "--budget", budget, "--grace", grace, "--"]
+        guard = [*own_programs.start_words("burst.task.guard"), "--budget", budget, "--grace", grace, "--"]
         longest = seconds + GUARD_GRACE_SECONDS + _OVERTIME_SECONDS
         answer = self._programs.run([*guard, *self._argv], seconds_max=longest)
         if answer.exit_code != 0:

@@ -7,12 +7,12 @@ to outlive this process to end every container.
 import contextlib
 import json
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from burst.kit import own_programs
 from burst.rehearsal import container_agent
 
 _CLOSE_SECONDS = 20.0
@@ -44,7 +44,7 @@ class AgentClient:
         self._listeners: dict[str, EventListener] = {}
         self._lock = threading.Lock()
         self._agent = subprocess.Popen(
-            [sys.executable, "-m", container_agent.__name__],
+            own_programs.start_words(container_agent.__name__),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

@@ -7,7 +7,6 @@ import json
 import os
 import select
 import subprocess
-import sys
 import time
 import urllib.parse
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from burst.domain.basics import errors
+from burst.kit import own_programs
 from burst.rehearsal import armed_faults, aws_requests, endpoint, fargate_platform, faults, rehearsal_api, settings
 
 _START_SECONDS = 60.0
@@ -144,7 +144,7 @@ def start(folder: Path, *, options: settings.SimulationSettings | None = None) -
     encoded = (options or settings.SimulationSettings()).encode()
     with open(folder / "rehearsal.log", "ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "burst.rehearsal.server", str(folder.absolute()), encoded],
+            [*own_programs.start_words("burst.rehearsal.server"), str(folder.absolute()), encoded],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

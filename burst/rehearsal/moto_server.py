@@ -5,7 +5,6 @@ It is started as a program, so that no module of burst imports moto.
 
 import os
 import re
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import boto3
 from botocore import config
 
+from burst.kit import own_programs
 from burst.rehearsal import agent_client, aws_requests, settings
 
 _RUNNING_ON = re.compile(r"Running on http://([\d.]+):(\d+)")
@@ -32,7 +32,7 @@ class MotoServer:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
         agent.start(
             "moto",
-            argv=(sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"),
+            argv=(*own_programs.start_words("moto.server"), "-H", "127.0.0.1", "-p", "0"),
             environment={**environment, "PYTHONUNBUFFERED": "1"},
             folder=folder,
             log=self._log,

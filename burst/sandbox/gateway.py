@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from burst.domain.basics import errors
+from burst.kit import own_programs
 
 _DSN_VARIABLE = "BURST_GATEWAY_DSN"
 _API_KEY_VARIABLE = "BURST_GATEWAY_API_KEY"
@@ -62,7 +63,7 @@ def start(*, dsn: str, api_key: str, port: int = 0) -> Gateway:
         with log.open("wb") as log_file:
             process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "burst.sandbox.gateway", "--until-eof", "--port-file", str(port_file),
+                    *own_programs.start_words("burst.sandbox.gateway"), "--until-eof", "--port-file", str(port_file),
                     "--dsn-env", _DSN_VARIABLE, "--api-key-env", _API_KEY_VARIABLE, "--port", str(port),
                 ],
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log_file, start_new_session=True,

@@ -7,12 +7,12 @@ own smallest load programs, so they compete for the processors as the tasks of t
 import os
 import secrets
 import subprocess
-import sys
 import time
 
 import psycopg
 
 from burst.domain.basics import instants
+from burst.kit import own_programs
 from burst.load import load_settings
 
 SECONDS = 3.0
@@ -54,7 +54,7 @@ def _start_sender(index: int, host: str, api_key: str, scope: str) -> subprocess
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BURST_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "burst.load.profiles.sender"],
+        own_programs.start_words("burst.load.profiles.sender"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -7,13 +7,12 @@ started it. No process is ever ended but that keeper, and it is known by pid and
 import os
 import signal
 import socket
-import sys
 import time
 
 import psutil
 
 from burst.domain.basics import errors
-from burst.kit import process_tree
+from burst.kit import own_programs, process_tree
 from burst.sandbox import embedded_postgres, sandbox_folders
 
 DEFAULT_PORT = 8080
@@ -73,7 +72,7 @@ def take_down(folder: sandbox_folders.SandboxFolder) -> bool:
 def _spawn_keeper(folder: sandbox_folders.SandboxFolder, port: int, lock: int) -> int:
     """Starts the keeper in a session of its own; `subprocess` would tie it to this process. Returns its pid."""
     os.set_inheritable(lock, True)  # until the keeper can be found, it holds the lock itself
-    words = [sys.executable, "-m", "burst.sandbox.sandbox_keeper", str(folder.path), str(port), str(lock)]
+    words = [*own_programs.start_words("burst.sandbox.sandbox_keeper"), str(folder.path), str(port), str(lock)]
     return os.posix_spawn(
         words[0],
         words,

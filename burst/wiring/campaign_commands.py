@@ -3,7 +3,6 @@
 A comparison and a promotion are commands of burst itself: their verdict is their exit code.
 """
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +12,10 @@ from burst.control import campaigning
 from burst.domain.basics import errors, instants
 from burst.domain.course import campaign_files, courses
 from burst.domain.tasks import tasks
+from burst.kit import own_programs
 from burst.wiring import campaign_plans
 
-BURST_WORDS = (sys.executable, "-m", "burst")
+BURST_WORDS = own_programs.start_words("burst")
 GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.05
 CLOSURES = "closures"

@@ -5,7 +5,6 @@ The database's lock comes first, the journal after it: a process without the loc
 
 import functools
 import secrets as randomness
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +19,10 @@ from burst.control import staging
 from burst.domain.basics import canonical, errors, instants, redaction
 from burst.domain.documents import database_stages
 from burst.domain.staging import changes, stage_events, stage_files, stage_journals, stagings, way_back
+from burst.kit import own_programs
 from burst.wiring import halting
 
-BURST_WORDS = (sys.executable, "-m", "burst")
+BURST_WORDS = own_programs.start_words("burst")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ import psutil
 from burst import ports
 from burst.domain.basics import errors, instants
 from burst.domain.tasks import task_records, tasks
-from burst.kit import files, log_tails, process_tree, shortage
+from burst.kit import files, log_tails, own_programs, process_tree, shortage
 
 ARM_SECONDS = 10.0
 FORCE_SECONDS = 5.0
@@ -128,7 +127,7 @@ class LocalLauncher:
         self._folder.mkdir(parents=True, exist_ok=True)
         ready_file = self._folder / "watchdog.ready"
         ready_file.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "burst.task.watchdog", "--execution-id", self._execution_id]
+        command = [*own_programs.start_words("burst.task.watchdog"), "--execution-id", self._execution_id]
         command += ["--deadline", instants.text(deadline), "--grace", str(grace_seconds)]
         command += ["--record", str(self._folder / "watchdog.json"), "--ready-file", str(ready_file)]
         environment = self._inherited_environment()
@@ -228,7 +227,7 @@ class LocalLauncher:
 
     def _command(self, request: tasks.LaunchRequest, shard_index: int, deadline: str) -> list[str]:
         # A deadline instead of a budget: controller and guard share a clock, and the guard's start-up counts too.
-        command = [sys.executable, "-m", "burst.task.guard", "--deadline", deadline]
+        command = [*own_programs.start_words("burst.task.guard"), "--deadline", deadline]
         command += ["--grace", instants.duration_text(request.grace_seconds)]
         command += ["--lease", self._control_uri] if self._control_uri else []
         command += ["--lease-ttl", instants.duration_text(request.lease_ttl_seconds)]
