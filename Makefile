@@ -110,7 +110,7 @@ bench: ## measured figures
 
 # The command of a lock stands in its header, and Renovate gives it again: options with a value have an = between them.
 COMPILE = $(PYTHON) -m uv pip compile --quiet pyproject.toml --group=build --universal --python-version=3.11 \
-	--generate-hashes
+	--generate-hashes --no-strip-extras
 
 lock: ## the locks anew from pyproject.toml; ARGS=--upgrade takes newer versions
 	@scripts/environment bare

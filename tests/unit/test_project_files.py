@@ -129,6 +129,7 @@ LOCK_OPTIONS = {
     "--extra",
     "--generate-hashes",
     "--group",
+    "--no-strip-extras",
     "--output-file",
     "--python-version",
     "--universal",
