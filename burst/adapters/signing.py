@@ -144,6 +144,13 @@ def read_public_key(reference: str) -> PublicKey:
             raise errors.EvidenceUnknown(f"the public key cannot be read: {exc}") from exc
 
 
+def refuse_unreadable_key(reference: str) -> None:
+    """Raises `errors.UsageError` for a file that holds no public key; KMS is asked only once there is a signature."""
+    if not reference.startswith("kms:"):
+        with contextlib.suppress(errors.EvidenceUnknown):  # without the extra a signature is what cannot be told
+            read_public_key(reference)
+
+
 def generate_key_pair() -> tuple[bytes, bytes]:
     """A new Ed25519 key pair, private and public, as PEM. Raises `errors.UsageError` without the extra."""
     with _require_extra(errors.UsageError):

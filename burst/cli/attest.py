@@ -32,7 +32,7 @@ _trust_option = click.option(
 def _signer_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options that say who signs; the command gets them as one value, `signer`: a key, `Keyless`, or None."""
 
-    @click.option("--key", metavar="file:PATH|kms:ARN", help="Signs the statement with this key, in a DSSE envelope.")
+    @common.signing_key_option("--key", words="Signs the statement with this key, in a DSSE envelope.")
     @click.option("--keyless", is_flag=True, help="Signs by a certificate for an identity, in a Sigstore bundle.")
     @click.option(
         "--identity-token",

@@ -285,6 +285,35 @@ prior_option = click.option(
     shell_complete=complete_runs,
     help="What the other blockers are carried from: a run, or a snapshot.",
 )
+
+
+def trusted_key_option(words: str) -> Callable[[F], F]:
+    """Adds `--key`, a public key that signatures have to be by; one that cannot be read ends the command at once."""
+
+    def refuse_unreadable(_: click.Context, __: click.Parameter, key: str | None) -> str | None:
+        if key is not None:
+            from burst.adapters import signing
+
+            signing.refuse_unreadable_key(key)
+        return key
+
+    return click.option("--key", metavar="FILE|kms:ARN", callback=refuse_unreadable, help=words)
+
+
+def signing_key_option(*names: str, words: str) -> Callable[[F], F]:
+    """Adds the option of a key that signs; one that cannot sign ends the command before anything is made."""
+
+    def refuse_unusable(_: click.Context, __: click.Parameter, key: str | None) -> str | None:
+        if key is not None:
+            from burst.adapters import signing
+            from burst.adapters.local import system_clock
+
+            signing.open_signer(key, system_clock.SystemClock())
+        return key
+
+    return click.option(*names, metavar="file:PATH|kms:ARN", callback=refuse_unusable, help=words)
+
+
 priors_option = click.option(
     "--ignore-priors", is_flag=True, help="Do not look at cited priors: what is carried from them is believed."
 )

@@ -38,7 +38,7 @@ def _destination_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="PLACE",
         help="The records of the active baselines: an UNLOCK adds one, a HOLD none.",
     )
-    @click.option("--sign", "key", metavar="file:PATH|kms:ARN", help="Sign the closure with this key.")
+    @common.signing_key_option("--sign", "key", words="Sign the closure with this key.")
     @functools.wraps(command)
     def with_destination(*words: Any, place: str, chain: str | None, key: str | None, **options: Any) -> Any:
         return command(*words, destination=_Destination(place=place, chain=chain, key=key), **options)

@@ -48,9 +48,7 @@ class _Demands:
 def _demand_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options that say what evidence is held to; the command gets them as one value, `demands`."""
 
-    @click.option(
-        "--key", metavar="FILE|kms:ARN", help="The public key (PEM) that a signature has to be by, or a key in KMS."
-    )
+    @common.trusted_key_option("The public key (PEM) that a signature has to be by, or a key in KMS.")
     @click.option("--require-signature", is_flag=True, help="Evidence without a signature does not hold.")
     @click.option(
         "--places",

@@ -38,8 +38,8 @@ Examples:
     help="latency_p95, latency_p99, rate, or DOCUMENT:/POINTER, such as snapshot:/runtime_budget/elapsed_seconds.",
 )
 @click.option("--gate", metavar="NAME", help="The gate that it makes required. Default: the one of the measure.")
-@click.option("--key", metavar="FILE|kms:ARN", help="The public key that signatures of the runs have to be by.")
-@click.option("--sign", metavar="file:PATH|kms:ARN", help="Sign it: FILE.dsse.json is written beside it.")
+@common.trusted_key_option("The public key that signatures of the runs have to be by.")
+@common.signing_key_option("--sign", words="Sign it: FILE.dsse.json is written beside it.")
 @common.runs_dir_option
 @common.options
 def promote(

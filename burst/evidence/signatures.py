@@ -33,7 +33,10 @@ class Signed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """Whose signature is wanted. `key`: a PEM file with a public key, or `kms:ARN`."""
+    """Whose signature is wanted. `key`: a PEM file with a public key, or `kms:ARN`.
+
+    Raises `errors.UsageError` for a file that holds none, whether there is a signature or not.
+    """
 
     key: str | None = None
     required: bool = False
@@ -41,6 +44,8 @@ class Trust:
     def __post_init__(self) -> None:
         if self.required and self.key is None:
             raise errors.UsageError("a signature is required, and no key is named that it has to be by")
+        if self.key is not None:
+            signing.refuse_unreadable_key(self.key)
 
     def check(self, held: verification.HeldEvidence, store: ports.EvidenceStore) -> Signed:
         """The state of the signature. Raises `verification.NotSoundError`, or `errors.UsageError` for a bad key."""

@@ -66,6 +66,23 @@ WRONG_WORDS = {
     "no such command": ["lunch"],
     "a bare option": ["run", "plan.yaml", "--set"],
     "nothing to be kept": ["evidence", "prune", "."],
+    **{
+        f"a key that is not there: {' '.join(words[:2])}, to trust": [*words, "missing.pem"]
+        for words in (
+            ["verify", "RUN", "--key"],
+            ["latest", ".", "--key"],
+            ["evidence", "verify", "RUN", "--require-signature", "--key"],
+            ["baseline", "promote", "RUN", "-o", "made", "--key"],
+        )
+    },
+    **{
+        f"a key that is not there: {' '.join(words[:2])}, to sign": [*words, "file:missing.pem"]
+        for words in (
+            ["baseline", "promote", "RUN", "-o", "made", "--sign"],
+            ["compare", "RUN", "RUN", "--score", "score.yaml", "--sign"],
+            ["evidence", "attest", "RUN", "--predicate", "vsa", "--key"],
+        )
+    },
     "a signature by anybody": ["verify", ".", "--require-signature"],
     "no name for a key": ["evidence", "keygen", "-o", ""],
 }
@@ -126,6 +143,12 @@ def test_wrong_words_are_refused_with_what_to_do(case: str, nowhere: Path, capsy
     assert said.startswith("burst: ")
     assert "see: burst runbook exit-2" in said.splitlines()[-1]
     assert list(nowhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("case", [name for name in WRONG_WORDS if name.startswith("a key that is not there")])
+def test_a_key_that_is_not_there_is_the_mistake_before_any_other(case: str, capsys: Shown) -> None:
+    assert burst(*WRONG_WORDS[case]) == 2
+    assert "key missing.pem cannot be read: No such file or directory" in capsys.readouterr().err
 
 
 def test_a_demo_whose_runs_can_lie_nowhere_starts_nothing(nowhere: Path, capsys: Shown) -> None:

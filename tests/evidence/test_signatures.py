@@ -164,7 +164,9 @@ def test_a_signature_required_of_nobody_in_particular_is_a_mistake(tmp_path: Pat
 
 def test_a_key_that_is_none_is_a_mistake_and_no_verdict(tmp_path: Path, keys: Keys) -> None:
     with pytest.raises(errors.UsageError, match="cannot be read"):
-        found(tmp_path, keys.sign(PLAIN), tmp_path / "no.pub")
+        found(tmp_path / "signed", keys.sign(PLAIN), tmp_path / "no.pub")
+    with pytest.raises(errors.UsageError, match="cannot be read"):
+        found(tmp_path / "unsigned", PLAIN, tmp_path / "no.pub", required=False)
 
 
 @pytest.fixture(scope="module")
