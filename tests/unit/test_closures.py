@@ -373,7 +373,7 @@ def test_a_weaker_score_has_to_be_named_with_its_why() -> None:
     [
         ({"measures": None}, "a measure; or pair"),
         ({"vetoes": None}, "a veto rail beside measures"),
-        ({"decision": {"unlock": "UNLOCK_X", "hold": "PASS"}}, "text like ^HOLD"),
+        ({"decision": {"unlock": "UNLOCK_X", "hold": "PASS"}}, "such as HOLD_M11"),
         ({"measures": [{"name": "s4", "path": "/a", "at_most": 1, "at_least": 2}]}, "at_most, reduced_by or both"),
         ({"measures": [{"name": "s4", "path": "a", "at_most": 1}]}, "a JSON pointer"),
         ({"measures": [{"name": "s4", "lane": "publish", "at_most": 1}]}, "'arm', 'before'"),

@@ -13,7 +13,7 @@ from typing import Any
 import pydantic
 
 from burst.domain.basics import wording
-from burst.domain.plan import field_types, yaml_lines
+from burst.domain.plan import field_types, pattern_words, yaml_lines
 
 _PLACEHOLDER = re.compile(r"REPLACE_ME|TO_PIN|(?<![A-Za-z0-9])TBD(?![A-Za-z0-9])|<[^<>]*>")
 _LINE_BREAKING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\ufeff]")
@@ -27,10 +27,6 @@ _SECTION_ERRORS = {
 }
 """The expected kind where a whole section is of another kind; its value is not shown, it may be a secret."""
 
-_WORDS_OF_PATTERNS = {
-    field_types.RUN_ID_PATTERN: "3 to 100 ASCII letters, digits, _ and -, of which the first is a letter or a digit",
-}
-"""What a pattern allows, where people are likely to meet it."""
 _SIMPLE_TYPES = frozenset({"bool_type", "int_type", "float_type", "string_type"})
 
 
@@ -172,7 +168,7 @@ def _describe_allowed(error: Mapping[str, Any], path: yaml_lines.Path, whole: ty
     if kind == "too_long":
         return f"at most {wording.format_count(context['max_length'], 'item')}"
     if kind == "string_pattern_mismatch":
-        return _WORDS_OF_PATTERNS.get(context["pattern"], f"text like {context['pattern']}")
+        return pattern_words.describe(context["pattern"])
     message = str(error["msg"]).removeprefix("Input should be ")
     return message[:1].lower() + message[1:]
 
