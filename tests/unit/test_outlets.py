@@ -9,7 +9,7 @@ import re
 import signal
 import threading
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from prometheus_client.openmetrics import parser
 
+from burst import ports
 from burst.adapters.local import system_clock
 from burst.adapters.outlets import cd_events, notices, open_metrics_file, posts, telemetry, webhook
 from burst.control import telling
@@ -195,6 +196,25 @@ def test_a_cdevent_comes_as_a_cloudevent_in_binary_mode() -> None:
     assert finished.headers["ce-subject"] == cases.EXECUTION_ID
     assert finished.headers["ce-id"] != published.headers["ce-id"]
     assert json.loads(finished.body)["subject"]["content"]["outcome"] == "failure"
+
+
+@pytest.mark.parametrize(
+    ("outlet", "parts"), [(cd_events.CdEvents, 2), (telemetry.Telemetry, 2)], ids=["cdevents", "otlp"]
+)
+def test_where_the_second_post_fails_the_first_is_not_sent_again(
+    outlet: Callable[[redaction.Secret], ports.Outlet], parts: int
+) -> None:
+    with receiving.receiver() as receiver:
+        sent = outlet(redaction.Secret(receiver.url))
+        receiver.statuses = [200, 503]
+        with pytest.raises(errors.Unavailable):
+            sent.send(fakes_outlets.held())
+        sent.send(fakes_outlets.held())
+        sent.send(fakes_outlets.held().model_copy(update={"id": "another-verdict"}))
+
+    told = [(got.path, got.headers.get("ce-id", "")) for got in receiver.received]
+    assert len(told) == 2 * parts
+    assert len(set(told[:parts])) == parts
 
 
 # OTLP

@@ -27,9 +27,11 @@ class CdEvents:
 
     def __init__(self, address: redaction.Secret) -> None:
         self._address = address
+        self._posts = posts.SeveralPosts()
 
     def send(self, message: run_messages.RunMessage) -> None:
-        """Posts one event, and after a verdict a second one for the snapshot. Raises as `posts.post`."""
+        """Posts one event, and after a verdict a second one for the snapshot. Raises as `posts.post`; sent again, it
+        posts only what was not taken."""
         from cloudevents.core.bindings import http
         from cloudevents.core.v1 import event
 
@@ -47,7 +49,7 @@ class CdEvents:
                 json.dumps(content, sort_keys=True).encode(),
             )
             sent = http.to_binary_event(cloud_event)
-            posts.post(self._address, sent.body, sent.headers)
+            self._posts.post(context["id"], self._address, sent.body, sent.headers)
 
 
 def list_events(message: run_messages.RunMessage) -> Iterator[dict[str, Any]]:

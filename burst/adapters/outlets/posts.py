@@ -43,6 +43,19 @@ def post(address: redaction.Secret, body: bytes, headers: Mapping[str, str]) -> 
         raise unavailable
 
 
+class SeveralPosts:
+    """The posts of an outlet that has more than one for a message: what was taken is not sent again with the rest."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def post(self, id: str, address: redaction.Secret, body: bytes, headers: Mapping[str, str]) -> None:
+        """Sends the body unless one of this id was taken. Raises as `post`."""
+        if id not in self._taken:
+            post(address, body, headers)
+            self._taken.add(id)
+
+
 def read_wait_seconds(headers: Mapping[str, str]) -> float | None:
     """What `Retry-After` says: seconds, or an instant, which counts from that of the answer; None for anything else."""
     words = headers.get("retry-after", "").strip()

@@ -34,21 +34,21 @@ class Telemetry:
 
     def __init__(self, endpoint: redaction.Secret) -> None:
         self._endpoint = endpoint
+        self._posts = posts.SeveralPosts()
 
     def send(self, message: run_messages.RunMessage) -> None:
-        """Sends metrics, then the trace. Raises as `posts.post`."""
+        """Sends metrics, then the trace. Raises as `posts.post`; sent again, it posts only what was not taken."""
         if message.verdict is None:
             return
         from opentelemetry.exporter.otlp.proto.common import metrics_encoder, trace_encoder
 
-        self._post("metrics", metrics_encoder.encode_metrics(make_metrics(message)).SerializeToString())
-        self._post("traces", trace_encoder.encode_spans(make_spans(message)).SerializeToString())
+        self._post(message.id, "metrics", metrics_encoder.encode_metrics(make_metrics(message)).SerializeToString())
+        self._post(message.id, "traces", trace_encoder.encode_spans(make_spans(message)).SerializeToString())
 
-    def _post(self, signal: str, body: bytes) -> None:
+    def _post(self, message_id: str, signal: str, body: bytes) -> None:
         address = redaction.Secret(f"{self._endpoint.reveal().rstrip('/')}/v1/{signal}")
-        posts.post(
-            address, body, {"content-type": "application/x-protobuf", "user-agent": "burst", **_read_headers(signal)}
-        )
+        headers = {"content-type": "application/x-protobuf", "user-agent": "burst", **_read_headers(signal)}
+        self._posts.post(f"{message_id} {signal}", address, body, headers)
 
 
 def make_metrics(message: run_messages.RunMessage) -> "MetricsData":
