@@ -111,8 +111,12 @@ class Checked:
 
 
 def check(request: preparing.RunRequest, reporter: Reporter) -> Checked:
-    """Asks every preflight check of a plan; a refusing finding is not raised."""
+    """Asks every preflight check of a plan; a refusing finding is not raised.
+
+    Raises `errors.Conflict` where the execution id is taken.
+    """
     prepared, clock = preparing.examine(request, datetime.now(UTC)), system_clock.SystemClock()
+    _refuse_taken(prepared.plan)
     outlets.open_outlets(prepared.plan)
     checked = checks.run(prepared, clock, _observe_checks(prepared.plan, reporter))
     document = preflight.build_document(prepared.plan, checked, clock.now(), prepared.machine)
@@ -129,8 +133,10 @@ def run(request: preparing.RunRequest, reporter: Reporter) -> Outcome:
 def launch(prepared: preparing.Prepared, reporter: Reporter, *, early_stop: bool = True) -> Outcome:
     """Runs a prepared plan to its verdict.
 
-    Raises `errors.Refused` where a preflight check refuses, and what `drive` raises.
+    Raises `errors.Conflict` where the execution id is taken, `errors.Refused` where a preflight check refuses, and what
+    `drive` raises.
     """
+    _refuse_taken(prepared.plan)
     told = outlets.open_outlets(prepared.plan)
     try:
         session = _begin(prepared, reporter, early_stop=early_stop)
@@ -148,6 +154,11 @@ def _observe_checks(plan: plans.Plan, reporter: Reporter) -> preflight.Observer:
         answered=reporter.check_answered,
         waiting=reporter.checks_waiting,
     )
+
+
+def _refuse_taken(plan: plans.Plan) -> None:
+    """Raises `errors.Conflict` where the execution id has a folder already: said before preflight asks anybody."""
+    folder_store.refuse_taken(Path(plan.evidence.local), str(plan.execution_id))
 
 
 def _begin(prepared: preparing.Prepared, reporter: Reporter, *, early_stop: bool) -> sessions.Session:

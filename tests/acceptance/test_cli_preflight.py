@@ -105,6 +105,22 @@ def test_a_bounded_rerun_is_preflighted_as_it_will_be_run(
     assert "not valid JSON" in prior["seen"]
 
 
+@pytest.mark.parametrize("command", ["preflight", "run"])
+def test_an_execution_id_that_is_taken_is_said_before_any_check_is_asked(
+    command: str, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.setenv("PREFLIGHT_DSN", f"postgresql://reader@{CLOSED}/ig")
+    (tmp_path / "runs" / "m10_taken").mkdir(parents=True)
+    closed = ["--set", f"load.host=http://{CLOSED}"]
+
+    code = main.main([command, str(plan), "--execution-id", "m10_taken", "--runs-dir", "runs", *closed])
+
+    shown = capsys.readouterr()
+    assert code == 4
+    assert "m10_taken exists; nothing was overwritten; choose another --execution-id" in shown.err
+    assert ("preflight" in shown.err.partition("see: ")[0], shown.out) == (False, "")
+
+
 @pytest.mark.parametrize(
     ("region", "said"),
     [("", "no AWS region is set; set AWS_REGION"), ("eu-west-2", "Unable to locate credentials; set up credentials")],

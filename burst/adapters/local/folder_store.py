@@ -21,6 +21,17 @@ ASIDE = "superseded"
 """The folder, beneath that of a run, of documents that the published ones of another controller replaced."""
 
 
+def refuse_taken(parent: Path, execution_id: str) -> None:
+    """Raises `errors.Conflict` where a run has its folder already: `FolderStore.create` would refuse it."""
+    naming.refuse_odd(execution_id)
+    if os.path.lexists(parent / execution_id):
+        raise _taken(parent / execution_id)
+
+
+def _taken(folder: Path) -> errors.Conflict:
+    return errors.Conflict(f"{folder} exists; nothing was overwritten; choose another --execution-id or `burst resume`")
+
+
 class FolderStore:
     """One folder of documents. The folder itself must exist; `create` makes one."""
 
@@ -42,9 +53,7 @@ class FolderStore:
             folder.mkdir()
             files.sync_folder(parent)
         except FileExistsError as exc:
-            raise errors.Conflict(
-                f"{folder} exists; nothing was overwritten; choose another --execution-id or `burst resume`"
-            ) from exc
+            raise _taken(folder) from exc
         except OSError as exc:
             raise errors.Unavailable(f"{folder} cannot be made: {exc.strerror}") from exc
         return cls(folder)
