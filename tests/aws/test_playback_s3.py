@@ -67,6 +67,21 @@ def test_a_replaced_object_of_the_same_size_is_another_recording(source: str, cl
     assert recordings.describe(recordings.list_files(source), key="account", shard_count=1) != first
 
 
+def test_a_page_that_is_no_listing_is_no_end_of_the_recording(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = s3_recordings._client()
+    list_page = client.list_objects_v2
+    asked: list[Any] = []
+
+    def break_off(**parameters: Any) -> Any:
+        asked.append(parameters)
+        return list_page(MaxKeys=3, **parameters) if len(asked) == 1 else {}
+
+    monkeypatch.setattr(client, "list_objects_v2", break_off)
+
+    with pytest.raises(records.RecordingError, match="no listing"):
+        recordings.list_files(source)
+
+
 def test_a_connection_that_breaks_is_made_again_at_its_place(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     client = s3_recordings._client()

@@ -23,10 +23,15 @@ def list_objects(source: str) -> list[recordings.RecordedFile]:
     if not bucket:
         raise records.RecordingError(f"{source}: expected s3://BUCKET/PREFIX")
     try:
-        pages = _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        entries = [entry for page in pages for entry in page.get("Contents", ())]
+        pages = list(_client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix))
     except _FAILURES as exc:
         raise records.RecordingError(f"{source}: cannot be listed: {_describe(exc)}") from None
+    if not all("IsTruncated" in page for page in pages):
+        # The page of a proxy, or nothing, with status 200: read as a listing it would end the recording there.
+        raise records.RecordingError(
+            f"{source}: was answered with what is no listing; look at AWS_ENDPOINT_URL and at proxies"
+        )
+    entries = [entry for page in pages for entry in page.get("Contents", ())]
     return [_to_file(bucket, entry) for entry in entries if not entry["Key"].endswith("/")]
 
 
