@@ -176,11 +176,19 @@ def test_the_names_of_counts_are_clean_too_and_none_of_the_counts_is_lost() -> N
     """A class of errors is named by the program or its peer, and stands as a key."""
     redactor = redaction.Redactor(["hunter2secret"])
     failed = {"Bad\x1b[2J\u202e": 3, "Bad": 2, "GET /x?token=abc": 1, "key hunter2secret": 4, "timed out": 5}
+    failed |= {"hunter2secret": 6, "hunter2secret/v1": 7}
 
     cleaned = redactor.fields({"tasks": [{"failed": failed}]})["tasks"][0]["failed"]
 
-    assert cleaned == {"Bad": 5, "GET /x?***": 1, "key ***": 4, "timed out": 5}
+    assert cleaned == {"Bad": 5, "GET /x?***": 1, "key ***": 4, "timed out": 5, "***": 6, "***/v1": 7}
     assert redactor.fields({"failed": cleaned})["failed"] == cleaned
+
+
+def test_ids_that_stand_as_keys_stay_whatever_the_secrets_are() -> None:
+    redactor = redaction.Redactor(("burst-dev",))
+    claims = {"arn:aws:ecs:eu-west-1:123456789012:task/burst-dev/0a1b": 0}
+
+    assert redactor.fields({"claims": claims}) == {"claims": claims}
 
 
 def test_secrets_resolved_while_a_run_goes_on_are_known_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:

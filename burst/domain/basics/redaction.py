@@ -30,6 +30,8 @@ _IDENTIFIERS = frozenset(
 )
 _STATEMENTS = frozenset({"sql", "source", "value", "equals"})
 """Fields that hold a statement, or an answer to one: they keep their lines and length, so that it can be run again."""
+_NAMED_BY_PROGRAMS = frozenset({"failed", "marked_utc", "markers", "refused"})
+"""Mappings whose names are words from outside, also where a name looks like an identifier."""
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,:/+-]{0,499}", re.ASCII)
 _KEYWORD_PASSWORD = re.compile(r"(?:^|[\s?&])password\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&]+)", re.DOTALL)
 
@@ -139,12 +141,13 @@ class Redactor:
             words = cleaned
         return words
 
-    def _mapping(self, value: Mapping[str, Any]) -> dict[str, Any]:
+    def _mapping(self, key: str, value: Mapping[str, Any]) -> dict[str, Any]:
         """A mapping with clean names too: an error class is what a program or its peer calls it. Counts of names that
         are the same once they are clean are added up."""
         cleaned: dict[str, Any] = {}
         for name, part in value.items():
-            clean_name = name if _IDENTIFIER.fullmatch(name) else self.text(name)
+            stays = key not in _NAMED_BY_PROGRAMS and _IDENTIFIER.fullmatch(name)
+            clean_name = name if stays else self.text(name)
             clean_part = self._value(name, part)
             is_count = isinstance(clean_part, int) and isinstance(cleaned.get(clean_name), int)
             cleaned[clean_name] = cleaned[clean_name] + clean_part if is_count else clean_part
@@ -154,7 +157,7 @@ class Redactor:
         if isinstance(value, Enum):
             value = value.value
         if isinstance(value, Mapping):
-            return self._mapping(value)
+            return self._mapping(key, value)
         if isinstance(value, list | tuple):
             return [self._value(key, part) for part in value]
         if not isinstance(value, str) or (key in _IDENTIFIERS and _IDENTIFIER.fullmatch(value)):
