@@ -185,6 +185,11 @@ TABLE: dict[str, tuple[tuple[Line, ...], float, lifecycle.Decision]] = {
         stop("series-silent: lag"),
     ),
     "one is not ready, and a series has not answered": ((*READY[:-1], SILENT), 21, stop("not-ready-in-time")),
+    "one was not started, and a series has not answered": (
+        (*SHORT, line(3, launch_events.TaskReady(shard_index=0)), SILENT),
+        21,
+        stop("not-ready-in-time"),
+    ),
     "ready when it is too late to start, and the series has answered": (
         (*READY, SILENT, ANSWERED),
         21,

@@ -414,10 +414,9 @@ def _task_stop_reason(
     if short and run.has_ended_task and not run.unaccounted:
         return "task-ended-before-go"
     if now >= instants.later(launching_at, terms.start_timeout_seconds):
-        all_ready = bool(run.carriers) and starts.count_ready(run, terms.start) >= len(run.carriers)
-        return (
-            f"series-silent: {', '.join(run.silent_series)}" if all_ready and run.silent_series else "not-ready-in-time"
-        )
+        needed = max(terms.least_tasks, len(run.carriers))
+        waited_for_series = run.silent_series and starts.count_ready(run, terms.start) >= needed
+        return f"series-silent: {', '.join(run.silent_series)}" if waited_for_series else "not-ready-in-time"
     if instants.later(now, terms.window_seconds) >= deadline:
         return "no-time-left-for-the-window"
     return None
