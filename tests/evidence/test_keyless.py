@@ -631,6 +631,8 @@ def test_a_statement_is_made_again_from_the_evidence_and_no_field_is_free(runs: 
         {**said, "more": 1},
         {**said, "_type": "x"},
         {**said, "predicate": {**said["predicate"], "more": 1}},
+        {**said, "more": None},
+        {**said, "predicate": {**said["predicate"], "more": None}},
     ):
         with pytest.raises(errors.EvidenceCorrupt, match="says other than the evidence"):
             check(strange)

@@ -96,7 +96,12 @@ def check_statement(content: bytes, verdict: snapshots.Verdict, snapshot_name: s
 
 
 def _list_differing(made: dict[str, Any], said: dict[str, Any]) -> list[str]:
-    return [name[:80] for name in sorted(made.keys() | said.keys()) if made.get(name) != said.get(name)]
+    """The names whose values differ, or that one of the two alone has. 1 is not true here, and null is a value."""
+    return [
+        name[:80]
+        for name in sorted(made.keys() | said.keys())
+        if name not in made or name not in said or canonical.encode(made[name]) != canonical.encode(said[name])
+    ]
 
 
 def _read_time(predicate: dict[str, Any]) -> datetime:
