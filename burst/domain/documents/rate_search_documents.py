@@ -78,7 +78,7 @@ class RateSearch(models.Model):
 
     schema_: Annotated[Literal["burst.rate-search/v1"], pydantic.Field(alias="schema")] = "burst.rate-search/v1"
     search_id: str
-    """The search; its folder and its journal are named so."""
+    """The search; its folder is named so."""
     phase: str
     """The phase of the plan that was probed."""
     environment: str

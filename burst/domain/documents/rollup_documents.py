@@ -37,7 +37,7 @@ class LaneOrder(models.Model):
     attempts: models.Count
     """How many runs it took, the last one included."""
     lost_to_hold_seconds: float
-    """From the end of the first run that held to the end of the one that passed."""
+    """From the end of the first run that held to the end of the one that passed; 0 without either."""
 
 
 class RollupBudget(models.Model):

@@ -224,11 +224,12 @@ class PublicationFailure(models.Model):
     at_utc: models.Instant
     """When the failure was noted, by the controller's clock."""
     place: str
-    """The address of the place that failed."""
+    """The address of the place that failed; `the run folder` where the document could not be signed."""
     key: str
     """The name of the document there."""
     code: str
-    """The error code of the store, `NotReadBack` where other bytes came back; empty where there was no answer."""
+    """The error code of the store; `NotReadBack` where none is known and the document does not stand there as it was
+    written, `NotSigned` where it could not be signed, empty where the store gave no answer."""
     http_status: int
     """The HTTP status of the store's answer; 0 where there was none."""
     request_id: str

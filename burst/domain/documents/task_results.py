@@ -218,7 +218,7 @@ class DrillEntry(models.Model):
     planned_utc: models.Instant | None
     """GO and the seconds that the plan names; None where GO was never given."""
     intended_utc: models.Instant | None
-    """When the controller noted that it would cause the fault; None where the drill was never begun."""
+    """When the controller noted that it would cause the fault; None where the fault was surely not caused."""
     struck_utc: models.Instant | None
     """When the restart was begun, or its command started; None where nobody saw that."""
     over_utc: models.Instant | None
@@ -286,7 +286,7 @@ class TaskResult(models.Model):
     elapsed_seconds: float | None = None
     """From `started_utc` to `stopped_utc`; readers compute it again and never believe it."""
     overshoot_seconds: float | None = None
-    """From the deadline to `stopped_utc`, 0 where that came first; None where an end was not seen."""
+    """From the deadline to `stopped_utc`, 0 where that came first; None where one of the two is not known."""
     stop_reason: str | None = None
     """The word for why the run was stopped, such as `window-complete` or `deadline`; a detail may follow a colon."""
     stop_asked_utc: models.Instant | None = None

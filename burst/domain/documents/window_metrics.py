@@ -263,7 +263,8 @@ class Metrics(models.Model):
     execution_id: str
     platform_run_id: str
     window: WindowEntry
-    """The counted window: from GO to the last task's stop, of a load of steps only the counted ones."""
+    """The counted window: from GO, or without a barrier the first task's start, to the last task's stop; of a load of
+    steps only the counted ones."""
     counts: CountsEntry
     """The receipts of the scope in the counted window, by the last count."""
     bucket_seconds: float | None = None

@@ -145,13 +145,14 @@ class RedLine(sections.Section):
 
 
 class PauseCondition(sections.Section):
-    """A condition under which the operator is asked: a setting above an amount (a size, or a number in the unit that
-    `pg_settings` names), or a figure worse than before."""
+    """A condition under which the operator is asked: a setting above an amount, or a figure worse than before. The
+    amount of a size is in bytes, also where `pg_settings` names another unit; any other is in the unit named there."""
 
     setting: Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9_.]{0,62}$")] | None = None
     """The name of a setting; its value is looked at as it is and as it would be."""
     above: Amount | None = None
-    """The value above which the operator is asked: a size, or a number in the setting's own unit."""
+    """The value above which the operator is asked: a size such as `16GB` or a number of bytes where the setting is a
+    size, else a number in the setting's own unit."""
     regression: Percent | None = None
     """By how much a figure may be worse than before until the operator is asked."""
 

@@ -19,7 +19,7 @@ class DrillCheck(models.Model):
     planned_utc: models.Instant | None
     """GO and the seconds that the plan names; None where GO was never given."""
     faulted_utc: models.Instant | None
-    """When the controller noted that it would cause the fault; None where it did not."""
+    """When the controller noted that it would cause the fault; None where the fault was surely not caused."""
     over_utc: models.Instant | None
     """When the fault itself had come to its end; None where nobody saw that."""
     recovered_utc: models.Instant | None

@@ -83,7 +83,7 @@ class SoakWindow(models.Model):
     tasks: list[str]
     """The ids of the tasks, as the task result has them."""
     stop_reason: str | None
-    """The word for why the soak ended; None where the task result does not say it."""
+    """The word for why the soak ended, a detail behind a colon; None where the task result does not say it."""
 
 
 class DrillTarget(models.Model):
@@ -115,8 +115,8 @@ class PhaseSections(models.Model):
     rto_pass: bool | None = None
     """Whether every recovery kept its time; None where none was asked for. Absent unless `kind` is `recovery`."""
     replaced_task_count: models.Count | None = None
-    """Tasks that the restarts replaced, all together; None where one is not known. Absent unless `kind` is
-    `recovery`."""
+    """Tasks that the restarts replaced, all together, or where the plan restarts no service the fact of this name; None
+    where one is not known. Absent unless `kind` is `recovery`."""
     pre_fault_baseline: window_metrics.CountsEntry | None = None
     """The receipts before the first fault; None where they were not counted apart. Absent unless `kind` is
     `recovery`."""

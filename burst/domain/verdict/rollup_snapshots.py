@@ -39,7 +39,7 @@ class LaneOutcome(models.Model):
     attempts: models.Count
     """How many runs it took, the last one included."""
     lost_to_hold_seconds: float
-    """From the end of the first run that held to the end of the one that passed."""
+    """From the end of the first run that held to the end of the one that passed; 0 without either."""
 
 
 class LaneIndexEntry(models.Model):
@@ -79,7 +79,7 @@ class HoldTime(models.Model):
     total_seconds: float
     """The seconds that all lanes together lost to HOLDs."""
     by_lane: dict[str, float]
-    """From the first run that held to the end of the one that passed, for each lane."""
+    """From the end of the first run that held to the end of the one that passed, for each lane; 0 without either."""
 
 
 class RollupTime(models.Model):

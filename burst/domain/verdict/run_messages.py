@@ -47,7 +47,7 @@ class EvidenceAddress(models.Model):
     sha256: models.Digest
     """SHA-256 of the snapshot's bytes."""
     places: list[str]
-    """The folders of the run in which the snapshot stands, the authority first."""
+    """The folders of the run under run control, in which the snapshot stands, the authority first."""
 
 
 class RunMessage(models.Model):

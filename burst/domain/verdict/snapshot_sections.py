@@ -239,9 +239,9 @@ class RuntimeBudget(models.Model):
     operator_cap_seconds: float
     """The seconds that this attempt was allowed; the deadline ends them."""
     overshoot_seconds: float | None
-    """From the deadline to the last stop, 0 where that came first; None where an end was not seen."""
+    """From the deadline to the last stop, 0 where that came first; None where one of the two is not known."""
     stopped_by: str | None
-    """The layer that ended the task that stopped last; None where it ended by itself."""
+    """The layer that ended the task that stopped last; None where no layer did, or no task was seen to stop."""
     layers: list[task_results.LayerEntry]
     """The layers of the hard stop, copied from the task result."""
     outages: list[task_results.Outage]
@@ -290,7 +290,7 @@ class Cost(models.Model):
     cost_cap_usd: float | None
     """The most that the plan allows (`budget.cost_cap_usd`); None where it sets no limit."""
     price_source: str
-    """Where the prices are from: a list and its day, or the plan."""
+    """Where the prices are from: a list and its day, an assumption where no list has them, or the plan."""
 
     @classmethod
     def from_case(cls, case: cases.Case) -> Self | None:
@@ -644,7 +644,8 @@ class Decision(models.Model):
     """
 
     stop_reason: str | None
-    """The word for why the burst ended, such as `window-complete`; None where the task result does not say it."""
+    """The word for why the burst ended, such as `window-complete`; a detail may follow a colon. None where the task
+    result does not say it."""
     early_stop: task_results.EarlyStop | None
     """The rule that ended the burst early; None where none did."""
     ended: models.Words | None = None

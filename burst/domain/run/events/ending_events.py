@@ -17,7 +17,7 @@ class StopIntended(base.Event):
     wire_name: ClassVar[str] = "stop-intended"
 
     reason: str
-    """The word for why the run stops, such as `window-complete` or `deadline`."""
+    """The word for why the run stops, such as `window-complete` or `deadline`; a detail may follow a colon."""
     force: bool
     """Whether the tasks that still run are killed, and not asked to end."""
     early_stop: task_results.EarlyStop | None

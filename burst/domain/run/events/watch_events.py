@@ -81,7 +81,7 @@ class Counted(base.Event):
     wire_name: ClassVar[str] = "counted"
 
     start: models.Instant
-    """Where the slice begins: the end of the slice before."""
+    """Where the slice begins: at the end of the slice before, the first one with the counted window."""
     end: models.Instant
     """Where the slice ends, by the database's clock."""
     counts: receipts.Counts
