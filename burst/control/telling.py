@@ -60,8 +60,13 @@ class Telling:
                 while not line.ended.wait(0.05) and not waited.is_set():
                     pass
         watch.cancel()
+        unanswered = (
+            f"no answer within {patience_seconds:g} s"
+            if waited.is_set()
+            else "an interrupt ended the wait for its answer"
+        )
         for line in self._lines:
-            for words in line.list_failures(patience_seconds):
+            for words in line.list_failures(unanswered):
                 say(words)
 
 
@@ -88,9 +93,9 @@ class _Line:
         """Adds a message; None is the end."""
         self._messages.put(message)
 
-    def list_failures(self, patience_seconds: float) -> list[str]:
-        """What could not be told, in words."""
-        given_up = [] if self.ended.is_set() else [f"no answer within {patience_seconds:g} s"]
+    def list_failures(self, unanswered: str) -> list[str]:
+        """What could not be told, in words; `unanswered` says why nobody waits for the rest."""
+        given_up = [] if self.ended.is_set() else [unanswered]
         return [
             f"outlet {self._outlet.name} was not told: {why}; the verdict does not depend on it"
             for why in (*self._failures, *given_up)
