@@ -117,6 +117,53 @@ def test_a_check_that_proves_nothing_of_every_row_is_not_trusted(
     assert counted.counts == receipts.Counts(admit=2)
 
 
+def test_a_check_by_an_operator_of_the_table_s_owner_is_not_trusted(database_dsn: str) -> None:
+    """The server prints it as its own `~`, because the types of its arguments fit the column better."""
+    _execute(
+        database_dsn,
+        "create function accept(varchar, text) returns boolean language sql immutable as 'select true'",
+        "create operator ~ (leftarg = varchar, rightarg = text, function = accept)",
+    )
+    _create(database_dsn, at_type="varchar(40)")
+    _execute(database_dsn, f"alter table given add {KEPT}", _insert("given", INSIDE, INSIDE_ELSEWHERE))
+
+    assert _count(_source(database_dsn)).counts == receipts.Counts(admit=2)
+
+
+@pytest.mark.parametrize("checked", [True, False], ids=["text with a CHECK", "timestamptz"])
+def test_a_receipt_without_a_time_in_an_heir_is_refused(database_dsn: str, checked: bool) -> None:
+    """A table can be NOT NULL where its heir is not."""
+    columns = f"(decision text, at {'text' if checked else 'timestamptz'}, scope text)"
+    kept = f"add constraint kept {KEPT}" if checked else "owner to current_user"
+    _execute(
+        database_dsn,
+        f"create table given {columns}",
+        f"create table heir {columns}",
+        f"alter table given {kept}",
+        f"alter table heir {kept}",
+        "alter table heir inherit given",
+        "alter table only given alter at set not null",
+        _insert("given", INSIDE),
+        _insert("heir", None),
+    )
+
+    with pytest.raises(errors.Refused, match="1 receipts of given have no time"):
+        _count(_source(database_dsn))
+
+
+def test_a_receipt_without_a_time_is_refused_where_not_null_was_never_validated(database_dsn: str) -> None:
+    """Since Postgres 18 a column can be marked NOT NULL while older rows hold none."""
+    _create(database_dsn)
+    _execute(database_dsn, f"alter table given add {KEPT}", _insert("given", INSIDE, None))
+    with psycopg.connect(database_dsn) as connection:
+        if connection.info.server_version < 180_000:
+            pytest.skip("this server has no NOT NULL that is not valid")
+    _execute(database_dsn, "alter table given add constraint timed not null at not valid")
+
+    with pytest.raises(errors.Refused, match="1 receipts of given have no time"):
+        _count(_source(database_dsn))
+
+
 def test_a_check_of_a_view_s_table_is_not_asked(database_dsn: str) -> None:
     _create(database_dsn)
     _execute(database_dsn, f"alter table given add {KEPT}", "create view seen as select * from given")

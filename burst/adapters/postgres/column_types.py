@@ -13,10 +13,21 @@ from sqlalchemy import sql
 
 from burst.domain.receipts import receipt_table
 
-# The types below every domain; a column that is no column of the relation has no row.
+# The types below every domain; a column that is no column of the relation has no row. An heir may have lost NOT NULL,
+# one that is not valid says nothing of older rows, and a foreign table only says so.
 TYPES = sqlalchemy.text("""
-WITH RECURSIVE typed (name, id, collation_id, required) AS (
-    SELECT attname, atttypid, attcollation, attnotnull FROM pg_attribute
+WITH RECURSIVE heir (id) AS (
+    SELECT cast(cast(:table_name AS text) AS regclass)::oid
+    UNION SELECT inhrelid FROM pg_inherits JOIN heir ON inhparent = heir.id
+), nullable (name) AS (
+    SELECT own.attname FROM heir JOIN pg_class AS relation ON relation.oid = heir.id
+        JOIN pg_attribute AS own ON own.attrelid = heir.id AND NOT own.attisdropped
+    WHERE own.attname = ANY(cast(:columns AS text[])) AND (
+        NOT own.attnotnull OR relation.relkind NOT IN ('r', 'p') OR EXISTS (
+            SELECT FROM pg_constraint AS said WHERE said.conrelid = heir.id AND said.contype = 'n'
+                AND NOT said.convalidated AND own.attnum = ANY(said.conkey)))
+), typed (name, id, collation_id, required) AS (
+    SELECT attname, atttypid, attcollation, attname NOT IN (SELECT name FROM nullable) FROM pg_attribute
     WHERE attrelid = cast(cast(:table_name AS text) AS regclass) AND attname = ANY(cast(:columns AS text[]))
         AND NOT attisdropped
     UNION ALL
@@ -30,7 +41,8 @@ LEFT JOIN pg_collation AS collation_of ON collation_of.oid = typed.collation_id
 WHERE type.typtype <> 'd'""")
 
 # Whether no CHECK keeps every text of the time in the usual form. Its words are compared as the server prints them;
-# where that fails, the count is as right, and slower. Heirs keep it too, but a foreign table only says so.
+# where that fails, the count is as right, and slower. An operator of somebody's own can be printed as the server's, but
+# the CHECK then depends on it. Heirs keep it too, but a foreign table only says so.
 TIMES_UNCHECKED = sqlalchemy.text("""
 (NOT EXISTS (
     SELECT FROM pg_constraint AS kept WHERE kept.conrelid = cast(cast(:receipts_table AS text) AS regclass)
@@ -38,6 +50,9 @@ TIMES_UNCHECKED = sqlalchemy.text("""
         AND pg_get_expr(kept.conbin, kept.conrelid) IN (
             format('(%I ~ %L::text)', cast(:time_column AS text), cast(:usual_text AS text)),
             format('((%I)::text ~ %L::text)', cast(:time_column AS text), cast(:usual_text AS text)))
+        AND NOT EXISTS (
+            SELECT FROM pg_depend AS depends WHERE depends.classid = 'pg_constraint'::regclass
+                AND depends.objid = kept.oid AND depends.refclassid = 'pg_operator'::regclass)
 ) OR EXISTS (
     WITH RECURSIVE heir (id) AS (
         SELECT cast(cast(:receipts_table AS text) AS regclass)::oid
