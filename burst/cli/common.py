@@ -400,7 +400,11 @@ def _begins_as_zip(path: Path) -> bool:
 
 def _refuse_many(folder: Path) -> None:
     """Raises `errors.NoSuchRun` for a folder that is no run and in which there are runs."""
-    if any(name.endswith(".json") or name == run_folders.SIGNS[0] for name in os.listdir(folder)):
+    try:
+        names = os.listdir(folder)
+    except OSError:  # nobody can tell what it is: whoever reads it says so
+        return
+    if any(name.endswith(".json") or name == run_folders.SIGNS[0] for name in names):
         return
     newest = run_folders.order_newest(_find_folders(folder))
     if newest:

@@ -1,6 +1,8 @@
 """Mistakes of the command line, told as such: what was typed, what is meant perhaps, one exit code for one cause."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -137,6 +139,25 @@ def test_what_is_no_run_is_not_taken_for_broken_evidence(
     shown = capsys.readouterr()
     assert told in shown.out + shown.err
     assert "do not rely" not in shown.err
+
+
+_FIND_AS_NOBODY = """
+import os, pathlib, sys
+from burst.cli import common
+os.chdir(sys.argv[1])
+if os.geteuid() == 0:  # root may list everything
+    os.setuid(65534)
+print(common.find_place(".", pathlib.Path("runs")))
+"""
+
+
+def test_a_folder_that_may_not_be_listed_is_left_to_verification_which_says_unknown(tmp_path: Path) -> None:
+    tmp_path.chmod(0o111)
+
+    sought = subprocess.run([sys.executable, "-c", _FIND_AS_NOBODY, str(tmp_path)], capture_output=True, text=True)
+    tmp_path.chmod(0o700)
+
+    assert (sought.stdout, sought.stderr) == (".\n", "")
 
 
 def test_a_frozen_plan_that_is_torn_is_broken_evidence_and_no_bug(runs: Path, capsys: Shown) -> None:
