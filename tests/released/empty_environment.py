@@ -39,8 +39,10 @@ def install_wheel(wheel: Path, folder: Path) -> Path:
 
 
 def read_pins(lock: str) -> str:
-    """The versions of a lock without its hashes: pip takes no constraint with a hash for a wheel that has none."""
-    pins = [line.rstrip(" \\") for line in lock.splitlines() if re.match(r"[A-Za-z0-9].*==", line)]
+    """The versions of a lock without its hashes and extras: pip takes no constraint with an extra, and none with a hash
+    for a wheel that has none."""
+    lines = [line.rstrip(" \\") for line in lock.splitlines() if re.match(r"[A-Za-z0-9].*==", line)]
+    pins = [re.sub(r"\[.*?\]", "", line, count=1) for line in lines]
     return "\n".join(pins) + "\n"
 
 

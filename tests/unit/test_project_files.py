@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.released import empty_environment
+
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "check.yml"
 FORMS = sorted(path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml")
@@ -145,3 +147,13 @@ def test_the_header_of_a_lock_is_a_command_that_renovate_can_give_again(lock: Pa
     assert [word for word in command[4:] if not re.fullmatch(r"--[a-z-]+(=\S+)?", word)] == []
     assert f"--output-file=requirements/{lock.name}" in command
     assert {word.partition("=")[0] for word in command[4:]} <= LOCK_OPTIONS
+
+
+def test_the_pins_of_the_empty_environment_have_neither_extras_nor_hashes_which_pip_takes_in_no_constraint() -> None:
+    lock = (ROOT / "requirements" / "dev.lock").read_text()
+
+    pins = empty_environment.read_pins(lock).splitlines()
+
+    assert "psycopg[binary]==" in lock
+    assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.+]+( ; .+)?", pin)] == []
+    assert {pin.partition("==")[0] for pin in pins} >= {"psycopg", "pydantic", "locust"}
