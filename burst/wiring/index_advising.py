@@ -11,8 +11,6 @@ from burst.domain.receipts import count_costs, index_advice, receipt_table
 from burst.wiring import table_inspections
 
 PATIENCE_SECONDS = 60.0
-_TEXTS = ("text", "varchar")
-"""The types of a time that is read from a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +68,7 @@ def advise(request: AdviceRequest, clock: ports.Clock) -> IndexAdvice:
         brin = index_advice.price_brin(facts, receipts)
         if brin is not None:
             indexes.append(AdvisedIndex(name="BRIN index", statements=index_catalog.write_brin(facts), price=brin))
-    may_be_checked = facts.types.get("at") in _TEXTS and not reading.through and not facts.times_checked
+    may_be_checked = facts.reads_text and not reading.through and not facts.times_checked
     return IndexAdvice(
         reading=reading,
         receipts=receipts,
@@ -95,7 +93,7 @@ def _note(reading: index_catalog.IndexReading) -> Sequence[str]:
         )
     if facts.times_checked:
         notes.append("a CHECK keeps the form of the times, so a count looks at none of them")
-    if facts.types.get("at") in _TEXTS:
+    if facts.reads_text:
         notes.append(
             "times are text: no index can hold the instant of a text, because the cast depends on settings; one in the "
             'order of bytes (COLLATE "C") serves as a filter before the exact cast, and the small one names the rows '

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from burst.adapters.local import system_clock
-from burst.adapters.postgres import postgres_receipts
+from burst.adapters.postgres import index_catalog, postgres_receipts
 from burst.cli import main
 from burst.domain.basics import errors, redaction, windows
 from burst.domain.receipts import count_costs, index_advice, receipt_table, receipts
@@ -222,8 +222,9 @@ def test_the_command_wants_a_plan_or_a_table_with_its_dsn(words: list[str]) -> N
     assert main.main(["db", "advise", *words]) == 2
 
 
-def test_the_price_of_an_index_follows_from_widths_and_rows() -> None:
-    facts = index_advice.TableFacts(
+@pytest.fixture
+def facts_of_texts() -> index_advice.TableFacts:
+    return index_advice.TableFacts(
         relation='"public"."t"',
         kind="r",
         row_count=5_000_000,
@@ -237,8 +238,12 @@ def test_the_price_of_an_index_follows_from_widths_and_rows() -> None:
         partitions=[],
         page_seconds=10e-6,
         sort_seconds=50e-9,
+        reads_text=True,
     )
 
+
+def test_the_price_of_an_index_follows_from_widths_and_rows(facts_of_texts: index_advice.TableFacts) -> None:
+    facts = facts_of_texts
     price = index_advice.price_covering(facts, 69_000)
 
     assert price.size_bytes == pytest.approx(5_000_000 * (12 + 72) / 0.9, rel=0.01)
@@ -263,6 +268,30 @@ def test_the_advised_check_keeps_the_form_and_is_advised_once(database_dsn: str,
     assert "a CHECK keeps the form of the times, so a count looks at none of them" in advise().notes
     with pytest.raises(psycopg.errors.CheckViolation):
         execute(database_dsn, "insert into wide (at, scope) values ('2026-02-21T02:00:00+03:00', 's0')")
+
+
+def test_nothing_is_advised_that_would_refuse_each_insert(database_dsn: str, advise: Advise) -> None:
+    """A text whose collation takes several texts for equal is compared with no pattern: the server refuses the row."""
+    try:
+        execute(database_dsn, "create collation loose (provider = icu, locale = 'und', deterministic = false)")
+    except psycopg.errors.FeatureNotSupported:
+        pytest.skip("this server has no collation that takes several texts for equal")
+    fill(database_dsn, at_type="text collate loose", at=TEXT)
+    advice = advise()
+
+    execute(database_dsn, *(each for index in advice.indexes for each in index.statements), *advice.check_statements)
+
+    execute(database_dsn, "insert into wide (at, scope) values ('2026-02-21T02:00:00+00:00', 's0')")
+    assert advice.check_statements == ()
+
+
+def test_no_pattern_stands_in_an_index_of_texts_that_are_compared_loosely(
+    facts_of_texts: index_advice.TableFacts,
+) -> None:
+    loose = dataclasses.replace(facts_of_texts, reads_text=False)
+
+    assert any(" ~ " in statement for statement in index_catalog.write_covering(facts_of_texts))
+    assert not any(" ~ " in statement for statement in index_catalog.write_covering(loose))
 
 
 def test_no_check_is_advised_where_times_are_instants_or_a_view_stands_before_them(

@@ -159,6 +159,7 @@ def _read_facts(
         partitions=(),
         page_seconds=estimate.sample.page_seconds if estimate.sample is not None else 0.0,
         sort_seconds=sort_seconds,
+        reads_text=table.reads_text,
         form_seconds=form_seconds,
         times_checked=table.times_checked,
     )
@@ -210,7 +211,7 @@ def write_covering(facts: index_advice.TableFacts) -> tuple[str, ...]:
     """The statements that would make the index of scope and time with the decision; of text times a small one too,
     of just the rows whose texts have another form."""
     scope, at, decision = (_quote(facts.columns[role]) for role in ("scope", "at", "decision"))
-    if not facts.types.get("at", "").startswith(("text", "varchar")):
+    if not facts.reads_text:
         return _write_index(facts, "scope_at", f"({scope}, {at}) INCLUDE ({decision})")
     pattern = column_types.USUAL_TEXT.replace("'", "''")
     return (

@@ -61,6 +61,8 @@ class TableFacts:
     partitions: Sequence[str]
     page_seconds: float
     sort_seconds: float
+    reads_text: bool
+    """Whether times are texts that are equal only where their bytes are: only those are compared with a pattern."""
     form_seconds: float = 0.0
     times_checked: bool = False
     """Whether a CHECK keeps texts of the time in the usual form."""
