@@ -24,10 +24,11 @@ WRITTEN = (
 
 
 def list_patterns(value: Any) -> Iterator[str]:
-    """Every pattern in a JSON Schema."""
+    """Every pattern in a JSON Schema, those of the names in a mapping too."""
     if isinstance(value, dict):
         if isinstance(value.get("pattern"), str):
             yield value["pattern"]
+        yield from value.get("patternProperties", ())
         value = list(value.values())
     if isinstance(value, list):
         for part in value:

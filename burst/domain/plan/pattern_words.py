@@ -45,6 +45,11 @@ WORDS = {
             "Average, Maximum, Minimum, Sum, SampleCount or a percentile",
             "p99.9",
         ),
+        (
+            r"^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$",
+            "1 to 31 ASCII letters, digits, _ and -, of which the first is a letter or a digit",
+            "wider-index",
+        ),
         (r"^[a-z0-9][a-z0-9_-]{0,14}$", f"1 to 15 {_NAME_OF_SMALL_LETTERS}", "restart-writer"),
         (r"^[a-z0-9][a-z0-9_-]{0,19}$", f"1 to 20 {_NAME_OF_SMALL_LETTERS}", "migrate"),
         (r"^[a-z0-9][a-z0-9_-]{0,63}$", f"1 to 64 {_NAME_OF_SMALL_LETTERS}", "dual-write"),
