@@ -184,6 +184,16 @@ def test_the_names_of_counts_are_clean_too_and_none_of_the_counts_is_lost() -> N
     assert redactor.fields({"failed": cleaned})["failed"] == cleaned
 
 
+@pytest.mark.parametrize("rows", ["requests", "requests_statistics", "failures_statistics", "response_time_statistics"])
+def test_the_name_that_a_program_gives_its_requests_is_no_identifier(rows: str) -> None:
+    redactor = redaction.Redactor(["hunter2secret"])
+    requests = [{"name": "ingest/hunter2secret", "num": 1}, {"name": "ingest/v1", "num": 2}]
+
+    cleaned = redactor.fields({rows: requests})[rows]
+
+    assert [each["name"] for each in cleaned] == ["ingest/***", "ingest/v1"]
+
+
 def test_ids_that_stand_as_keys_stay_whatever_the_secrets_are() -> None:
     redactor = redaction.Redactor(("burst-dev",))
     claims = {"arn:aws:ecs:eu-west-1:123456789012:task/burst-dev/0a1b": 0}

@@ -32,6 +32,8 @@ _STATEMENTS = frozenset({"sql", "source", "value", "equals"})
 """Fields that hold a statement, or an answer to one: they keep their lines and length, so that it can be run again."""
 _NAMED_BY_PROGRAMS = frozenset({"failed", "marked_utc", "markers", "refused"})
 """Mappings whose names are words from outside, also where a name looks like an identifier."""
+_REQUEST_ROWS = frozenset({"requests", "requests_statistics", "failures_statistics", "response_time_statistics"})
+"""Rows of requests, in burst's load account and in Locust's page, whose `name` is one that a program gives."""
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.,:/+-]{0,499}", re.ASCII)
 _KEYWORD_PASSWORD = re.compile(r"(?:^|[\s?&])password\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&]+)", re.DOTALL)
 
@@ -148,7 +150,8 @@ class Redactor:
         for name, part in value.items():
             stays = key not in _NAMED_BY_PROGRAMS and _IDENTIFIER.fullmatch(name)
             clean_name = name if stays else self.text(name)
-            clean_part = self._value(name, part)
+            is_request_name = name == "name" and key in _REQUEST_ROWS
+            clean_part = self._value("" if is_request_name else name, part)
             is_count = isinstance(clean_part, int) and isinstance(cleaned.get(clean_name), int)
             cleaned[clean_name] = cleaned[clean_name] + clean_part if is_count else clean_part
         return cleaned
