@@ -66,11 +66,12 @@ def follow(database_dsn: str) -> Iterator[Follow]:
             table: str = "receipts",
             dsn: str = "",
             patience: float = 10.0,
+            time_unit: str | None = None,
         ) -> tail_counter.TailCounter:
             source = postgres_receipts.PostgresReceipts(
                 redaction.Secret(dsn or database_dsn),
                 columns=counting.COLUMNS,
-                form=receipt_table.TableForm(name=table),
+                form=receipt_table.TableForm(name=table, time_unit=time_unit),
             )
             sources.callback(source.close)
             until = instants.later(datetime.now(UTC), seconds)
@@ -264,6 +265,34 @@ def test_a_tail_is_read_by_the_place_of_its_rows_whatever_indexes_there_are(data
     assert '"Tid Range Scan"' in plan
     assert "(receipts.ctid >= '(100,0)'::tid)" in plan
     assert "Index" not in plan
+
+
+@pytest.mark.parametrize(
+    ("type_", "time_unit", "strange", "now"),
+    [
+        ("bigint", "ms", "9223372036854775807", "(extract(epoch from clock_timestamp()) * 1000)::bigint"),
+        ("text", None, "'0000-00-00T00:00:00Z'", "to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"),
+    ],
+    ids=["a number beyond every instant", "a text of no day"],
+)
+def test_a_time_outside_the_window_that_is_no_instant_keeps_no_poll_from_counting_as_it_keeps_no_last_count(
+    database_dsn: str, follow: Follow, type_: str, time_unit: str | None, strange: str, now: str
+) -> None:
+    run(database_dsn, f"create table odd (platform_run_id text, decision text, created_at_utc {type_})")
+    counter = follow(table="odd", time_unit=time_unit, ago=5.0)
+    values = f"('a', 'ADMIT', {strange}), ('a', 'ADMIT', {now}), ('b', 'ADMIT', {strange})"
+    run(database_dsn, f"insert into odd values {values}")  # noqa: S608 - the test's own words
+
+    assert total_of(counter, 1).admit == 1
+    source = postgres_receipts.PostgresReceipts(
+        redaction.Secret(database_dsn),
+        columns=counting.COLUMNS,
+        form=receipt_table.TableForm(name="odd", time_unit=time_unit),
+    )
+    whole = windows.Window(instants.later(datetime.now(UTC), -60), instants.later(datetime.now(UTC), 60))
+    counted = source.count(whole, scope=SCOPE, bucket_seconds=60, give_up_at=instants.later(datetime.now(UTC), 30))
+    assert counted.counts.admit == 1
+    source.close()
 
 
 def test_receipts_of_before_the_following_began_are_counted_once(database_dsn: str, follow: Follow) -> None:

@@ -157,7 +157,7 @@ def is_within(column: sql.ColumnElement[Any], type_: ColumnType, time_unit: str 
 
     The bound takes the form of the column, wherever that is exact: so an index and the partitions by it serve.
     """
-    if time_unit is not None and type_.name in _WHOLE_NUMBERS:
+    if compares_units(type_, time_unit):
         first, last = (sqlalchemy.bindparam(name, type_=sqlalchemy.BigInteger) for name in ("start_units", "end_units"))
         return sqlalchemy.and_(column >= first, column < last)
     if time_unit is None and type_.name == "timestamp":
@@ -166,6 +166,11 @@ def is_within(column: sql.ColumnElement[Any], type_: ColumnType, time_unit: str 
             column >= sqlalchemy.func.timezone(_UTC, start), column < sqlalchemy.func.timezone(_UTC, end)
         )
     return is_between(read_instant(column, type_, time_unit))
+
+
+def compares_units(type_: ColumnType, time_unit: str | None) -> bool:
+    """Whether the bounds of a window are compared as whole units, so that a number outside them is not read."""
+    return time_unit is not None and type_.name in _WHOLE_NUMBERS
 
 
 def is_between(instant: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:

@@ -171,6 +171,15 @@ class ReceiptTable:
         unsorted_in = sqlalchemy.or_(at.is_(None), sqlalchemy.not_(sorted_in))
         return sorted_in, sqlalchemy.and_(column_types.is_unusual(at), unsorted_in)
 
+    @property
+    def may_be_in_window(self) -> sql.ColumnElement[bool]:
+        """Whether a row has to be read as an instant to know whether it lies in the window; the others lie outside."""
+        if self.reads_text:
+            return sqlalchemy.or_(*self.to_read)
+        if column_types.compares_units(self.type_of("at"), self.form.time_unit):
+            return self.in_window
+        return sqlalchemy.true()
+
     def is_decision(self, decision: str, column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
         """Whether a decision's text, compared by bytes, is a word for a decision."""
         if decision not in self.form.decision_words:

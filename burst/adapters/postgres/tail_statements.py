@@ -51,7 +51,8 @@ def count_tail(
     are receipts of each decision, and whether they stay in the tail.
 
     Binds what `bind_tail` and `ReceiptTable.bind_window` give, `bucket`, and where `scoped` also `scope`. Receipts
-    alone are read as instants, and each once.
+    alone are read as instants, and each once; one whose own form lies outside the window is not read, as in the count
+    of the whole window: it may be no instant.
     """
     start, end = (sqlalchemy.bindparam(edge, type_=column_types.INSTANT) for edge in ("start", "end"))
     tail = sqlalchemy.union_all(*(_read_leaf(table, index, leaf, scoped) for index, leaf in enumerate(leaves)))
@@ -97,7 +98,7 @@ def _read_leaf(
     return (
         sqlalchemy.select(
             (_ctid >= _bind_place(f"mark_{index}")).label("stays"),
-            sqlalchemy.case((own, casts["at"])).label("at"),
+            sqlalchemy.case((sqlalchemy.and_(own, table.may_be_in_window), casts["at"])).label("at"),
             casts["decision"].collate("C").label("decision"),
             sqlalchemy.and_(own, table.columns["at"].is_(None)).label("timeless"),
         )
