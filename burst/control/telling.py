@@ -3,10 +3,11 @@
 What an outlet cannot be told is said to the operator; it changes no verdict and no exit code.
 """
 
+import collections
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import tenacity
 
@@ -25,38 +26,52 @@ LONGEST_ASKED_SECONDS = 8.0
 
 
 class Telling:
-    """Several outlets, told side by side; each hears its messages in their order."""
+    """Several outlets, told side by side; each hears its messages in their order. Those in `told_before` hear none."""
 
     def __init__(
         self,
         outlets: Sequence[ports.Outlet],
         *,
         redactor: redaction.Redactor,
+        told_before: Collection[str] = (),
         first_wait_seconds: float = _FIRST_WAIT_SECONDS,
         attempt_seconds: float = ATTEMPT_SECONDS,
     ) -> None:
         self._redactor = redactor
-        self._lines = [_Line(outlet, redactor, first_wait_seconds, attempt_seconds) for outlet in outlets]
+        self._closed = False
+        self._lines = {
+            name: _Line(outlet, redactor, first_wait_seconds, attempt_seconds)
+            for name, outlet in number_outlets(outlets)
+            if name not in told_before
+        }
 
     def tell(self, message: run_messages.RunMessage) -> None:
         """Hands the message to every outlet, its words without a secret, and waits for none."""
         clean = message.model_copy(update={"words": self._redactor.text(message.words)})
-        for line in self._lines:
+        for line in self._lines.values():
             line.put(clean)
+
+    def list_told(self, message: run_messages.RunMessage) -> list[str]:
+        """The outlets that took the message, by name and number."""
+        return [name for name, line in self._lines.items() if message.id in line.told_ids]
 
     def close(self, say: Callable[[str], None], patience_seconds: float = PATIENCE_SECONDS) -> None:
         """Waits for the outlets, together at most as long as the patience, and says which could not be told.
 
-        An interrupt ends the wait, and nothing else: the run has its verdict already.
+        An interrupt ends the wait, and nothing else: the run has its verdict already. What is closed stays closed.
         """
-        for line in self._lines:
+        if self._closed:
+            return
+        self._closed = True
+        lines = self._lines.values()
+        for line in lines:
             line.put(None)
         waited = threading.Event()
         watch = threading.Timer(patience_seconds, waited.set)
         watch.daemon = True
         with contextlib.suppress(KeyboardInterrupt):
             watch.start()
-            for line in self._lines:
+            for line in lines:
                 while not line.ended.wait(0.05) and not waited.is_set():
                     pass
         watch.cancel()
@@ -65,9 +80,17 @@ class Telling:
             if waited.is_set()
             else "an interrupt ended the wait for its answer"
         )
-        for line in self._lines:
+        for line in lines:
             for words in line.list_failures(unanswered):
                 say(words)
+
+
+def number_outlets(outlets: Sequence[ports.Outlet]) -> Iterator[tuple[str, ports.Outlet]]:
+    """Each outlet with its name and its number among those of that name: its address may hold a secret."""
+    seen: collections.Counter[str] = collections.Counter()
+    for outlet in outlets:
+        seen[outlet.name] += 1
+        yield f"{outlet.name}-{seen[outlet.name]}", outlet
 
 
 class _Line:
@@ -86,6 +109,7 @@ class _Line:
         self._attempt_seconds = attempt_seconds
         self._messages = queue.SimpleQueue[run_messages.RunMessage | None]()
         self._failures: list[str] = []
+        self.told_ids: list[str] = []
         self.ended = threading.Event()
         threading.Thread(target=self._run, name=f"burst-outlet-{outlet.name}", daemon=True).start()
 
@@ -105,6 +129,7 @@ class _Line:
         while (message := self._messages.get()) is not None:
             try:
                 self._send(message)
+                self.told_ids.append(message.id)
             except errors.BurstError as failure:
                 self._failures.append(f"{message.kind}: {self._redactor.text(str(failure))}")
             except Exception as failure:  # a library's own: an outlet must not end the run

@@ -157,6 +157,7 @@ KINDS: dict[str, DocumentKind] = {
     "baseline": _kind(baselines.Document, document_names.BASELINE),
     "journal": _kind(journal_schema.JournalLine, document_names.JOURNAL),
     "publication": _kind(run_records.Publication, document_names.PUBLICATION),
+    "told": _kind(run_records.ToldOutlets, document_names.TOLD),
     "publication-failure": _kind(run_records.PublicationFailure, "failures/PUBLICATION_ID.json"),
     "signature": DocumentKind(
         model=attestations.Envelope, name=_NAME_OF_ANY_KIND.replace(".json", ".dsse.json"), schema="DSSE/v1"

@@ -86,6 +86,10 @@ class Outcome:
         """The exit code that the snapshot states."""
         return self.verdict.snapshot.exit_code
 
+    def announce(self, plan: plans.Plan) -> run_messages.RunMessage:
+        """The message that tells outlets of it."""
+        return run_messages.RunMessage.announce_end(plan, self.verdict, datetime.now(UTC), urgent=self.urgent)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAddress:
@@ -144,6 +148,8 @@ def launch(prepared: preparing.Prepared, reporter: Reporter, *, early_stop: bool
         reporter.run_closed()
         raise
     heard = outlets.begin(told)
+    if told:
+        outlets.begin_record(session.folder, str(session.plan.execution_id))
     heard.tell(run_messages.RunMessage.announce_start(session.plan, datetime.now(UTC)))
     return drive(session, reporter, heard)
 
@@ -173,7 +179,7 @@ def _begin(prepared: preparing.Prepared, reporter: Reporter, *, early_stop: bool
 
 def resume(address: RunAddress, reporter: Reporter) -> Outcome:
     """Continues a run to its verdict; a finished run has it already, and one that another controller published takes
-    that verdict over.
+    that verdict over. Each outlet that was not told how a finished run ended is told now.
 
     Raises `errors.ControllerAtWork` while another controller drives the run, wherever it is.
     """
@@ -188,7 +194,9 @@ def resume(address: RunAddress, reporter: Reporter) -> Outcome:
                 status = standings.inspect_tasks(folder)  # no run is continued whose tasks cannot be seen
         if status.run.exit_code is not None:
             reporter.say(f"run {status.run.execution_id} is finished")
-            return read_outcome(folder)
+            outcome = read_outcome(folder)
+            outlets.tell_end_again(status.plan, folder, outcome.announce(status.plan), reporter.say)
+            return outcome
         standings.refuse_newer(status, folder)
         return _continue(folder, status, reporter, None if adopted else own)
 
@@ -241,11 +249,7 @@ def drive(session: sessions.Session, reporter: Reporter, told: telling.Telling =
         told.tell(run_messages.RunMessage.announce_failure(session.plan, exc.exit_code, str(exc), datetime.now(UTC)))
         raise
     else:
-        told.tell(
-            run_messages.RunMessage.announce_end(
-                session.plan, outcome.verdict, datetime.now(UTC), urgent=outcome.urgent
-            )
-        )
+        outlets.tell_end(told, session.folder, outcome.announce(session.plan), reporter.say)
         return outcome
     finally:
         told.close(reporter.say)

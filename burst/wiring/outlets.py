@@ -6,7 +6,8 @@ Made before anything is launched, so that a mistake is told in time; once a run 
 import contextlib
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pydantic
@@ -14,11 +15,13 @@ import yaml
 
 from burst import ports
 from burst.adapters import secrets
-from burst.adapters.local import system_clock
+from burst.adapters.local import folder_store, system_clock
 from burst.adapters.outlets import cd_events, event_bridge, notices, open_metrics_file, telemetry, webhook
 from burst.control import telling
 from burst.domain.basics import errors, redaction
+from burst.domain.documents import document_names, models, run_records
 from burst.domain.plan import outlet_sections, plans
+from burst.domain.verdict import run_messages
 from burst.kit import files
 
 VARIABLE = "BURST_OUTLETS"
@@ -36,19 +39,68 @@ def open_outlets(plan: plans.Plan) -> tuple[ports.Outlet, ...]:
     return tuple(_list_outlets(section)) if section is not None else ()
 
 
-def begin(outlets: tuple[ports.Outlet, ...]) -> telling.Telling:
+def begin(outlets: tuple[ports.Outlet, ...], told_before: Collection[str] = ()) -> telling.Telling:
     """Outlets that can be told; words about one that failed hold no secret."""
-    return telling.Telling(outlets, redactor=redaction.Redactor(secrets.RESOLVED))
+    return telling.Telling(outlets, redactor=redaction.Redactor(secrets.RESOLVED), told_before=told_before)
 
 
-def begin_again(plan: plans.Plan, say: Callable[[str], None]) -> telling.Telling:
-    """The outlets of a run that goes on. Where one cannot be made any more, that is said, and none is told: the run
-    comes first."""
+def begin_again(plan: plans.Plan, say: Callable[[str], None], told_before: Collection[str] = ()) -> telling.Telling:
+    """The outlets of a run that goes on, but for those that were told already. Where one cannot be made any more, that
+    is said, and none is told: the run comes first."""
     try:
-        return begin(open_outlets(plan))
+        return begin(open_outlets(plan), told_before)
     except errors.BurstError as failure:
         say(f"no outlet is told of this run: {failure}; the verdict does not depend on it")
         return begin(())
+
+
+def begin_record(folder: Path, execution_id: str) -> None:
+    """Begins the record of the outlets that are told how a run ended: none yet. Without it a resume tells none again,
+    which is better than no run."""
+    with contextlib.suppress(OSError):
+        files.replace(folder / document_names.TOLD, run_records.ToldOutlets(execution_id=execution_id).content())
+
+
+def tell_end(told: telling.Telling, folder: Path, message: run_messages.RunMessage, say: Callable[[str], None]) -> None:
+    """Tells how a run ended, waits for the outlets, and keeps in the folder of the run which of them took it."""
+    told.tell(message)
+    told.close(say)
+    names = told.list_told(message)
+    if not names:
+        return
+    record = run_records.ToldOutlets(
+        execution_id=message.execution_id,
+        message_id=message.id,
+        outlets=sorted({*names, *(_read_told(folder, message) or ())}),
+        told_utc=datetime.now(UTC),
+    )
+    try:
+        files.replace(folder / document_names.TOLD, record.content())
+    except OSError as failure:
+        say(f"{folder / document_names.TOLD} cannot be written: {failure.strerror}; a resume tells the outlets again")
+
+
+def tell_end_again(
+    plan: plans.Plan, folder: Path, message: run_messages.RunMessage, say: Callable[[str], None]
+) -> None:
+    """Tells how a finished run ended to each outlet that did not take it: its controller may have died before."""
+    names = _read_told(folder, message)
+    if names is not None:
+        tell_end(begin_again(plan, say, names), folder, message, say)
+
+
+def _read_told(folder: Path, message: run_messages.RunMessage) -> Sequence[str] | None:
+    """The outlets that took the message, none where the record cannot be read: a message that comes twice has one id.
+
+    None where there is no record.
+    """
+    try:
+        record = models.read(run_records.ToldOutlets, folder_store.FolderStore(folder).read(document_names.TOLD))
+    except errors.EvidenceIncomplete:
+        return None
+    except errors.BurstError:
+        return ()
+    return record.outlets if record.message_id == message.id else ()
 
 
 def _read_variable() -> outlet_sections.OutletsSection | None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests import event_queue, failing_proxy, fixtures_aws
+from tests import event_queue, failing_proxy, fixtures_aws, waiting
 from tests.faults import stage
 from tests.receiving import receiver
 
@@ -33,6 +33,51 @@ def test_a_webhook_that_fails_twice_hears_each_message_once_and_a_collector_that
     assert "outlet otlp was not told: verdict: " in answer.err
     assert "the verdict does not depend on it" in answer.err
     assert "burst_passed" in (play.folder / "metrics" / "burst.prom").read_text()
+
+
+def test_a_verdict_that_a_killed_controller_did_not_tell_is_told_by_a_resume_and_once(play: stage.Stage) -> None:
+    with receiver() as hook, receiver() as other:
+        plan = play.plan()
+        outlets = {"webhook": [{"url": other.url}, {"url": hook.url}]}
+        plan.write_text(json.dumps({**json.loads(plan.read_text()), "outlets": outlets}))
+
+        command, ran = play.begin(plan)
+        waiting.until(lambda: hook.asked == 1, seconds=60, what="the start to be told")
+        hook.statuses.extend([503] * 20)
+        waiting.until(lambda: hook.asked > 1, seconds=60, what="the verdict to be refused")
+        command.kill()
+        killed = play.verify(ran)
+        hook.statuses.clear()
+        resumed = [play.burst("resume", ran.folder, "--json") for _ in range(2)]
+        verified = play.verify(ran)
+
+    assert ran.event("run-finished") is not None
+    assert [answer.code for answer in resumed] == [0, 0], resumed[0].err
+    told = [(got.headers["webhook-id"], json.loads(got.body)["kind"]) for got in hook.received]
+    assert told == [(f"{ran.execution_id}-{kind}", kind) for kind in ("started", "verdict")]
+    assert {got.headers["webhook-id"] for got in other.received} == {each[0] for each in told}
+    assert stage.read_document(ran.folder / "told.json")["outlets"] == ["webhook-1", "webhook-2"]
+    assert (killed, verified) == (0, 0)
+
+
+def test_a_resume_tells_only_the_outlet_that_was_down(play: stage.Stage) -> None:
+    with receiver() as hook, receiver(200, 400) as refusing:
+        plan = play.plan()
+        outlets = {"webhook": [{"url": refusing.url}, {"url": hook.url}]}
+        plan.write_text(json.dumps({**json.loads(plan.read_text()), "outlets": outlets}))
+
+        command, ran = play.begin(plan)
+        answer = command.wait()
+        kept = stage.read_document(ran.folder / "told.json")["outlets"]
+        resumed = play.burst("resume", ran.folder, "--json")
+        (ran.folder / "told.json").unlink()  # as in a run of an earlier version, of which nobody knows who was told
+        unknown = play.burst("resume", ran.folder, "--json")
+
+    assert "outlet webhook was not told: verdict: 127.0.0.1 answered 400" in answer.err
+    assert (answer.code, resumed.code, unknown.code, kept) == (0, 0, 0, ["webhook-2"])
+    assert [json.loads(got.body)["kind"] for got in refusing.received] == ["started", "verdict"]
+    assert [json.loads(got.body)["kind"] for got in hook.received] == ["started", "verdict"]
+    assert play.verify(ran) == 0
 
 
 def test_a_bus_whose_calls_fail_twice_gets_each_message_once_into_the_queue_behind_its_rule(

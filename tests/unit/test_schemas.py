@@ -99,6 +99,12 @@ PUBLICATION = run_records.Publication(
         )
     ],
 )
+TOLD = run_records.ToldOutlets(
+    execution_id=cases.EXECUTION_ID,
+    message_id=f"{cases.EXECUTION_ID}-verdict",
+    outlets=["webhook-1"],
+    told_utc=cases.STARTED,
+)
 FAILURE = run_records.PublicationFailure(
     publication_id=f"{cases.EXECUTION_ID}-7",
     execution_id=cases.EXECUTION_ID,
@@ -253,6 +259,7 @@ EXAMPLES: dict[str, Any] = {
     "baseline": _written(baselines.Document, json.loads(cases.baseline())),
     "journal": json.loads(cases.journal_line(1, cases.run_created())),
     "publication": json.loads(PUBLICATION.content()),
+    "told": json.loads(TOLD.content()),
     "publication-failure": json.loads(FAILURE.content()),
     "signature": json.loads(attestations.envelope(STATEMENT, keyid="0" * 64, signature=b"signed")),
     "statement": json.loads(STATEMENT),

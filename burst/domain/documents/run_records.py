@@ -1,4 +1,4 @@
-"""Run records: documents about a run that are no evidence: announcement, kept services, publication, prune receipt."""
+"""Run records: documents about a run that are no evidence, such as its announcement and its receipts."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -207,6 +207,22 @@ class Publication(models.Model):
     """When the snapshot stood in every place, by the controller's clock."""
     places: list[PublishedPlace]
     """Every place of the plan, the authority first."""
+
+
+class ToldOutlets(models.Model):
+    """`told.json`: the outlets that took the message of how the run ended. A resume tells the others, and not these.
+
+    It is begun with the run, so that a run without one, of an earlier version, is not told again.
+    """
+
+    schema_: Annotated[Literal["burst.told/v1"], pydantic.Field(alias="schema")] = "burst.told/v1"
+    execution_id: str
+    message_id: str | None = None
+    """The id of the message; None as long as no outlet took it."""
+    outlets: list[str] = []
+    """The name of each outlet, and its number among those of that name in their order in the plan."""
+    told_utc: models.Instant | None = None
+    """When the last of them had been told, by the controller's clock; None as long as none was."""
 
 
 class PublicationFailure(models.Model):
