@@ -2,7 +2,6 @@
 `verify-attestation`, which reads one that was signed without a key."""
 
 import functools
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from burst.cli import common
-from burst.domain.basics import errors
 
 if TYPE_CHECKING:
     from burst.evidence import Keyless
@@ -112,8 +110,8 @@ def attest(
         raise click.UsageError(
             "--only-predicate with --key or --keyless: allowed: one of them; the tool that takes it signs"
         )
-    if file is not None and os.path.lexists(file):  # refused before anything is signed
-        raise errors.UsageError(f"{file} exists; nothing was overwritten; choose another name")
+    if file is not None:
+        common.refuse_unwritable(file)  # before anything is signed, which stands in a log for ever
     content = evidence.attest(
         common.find_place(run, runs_dir),
         word=word,

@@ -438,6 +438,15 @@ def split_words(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Raises `errors.UsageError` where `write_new` could not write: for what is told to others before it is written."""
+    if os.path.lexists(path):
+        raise errors.UsageError(f"{path} exists; nothing was overwritten; choose another name")
+    folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    if not (os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)):
+        raise errors.UsageError(f"{path} cannot be written: {folder} is no folder that takes a file")
+
+
 def write_new(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     """Writes a file that must not exist yet, and makes its folder where needed; the umask limits `mode`.
 
@@ -445,10 +454,15 @@ def write_new(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:  # a file that is written in part would stand in the way of the next attempt
+            path.unlink(missing_ok=True)
+            raise
     except FileExistsError as exc:
         raise errors.UsageError(f"{exc.filename} exists; nothing was overwritten; choose another name") from None
     except OSError as exc:

@@ -160,6 +160,27 @@ def test_a_folder_that_may_not_be_listed_is_left_to_verification_which_says_unkn
     assert (sought.stdout, sought.stderr) == (".\n", "")
 
 
+_WRITE_TOO_MUCH = """
+import pathlib, resource, sys
+from burst.cli import common
+from burst.domain.basics import errors
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+try:
+    common.write_new(pathlib.Path(sys.argv[1]), b"more than ten bytes")
+except errors.UsageError as exc:
+    print(exc)
+"""
+
+
+def test_a_file_that_could_be_written_in_part_alone_is_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "new.json"
+
+    written = subprocess.run([sys.executable, "-c", _WRITE_TOO_MUCH, str(file)], capture_output=True, text=True)
+
+    assert (written.stdout, written.stderr) == (f"{file} cannot be written: File too large\n", "")
+    assert not file.exists()
+
+
 def test_a_frozen_plan_that_is_torn_is_broken_evidence_and_no_bug(runs: Path, capsys: Shown) -> None:
     (runs / OLD / "plan.json").write_bytes(b"\xff\xfe")
     (runs / OLD / "journal.jsonl").write_text("")

@@ -540,6 +540,17 @@ def test_a_file_that_exists_is_refused_before_anything_is_signed(
     assert (file.read_bytes(), len(sigstore.log.bodies)) == (b"kept", entries)
 
 
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_signed(
+    sigstore: Sigstore, runs: Path, trust: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", sigstore.provider.make_token(ALICE))
+    no_folder = write(tmp_path / "notes.txt", b"a note")
+    entries = len(sigstore.log.bodies)
+
+    assert attest(runs / PASSED, trust, no_folder / "inner" / "vsa.json") == 2
+    assert len(sigstore.log.bodies) == entries
+
+
 def test_evidence_that_does_not_hold_is_signed_by_nobody(
     sigstore: Sigstore, runs: Path, trust: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
