@@ -26,10 +26,10 @@ from burst.kit import files
 
 VARIABLE = "BURST_OUTLETS"
 _LIBRARIES = {
-    "cdevents": "cloudevents",
-    "otlp": "opentelemetry.exporter",
-    "openmetrics": "prometheus_client",
-    "notify": "apprise",
+    "cdevents": ("cloudevents",),
+    "otlp": ("opentelemetry.exporter.otlp.proto.common", "opentelemetry.sdk.metrics"),
+    "openmetrics": ("prometheus_client",),
+    "notify": ("apprise",),
 }
 
 
@@ -121,9 +121,9 @@ def _read_variable() -> outlet_sections.OutletsSection | None:
 
 
 def _list_outlets(section: outlet_sections.OutletsSection) -> Iterator[ports.Outlet]:
-    for name, library in _LIBRARIES.items():
+    for name, libraries in _LIBRARIES.items():
         if getattr(section, name) is not None:
-            _require(name, library)
+            _require(name, libraries)
     clock = system_clock.SystemClock()
     for hook in section.webhook or ():
         yield webhook.Webhook(_resolve(hook.url), secrets.resolve(hook.key) if hook.key else None, clock)
@@ -144,8 +144,8 @@ def _resolve(address: str) -> redaction.Secret:
     return secrets.resolve(address) if secrets.is_reference(address) else redaction.Secret(address)
 
 
-def _require(name: str, library: str) -> None:
+def _require(name: str, libraries: Sequence[str]) -> None:
     with contextlib.suppress(ModuleNotFoundError):
-        if importlib.util.find_spec(library) is not None:
+        if all(importlib.util.find_spec(library) is not None for library in libraries):
             return
     raise errors.UsageError(f"outlets.{name} needs the extra outlets: pip install 'burst[outlets]', or leave it out")

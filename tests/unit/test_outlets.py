@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import sys
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -472,6 +473,17 @@ def test_a_plan_without_outlets_tells_nobody(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv(outlets.VARIABLE, raising=False)
 
     assert outlets.open_outlets(cases.plan()) == ()
+
+
+@pytest.mark.parametrize("missing", ["opentelemetry.exporter.otlp.proto.common", "opentelemetry.sdk.metrics"])
+def test_an_outlet_whose_library_is_there_in_part_is_refused_before_anything_is_launched(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other packages of OpenTelemetry lie in the same folders."""
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    with pytest.raises(errors.UsageError, match=r"outlets\.otlp needs the extra outlets"):
+        outlets.open_outlets(cases.plan(outlets={"otlp": {"endpoint": "http://127.0.0.1:4318"}}))
 
 
 def test_outlets_come_of_the_plan_or_of_the_file_that_the_environment_names(
