@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 
 from tests import loopback_server
 
-_MOST_BYTES = 64 << 20
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
@@ -31,6 +29,8 @@ class Receiver:
     answer_headers: dict[str, str] = field(default_factory=dict)
     endless: bool = False
     """Whether the body of an answer goes on as long as somebody reads it."""
+    endless_bytes: int = 64 << 20
+    """Where an endless body ends after all: a reader of all of it fails a test, and fills no machine."""
     sent_bytes: int = 0
     """The bytes of endless bodies that were sent."""
     received: list[Received] = field(default_factory=list)
@@ -66,7 +66,7 @@ def receiver(*statuses: int) -> Iterator[Receiver]:
 
         def send_endless_body(self) -> None:
             with contextlib.suppress(OSError):
-                while made.sent_bytes < _MOST_BYTES:
+                while made.sent_bytes < made.endless_bytes:
                     self.wfile.write(b"x" * 65536)
                     made.sent_bytes += 65536
 

@@ -1,6 +1,9 @@
 """The contract of an outlet, kept by the fake and by each real one against a receiver on loopback."""
 
 import json
+import signal
+import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +12,19 @@ import pytest
 
 from burst import ports
 from burst.adapters.local import system_clock
-from burst.adapters.outlets import cd_events, event_bridge, notices, open_metrics_file, telemetry, webhook
+from burst.adapters.outlets import (
+    cd_events,
+    event_bridge,
+    notice_client,
+    notices,
+    open_metrics_file,
+    telemetry,
+    webhook,
+)
 from burst.domain.basics import errors, redaction
 from burst.domain.documents import models
 from burst.domain.verdict import run_messages
+from burst.kit import own_programs
 from tests import event_queue, fakes_outlets, receiving
 
 PORT = ports.Outlet
@@ -109,6 +121,27 @@ def test_of_an_answer_without_end_hardly_anything_is_read(name: str) -> None:
 
         assert len(receiver.received) >= 1
     assert receiver.sent_bytes < 32 << 20
+
+
+def test_of_an_answer_to_a_notice_no_more_is_read_than_its_program_has_memory_for() -> None:
+    """Apprise reads an answer whole: so it does in a program of its own."""
+    with receiving.receiver() as receiver:
+        receiver.endless, receiver.endless_bytes = True, 2 * notices.LARGEST_DATA_BYTES
+        with pytest.raises(errors.Unavailable, match="no whole answer"):
+            POSTING["notify"](receiver.url).send(fakes_outlets.passed())
+
+    assert 0 < receiver.sent_bytes < receiver.endless_bytes
+    assert len(receiver.received) == 1
+
+
+def test_the_program_of_a_notice_ends_itself_though_nobody_waits_for_it_any_more() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        order = {"address": f"json://127.0.0.1:{deaf.getsockname()[1]}", "title": "t", "body": "b", "success": True}
+        order |= {"seconds": 0.2, "data_bytes": notices.LARGEST_DATA_BYTES}
+        words = own_programs.start_words(notice_client.__name__)
+        ended = subprocess.run(words, input=json.dumps(order).encode(), capture_output=True, timeout=120)
+
+    assert (ended.returncode, ended.stdout) == (-signal.SIGALRM, b"")
 
 
 @pytest.mark.parametrize("name", POSTING)
