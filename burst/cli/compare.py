@@ -93,8 +93,8 @@ def compare(
     now, opener = datetime.now(UTC), places.Opener()
     is_chained = baseline == comparing.ACTIVE and destination.chain
     request = comparing.Request(
-        baseline=baseline if is_chained else common.find_place(baseline, runs_dir),
-        candidates=[common.find_place(candidate, runs_dir) for candidate in candidates],
+        baseline=baseline if is_chained else _find_compared(baseline, runs_dir),
+        candidates=[_find_compared(candidate, runs_dir) for candidate in candidates],
         score=files.read_named(score_file, "--score"),
         score_source=str(score_file),
         chain=destination.chain,
@@ -108,6 +108,12 @@ def compare(
     _say_written(output, f"{destination.place.rstrip('/')}/{name}", moved_to)
     output.result(comparison.closure.document(), closure_text.render_closure(comparison.closure))
     return comparison.closure.exit_code
+
+
+def _find_compared(name: str, runs_dir: Path) -> str:
+    """The place of what is compared, which may be any JSON file. Of several candidates one may be missing, so that
+    nothing is refused here."""
+    return name if "://" in name else str(common.run_path(name, runs_dir))
 
 
 def _say_written(output: common.Output, address: str, moved_to: "active_baselines.ActiveBaseline | None") -> None:

@@ -243,7 +243,9 @@ def test_a_soak_holds_for_the_reason_of_its_fault(play: stage.Stage, fault: Faul
     gate = find_gate(snapshot, held.gate)
     assert (answer.code, stage.open_blockers(snapshot)) == (3, held.blockers), gate
     assert gate["status"] == held.status
-    assert held.words in gate["why"]
+    # On a machine that has other work a slow answer is given up by the database first, and leaves a gap.
+    slow_words = ("a gap of",) if fault is slow else ()
+    assert any(words in gate["why"] for words in (held.words, *slow_words)), gate["why"]
     assert play.verify(ran) == 3
 
 
