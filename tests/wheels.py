@@ -23,8 +23,6 @@ SHORT = (
 )  # fmt: skip
 """Changes that make a run of seconds of a plan that `burst init` wrote; a busy machine gets headroom, and its programs
 may begin to send seconds after GO."""
-FEW_TASKS = ("--set", "target.tasks=2", "--set", "target.min_tasks=2")
-"""In place of the eight of the example for ECS, each of which is a Locust, a guard and a sidecar."""
 COMMAND_SECONDS = 400.0
 
 
@@ -105,9 +103,9 @@ def play_run(installation: Installation) -> dict[str, Any]:
 
 
 def play_rehearsal(installation: Installation) -> dict[str, Any]:
-    """`burst init --target ecs`, and `burst rehearse` of the plan it wrote, shortened: the result, which passed."""
-    assert installation.run("init", "--target", "ecs", "-o", "ecs.yaml").returncode == 0
-    code, value = installation.run_json("rehearse", "ecs.yaml", *SHORT, *FEW_TASKS)
+    """`burst init --target ecs --short`, and `burst rehearse` of the plan it wrote: the result, which passed."""
+    assert installation.run("init", "--target", "ecs", "--short", "-o", "ecs.yaml").returncode == 0
+    code, value = installation.run_json("rehearse", "ecs.yaml", *SHORT)
     assert (code, value["tasks_left"]) == (0, 0), value["snapshot"] and value["snapshot"]["blockers"]
     assert value["snapshot"]["overall_pass"] is True
     assert installation.run("verify", value["folder"]).returncode == 0

@@ -20,6 +20,7 @@ _KINDS = ("burst", "window", "soak", "recovery", "reproducibility", "drill", _RO
     epilog="""\b
 Examples:
   burst init
+  burst init --short -o first.yaml       a first try of seconds
   burst init --target ecs -o burst.yaml
   burst init --kind soak -o soak.yaml
   burst init --steps -o steps.yaml       a load of several rates, on this machine
@@ -38,6 +39,9 @@ Examples:
 )
 @click.option("--steps", is_flag=True, help="A load of several rates on one clock, in place of one rate.")
 @click.option(
+    "--short", is_flag=True, help="A first try of seconds with two tasks; the contract's own figures stand beside."
+)
+@click.option(
     "-o",
     "--output",
     "file",
@@ -53,7 +57,9 @@ Examples:
     help="With ecs: the names that infra/ made, as `terraform output -json` prints them; - reads them from stdin.",
 )
 @common.options
-def init(output: common.Output, target: str, kind: str, steps: bool, file: Path, outputs: Path | None) -> None:
+def init(
+    output: common.Output, target: str, kind: str, steps: bool, short: bool, file: Path, outputs: Path | None
+) -> None:
     """Write a commented plan. A file that exists is not overwritten.
 
     For rollup a campaign file is written, because a roll-up is a step of a campaign. Where `burst sandbox up` keeps a
@@ -68,7 +74,9 @@ def init(output: common.Output, target: str, kind: str, steps: bool, file: Path,
         raise errors.UsageError("--from-terraform goes with --target ecs: Terraform makes nothing for the local target")
     if steps and (target, kind) != ("local", _KINDS[0]):
         raise errors.UsageError("--steps goes with --target local and --kind burst; take its `load.rate` for others")
-    text = _read_example(target, kind, steps=steps)
+    if short and (kind != _KINDS[0] or steps or outputs is not None):
+        raise errors.UsageError("--short goes with --target alone, and with no other option of the plan")
+    text = _read_shipped("steps" if steps else target) if steps or short else _read_example(target, kind)
     host = _find_sandbox() if target == "local" else None
     if host is not None:
         text = text.replace(_HOST, host)
@@ -81,11 +89,14 @@ def init(output: common.Output, target: str, kind: str, steps: bool, file: Path,
     output.result({"plan": str(file), "target": target, "kind": kind}, "")
 
 
-def _read_example(target: str, kind: str, *, steps: bool) -> str:
-    if steps:
-        from burst.report import runbook_pages
+def _read_shipped(name: str) -> str:
+    """A short example plan, as the pages name it."""
+    from burst.report import runbook_pages
 
-        return runbook_pages.find_plan(Path("runbooks/plans/steps.yaml")).read_text()
+    return runbook_pages.find_plan(Path(f"runbooks/plans/{name}.yaml")).read_text()
+
+
+def _read_example(target: str, kind: str) -> str:
     return (_EXAMPLES / f"{target if kind == _KINDS[0] else f'{target}-{kind}'}.yaml").read_text()
 
 

@@ -17,6 +17,7 @@ from burst.cli import main
 from burst.control import preflight
 from burst.domain.basics import canonical
 from burst.domain.documents import document_names
+from burst.domain.plan import plans
 from burst.load import shipped_profiles
 from burst.report import html
 from burst.wiring import preparing
@@ -181,6 +182,34 @@ def test_a_plan_from_init_is_valid_once_its_secrets_exist(
     assert value["events_per_minute"] == pytest.approx(3.0 * 418.66295264623955 * 1.1)
     assert value["blockers_nothing_is_asked_about"] == []
     assert plan.read_text().count("#") > 10
+
+
+@pytest.mark.parametrize("target", ["local", "ecs"])
+def test_a_short_plan_from_init_is_a_first_try_of_seconds_with_two_tasks(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.setenv("IG_API_KEY", "hunter2")
+    monkeypatch.setenv("IG_ADMISSION_DSN", "postgresql://burst@127.0.0.1/ig")
+    file = tmp_path / "plan.yaml"
+
+    assert run("init", "--short", "--target", target, "-o", file) == 0
+    assert run("plan", file, "--json") == 0
+
+    assert json.loads(capsys.readouterr().out)["blockers_nothing_is_asked_about"] == []
+    plan = plans.parse(file.read_text(), source="plan.yaml")
+    assert (plan.target.kind, plan.target.tasks, plan.budget.min_window) == (target, 2, 20.0)
+    assert plan.budget.min_window / plan.receipts.bucket >= 10  # a picture of that many bars
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--steps",), ("--kind", "soak"), ("--target", "ecs", "--from-terraform", "outputs.json")],
+    ids=["steps", "kind", "terraform"],
+)
+def test_a_short_plan_takes_no_other_option_of_the_plan(words: tuple[str, ...], tmp_path: Path, capsys: Shown) -> None:
+    assert run("init", "--short", *words, "-o", tmp_path / "plan.yaml") == 2
+    assert "--short goes with --target alone" in capsys.readouterr().err
+    assert not (tmp_path / "plan.yaml").exists()
 
 
 def test_a_plan_from_terraforms_outputs_is_one_that_burst_plan_accepts(

@@ -191,6 +191,7 @@ def find_keeper(sandbox: Sandbox) -> psutil.Process | None:
 STEPS = (
     ("burst", "init", "-o", "plan.yaml"),
     ("burst", "init", "--steps", "-o", "steps.yaml"),
+    ("burst", "init", "--short", "-o", "short.yaml"),
     ("burst", "plan", "steps.yaml"),
     ("burst", "receipts", "inspect", "--dsn", "env:IG_ADMISSION_DSN"),
     ("burst", "preflight", "plan.yaml"),
@@ -213,6 +214,6 @@ def test_the_plans_that_init_writes_are_ready_for_it(sandbox: Sandbox, tmp_path:
     )
 
     assert played.returncode == 0, played.stdout + played.stderr
-    for plan in ("plan.yaml", "steps.yaml"):
+    for plan in ("plan.yaml", "steps.yaml", "short.yaml"):
         assert f"host: http://127.0.0.1:{sandbox.port}" in (tmp_path / plan).read_text()
         assert f"wrote {plan}; its host is the sandbox's" in played.stderr
