@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
-from burst.adapters.local import folder_store, system_clock
+from burst.adapters.local import folder_store, journal_file, system_clock
 from burst.control import ownership, preflight, telling
 from burst.domain.basics import errors
 from burst.domain.documents import document_names, preflight_results
@@ -86,9 +86,9 @@ class Outcome:
         """The exit code that the snapshot states."""
         return self.verdict.snapshot.exit_code
 
-    def announce(self, plan: plans.Plan) -> run_messages.RunMessage:
-        """The message that tells outlets of it."""
-        return run_messages.RunMessage.announce_end(plan, self.verdict, datetime.now(UTC), urgent=self.urgent)
+    def announce(self, plan: plans.Plan, at: datetime) -> run_messages.RunMessage:
+        """The message that tells outlets of it; `at`: when it came to be."""
+        return run_messages.RunMessage.announce_end(plan, self.verdict, at, urgent=self.urgent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +195,8 @@ def resume(address: RunAddress, reporter: Reporter) -> Outcome:
         if status.run.exit_code is not None:
             reporter.say(f"run {status.run.execution_id} is finished")
             outcome = read_outcome(folder)
-            outlets.tell_end_again(status.plan, folder, outcome.announce(status.plan), reporter.say)
+            ended_at = journal_file.read(folder / document_names.JOURNAL)[-1].at
+            outlets.tell_end_again(status.plan, folder, outcome.announce(status.plan, ended_at), reporter.say)
             return outcome
         standings.refuse_newer(status, folder)
         return _continue(folder, status, reporter, None if adopted else own)
@@ -249,7 +250,7 @@ def drive(session: sessions.Session, reporter: Reporter, told: telling.Telling =
         told.tell(run_messages.RunMessage.announce_failure(session.plan, exc.exit_code, str(exc), datetime.now(UTC)))
         raise
     else:
-        outlets.tell_end(told, session.folder, outcome.announce(session.plan), reporter.say)
+        outlets.tell_end(told, session.folder, outcome.announce(session.plan, datetime.now(UTC)), reporter.say)
         return outcome
     finally:
         told.close(reporter.say)

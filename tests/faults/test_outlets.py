@@ -51,7 +51,9 @@ def test_a_verdict_that_a_killed_controller_did_not_tell_is_told_by_a_resume_and
         resumed = [play.burst("resume", ran.folder, "--json") for _ in range(2)]
         verified = play.verify(ran)
 
-    assert ran.event("run-finished") is not None
+    finished = ran.event("run-finished")
+    assert finished is not None
+    assert json.loads(hook.received[-1].body)["at_utc"] == finished["at"]
     assert [answer.code for answer in resumed] == [0, 0], resumed[0].err
     told = [(got.headers["webhook-id"], json.loads(got.body)["kind"]) for got in hook.received]
     assert told == [(f"{ran.execution_id}-{kind}", kind) for kind in ("started", "verdict")]

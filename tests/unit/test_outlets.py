@@ -11,6 +11,7 @@ import sys
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -314,6 +315,22 @@ def test_a_start_leaves_the_figures_of_the_last_run_as_they_are(tmp_path: Path) 
     open_metrics_file.OpenMetricsFile(tmp_path / "burst.prom").send(fakes_outlets.started())
 
     assert not (tmp_path / "burst.prom").exists()
+
+
+def test_a_run_that_is_told_late_leaves_the_figures_of_a_later_run_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "burst.prom"
+    outlet, earlier = open_metrics_file.OpenMetricsFile(file), fakes_outlets.passed()
+    later = fakes_outlets.held().model_copy(update={"at_utc": fakes_outlets.AT + timedelta(seconds=1)})
+
+    outlet.send(later)
+    with pytest.raises(errors.Refused, match="a run that ended later"):
+        outlet.send(earlier)
+
+    assert file.read_bytes() == open_metrics_file.render(later)
+    outlet.send(later)
+    file.write_bytes(b"no metrics\xff")
+    outlet.send(earlier)
+    assert file.read_bytes() == open_metrics_file.render(earlier)
 
 
 def test_the_dashboard_asks_for_metrics_that_there_are() -> None:

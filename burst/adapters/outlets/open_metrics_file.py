@@ -11,6 +11,7 @@ from burst.domain.verdict import run_messages
 from burst.kit import files
 
 _LABELS = ("phase", "environment")
+_ENDED = "burst_ended_timestamp_seconds"
 
 
 class OpenMetricsFile:
@@ -22,14 +23,29 @@ class OpenMetricsFile:
         self._path = path
 
     def send(self, message: run_messages.RunMessage) -> None:
-        """Replaces the file. Raises `errors.Refused` where it cannot be written."""
+        """Replaces the file. Raises `errors.Refused` where it cannot be written, or is of a later run."""
         if message.verdict is None:
             return
         try:
+            if self._read_ended_timestamp_seconds() > message.at_utc.timestamp():
+                raise errors.Refused(
+                    "its file holds the figures of a run that ended later; remove it where that is wrong"
+                )
             self._path.parent.mkdir(parents=True, exist_ok=True)
             files.replace(self._path, render(message))
         except OSError as failure:
             raise errors.Refused(f"its file cannot be written: {failure.strerror}") from failure
+
+    def _read_ended_timestamp_seconds(self) -> float:
+        """When the run ended whose figures the file holds; 0 where it holds none."""
+        from prometheus_client.openmetrics import parser
+
+        content = self._path.read_bytes() if self._path.is_file() else b""
+        try:
+            families = list(parser.text_string_to_metric_families(content.decode()))
+        except Exception:  # whatever other words make the library raise: they are no figures
+            return 0.0
+        return max((each.samples[0].value for each in families if each.name == _ENDED and each.samples), default=0.0)
 
 
 def render(message: run_messages.RunMessage) -> bytes:

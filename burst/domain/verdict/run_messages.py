@@ -67,7 +67,7 @@ class RunMessage(models.Model):
     environment: str
     """The environment of the run's plan."""
     at_utc: models.Instant
-    """When the message was made, by the controller's clock."""
+    """When the message was made, by the controller's clock; told again by a resume, when the run finished."""
     words: models.Words
     """The news in words, such as the reason of the exit code."""
     verdict: Literal["PASS", "HOLD"] | None
