@@ -30,7 +30,14 @@ Examples:
     help="The run control of the runs (or BURST_RUN_CONTROL).",
 )
 @click.option("--plan", "plan_file", metavar="PLAN", type=common.PLAN_FILE, help="A plan whose run control it is.")
-@common.runs_dir_option
+@click.option(
+    "--runs-dir",
+    type=click.Path(path_type=Path),
+    envvar=common.RUNS_DIR_VARIABLE,
+    default=Path("runs"),
+    show_default=True,
+    help=f"Without a run control: the folder whose local runs it stops (or {common.RUNS_DIR_VARIABLE}).",
+)
 @common.options
 def halt(
     output: common.Output,

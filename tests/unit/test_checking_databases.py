@@ -7,6 +7,7 @@ import pytest
 
 from burst.adapters.postgres import dsn_places
 from burst.domain.basics import errors, redaction
+from burst.domain.database import database_findings
 from burst.domain.documents import database_checks
 from burst.report import database_text
 from burst.wiring import checking_databases
@@ -214,3 +215,25 @@ def test_a_text_reads_as_a_dsn_only_where_libpq_would_take_it(text: str, is_dsn:
 )
 def test_a_dsn_is_shown_by_host_database_and_role_alone(dsn: str, shown: str) -> None:
     assert dsn_places.describe_reference(redaction.Secret(dsn)) == shown
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        (0, "no other DSN is known that should reach it"),
+        (1, "1 other DSN reaches it, as each should"),
+        (2, "2 other DSNs reach it, as each should"),
+    ],
+)
+def test_how_many_other_dsns_reach_the_database_is_one_sentence(others: int, words: str) -> None:
+    row = database_checks.DsnRow(
+        origin="variable",
+        name="A",
+        shown="burst at here",
+        should_be_same=True,
+        same="same",
+        why="both say so",
+        identity=None,
+    )
+
+    assert database_findings.judge_dsns([row] * others, database_findings.CheckDemands(table="receipts")).seen == words

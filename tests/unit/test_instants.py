@@ -120,6 +120,18 @@ def test_a_duration_reads_back_to_the_same_value(microseconds: int) -> None:
     assert instants.parse_duration(instants.duration_text(seconds)) == seconds
 
 
+@hypothesis.given(microseconds=st.integers(0, 3650 * 86_400 * 10**6) | st.integers(0, 10**6).map(lambda s: s * 10**6))
+def test_a_duration_as_a_person_writes_it_reads_back_to_the_same_value(microseconds: int) -> None:
+    seconds = microseconds / 1_000_000
+
+    assert instants.parse_duration(instants.write_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize("written", ["0s", "0.5s", "45s", "30m", "90m", "16m30s", "2h", "60.5s"])
+def test_a_duration_is_written_as_plans_write_it(written: str) -> None:
+    assert instants.write_duration(instants.parse_duration(written)) == written
+
+
 @hypothesis.given(
     hours=st.integers(0, 1000), minutes=st.integers(0, 100), seconds=st.integers(0, 100), millis=st.integers(0, 1000)
 )

@@ -397,3 +397,7 @@ def test_the_edge_of_a_share_of_another_series_is_exact(
     rows = dataclasses.replace(soak([reference] * 19), name="rows")
 
     assert judgement.judge(rule, soak([value] * 19), SPAN, {"rows": rows}).status is status
+
+
+def test_a_rule_is_told_with_the_durations_of_the_plan_that_wrote_it() -> None:
+    assert MAX_LAG.text == "max over last 30m at most 10"

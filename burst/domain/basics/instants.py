@@ -78,6 +78,17 @@ def exact(seconds: float) -> str:
     return f"{seconds:.6f}".rstrip("0").rstrip(".")
 
 
+def write_duration(seconds: float) -> str:
+    """Seconds as a person writes them in a plan: `30m`, `90m`, `16m30s`, `2h`, `0.5s`; reads back to the same value."""
+    whole = int(seconds)
+    if whole != seconds or whole < 60:
+        return duration_text(seconds)
+    if whole % 3600 == 0:
+        return f"{whole // 3600}h"
+    minutes, left = divmod(whole, 60)
+    return f"{minutes}m{left}s" if left else f"{minutes}m"
+
+
 def duration_text(seconds: float) -> str:
     """Seconds as the text `parse_duration` reads back to the same value: `5400s`, `0.5s`."""
     return exact(seconds) + "s"

@@ -79,6 +79,13 @@ def judge_unreached(failure: errors.BurstError) -> database_checks.DatabaseFindi
     )
 
 
+def _count_reaching(others: int) -> str:
+    if others == 0:
+        return "no other DSN is known that should reach it"
+    reach = "reaches" if others == 1 else "reach"
+    return f"{wording.format_count(others, 'other DSN')} {reach} it, as each should"
+
+
 def judge_dsns(rows: Sequence[database_checks.DsnRow], demands: CheckDemands) -> database_checks.DatabaseFinding:
     """Whether every DSN that should reach the checked database does."""
     strays, unknown = identities.list_strays(rows, "other"), identities.list_strays(rows, "unknown")
@@ -95,7 +102,7 @@ def judge_dsns(rows: Sequence[database_checks.DsnRow], demands: CheckDemands) ->
             {"check": "one-database", "status": status, "seen": words, "mend": mend}
         )
     expected = [row for row in rows if row.should_be_same and row.same == "same"]
-    words = f"{wording.format_count(len(expected), 'other DSN')} that should reach it reach it"
+    words = _count_reaching(len(expected))
     return database_checks.DatabaseFinding(check="one-database", status="passed", seen=words)
 
 

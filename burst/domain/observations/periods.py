@@ -42,8 +42,13 @@ class Period:
         return self.kind in (PeriodKind.BEFORE, PeriodKind.DURING, PeriodKind.AFTER)
 
     @property
+    def written(self) -> str:
+        """The period as a plan writes it: `last 30m`."""
+        return self.text if self.seconds is None else f"last {instants.write_duration(self.seconds)}"
+
+    @property
     def text(self) -> str:
-        """The words of the period, one form for each."""
+        """The words of the period in terms and in ids of gates, one form for each: `last 1800s`."""
         return f"last {instants.duration_text(self.seconds)}" if self.seconds is not None else self.kind.value
 
 

@@ -50,15 +50,15 @@ class Rule:
 
     @property
     def text(self) -> str:
-        """The rule in words, such as `max over last 1800s at most 10`."""
-        words = f"{self.aggregate} over {self.period.text}"
+        """The rule in words, such as `max over last 30m at most 10`."""
+        words = f"{self.aggregate} over {self.period.written}"
         if self.near is not None:
             return f"{words} within {self.near.text}"
         if self.limit is None or self.aggregate is Aggregate.MONOTONIC:
             return words
         bound = self.limit.required
         if self.aggregate is Aggregate.MAX_STALL and isinstance(bound, int | float):
-            bound = instants.duration_text(bound)
+            bound = instants.write_duration(bound)
         return f"{words} {self.limit.comparison.replace('_', ' ')} {bound}"
 
 

@@ -43,14 +43,14 @@ class BudgetSection(sections.Section):
     @pydantic.model_validator(mode="after")
     def _check_order(self) -> Self:
         if self.cap_seconds > self.max:
-            raise field_types.Misfit(("operator_cap",), f"at most max, which is {instants.duration_text(self.max)}")
+            raise field_types.Misfit(("operator_cap",), f"at most max, which is {instants.write_duration(self.max)}")
         if self.window_seconds < self.min_window:
             raise field_types.Misfit(
-                ("window",), f"at least min_window, which is {instants.duration_text(self.min_window)}"
+                ("window",), f"at least min_window, which is {instants.write_duration(self.min_window)}"
             )
         if self.window_seconds >= self.cap_seconds:
             key = "min_window" if self.window is None else "window"
-            cap = instants.duration_text(self.cap_seconds)
+            cap = instants.write_duration(self.cap_seconds)
             raise field_types.Misfit(
                 (key,), f"a window that ends before the cap ({cap}) does; raise the cap or shorten it"
             )

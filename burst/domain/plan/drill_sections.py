@@ -120,11 +120,11 @@ def refuse_unfit(
         _refuse_unfit_target(index, drill, local=local)
         _refuse_unfit_rule(index, drill.recovered_when, series)
         if drill.at < free_after_seconds:
-            earliest = instants.duration_text(free_after_seconds)
+            earliest = instants.write_duration(free_after_seconds)
             raise _misfit(index, "at", f"at least {earliest}, when the drill before it has to have recovered")
         free_after_seconds = drill.over_after_seconds
         if free_after_seconds > window_seconds:
-            window, end = instants.duration_text(window_seconds), instants.duration_text(free_after_seconds)
+            window, end = instants.write_duration(window_seconds), instants.write_duration(free_after_seconds)
             raise _misfit(
                 index, "at", f"at + recover_within + sustained within the window of {window}; they end after {end}"
             )
@@ -146,7 +146,7 @@ def _refuse_unfit_rule(index: int, rule: RecoveryRuleSection, series: Mapping[st
     if every_seconds is None:
         raise field_types.Misfit((*key, "series"), f"a series of observe: {', '.join(series) or 'there is none'}")
     if rule.sustained < every_seconds:
-        least = instants.duration_text(every_seconds)
+        least = instants.write_duration(every_seconds)
         raise field_types.Misfit((*key, "sustained"), f"at least observe.every, which is {least}: two samples show it")
 
 

@@ -219,7 +219,7 @@ class SeriesSection(pydantic.BaseModel):
         elif self.cloudwatch is not None:
             metric = self.cloudwatch
             labels = ",".join(f"{name}={value}" for name, value in sorted(metric.dimensions.items()))
-            period = instants.duration_text(metric.period)
+            period = instants.write_duration(metric.period)
             words = f"cloudwatch {metric.namespace}/{metric.metric}{{{labels}}} {metric.statistic} {period}"
         else:
             words = f"{self.prometheus.url} {self.prometheus.query}" if self.prometheus else ""
@@ -269,7 +269,7 @@ class ObserveSection(pydantic.BaseModel):
             for position, section in enumerate(series.rules):
                 if section.max_stall is not None and section.max_stall < self.every:
                     key = ("series", index, "rules", position, "max_stall")
-                    raise field_types.Misfit(key, f"at least every, which is {instants.duration_text(self.every)}")
+                    raise field_types.Misfit(key, f"at least every, which is {instants.write_duration(self.every)}")
                 near = section.rule.near
                 other_names = [name for name in names if name != series.name]
                 if near is not None and near.series not in other_names:
@@ -296,21 +296,21 @@ class ObserveSection(pydantic.BaseModel):
     def require_fitting(self, *, shortest_seconds: float, longest_seconds: float) -> None:
         """Raises `field_types.Misfit` unless the series fit a burst of at least and at most so many seconds."""
         if self.every > shortest_seconds:
-            shortest = instants.duration_text(shortest_seconds)
+            shortest = instants.write_duration(shortest_seconds)
             raise field_types.Misfit(("every",), f"at most budget.min_window, which is {shortest}")
         if longest_seconds / self.every * len(self.series) > MOST_SAMPLES:
-            least = instants.duration_text(longest_seconds * len(self.series) / MOST_SAMPLES)
+            least = instants.write_duration(longest_seconds * len(self.series) / MOST_SAMPLES)
             raise field_types.Misfit(("every",), f"at least {least}: {MOST_SAMPLES} samples are the most of a run")
         for index, series in enumerate(self.series):
             for position, section in enumerate(series.rules):
                 seconds = section.rule.period.seconds
                 if seconds is not None and seconds > shortest_seconds:
-                    most = instants.duration_text(shortest_seconds)
+                    most = instants.write_duration(shortest_seconds)
                     key = ("series", index, "rules", position, "over")
                     raise field_types.Misfit(key, f"a period no longer than budget.min_window, which is {most}")
                 longest_stall = shortest_seconds if seconds is None else seconds
                 if section.max_stall is not None and section.max_stall > longest_stall:
-                    most = instants.duration_text(longest_stall)
+                    most = instants.write_duration(longest_stall)
                     where = "budget.min_window" if seconds is None else "its period"
                     raise field_types.Misfit(
                         ("series", index, "rules", position, "max_stall"),

@@ -32,12 +32,12 @@ class PlannedLoad(plan_keys.PlanKeys):
                 raise field_types.Misfit(("load", "rate", index, "rate"), f"events per minute; {why}")
         counted = rate_sections.sum_seconds(load.steps, counted=True)
         if load.steps and counted != budget.window_seconds:
-            length = instants.duration_text(counted)
+            length = instants.write_duration(counted)
             raise field_types.Misfit(
                 ("budget", "window"), f"{length}, which the counted steps of load.rate last; or none"
             )
         if self.load_seconds >= budget.cap_seconds:
-            cap, ends = instants.duration_text(budget.cap_seconds), instants.duration_text(self.load_seconds)
+            cap, ends = instants.write_duration(budget.cap_seconds), instants.write_duration(self.load_seconds)
             raise field_types.Misfit(
                 ("load", "rate" if load.steps else "warmup"),
                 f"a load that ends before the cap ({cap}) does, not after {ends}",
@@ -125,7 +125,7 @@ class PlannedLoad(plan_keys.PlanKeys):
                 raise field_types.Misfit(key, f"a counted step of load.rate: {', '.join(counted) or 'it has none'}")
             edge = rate_sections.find_split_bucket(self.rate_plan, step, self.receipts.bucket)
             if edge and name in gate_sections.COUNTED_LIMITS:
-                bucket = instants.duration_text(self.receipts.bucket)
+                bucket = instants.write_duration(self.receipts.bucket)
                 raise field_types.Misfit(key, f"a step of whole buckets (receipts.bucket, {bucket}): {edge}")
 
     @property

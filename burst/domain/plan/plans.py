@@ -40,7 +40,7 @@ class Plan(planned_loads.PlannedLoad):
         """Adds the default of `budget.start_timeout`, which follows from the number of tasks on ECS."""
         match value:
             case {"target": {"kind": "ecs", "tasks": int(count)}, "budget": dict(budget)} if count > 0:
-                usual = instants.duration_text(launch_rates.usual_start_seconds(count))
+                usual = instants.write_duration(launch_rates.usual_start_seconds(count))
                 return value | {"budget": {"start_timeout": usual} | budget}
         return value
 
@@ -86,7 +86,7 @@ class Plan(planned_loads.PlannedLoad):
         shortest = (self.budget.cap_seconds + self.budget.stop_grace) / MOST_BUCKETS
         if self.receipts.bucket < shortest:
             why = f"{MOST_BUCKETS} buckets are the most a window is counted in"
-            raise field_types.Misfit(("receipts", "bucket"), f"at least {instants.duration_text(shortest)}: {why}")
+            raise field_types.Misfit(("receipts", "bucket"), f"at least {instants.write_duration(shortest)}: {why}")
 
     def _refuse_unfit_facts(self) -> None:
         """Raises for a fact of no blocker of the phase, or with the name of one of burst's own gates."""
@@ -114,7 +114,7 @@ class Plan(planned_loads.PlannedLoad):
             raise field_types.Misfit(("reproduces",), "this key is required of kind reproducibility")
         contiguity, bucket = self.gates.contiguity, self.receipts.bucket
         if contiguity is not None and contiguity.max_gap is not None and contiguity.max_gap < bucket:
-            least = instants.duration_text(bucket)
+            least = instants.write_duration(bucket)
             raise field_types.Misfit(
                 ("gates", "contiguity", "max_gap"),
                 f"at least {least}, which receipts.bucket is: a shorter gap is not seen",
@@ -125,7 +125,7 @@ class Plan(planned_loads.PlannedLoad):
     def _refuse_gaps_that_no_window_has(self, max_gap: float | None) -> None:
         """Raises where the shortest window that passes could not have a gap that `gates.contiguity` forbids."""
         shortest, bucket = self.budget.min_window, self.receipts.bucket
-        window = f"budget.min_window, which is {instants.duration_text(shortest)}"
+        window = f"budget.min_window, which is {instants.write_duration(shortest)}"
         if max_gap is not None and max_gap >= shortest:
             raise field_types.Misfit(("gates", "contiguity", "max_gap"), f"less than {window}")
         if bucket * 2 > shortest:

@@ -135,7 +135,7 @@ def derive_window(value: Mapping[str, Any]) -> dict[str, Any] | None:
             except (ValueError, TypeError, KeyError, AttributeError):
                 return None  # the sections say what is wrong
             total = float(sum(map(_exact, lengths), Fraction(0)))
-            return budget | {"window": instants.duration_text(total)} if total > 0 else None
+            return budget | {"window": instants.write_duration(total)} if total > 0 else None
     return None
 
 
