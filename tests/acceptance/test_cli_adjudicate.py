@@ -138,7 +138,7 @@ def test_bad_content_in_a_file_opens_blockers_and_is_no_error(
         "--plan",
     ],
 )
-def test_a_named_file_that_cannot_be_read_is_a_usage_error(
+def test_a_named_file_that_is_not_there_is_a_usage_error(
     plan: Path, option: str, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     code = run("adjudicate", "--plan", plan, option, plan.parent / "nowhere.json")
@@ -146,7 +146,7 @@ def test_a_named_file_that_cannot_be_read_is_a_usage_error(
 
     assert code == 2
     assert shown.out == b""
-    assert f"{option} {plan.parent / 'nowhere.json'} cannot be read".encode() in shown.err
+    assert f"{option} {plan.parent / 'nowhere.json'} is not there".encode() in shown.err
 
 
 def test_json_is_exactly_the_canonical_bytes(plan: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -17,6 +17,7 @@ from tests.evidence import evidencing
 ROOT = Path(__file__).parents[2]
 ACTION = ROOT / ".github" / "actions" / "gate" / "action.yml"
 PIPELINES = ROOT / "docs" / "pipelines"
+PUBLIC_KEY = ROOT / "tests" / "fixtures" / "documents" / "v1" / "0.1.0" / "signing.pem.pub"
 PASSED, HELD = "m10_20260221T020923Z_000001", "m10_20260221T030923Z_000002"
 
 
@@ -110,7 +111,8 @@ def test_the_action_fails_with_the_exit_code_of_burst_and_writes_every_form_all_
         ({"place": f"runs/{PASSED}"}, 0),
         ({"place": "runs", "phase": "M10.Z"}, 7),
         ({"place": "runs", "phase": "M10.F", "max_age": "1d"}, 7),
-        ({"place": f"runs/{PASSED}", "key": "no-such.pem"}, 8),
+        ({"place": f"runs/{PASSED}", "key": str(PUBLIC_KEY)}, 8),
+        ({"place": f"runs/{PASSED}", "key": "no-such.pem"}, 2),
         ({"place": "runs/$(touch owned); touch owned"}, 7),
         ({"place": "runs", "phase": '"; touch owned; "'}, 7),
         ({"place": "--help"}, 7),
@@ -120,7 +122,15 @@ def test_the_action_fails_with_the_exit_code_of_burst_and_writes_every_form_all_
         ({"place": f"runs/{PASSED}", "max_age": "1d"}, 2),
     ],
     ids=[
-        *("one run", "no such phase", "too old", "unsigned", "a place that is a command", "a phase that is one"),
+        *(
+            "one run",
+            "no such phase",
+            "too old",
+            "unsigned",
+            "no such key",
+            "a place that is a command",
+            "a phase that is one",
+        ),
         *("a place that is an option", "another", "one beside a phase", "a phase that is one", "an age of no phase"),
     ],
 )

@@ -349,7 +349,7 @@ def test_a_rehearsal_that_is_interrupted_leaves_no_process_behind(rehearsal: Reh
         (("rehearse", "plan.yaml", "--fault", "no-such-fault@3"), "allowed are"),
         (("rehearse", "plan.yaml", "--fault", "ecs-down@burst+3"), "no phase; allowed are arming"),
         (("rehearse", "plan.yaml", "--set", "schema=other"), "schema"),
-        (("rehearse", "no-such-plan.yaml"), "cannot be read"),
+        (("rehearse", "no-such-plan.yaml"), "is not there"),
         (("rehearse", "plan.yaml", "--fault", "ecs-down@3+1", "--fault", "ecs-down@9+1"), "more than once"),
         (("rehearse", "plan.yaml", "--set", "evidence.local=plan.yaml/runs"), "cannot hold a rehearsal"),
     ],
