@@ -318,7 +318,13 @@ def region() -> str:
     return str(name)
 
 
-_LISTING = "s3:ListBucket"
+_PROMISED = {
+    "s3:ListBucket": "IsTruncated",
+    "ecs:ListTasks": "taskArns",
+    "ecs:DescribeTasks": "tasks",
+    "ecs:RunTask": "tasks",
+}
+"""What AWS's answer always holds, by the action: one without it is no listing, and no answer."""
 
 
 def call(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Mapping[str, Any]:
@@ -333,12 +339,21 @@ def call(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Ma
         answer: Mapping[str, Any] = operation(**parameters)
     except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as exc:
         raise translate(exc, action) from exc
-    if action == _LISTING and "IsTruncated" not in answer:
-        # The page of a proxy, or nothing, with status 200: read as a listing it would be an empty place.
+    if _is_foreign(action, answer):
+        what = "listing" if action.startswith("s3:") else "answer of AWS"
         raise errors.Unavailable(
-            f"{action} was answered with what is no listing; look at AWS_ENDPOINT_URL and at proxies"
+            f"{action} was answered with what is no {what}; look at AWS_ENDPOINT_URL and at proxies"
         )
     return answer
+
+
+def _is_foreign(action: str, answer: Mapping[str, Any]) -> bool:
+    """Whether an answer is the page of a proxy, or nothing, with status 200: read as AWS's it would be an empty place,
+    or a cluster without tasks. An object on S3 may be a page."""
+    if action in _PROMISED and _PROMISED[action] not in answer:
+        return True
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return not action.startswith("s3:") and str(headers.get("content-type", "")).startswith("text/html")
 
 
 def read(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Mapping[str, Any]:

@@ -156,7 +156,9 @@ class Answers(http.server.ThreadingHTTPServer):
     """A service on loopback that answers every request alike and counts them."""
 
     status = 200
-    fields: Mapping[str, Any] | None = types.MappingProxyType({})
+    fields: Mapping[str, Any] | None = types.MappingProxyType({"taskArns": []})
+    page: bytes | None = None
+    """The page of a proxy, in place of the fields."""
     requests = 0
     refused_key = ""
     """The key id whose requests are refused."""
@@ -180,9 +182,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         is_refused = key == self.server.refused_key
         fields = {"__type": "ExpiredTokenException"} if is_refused else dict(self.server.fields)
-        content = json.dumps(fields).encode()
+        page = self.server.page
+        content = json.dumps(fields).encode() if page is None else page
         self.send_response(400 if is_refused else self.server.status)
-        self.send_header("Content-Type", "application/x-amz-json-1.1")
+        self.send_header("Content-Type", "application/x-amz-json-1.1" if page is None else "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -219,6 +222,37 @@ def test_a_failed_call_is_not_repeated_behind_our_back(answers: Answers) -> None
         aws.call("ecs:ListTasks", aws.client("ecs").list_tasks)
 
     assert answers.requests == 1
+
+
+@pytest.mark.parametrize("page", [None, b"<html>sign in</html>", b""], ids=["no field", "a page", "an empty page"])
+@pytest.mark.parametrize(
+    ("action", "parameters"),
+    [
+        ("ecs:ListTasks", {}),
+        ("ecs:DescribeTasks", {"tasks": ["a"]}),
+        ("ecs:RunTask", {"taskDefinition": "burst-task:12"}),
+    ],
+)
+def test_an_answer_without_tasks_that_nobody_of_aws_gave_is_no_cluster_without_tasks(
+    answers: Answers, action: str, parameters: dict[str, Any], page: bytes | None
+) -> None:
+    answers.fields, answers.page = {}, page
+    client = aws.client("ecs")
+    operations = {
+        "ecs:ListTasks": client.list_tasks,
+        "ecs:DescribeTasks": client.describe_tasks,
+        "ecs:RunTask": client.run_task,
+    }
+
+    with pytest.raises(errors.Unavailable, match=f"{action} was answered with what is no answer of AWS"):
+        aws.call(action, operations[action], **parameters)
+
+
+def test_the_page_of_a_proxy_is_no_answer_to_any_call(answers: Answers) -> None:
+    answers.page = b"<html>sign in</html>"
+
+    with pytest.raises(errors.Unavailable, match="look at AWS_ENDPOINT_URL and at proxies"):
+        aws.call("ecs:StopTask", aws.client("ecs").stop_task, task="a")
 
 
 def test_a_lost_answer_is_unavailable(answers: Answers) -> None:
