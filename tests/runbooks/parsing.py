@@ -1,5 +1,6 @@
 """Commands as the command line itself reads them, without running any: an option that is not there is found here."""
 
+import contextlib
 import itertools
 import re
 import shlex
@@ -40,12 +41,26 @@ def check(words: Sequence[str]) -> tuple[str, ...]:
         path.append(str(name))
         context, command = click.Context(found, info_name=name, parent=context), found
     try:
-        given = command.make_context(path[-1], rest, parent=context.parent).params
+        with _keys_unread(command):
+            given = command.make_context(path[-1], rest, parent=context.parent).params
     except click.exceptions.Exit:  # --help and --version
         return tuple(path)
     if path == ["rehearse"]:
         faults.parse_faults(given["ordered"])
     return tuple(path)
+
+
+@contextlib.contextmanager
+def _keys_unread(command: click.Command) -> Iterator[None]:
+    """The keys that a page names are its reader's, and not here."""
+    of_keys = {parameter: parameter.callback for parameter in command.params if parameter.name in ("key", "sign")}
+    for parameter in of_keys:
+        parameter.callback = None
+    try:
+        yield
+    finally:
+        for parameter, callback in of_keys.items():
+            parameter.callback = callback
 
 
 def options(words: Sequence[str] = ()) -> frozenset[str]:
