@@ -349,11 +349,8 @@ def call(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Ma
 
 def _is_foreign(action: str, answer: Mapping[str, Any]) -> bool:
     """Whether an answer is the page of a proxy, or nothing, with status 200: read as AWS's it would be an empty place,
-    or a cluster without tasks. An object on S3 may be a page."""
-    if action in _PROMISED and _PROMISED[action] not in answer:
-        return True
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return not action.startswith("s3:") and str(headers.get("content-type", "")).startswith("text/html")
+    or a cluster without tasks."""
+    return action in _PROMISED and _PROMISED[action] not in answer
 
 
 def read(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Mapping[str, Any]:

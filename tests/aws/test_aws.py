@@ -248,13 +248,6 @@ def test_an_answer_without_tasks_that_nobody_of_aws_gave_is_no_cluster_without_t
         aws.call(action, operations[action], **parameters)
 
 
-def test_the_page_of_a_proxy_is_no_answer_to_any_call(answers: Answers) -> None:
-    answers.page = b"<html>sign in</html>"
-
-    with pytest.raises(errors.Unavailable, match="look at AWS_ENDPOINT_URL and at proxies"):
-        aws.call("ecs:StopTask", aws.client("ecs").stop_task, task="a")
-
-
 def test_a_lost_answer_is_unavailable(answers: Answers) -> None:
     answers.fields = None
 
