@@ -308,7 +308,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 names = "".join(
                     f"<Contents><Key>{name}</Key>{OBJECT}</Contents>" for name in list_keys(self.stage, query["prefix"])
                 )
-                self._send(200, f"<ListBucketResult>{names}</ListBucketResult>".encode(), kind="application/xml")
+                listing = f"<ListBucketResult><IsTruncated>false</IsTruncated>{names}</ListBucketResult>"
+                self._send(200, listing.encode(), kind="application/xml")
                 return
             content = get_object(self.stage, key)
         if content is None:

@@ -25,7 +25,9 @@ def check_that_the_generator_is_named(play: stage.Stage, answer: stage.Answer, r
     assert {"B9"} <= stage.open_blockers(answer.document) <= {"B1", "B9"}
     register = {entry["blocker"]: entry for entry in answer.document["blocker_register"]}
     entry, profile = register["M10F-B9"], register["M10F-B1"]
-    assert not profile["open"] or "the generator withheld load" in profile["why"], profile["why"]
+    # A load that starved may also begin late, so that it surely lasted less than the window.
+    named = "the generator withheld load" in profile["why"] or profile["why"].startswith("duration_seconds: ")
+    assert not profile["open"] or named, profile["why"]
     load = json.loads((ran.folder / "m10_f_load.json").read_text())
     in_time = sum(task["in_time"] for task in load["tasks"])
     due = sum(task["due"] - task["undecided"] for task in load["tasks"])

@@ -129,7 +129,7 @@ def test_buckets_that_are_not_the_windows_tell_nothing(metrics: window_metrics.M
 
 
 def test_a_gap_that_is_shorter_than_a_bucket_cannot_be_asked() -> None:
-    with pytest.raises(plans.PlanError, match="at least 60s, which"):
+    with pytest.raises(plans.PlanError, match="at least 1m, which"):
         plan(contiguity={"max_gap": "59s"})
 
 
