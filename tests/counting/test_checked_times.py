@@ -229,3 +229,25 @@ def test_a_receipt_without_a_time_is_refused_as_ever(database_dsn: str) -> None:
 
     with pytest.raises(errors.Refused, match="1 receipts of given have no time"):
         _count(_source(database_dsn))
+
+
+def test_a_count_that_trusts_the_check_reads_the_table_once_and_looks_at_no_form(database_dsn: str) -> None:
+    _create(database_dsn)
+    _execute(database_dsn, f"alter table given add {KEPT}", _insert("given", INSIDE, OUTSIDE))
+    counted = _count(_source(database_dsn))
+    statement = counted.sql
+    for name, value in sorted(counted.binds, key=lambda bind: -len(bind[0])):
+        statement = statement.replace(f":{name}", "'" + value + "'")
+
+    with psycopg.connect(database_dsn) as connection:
+        connection.execute("set enable_indexscan to off")
+        connection.execute("set timezone to 'UTC'")
+        lines = [
+            str(row[0])
+            for row in connection.execute(f"explain (analyze, costs off, timing off) {statement}".encode()).fetchall()
+        ]
+
+    scans = [line for line in lines if "Scan on given" in line]
+    assert [("never executed" in line) for line in scans] == [False, True], lines
+    read = "\n".join(lines[: lines.index(scans[1])])
+    assert "~~" not in read, read

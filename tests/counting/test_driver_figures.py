@@ -273,6 +273,39 @@ def test_a_transaction_takes_no_more_of_the_server_than_it_needs(database_dsn: s
     assert tuple(row) == ("16MB", "0", "10s", "14s")
 
 
+def test_the_plan_of_a_poll_is_made_once_and_that_of_any_other_question_for_its_values(database_dsn: str) -> None:
+    query = sqlalchemy.text("select current_setting('plan_cache_mode')")
+
+    for polls, mode in ((True, "force_generic_plan"), (False, "auto")):
+        database = connections.ReadOnlyDatabase(
+            redaction.Secret(database_dsn),
+            application_name="burst",
+            timeouts=connections.Timeouts(),
+            kept_connections=int(polls),
+            polls=polls,
+        )
+        assert database.perform("reading a setting", lambda asked: asked.execute(query).scalar_one(), soon()) == mode
+        database.close()
+
+
+def test_a_question_after_the_first_asks_the_server_nothing_about_itself(database_dsn: str) -> None:
+    """SQLAlchemy asks a server that it does not know for its version and more."""
+    database = connections.ReadOnlyDatabase(
+        redaction.Secret(database_dsn), application_name="burst", timeouts=connections.Timeouts()
+    )
+
+    def ask() -> int:
+        before = database.figures.statements
+        database.perform("asking", lambda asked: asked.execute(sqlalchemy.text("select 1")).all(), soon())
+        return database.figures.statements - before
+
+    first, *later = [ask() for _ in range(3)]
+
+    assert first > 2
+    assert later == [2, 2], "the settings and the question"
+    assert database.figures.connections == 3
+
+
 def test_the_settings_end_with_the_transaction(database_dsn: str) -> None:
     """A pooler gives the session to others."""
     database = connections.ReadOnlyDatabase(

@@ -58,6 +58,30 @@ def test_two_counts_that_agree_settle_a_window() -> None:
     assert (result.late, result.vanished) == (receipts.Counts(), receipts.Counts())
 
 
+def test_a_count_holds_every_receipt_that_was_committed_before_the_clock_that_it_names(database_dsn: str) -> None:
+    committed: list[datetime] = []
+
+    def now() -> datetime:
+        """This side of the clock: with each look at it one more receipt of the window is committed."""
+        with psycopg.connect(database_dsn, autocommit=True) as connection:
+            connection.execute(
+                "insert into receipts (decision, created_at_utc, platform_run_id) values ('ADMIT', %s, 'a')",
+                [START.isoformat()],
+            )
+            row = connection.execute("select clock_timestamp()").fetchone()
+        assert row is not None
+        committed.append(row[0])
+        return datetime.now(UTC)
+
+    source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), columns=counting.COLUMNS, now=now)
+
+    counted = source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=instants.later(datetime.now(UTC), 30))
+
+    before = [at for at in committed if at <= counted.clock.database_now]
+    assert 0 < len(before) < len(committed)
+    assert counted.counts.admit >= len(before)
+
+
 def test_a_late_receipt_is_counted_and_said(database_dsn: str) -> None:
     source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), columns=counting.COLUMNS)
     late = [row(30, "DUPLICATE"), row(60), row(120)]

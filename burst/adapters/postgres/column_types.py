@@ -13,33 +13,6 @@ from sqlalchemy import sql
 
 from burst.domain.receipts import receipt_table
 
-# The types below every domain; a column that is no column of the relation has no row. An heir may have lost NOT NULL,
-# one that is not valid says nothing of older rows, and a foreign table only says so.
-TYPES = sqlalchemy.text("""
-WITH RECURSIVE heir (id) AS (
-    SELECT cast(cast(:table_name AS text) AS regclass)::oid
-    UNION SELECT inhrelid FROM pg_inherits JOIN heir ON inhparent = heir.id
-), nullable (name) AS (
-    SELECT own.attname FROM heir JOIN pg_class AS relation ON relation.oid = heir.id
-        JOIN pg_attribute AS own ON own.attrelid = heir.id AND NOT own.attisdropped
-    WHERE own.attname = ANY(cast(:columns AS text[])) AND (
-        NOT own.attnotnull OR relation.relkind NOT IN ('r', 'p') OR EXISTS (
-            SELECT FROM pg_constraint AS said WHERE said.conrelid = heir.id AND said.contype = 'n'
-                AND NOT said.convalidated AND own.attnum = ANY(said.conkey)))
-), typed (name, id, collation_id, required) AS (
-    SELECT attname, atttypid, attcollation, attname NOT IN (SELECT name FROM nullable) FROM pg_attribute
-    WHERE attrelid = cast(cast(:table_name AS text) AS regclass) AND attname = ANY(cast(:columns AS text[]))
-        AND NOT attisdropped
-    UNION ALL
-    SELECT typed.name, base.typbasetype, typed.collation_id, typed.required
-    FROM typed JOIN pg_type AS base ON base.oid = typed.id WHERE base.typtype = 'd'
-)
-SELECT typed.name::text AS name, type.typname::text AS type_name, type.typtype::text AS kind, typed.required,
-    coalesce(collation_of.collisdeterministic, true) AS deterministic
-FROM typed JOIN pg_type AS type ON type.oid = typed.id
-LEFT JOIN pg_collation AS collation_of ON collation_of.oid = typed.collation_id
-WHERE type.typtype <> 'd'""")
-
 # Whether no CHECK keeps every text of the time in the usual form. Its words are compared as the server prints them;
 # where that fails, the count is as right, and slower. An operator of somebody's own can be printed as the server's, but
 # the CHECK then depends on it. Heirs keep it too, but a foreign table only says so.
@@ -60,6 +33,43 @@ TIMES_UNCHECKED = sqlalchemy.text("""
     )
     SELECT FROM heir JOIN pg_class AS relation ON relation.oid = heir.id WHERE relation.relkind NOT IN ('r', 'p')
 ))""")
+
+# Whether an index holds just those rows whose time is not of the usual form. Its words are compared as the server
+# prints them; where that fails, the count is as right, and slower.
+_UNUSUAL_TIMES_INDEXED = """EXISTS (
+    SELECT FROM pg_index AS partial WHERE partial.indrelid = cast(cast(:receipts_table AS text) AS regclass)
+        AND partial.indisvalid AND pg_get_expr(partial.indpred, partial.indrelid)
+            = format('((%I ~ %L::text) IS NOT TRUE)', cast(:time_column AS text), cast(:usual_text AS text)))"""
+
+# The types below every domain; a column that is no column of the relation has no row. An heir may have lost NOT NULL,
+# one that is not valid says nothing of older rows, and a foreign table only says so. What the table keeps of its times
+# comes with each, so that a count asks once.
+TYPES = sqlalchemy.text(f"""
+WITH RECURSIVE heir (id) AS (
+    SELECT cast(cast(:receipts_table AS text) AS regclass)::oid
+    UNION SELECT inhrelid FROM pg_inherits JOIN heir ON inhparent = heir.id
+), nullable (name) AS (
+    SELECT own.attname FROM heir JOIN pg_class AS relation ON relation.oid = heir.id
+        JOIN pg_attribute AS own ON own.attrelid = heir.id AND NOT own.attisdropped
+    WHERE own.attname = ANY(cast(:columns AS text[])) AND (
+        NOT own.attnotnull OR relation.relkind NOT IN ('r', 'p') OR EXISTS (
+            SELECT FROM pg_constraint AS said WHERE said.conrelid = heir.id AND said.contype = 'n'
+                AND NOT said.convalidated AND own.attnum = ANY(said.conkey)))
+), typed (name, id, collation_id, required) AS (
+    SELECT attname, atttypid, attcollation, attname NOT IN (SELECT name FROM nullable) FROM pg_attribute
+    WHERE attrelid = cast(cast(:receipts_table AS text) AS regclass) AND attname = ANY(cast(:columns AS text[]))
+        AND NOT attisdropped
+    UNION ALL
+    SELECT typed.name, base.typbasetype, typed.collation_id, typed.required
+    FROM typed JOIN pg_type AS base ON base.oid = typed.id WHERE base.typtype = 'd'
+)
+SELECT typed.name::text AS name, type.typname::text AS type_name, type.typtype::text AS kind, typed.required,
+    coalesce(collation_of.collisdeterministic, true) AS deterministic,
+    {_UNUSUAL_TIMES_INDEXED} AS unusual_times_indexed,
+    NOT {TIMES_UNCHECKED.text} AS times_checked
+FROM typed JOIN pg_type AS type ON type.oid = typed.id
+LEFT JOIN pg_collation AS collation_of ON collation_of.oid = typed.collation_id
+WHERE type.typtype <> 'd'""")  # noqa: S608 - the parts are those above
 
 NANOSECONDS = receipt_table.TIME_UNITS["s"]
 _BEGINNING, _ONE_MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
@@ -197,14 +207,17 @@ def may_lie_within(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
     return sqlalchemy.or_(sorts_within(column), _lacks_usual_marks(column))
 
 
-def may_lie_within_checked(column: sql.ColumnElement[Any], *, required: bool) -> sql.ColumnElement[bool]:
-    """The same where a CHECK of the table keeps the usual form, so that no text is looked at.
+def may_lie_within_checked(
+    column: sql.ColumnElement[Any], *, required: bool
+) -> tuple[sql.ColumnElement[bool], sql.ColumnElement[bool]]:
+    """The same in two disjoint parts where a CHECK of the table keeps the usual form, so that no text is looked at.
 
-    The statement asks once whether the CHECK still stands, of the snapshot that it reads the rows of, and looks at each
-    text where it does not.
+    The second part holds nothing, and is not even read, while the CHECK stands: the statement asks that once, of the
+    snapshot that it reads the rows of.
     """
-    unknown = sqlalchemy.and_(TIMES_UNCHECKED, _lacks_usual_marks(column))
-    return sqlalchemy.or_(sorts_within(column), *(() if required else (column.is_(None),)), unknown)
+    sorted_in = sorts_within(column)
+    unknown = sqlalchemy.and_(TIMES_UNCHECKED, sqlalchemy.not_(sorted_in), _lacks_usual_marks(column))
+    return sqlalchemy.or_(sorted_in, *(() if required else (column.is_(None),))), unknown
 
 
 def _lacks_usual_marks(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:

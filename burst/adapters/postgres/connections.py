@@ -62,6 +62,9 @@ SET LOCAL row_security = off;
 SET LOCAL TimeZone = 'UTC';
 SET LOCAL DateStyle = 'ISO, YMD'"""
 _PREPARES_AFTER = 2
+# The plan of a poll reads the blocks behind a mark wherever that lies, so it is made once.
+_PLANS_ONCE = """;
+SET LOCAL plan_cache_mode = force_generic_plan"""
 _STATEMENT_SHARE, _LOCK_SHARE = 0.9, 0.8
 """How much of the time that is left a statement may take, and a wait for a lock: so the server says what took so long
 before nobody listens any more."""
@@ -112,6 +115,12 @@ class SessionLimits:
 _USUAL_LIMITS = SessionLimits()
 
 
+class _Patience(threading.local):
+    """The time that the attempt on this thread has left when it connects."""
+
+    seconds_left: float = 0.0
+
+
 class ReadOnlyDatabase:
     """One database, asked in read-only transactions, which see what was committed when they began.
 
@@ -141,7 +150,10 @@ class ReadOnlyDatabase:
         self._application_name = application_name.encode()[:_NAME_BYTES_MAX].decode(errors="ignore")
         self._timeouts = timeouts
         self._kept = self._keep_connections(kept_connections) if kept_connections else None
+        self._met: sqlalchemy.Engine | None = None
+        """The engine that has connected, without a connection: it knows the server, and the statements that it sent."""
         self._turns = threading.BoundedSemaphore(kept_connections) if kept_connections else None
+        self._patience = _Patience()
         self._now = now
         self._unanswered: futures.Future[Any] = futures.Future()
         """The last query that was not answered in time; done where it has ended, or there was none."""
@@ -213,9 +225,14 @@ class ReadOnlyDatabase:
             raise TimeoutError(words) from None
 
     def _transact(self, work: Work[T], seconds_left: float) -> T:
-        # An engine for each attempt: its first connection holds a lock, which a frozen server would never give back.
-        engine = self._kept or _engine(lambda: self._connect(seconds_left), poolclass=sqlalchemy.NullPool)
+        # An engine for each attempt until one has connected: its first connection holds a lock, which a frozen server
+        # would never give back.
+        kept = self._kept
+        engine = kept or self._met or _engine(self._connect_in_time, poolclass=sqlalchemy.NullPool)
+        self._patience.seconds_left = seconds_left
         with self._take_turn(), engine.connect() as bare:
+            if kept is None:
+                self._met = engine
             connection = bare.execution_options(isolation_level=self._isolation, postgresql_readonly=True)
             with connection.begin():
                 self._set_limits(connection, seconds_left)
@@ -242,7 +259,7 @@ class ReadOnlyDatabase:
     def _set_limits(self, connection: sqlalchemy.Connection, seconds_left: float) -> None:
         driver_connection = connection.connection.driver_connection
         statement_seconds = min(self._timeouts.statement_seconds, _STATEMENT_SHARE * seconds_left)
-        settings = _SETTINGS
+        settings = _SETTINGS + (_PLANS_ONCE if self._prepares else "")
         if isinstance(driver_connection, driver_meter.MeteredConnection):
             driver_connection.limit_seconds = statement_seconds
             settings += _TRANSACTION_TIMEOUT if driver_connection.info.server_version >= 170000 else ""
@@ -282,6 +299,9 @@ class ReadOnlyDatabase:
             pool_size=number,
             max_overflow=0,
         )
+
+    def _connect_in_time(self) -> psycopg.Connection[Any]:
+        return self._connect(self._patience.seconds_left)
 
     def _connect(self, seconds_left: float) -> psycopg.Connection[Any]:
         """Connects; where the password is refused, once more with the present one, if that is another."""

@@ -64,6 +64,8 @@ class PageReader:
         values: Mapping[str, object],
     ) -> PageReading:
         """Reads the view before the run of a statement."""
+        if self._schema == "":
+            return PageReading(why=_NOT_INSTALLED)
         try:
             with connection.begin_nested():
                 return self._begin(connection, statement, values)

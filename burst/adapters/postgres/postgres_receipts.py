@@ -69,6 +69,8 @@ class PostgresReceipts:
         )
         self._table = statements.describe_table(form, columns)
         self._has_types = False
+        self._counts: dict[bool, tuple[statements.ReceiptTable, statements.RenderedStatement]] = {}
+        """The statements of `count`, with a scope and without, and the tables that they were made for."""
         self._page_reader = page_reads.PageReader()
         self._estimated: tuple[Mapping[str, object], driver_figures.PageCount] | None = None
         """The last estimate of pages, by the values that it was made for."""
@@ -142,11 +144,10 @@ class PostgresReceipts:
             values["scope"] = statements.require_text(scope, "scope")
 
         def work(connection: sqlalchemy.Connection) -> receipts.WindowCount:
-            table = self.read_types(connection, scope, anew=True)
-            statement = statements.count_receipts(table, scoped=scope is not None)
-            clock = self._read_clock(connection)
-            reading = self._page_reader.begin(connection, statement, values)
-            rows = self.read_rows(connection, statement, values)
+            clock = self._read_clock(connection)  # the first statement: so the count sees what was committed then
+            statement = self._count_statement(self.read_types(connection, scope, anew=True), scoped=scope is not None)
+            reading = self._page_reader.begin(connection, statement.clause, values)
+            rows = self.read_rows(connection, statement.clause, values)
             pages = self._page_reader.end(connection, reading)
             counts, by_bucket = self._tally(rows, buckets)
             return receipts.WindowCount(
@@ -155,8 +156,8 @@ class PostgresReceipts:
                 counts=counts,
                 buckets=by_bucket,
                 clock=clock,
-                sql=statements.render(statement),
-                binds=statements.keep_bound(statement, values),
+                sql=statement.sql,
+                binds=statement.keep_bound(values),
                 pages=pages,
             )
 
@@ -164,6 +165,14 @@ class PostgresReceipts:
         if len(buckets) == 1 or counted.pages is None or counted.pages.read is not None:
             return counted  # a slice of a running burst has one bucket: it is to cost little
         return replace(counted, pages=self._estimate_pages(values, counted.pages))
+
+    def _count_statement(self, table: statements.ReceiptTable, *, scoped: bool) -> statements.RenderedStatement:
+        """The same one for the same table, so that it is made and compiled once."""
+        kept_table, statement = self._counts.get(scoped, (None, None))
+        if statement is None or kept_table is not table:
+            statement = statements.render(statements.count_receipts(table, scoped=scoped))
+            self._counts[scoped] = table, statement
+        return statement
 
     def _estimate_pages(
         self, values: Mapping[str, object], counted: driver_figures.PageCount

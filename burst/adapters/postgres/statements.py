@@ -80,14 +80,6 @@ TRANSACTIONS = sqlalchemy.text(
     "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'virtualxid' AND mode = 'ExclusiveLock' AND granted"
     " AND pid <> pg_backend_pid()"
 )
-# An index of just those rows whose time is not of the usual form. Its words are compared as the server prints them;
-# where that fails, the count is as right, and slower.
-_UNUSUAL_TIMES_INDEX = sqlalchemy.text("""
-SELECT EXISTS (
-    SELECT FROM pg_index AS partial WHERE partial.indrelid = cast(cast(:table_name AS text) AS regclass)
-        AND partial.indisvalid AND pg_get_expr(partial.indpred, partial.indrelid)
-            = format('((%I ~ %L::text) IS NOT TRUE)', cast(:column AS text), cast(:condition AS text)))""")
-_TIMES_CHECKED = sqlalchemy.text(f"SELECT NOT {column_types.TIMES_UNCHECKED.text}")
 STANDBY = sqlalchemy.text("SELECT pg_is_in_recovery()")
 ADMISSIONS_TABLE = sqlalchemy.text("SELECT to_regclass('admissions') IS NOT NULL")
 ADMISSIONS = sqlalchemy.text(
@@ -165,7 +157,7 @@ class ReceiptTable:
         at = self.columns["at"]
         if not self.unusual_times_indexed:
             if self.times_checked:
-                return (column_types.may_lie_within_checked(at, required=self.type_of("at").required),)
+                return column_types.may_lie_within_checked(at, required=self.type_of("at").required)
             return (column_types.may_lie_within(at),)
         sorted_in = column_types.sorts_within(at)
         unsorted_in = sqlalchemy.or_(at.is_(None), sqlalchemy.not_(sorted_in))
@@ -199,9 +191,24 @@ class ReceiptTable:
         return {**edges, **units, **texts, **by_word, **self.bind_check()}
 
     def bind_check(self) -> dict[str, object]:
-        """The values of `column_types.TIMES_UNCHECKED`."""
+        """The values of `column_types.TIMES_UNCHECKED` and, with `columns`, of `column_types.TYPES`."""
         at = str(self.columns["at"].name)
         return {"receipts_table": self.quoted_name, "time_column": at, "usual_text": column_types.USUAL_TEXT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedStatement:
+    """A statement with its words."""
+
+    clause: sqlalchemy.Select[*tuple[Any, ...]]
+    sql: str
+    """As it is sent, with the bound values by name."""
+    names: frozenset[str]
+    """The names of the values that it binds."""
+
+    def keep_bound(self, values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+        """The values that it binds, as text that Postgres reads back to the same values."""
+        return tuple((name, render_value(value)) for name, value in values.items() if name in self.names)
 
 
 def _name_words(decision: str) -> str:
@@ -225,22 +232,19 @@ def describe_table(form: receipt_table.TableForm, columns: Mapping[str, str]) ->
 
 def read_types(connection: sqlalchemy.Connection, table: ReceiptTable) -> ReceiptTable:
     """The table with the types of its columns; a column without a row in the catalog keeps an unknown one."""
-    values = {"table_name": table.quoted_name, "columns": [column.name for column in table.columns.values()]}
+    values = {"columns": [column.name for column in table.columns.values()], **table.bind_check()}
     types: dict[str, column_types.ColumnType] = {}
+    indexed, checked = False, False
     for row in connection.execute(column_types.TYPES, values).all():
         type_ = column_types.ColumnType(
             name=row.type_name, kind=row.kind, required=row.required, deterministic=row.deterministic
         )
         types |= {role: type_ for role, column in table.columns.items() if column.name == row.name}
-    at, is_text = str(table.columns["at"].name), types.get("at", column_types.UNKNOWN).is_plain_text
-    indexed = (
-        is_text
-        and connection.execute(
-            _UNUSUAL_TIMES_INDEX, {"table_name": table.quoted_name, "condition": column_types.USUAL_TEXT, "column": at}
-        ).scalar_one()
+        indexed, checked = row.unusual_times_indexed, row.times_checked
+    is_text = types.get("at", column_types.UNKNOWN).is_plain_text
+    return replace(
+        table, types=types, unusual_times_indexed=is_text and indexed, times_checked=is_text and checked and not indexed
     )
-    checked = is_text and not indexed and connection.execute(_TIMES_CHECKED, table.bind_check()).scalar_one()
-    return replace(table, types=types, unusual_times_indexed=bool(indexed), times_checked=bool(checked))
 
 
 def try_scope(table: ReceiptTable) -> sqlalchemy.Select[*tuple[Any, ...]]:
@@ -433,22 +437,10 @@ def require_text(value: str, role: str) -> str:
     return value
 
 
-def render(statement: sqlalchemy.Select[*tuple[Any, ...]]) -> str:
-    """The statement as it is sent, with the bound values by name."""
-    return str(statement.compile(dialect=_NAMED))
-
-
-def name_bound(statement: sqlalchemy.Select[*tuple[Any, ...]]) -> frozenset[str]:
-    """The names of the values that a statement binds."""
-    return frozenset(statement.compile(dialect=_NAMED).params)
-
-
-def keep_bound(
-    statement: sqlalchemy.Select[*tuple[Any, ...]], values: Mapping[str, object]
-) -> tuple[tuple[str, str], ...]:
-    """The values that a statement binds, as text that Postgres reads back to the same values."""
-    bound = name_bound(statement)
-    return tuple((name, render_value(value)) for name, value in values.items() if name in bound)
+def render(statement: sqlalchemy.Select[*tuple[Any, ...]]) -> RenderedStatement:
+    """Renders a statement, which takes as long as a small count: so each is rendered once."""
+    compiled = statement.compile(dialect=_NAMED)
+    return RenderedStatement(clause=statement, sql=str(compiled), names=frozenset(compiled.params))
 
 
 def read_counts(row: sqlalchemy.Row[*tuple[Any, ...]]) -> receipts.Counts:

@@ -73,14 +73,12 @@ class TailCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TailStatement:
-    """The statement of every poll, with the names of what it binds."""
+    """The statement of every poll, with what it was made for."""
 
     table: statements.ReceiptTable
     leaves: tail_leaves.Leaves
     scoped: bool
-    clause: sqlalchemy.Select[*tuple[Any, ...]]
-    sql: str
-    names: frozenset[str]
+    rendered: statements.RenderedStatement
 
 
 class TailReader:
@@ -162,9 +160,7 @@ class TailReader:
                 rows_passed=sum(row.receipts for row in rows if not row.stays),
                 rows_in_tail=sum(row.receipts for row in rows if row.stays),
                 sql=statement.sql,
-                binds=tuple(
-                    (name, statements.render_value(each)) for name, each in values.items() if name in statement.names
-                ),
+                binds=statement.keep_bound(values),
             )
 
         return self._live.perform("counting the newest receipts", work, give_up_at)
@@ -200,21 +196,14 @@ class TailReader:
 
     def _tail_statement(
         self, table: statements.ReceiptTable, followed: tail_leaves.Followed, leaves: tail_leaves.Leaves
-    ) -> _TailStatement:
+    ) -> statements.RenderedStatement:
         """The same one for the same leaves: making and rendering it takes as long as a poll."""
         kept, scoped = self._statement, followed.scope is not None
         if kept is None or kept.table is not table or (kept.leaves, kept.scoped) != (leaves, scoped):
-            clause = tail_statements.count_tail(table, leaves.leaves, scoped=scoped)
-            kept = _TailStatement(
-                table=table,
-                leaves=leaves,
-                scoped=scoped,
-                clause=clause,
-                sql=statements.render(clause),
-                names=statements.name_bound(clause),
-            )
+            rendered = statements.render(tail_statements.count_tail(table, leaves.leaves, scoped=scoped))
+            kept = _TailStatement(table=table, leaves=leaves, scoped=scoped, rendered=rendered)
             self._statement = kept
-        return kept
+        return kept.rendered
 
     def _read_sizes(
         self, connection: sqlalchemy.Connection, leaves: tail_leaves.Leaves
