@@ -13,11 +13,18 @@ from sqlalchemy import sql
 
 from burst.domain.receipts import receipt_table
 
-# Whether no CHECK keeps every text of the time in the usual form. Its words are compared as the server prints them;
+_HEIRS = """heir (id) AS (
+    SELECT cast(cast(:receipts_table AS text) AS regclass)::oid
+    UNION SELECT inhrelid FROM pg_inherits JOIN heir ON inhparent = heir.id
+)"""
+_HAS_FOREIGN_HEIR = """EXISTS (
+    SELECT FROM heir JOIN pg_class AS relation ON relation.oid = heir.id WHERE relation.relkind NOT IN ('r', 'p')
+)"""
+
+# Whether a CHECK keeps every text of the time in the usual form. Its words are compared as the server prints them;
 # where that fails, the count is as right, and slower. An operator of somebody's own can be printed as the server's, but
 # the CHECK then depends on it. Heirs keep it too, but a foreign table only says so.
-TIMES_UNCHECKED = sqlalchemy.text("""
-(NOT EXISTS (
+_TIMES_CHECKED_HERE = """EXISTS (
     SELECT FROM pg_constraint AS kept WHERE kept.conrelid = cast(cast(:receipts_table AS text) AS regclass)
         AND kept.contype = 'c' AND kept.convalidated AND NOT kept.connoinherit
         AND pg_get_expr(kept.conbin, kept.conrelid) IN (
@@ -26,13 +33,10 @@ TIMES_UNCHECKED = sqlalchemy.text("""
         AND NOT EXISTS (
             SELECT FROM pg_depend AS depends WHERE depends.classid = 'pg_constraint'::regclass
                 AND depends.objid = kept.oid AND depends.refclassid = 'pg_operator'::regclass)
-) OR EXISTS (
-    WITH RECURSIVE heir (id) AS (
-        SELECT cast(cast(:receipts_table AS text) AS regclass)::oid
-        UNION SELECT inhrelid FROM pg_inherits JOIN heir ON inhparent = heir.id
-    )
-    SELECT FROM heir JOIN pg_class AS relation ON relation.oid = heir.id WHERE relation.relkind NOT IN ('r', 'p')
-))""")
+)"""
+TIMES_UNCHECKED = sqlalchemy.text(
+    f"(NOT {_TIMES_CHECKED_HERE} OR (WITH RECURSIVE {_HEIRS} SELECT {_HAS_FOREIGN_HEIR}))"
+)
 
 # Whether an index holds just those rows whose time is not of the usual form. Its words are compared as the server
 # prints them; where that fails, the count is as right, and slower.
@@ -45,10 +49,7 @@ _UNUSUAL_TIMES_INDEXED = """EXISTS (
 # one that is not valid says nothing of older rows, and a foreign table only says so. What the table keeps of its times
 # comes with each, so that a count asks once.
 TYPES = sqlalchemy.text(f"""
-WITH RECURSIVE heir (id) AS (
-    SELECT cast(cast(:receipts_table AS text) AS regclass)::oid
-    UNION SELECT inhrelid FROM pg_inherits JOIN heir ON inhparent = heir.id
-), nullable (name) AS (
+WITH RECURSIVE {_HEIRS}, nullable (name) AS (
     SELECT own.attname FROM heir JOIN pg_class AS relation ON relation.oid = heir.id
         JOIN pg_attribute AS own ON own.attrelid = heir.id AND NOT own.attisdropped
     WHERE own.attname = ANY(cast(:columns AS text[])) AND (
@@ -66,7 +67,7 @@ WITH RECURSIVE heir (id) AS (
 SELECT typed.name::text AS name, type.typname::text AS type_name, type.typtype::text AS kind, typed.required,
     coalesce(collation_of.collisdeterministic, true) AS deterministic,
     {_UNUSUAL_TIMES_INDEXED} AS unusual_times_indexed,
-    NOT {TIMES_UNCHECKED.text} AS times_checked
+    {_TIMES_CHECKED_HERE} AND NOT {_HAS_FOREIGN_HEIR} AS times_checked
 FROM typed JOIN pg_type AS type ON type.oid = typed.id
 LEFT JOIN pg_collation AS collation_of ON collation_of.oid = typed.collation_id
 WHERE type.typtype <> 'd'""")  # noqa: S608 - the parts are those above
@@ -116,7 +117,9 @@ _USUAL_TEXTS = tuple(
 USUAL_TEXT = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?([+]00:00|Z)$"
 """The same as a pattern of `~`, which looks at each digit."""
 _SLACK = timedelta(minutes=1)
-"""More than leap seconds, 24:00 and rounded microseconds move an instant."""
+"""More than leap seconds, 24:00, rounded microseconds and a blank in place of a digit move an instant."""
+_SLACK_OF_DIGITS = timedelta(seconds=2)
+"""More than a leap second and 24:00 do, where every digit is known to be one."""
 
 UNKNOWN = ColumnType(name="unknown")
 """The type of a column that the catalog does not name: the statement itself then says what is wrong."""
@@ -207,6 +210,13 @@ def may_lie_within(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
     return sqlalchemy.or_(sorts_within(column), _lacks_usual_marks(column))
 
 
+def may_lie_within_indexed(column: sql.ColumnElement[Any]) -> tuple[sql.ColumnElement[bool], sql.ColumnElement[bool]]:
+    """The same in two disjoint parts that an index each can serve, with a look at each digit."""
+    sorted_in = sorts_within(column)
+    unsorted_in = sqlalchemy.or_(column.is_(None), sqlalchemy.not_(sorted_in))
+    return sorted_in, sqlalchemy.and_(is_unusual(column), unsorted_in)
+
+
 def may_lie_within_checked(
     column: sql.ColumnElement[Any], *, required: bool
 ) -> tuple[sql.ColumnElement[bool], sql.ColumnElement[bool]]:
@@ -216,7 +226,7 @@ def may_lie_within_checked(
     snapshot that it reads the rows of.
     """
     sorted_in = sorts_within(column)
-    unknown = sqlalchemy.and_(TIMES_UNCHECKED, sqlalchemy.not_(sorted_in), _lacks_usual_marks(column))
+    unknown = sqlalchemy.and_(TIMES_UNCHECKED, sqlalchemy.not_(sorted_in), is_unusual(column))
     return sqlalchemy.or_(sorted_in, *(() if required else (column.is_(None),))), unknown
 
 
@@ -232,12 +242,14 @@ def is_unusual(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
     return column.op("~", is_comparison=True)(sqlalchemy.literal_column(f"'{USUAL_TEXT}'")).is_not(True)
 
 
-def bind_texts(start: datetime, end: datetime) -> dict[str, str]:
-    """The texts between which every usual text of an instant from `start` to `end` lies."""
+def bind_texts(start: datetime, end: datetime, *, digits_known: bool) -> dict[str, str]:
+    """The texts between which every usual text of an instant from `start` to `end` lies. `digits_known`: the statement
+    looks at each digit, or a CHECK has."""
     lowest, highest = _BEGINNING.replace(year=1001), _BEGINNING.replace(year=9998)
+    slack = _SLACK_OF_DIGITS if digits_known else _SLACK
     return {
-        "start_text": f"{start - _SLACK:%Y-%m-%dT%H:%M:%S}" if start > lowest else "",
-        "end_text": f"{end + _SLACK:%Y-%m-%dT%H:%M:%S}" if end < highest else ":",  # after every digit
+        "start_text": f"{start - slack:%Y-%m-%dT%H:%M:%S}" if start > lowest else "",
+        "end_text": f"{end + slack:%Y-%m-%dT%H:%M:%S}" if end < highest else ":",  # after every digit
     }
 
 

@@ -139,13 +139,13 @@ class PostgresReceipts:
         because a receipt that cannot be placed is neither inside nor outside.
         """
         buckets = statements.split_window(window, bucket_seconds)
-        values = {**self._table.bind_window(window), "bucket": timedelta(seconds=bucket_seconds)}
-        if scope is not None:
-            values["scope"] = statements.require_text(scope, "scope")
+        asked = _bind_count(bucket_seconds, scope)
 
         def work(connection: sqlalchemy.Connection) -> receipts.WindowCount:
             clock = self._read_clock(connection)  # the first statement: so the count sees what was committed then
-            statement = self._count_statement(self.read_types(connection, scope, anew=True), scoped=scope is not None)
+            table = self.read_types(connection, scope, anew=True)
+            statement = self._count_statement(table, scoped=scope is not None)
+            values = {**table.bind_window(window), **asked}
             reading = self._page_reader.begin(connection, statement.clause, values)
             rows = self.read_rows(connection, statement.clause, values)
             pages = self._page_reader.end(connection, reading)
@@ -164,7 +164,7 @@ class PostgresReceipts:
         counted = self._database.perform(f"counting receipts of {window}", work, give_up_at)
         if len(buckets) == 1 or counted.pages is None or counted.pages.read is not None:
             return counted  # a slice of a running burst has one bucket: it is to cost little
-        return replace(counted, pages=self._estimate_pages(values, counted.pages))
+        return replace(counted, pages=self._estimate_pages({**self._table.bind_window(window), **asked}, counted.pages))
 
     def _count_statement(self, table: statements.ReceiptTable, *, scoped: bool) -> statements.RenderedStatement:
         """The same one for the same table, so that it is made and compiled once."""
@@ -198,13 +198,14 @@ class PostgresReceipts:
         self, window: windows.Window, *, scope: str, event_column: str, give_up_at: datetime
     ) -> duplicates.DuplicateClasses | None:
         """Asks one statement, which the server ends after `duplicates.DATABASE_SECONDS`. Raises as `count`."""
-        values = {**self._table.bind_window(window), "scope": statements.require_text(scope, "scope")}
+        own_scope = {"scope": statements.require_text(scope, "scope")}
         last = min(give_up_at, instants.later(self._now(), duplicates.DATABASE_SECONDS))
 
         def work(connection: sqlalchemy.Connection) -> duplicates.DuplicateClasses | None:
-            statement = duplicate_statements.classify_duplicates(self.read_types(connection, scope), event_column)
+            table = self.read_types(connection, scope)
+            statement = duplicate_statements.classify_duplicates(table, event_column)
             try:
-                (row,) = self.read_rows(connection, statement, values)
+                (row,) = self.read_rows(connection, statement, {**table.bind_window(window), **own_scope})
             except sqlalchemy.exc.DBAPIError as failure:
                 if failures.read_state(failure) in duplicate_statements.NO_SUCH_COLUMN:
                     return None
@@ -477,14 +478,10 @@ class PostgresReceipts:
         everything = windows.Window(_BEGINNING, instants.later(self._now(), _DAY_SECONDS))
         own_scope = {"scope": statements.require_text(scope, "scope")}
         admitted = {**own_scope, "canary_prefix": receipt_table.CANARY_PREFIX}
-        values = {
-            **own_scope,
-            **self._table.bind_window(everything),
-            "bucket": timedelta(seconds=everything.seconds),
-        }
 
         def work(connection: sqlalchemy.Connection) -> receipt_table.ScopeContents:
             table = self.read_types(connection, scope)
+            values = {**table.bind_window(everything), **_bind_count(everything.seconds, scope)}
             count = statements.count_receipts(table, scoped=True)
             canaries = statements.count_canaries(table, event_column)
             counts, _ = self._tally(self.read_rows(connection, count, values), [everything])
@@ -501,15 +498,16 @@ class PostgresReceipts:
         self, event_id: str, *, scope: str, event_column: str, give_up_at: datetime
     ) -> receipt_table.EventReceipt | None:
         """Looks the event's receipt up by its id."""
-        values = {
+        own = {
             "scope": statements.require_text(scope, "scope"),
             "event_id": statements.require_text(event_id, "event id"),
-            **self._table.bind_window(windows.Window(_BEGINNING, instants.later(self._now(), _DAY_SECONDS))),
         }
+        everything = windows.Window(_BEGINNING, instants.later(self._now(), _DAY_SECONDS))
 
         def work(connection: sqlalchemy.Connection) -> receipt_table.EventReceipt | None:
-            statement = statements.select_receipt(self.read_types(connection, scope), event_column)
-            rows = self.read_rows(connection, statement, values)
+            table = self.read_types(connection, scope)
+            statement = statements.select_receipt(table, event_column)
+            rows = self.read_rows(connection, statement, {**table.bind_window(everything), **own})
             if not rows:
                 return None
             if rows[0].at is None:
@@ -525,17 +523,22 @@ class PostgresReceipts:
     ) -> count_costs.CountEstimate:
         """Explains the statement of `count` with its values, and times a sample. Raises as `count`."""
         statements.split_window(window, bucket_seconds)
-        values = {**self._table.bind_window(window), "bucket": timedelta(seconds=bucket_seconds)}
-        if scope is not None:
-            values["scope"] = statements.require_text(scope, "scope")
+        asked = _bind_count(bucket_seconds, scope)
 
         def work(connection: sqlalchemy.Connection) -> count_costs.CountEstimate:
             table = self.read_types(connection, scope)
+            values = {**table.bind_window(window), **asked}
             estimate = count_plans.estimate_count(connection, table, values, statement_seconds=self._statement_seconds)
             followed = tail_leaves.Followed(start=window.start, until=window.end, scope=scope)
             return replace(estimate, live_problem=tail_leaves.find_problem(connection, table, followed))
 
         return self._database.perform(f"explaining a count of {window}", work, give_up_at)
+
+
+def _bind_count(bucket_seconds: float, scope: str | None) -> dict[str, object]:
+    """What a count binds besides its window. Raises `errors.UsageError`."""
+    bucket: dict[str, object] = {"bucket": timedelta(seconds=bucket_seconds)}
+    return bucket if scope is None else {**bucket, "scope": statements.require_text(scope, "scope")}
 
 
 def _read_number(

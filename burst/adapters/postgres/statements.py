@@ -153,15 +153,13 @@ class ReceiptTable:
 
     @property
     def to_read(self) -> tuple[sql.ColumnElement[bool], ...]:
-        """Which rows have to be read as instants, in disjoint parts that an index each can serve."""
+        """Which rows have to be read as instants, in disjoint parts."""
         at = self.columns["at"]
-        if not self.unusual_times_indexed:
-            if self.times_checked:
-                return column_types.may_lie_within_checked(at, required=self.type_of("at").required)
-            return (column_types.may_lie_within(at),)
-        sorted_in = column_types.sorts_within(at)
-        unsorted_in = sqlalchemy.or_(at.is_(None), sqlalchemy.not_(sorted_in))
-        return sorted_in, sqlalchemy.and_(column_types.is_unusual(at), unsorted_in)
+        if self.unusual_times_indexed:
+            return column_types.may_lie_within_indexed(at)
+        if self.times_checked:
+            return column_types.may_lie_within_checked(at, required=self.type_of("at").required)
+        return (column_types.may_lie_within(at),)
 
     @property
     def may_be_in_window(self) -> sql.ColumnElement[bool]:
@@ -180,13 +178,14 @@ class ReceiptTable:
         return column == sqlalchemy.func.any(words)
 
     def bind_window(self, window: windows.Window) -> dict[str, object]:
-        """The values of a window, as `in_window` and `is_decision` bind them."""
+        """The values of a window for the statements of this table, as its types were read: others may need others."""
         unit, words = self.form.time_unit, self.form.decision_words
         edges = {"start": window.start, "end": window.end}
         units = (
             {} if unit is None else {f"{name}_units": column_types.count_units(at, unit) for name, at in edges.items()}
         )
-        texts = column_types.bind_texts(window.start, window.end)
+        digits_known = self.unusual_times_indexed or self.times_checked
+        texts = column_types.bind_texts(window.start, window.end, digits_known=digits_known)
         by_word = {_name_words(decision): list(spellings) for decision, spellings in words.items()}
         return {**edges, **units, **texts, **by_word, **self.bind_check()}
 
