@@ -88,6 +88,7 @@ ADMISSIONS = sqlalchemy.text(
 
 # An offset keeps the planner from taking a subquery apart, and so from computing its columns wherever they are named.
 AS_IT_IS: sqlalchemy.ColumnClause[int] = sqlalchemy.literal_column("0")
+_OUTSIDE: sqlalchemy.ColumnClause[Any] = sqlalchemy.literal_column("TIMESTAMPTZ 'infinity'")
 _IDENTIFIER_BYTES_MAX = 63  # Postgres cuts longer names short, and the shorter one may be another table
 _SAMPLE_ROWS = 100
 _TIME_OF_DAY = r"([0-9]{2}:[0-9]{2}|T[0-9]{4})"
@@ -304,9 +305,13 @@ def _place_rows(
         )
     parts = [row.where(part).offset(AS_IT_IS).subquery().select() for part in table.to_read]
     timed = (sqlalchemy.union_all(*parts) if len(parts) > 1 else parts[0]).subquery("timed")
-    return sqlalchemy.select(
-        sqlalchemy.func.date_bin(bucket, timed.c.at, start).label("bucket_start"), timed.c.decision
-    ).where(sqlalchemy.or_(timed.c.at.is_(None), column_types.is_between(timed.c.at)))
+    # The planner expects few rows of a plain condition on an instant, and then sorts the many that there are.
+    bucket_start = sqlalchemy.case(
+        (column_types.is_between(timed.c.at), sqlalchemy.func.date_bin(bucket, timed.c.at, start)),
+        (timed.c.at.is_not(None), _OUTSIDE),
+    )
+    placed = sqlalchemy.select(bucket_start.label("bucket_start"), timed.c.decision)
+    return placed.where(bucket_start.is_distinct_from(_OUTSIDE))
 
 
 def probe_table(
