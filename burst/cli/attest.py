@@ -12,7 +12,7 @@ import click
 from burst.cli import common
 
 if TYPE_CHECKING:
-    from burst.evidence import Keyless
+    from burst.evidence import Keyless, VerifiedAttestation
 
 _subject_option = click.option(
     "--subject",
@@ -178,6 +178,11 @@ def verify_attestation(
         subject=options["subject"],
         keyless=evidence.Keyless(trust_config=trust_config),
     )
+    _write_verified(output, verified)
+    return verified.exit_code
+
+
+def _write_verified(output: common.Output, verified: "VerifiedAttestation") -> None:
     verdict = "PASS" if verified.overall_pass else "HOLD"
     value = {
         "exit_code": verified.exit_code,
@@ -193,4 +198,3 @@ def verify_attestation(
     output.result(
         value, f"{words}\nsigned by {verified.identity} of {verified.issuer}; entry {verified.log_index} of the log"
     )
-    return verified.exit_code

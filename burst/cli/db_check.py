@@ -98,26 +98,29 @@ def check(
     should reach one database: another is a warning, and refuses where receipts.require_check of the plan is true.
     """
     from burst.adapters.local import system_clock
-    from burst.report import database_text
     from burst.wiring import checking_databases
 
     _hide_values(output, sought)
-    checked = checking_databases.check_database(
-        checking_databases.CheckRequest(
-            dsn=sought.dsn,
-            plan=_read_plan(plan_file),
-            table=table,
-            also=sought.also,
-            environment=sought.environment,
-            give_up_seconds=give_up,
-        ),
-        system_clock.SystemClock(),
+    request = checking_databases.CheckRequest(
+        dsn=sought.dsn,
+        plan=_read_plan(plan_file),
+        table=table,
+        also=sought.also,
+        environment=sought.environment,
+        give_up_seconds=give_up,
     )
+    checked = checking_databases.check_database(request, system_clock.SystemClock())
+    _write_check(output, checked, file)
+    return _CODES[checked.status]
+
+
+def _write_check(output: common.Output, checked: "database_checks.DatabaseCheck", file: Path | None) -> None:
+    from burst.report import database_text
+
     if file is not None:
         common.write_new(file, checked.content())
         output.say(f"wrote {file}")
     output.result(checked.document(), database_text.render_check(checked))
-    return _CODES[checked.status]
 
 
 def _hide_values(output: common.Output, sought: _Sought) -> None:

@@ -25,6 +25,7 @@ from burst.domain.documents import (
 )
 from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import (
+    baselines,
     blockers,
     cases,
     contracts,
@@ -209,7 +210,7 @@ def _judge(case: cases.Case, judged_by: rules.Rules) -> _Judgement:
 
 def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
     plan, result, answers, contract = case.plan, case.task_result.value, judged.answers, judged.contract
-    metrics, (baseline, _) = case.metrics.value, cases.find_baseline(case)
+    baseline, _ = cases.find_baseline(case)
     exit_code, exit_reason = _choose_exit(result, judged.open_ids, _describe_pass(judged))
     return Snapshot(
         schema_="burst.snapshot/v1",
@@ -244,19 +245,29 @@ def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
         command_line=(result.command or None) if result else None,
         hold=snapshot_sections.Hold.from_register(judged.register, result),
         contract=snapshot_sections.ContractEntry.from_contract(contract) if contract else None,
-        deliveries=metrics.deliveries if metrics else None,
-        duplicates=metrics.duplicates if metrics else None,
-        driver=metrics.driver if metrics else None,
-        dependency_refs=entry_verdicts.list_dependencies(case),
-        observations=observed_sections.ObservedSeries.list_case(case),
-        multiplier_interval=(
-            snapshot_sections.MultiplierInterval.from_case(case, baseline) if contract is not None else None
-        ),
-        drills=drill_checks.DrillCheck.list_case(case),
-        rate_steps=step_sections.RateStepEntry.list_case(case),
         verifier=dict(case.verifier),
+        **_fill_measured(case, baseline, contract),
         **phase_sections.fill_sections(case, answers),
     )
+
+
+def _fill_measured(
+    case: cases.Case, baseline: baselines.Baseline | None, contract: contracts.Contract | None
+) -> dict[str, Any]:
+    """The sections of what a plan may ask to be measured beside the counts; null or empty where it was not."""
+    metrics = case.metrics.value
+    return {
+        "deliveries": metrics.deliveries if metrics else None,
+        "duplicates": metrics.duplicates if metrics else None,
+        "driver": metrics.driver if metrics else None,
+        "dependency_refs": entry_verdicts.list_dependencies(case),
+        "observations": observed_sections.ObservedSeries.list_case(case),
+        "multiplier_interval": (
+            snapshot_sections.MultiplierInterval.from_case(case, baseline) if contract is not None else None
+        ),
+        "drills": drill_checks.DrillCheck.list_case(case),
+        "rate_steps": step_sections.RateStepEntry.list_case(case),
+    }
 
 
 def adjudicate_again(
