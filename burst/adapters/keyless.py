@@ -33,7 +33,7 @@ _VERIFYING_ERRORS: Mapping[str, type[errors.BurstError]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
+class KeylessSignature:
     """A bundle that holds: who signed it, by the certificate in it, and the number of its entry in the log."""
 
     identity: str
@@ -45,7 +45,7 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
+class ExpectedSigner:
     """Whose signature is asked for: an identity as the issuer of its tokens knows it.
 
     Both have to be said, because Sigstore's library takes an empty issuer for any. Raises `errors.UsageError`.
@@ -61,14 +61,14 @@ class Signer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
+class SigstoreServices:
     """The services that are asked and trusted: those of a Sigstore trust config, else the public ones."""
 
     trust_config: bytes | None = None
     patience_seconds: float = PATIENCE_SECONDS
 
 
-def sign(statement: bytes, token: redaction.Secret | None, services: Services) -> Signature:
+def sign(statement: bytes, token: redaction.Secret | None, services: SigstoreServices) -> KeylessSignature:
     """A signature of an in-toto statement, as the identity of the token; without one, of the pipeline this runs in.
 
     Raises `errors.UsageError` for a bad token or trust config, `errors.Refused` where a service refuses or its answer
@@ -83,7 +83,7 @@ def sign(statement: bytes, token: redaction.Secret | None, services: Services) -
     return _read_signature(answer, bundle=answer["bundle"].encode())
 
 
-def verify(bundle: bytes, signer: Signer, document: bytes, services: Services) -> Signature:
+def verify(bundle: bytes, signer: ExpectedSigner, document: bytes, services: SigstoreServices) -> KeylessSignature:
     """The signature in a bundle, once all of it holds: by this signer, logged while its certificate was valid.
 
     A bundle without a statement has to be a signature of the document itself. Raises
@@ -109,8 +109,8 @@ def verify(bundle: bytes, signer: Signer, document: bytes, services: Services) -
     return _read_signature(answer, bundle=bundle, statement=None if statement is None else statement.encode())
 
 
-def _read_signature(answer: Mapping[str, Any], *, bundle: bytes, statement: bytes | None = None) -> Signature:
-    return Signature(
+def _read_signature(answer: Mapping[str, Any], *, bundle: bytes, statement: bytes | None = None) -> KeylessSignature:
+    return KeylessSignature(
         identity=answer["identity"],
         issuer=answer["issuer"],
         log_index=answer["log_index"],
@@ -119,7 +119,9 @@ def _read_signature(answer: Mapping[str, Any], *, bundle: bytes, statement: byte
     )
 
 
-def _ask(order: Mapping[str, Any], services: Services, kinds: Mapping[str, type[errors.BurstError]]) -> dict[str, Any]:
+def _ask(
+    order: Mapping[str, Any], services: SigstoreServices, kinds: Mapping[str, type[errors.BurstError]]
+) -> dict[str, Any]:
     """The answer of Sigstore's library. Raises the error of the kind that it answers with."""
     if importlib.util.find_spec("sigstore") is None:
         raise (errors.UsageError if order["act"] == "sign" else errors.EvidenceUnknown)(_INSTALL)

@@ -31,7 +31,7 @@ Order = Mapping[str, Any]
 Answer = dict[str, Any]
 
 
-class RefusedError(Exception):
+class FailedOrderError(Exception):
     """No signature, or one that does not hold; `kind` says whose fault it is, as `keyless` reads it."""
 
     def __init__(self, kind: str, why: str) -> None:
@@ -51,10 +51,10 @@ def sign_statement(order: Order) -> Answer:
         verify.Verifier(trusted_root=config.trusted_root).verify_dsse(bundle, policy.UnsafeNoOp())
     except (oidc.IdentityError, oidc.ExpiredIdentity) as exc:
         why = str(exc) or "its time is over"
-        raise RefusedError("usage", f"the identity token cannot be used: {why}; {_ALLOWED_IDENTITY}") from exc
+        raise FailedOrderError("usage", f"the identity token cannot be used: {why}; {_ALLOWED_IDENTITY}") from exc
     except Exception as exc:  # the library lets errors of a dozen others through
         kind, why = _explain_failure(exc)
-        raise RefusedError(kind, _shorten(redaction.Redactor((raw,)).text(why))) from exc
+        raise FailedOrderError(kind, _shorten(redaction.Redactor((raw,)).text(why))) from exc
     return {"bundle": bundle.to_json(), **_describe_signer(bundle)}
 
 
@@ -71,7 +71,7 @@ def verify_bundle(order: Order) -> Answer:
         payload_type, payload = verifier.verify_dsse(bundle, signer)
         return {"statement": payload.decode(), "payload_type": payload_type, **_describe_signer(bundle)}
     except Exception as exc:  # whatever a bundle makes the library raise, it does not hold
-        raise RefusedError("corrupt", f"the signature does not hold: {_shorten(_word(exc))}") from exc
+        raise FailedOrderError("corrupt", f"the signature does not hold: {_shorten(_word(exc))}") from exc
 
 
 def _ask_pipeline() -> str:
@@ -79,9 +79,9 @@ def _ask_pipeline() -> str:
     try:
         token = oidc.detect_credential()
     except oidc.IdentityError as exc:
-        raise RefusedError("unavailable", f"this pipeline gave no identity token: {_shorten(_word(exc))}") from exc
+        raise FailedOrderError("unavailable", f"this pipeline gave no identity token: {_shorten(_word(exc))}") from exc
     if token is None:
-        raise RefusedError("usage", _NO_IDENTITY)
+        raise FailedOrderError("usage", _NO_IDENTITY)
     return token
 
 
@@ -94,12 +94,12 @@ def _read_trust_config(text: str | None) -> models.ClientTrustConfig:
             why = (
                 f"the keys of the public Sigstore cannot be had: {_shorten(_word(exc))}; --trust-config FILE needs none"
             )
-            raise RefusedError("unavailable", why) from exc
+            raise FailedOrderError("unavailable", why) from exc
     try:
         config = models.ClientTrustConfig.from_json(text)
         _ = config.trusted_root, config.signing_config
     except Exception as exc:
-        raise RefusedError("usage", f"the trust config cannot be used: {_shorten(_word(exc))}") from exc
+        raise FailedOrderError("usage", f"the trust config cannot be used: {_shorten(_word(exc))}") from exc
     return config
 
 
@@ -162,7 +162,7 @@ def main() -> None:
     order = json.load(sys.stdin)
     try:
         answer = ACTS[order["act"]](order)
-    except RefusedError as exc:
+    except FailedOrderError as exc:
         answer = {"refused": exc.kind, "why": str(exc)}
     json.dump(answer, sys.stdout)
 

@@ -354,12 +354,12 @@ def verify_attestation(
     Raises the error of evidence that is not sound, `errors.EvidenceCorrupt` with what does not hold,
     `errors.EvidenceUnknown` where it cannot be told, and `errors.UsageError`.
     """
-    from burst.adapters.keyless import Signer
+    from burst.adapters.keyless import ExpectedSigner
     from burst.evidence import attesting
 
     content = files.read_named(Path(file), "FILE")
     services = (keyless or attesting.Keyless()).read_services()
-    signer = Signer(identity=identity, issuer=issuer)
+    signer = ExpectedSigner(identity=identity, issuer=issuer)
     return attesting.verify_attestation(content, verify(run, client=client), signer, subject, services)
 
 

@@ -34,10 +34,10 @@ class Keyless:
     trust_config: Path | None = None
     patience_seconds: float = keyless.PATIENCE_SECONDS
 
-    def read_services(self) -> keyless.Services:
+    def read_services(self) -> keyless.SigstoreServices:
         """The services. Raises `errors.UsageError` where the file cannot be read."""
         content = files.read_named(self.trust_config, "--trust-config") if self.trust_config is not None else None
-        return keyless.Services(trust_config=content, patience_seconds=self.patience_seconds)
+        return keyless.SigstoreServices(trust_config=content, patience_seconds=self.patience_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +100,9 @@ def attest(
 def verify_attestation(
     bundle: bytes,
     verified: full_verification.Verified,
-    signer: keyless.Signer,
+    signer: keyless.ExpectedSigner,
     subject: str | None,
-    services: keyless.Services,
+    services: keyless.SigstoreServices,
 ) -> VerifiedAttestation:
     """The attestation in a bundle, once the signature holds and the statement says what the evidence says.
 

@@ -53,7 +53,7 @@ class PictureBucket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class LoadSpan:
     """The time in which a load can have been sent, as far as it is known."""
 
     start: datetime | None
@@ -69,22 +69,24 @@ class Span:
         return begun, ended
 
 
-def find_span(documents: report_documents.ReportDocuments) -> Span:
+def find_load_span(documents: report_documents.ReportDocuments) -> LoadSpan:
     """From GO to the last stop."""
     result = documents.task_result
     attempt = result.attempt if result is not None else None
-    return Span(start=result.go_utc if result is not None else None, end=attempt.end if attempt is not None else None)
+    return LoadSpan(
+        start=result.go_utc if result is not None else None, end=attempt.end if attempt is not None else None
+    )
 
 
 def list_buckets(documents: report_documents.ReportDocuments) -> list[PictureBucket]:
     """The buckets of a run, at most `MOST`; none where neither receipts nor load were counted by time."""
-    span = find_span(documents)
+    span = find_load_span(documents)
     buckets = _list_counted(documents, span) or _list_sent(documents, span)
     width = max((bucket.seconds for bucket in buckets), default=0.0)
     return [_add_up(group, width) for group in _group(buckets)]
 
 
-def _list_counted(documents: report_documents.ReportDocuments, span: Span) -> list[PictureBucket]:
+def _list_counted(documents: report_documents.ReportDocuments, span: LoadSpan) -> list[PictureBucket]:
     if documents.metrics is None:
         return []
     entries = sorted(documents.metrics.buckets, key=lambda entry: entry.start_utc)
@@ -95,7 +97,7 @@ def _list_counted(documents: report_documents.ReportDocuments, span: Span) -> li
     ]
 
 
-def _list_sent(documents: report_documents.ReportDocuments, span: Span) -> list[PictureBucket]:
+def _list_sent(documents: report_documents.ReportDocuments, span: LoadSpan) -> list[PictureBucket]:
     """Buckets of the seconds that the generator counted, where nobody counted receipts by time."""
     seconds = documents.load.seconds if documents.load is not None else []
     if not seconds:
@@ -112,7 +114,7 @@ def _list_sent(documents: report_documents.ReportDocuments, span: Span) -> list[
 
 
 def _share(
-    load: load_documents.Load | None, spans: Sequence[tuple[datetime, datetime]], loaded: Span
+    load: load_documents.Load | None, spans: Sequence[tuple[datetime, datetime]], loaded: LoadSpan
 ) -> list[LoadPart | None]:
     """What the generator counted in each span; the spans are in order and do not overlap.
 

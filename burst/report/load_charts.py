@@ -71,7 +71,7 @@ class _Part:
 
 def draw_latency(documents: report_documents.ReportDocuments) -> LatencyChart | None:
     """The percentiles over time; None where no account tells them by time."""
-    span = burst_buckets.find_span(documents)
+    span = burst_buckets.find_load_span(documents)
     parts = [_clip(part, span) for part in _list_parts(documents.load)]
     if not parts:
         return None
@@ -116,7 +116,7 @@ def _list_parts(load: load_documents.Load | None) -> Iterator[_Part]:
             yield _Part(start=group[0].start_utc, end=end, latency=buckets)
 
 
-def _clip(part: _Part, span: burst_buckets.Span) -> _Part:
+def _clip(part: _Part, span: burst_buckets.LoadSpan) -> _Part:
     """A part without its time before GO or after the last stop: it begins at a round instant of a clock."""
     clipped = span.clip(part.start, part.end)
     return replace(part, start=clipped[0], end=clipped[1])

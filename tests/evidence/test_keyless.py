@@ -370,7 +370,7 @@ def test_the_right_signer_who_says_other_than_the_evidence_is_refused(
 ) -> None:
     statement = base64.b64decode(json.loads(signed)["dsseEnvelope"]["payload"]).replace(b'"FAILED"', b'"PASSED"')
     token = redaction.Secret(sigstore.provider.make_token(ALICE))
-    services = keyless.Services(trust_config=trust.read_bytes())
+    services = keyless.SigstoreServices(trust_config=trust.read_bytes())
     file = write(tmp_path / "lie.json", keyless.sign(statement, token, services).bundle)
 
     assert verify(file, runs / HELD, trust) == 8
