@@ -96,6 +96,8 @@ _DENIED_CODES = frozenset(
 )
 _ABSENT_CODES = frozenset(["NoSuchKey", "NoSuchVersion", "NotFound", "404", "ResourceNotFoundException"])
 _CONFLICT_CODES = frozenset(["PreconditionFailed", "412", "ConflictException"])
+_REDIRECTS = range(300, 400)
+_PROXY_ASKS = 407
 _KEY_ID = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{8,}")
 _USERINFO = re.compile(r"://[^\s/@]+@")
 _VALUE = re.compile(r"value: .*?, type:", re.DOTALL)
@@ -180,11 +182,19 @@ def _make_client(service: str, region_name: str | None, settings: Any, *, keys_r
             session = _make_session(_read_sources())
             if keys_required and session.get_credentials() is None:
                 raise errors.Refused(f"{service}: there are no credentials at this moment")
-            return session.create_client(service, region_name=region_name, config=settings)
+            made = session.create_client(service, region_name=region_name, config=settings)
+            made.meta.events.register("before-call.s3.HeadBucket", _follow_no_redirect)
+            return made
     except botocore.exceptions.BotoCoreError as exc:
         raise translate(exc, service) from exc
     except ValueError as exc:
         raise errors.UsageError(f"{service}: {exc}; mend AWS_ENDPOINT_URL") from exc
+
+
+def _follow_no_redirect(context: dict[str, Any], **_: Any) -> None:
+    """Lets botocore's question of where a bucket is, which it asks after a redirect, be the last: it would ask again
+    after each further redirect, without end."""
+    context.get("s3_redirect", {})["redirected"] = True
 
 
 def _note_refusal(sources: CredentialSources) -> None:
@@ -327,6 +337,9 @@ _PROMISED = {
 """What AWS's answer always holds, by the action: one without it is no listing, and no answer."""
 
 
+_LOOK_AT = "look at AWS_ENDPOINT_URL and at proxies"
+
+
 def call(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Mapping[str, Any]:
     """One call of a client's operation and its answer. `action` is the IAM action, which messages name.
 
@@ -341,9 +354,7 @@ def call(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Ma
         raise translate(exc, action) from exc
     if _is_foreign(action, answer):
         what = "listing" if action.startswith("s3:") else "answer of AWS"
-        raise errors.Unavailable(
-            f"{action} was answered with what is no {what}; look at AWS_ENDPOINT_URL and at proxies"
-        )
+        raise errors.Unavailable(f"{action} was answered with what is no {what}; {_LOOK_AT}")
     return answer
 
 
@@ -457,7 +468,17 @@ def _translate_answer(answer: ErrorAnswer, action: str) -> errors.BurstError:
         return errors.Conflict(words)
     if code in _ABSENT_CODES:
         return Absent(words)
+    if _is_foreign_error(answer):
+        return errors.Unavailable(f"{action} was answered with what is no answer of AWS: status {status}; {_LOOK_AT}")
+    if status in _REDIRECTS:
+        return errors.UsageError(f"{words}; look at AWS_REGION, which has to be the bucket's, and AWS_ENDPOINT_URL")
     return errors.UsageError(words)
+
+
+def _is_foreign_error(answer: ErrorAnswer) -> bool:
+    """Whether a proxy answered, and not AWS: it gives no code of AWS's, and sends elsewhere or asks who is there."""
+    no_code = answer.code in ("", str(answer.status))
+    return no_code and (answer.status in _REDIRECTS or answer.status == _PROXY_ASKS)
 
 
 def _translate_silence(failure: Exception, action: str) -> errors.BurstError:

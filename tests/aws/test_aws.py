@@ -172,8 +172,14 @@ class Answers(http.server.ThreadingHTTPServer):
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: Answers
 
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def do_HEAD(self) -> None:
+        self.do_POST()
+
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
         self.server.requests += 1
         key = self.headers["Authorization"].partition("Credential=")[2].partition("/")[0]
         self.server.keys.append(key)
@@ -188,7 +194,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/x-amz-json-1.1" if page is None else "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -246,6 +253,33 @@ def test_an_answer_without_tasks_that_nobody_of_aws_gave_is_no_cluster_without_t
 
     with pytest.raises(errors.Unavailable, match=f"{action} was answered with what is no answer of AWS"):
         aws.call(action, operations[action], **parameters)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 407])
+@pytest.mark.parametrize("action", ["ecs:ListTasks", "s3:ListBucket", "s3:GetObject", "s3:HeadObject"])
+def test_what_a_proxy_answers_in_place_of_aws_is_no_answer_of_aws_and_is_followed_nowhere(
+    answers: Answers, action: str, status: int
+) -> None:
+    answers.status, answers.page = status, b"<html>sign in</html>"
+    s3 = aws.client("s3")
+    operations: dict[str, Callable[[], Any]] = {
+        "ecs:ListTasks": aws.client("ecs").list_tasks,
+        "s3:ListBucket": lambda: s3.list_objects_v2(Bucket="evidence"),
+        "s3:GetObject": lambda: s3.get_object(Bucket="evidence", Key="k"),
+        "s3:HeadObject": lambda: s3.head_object(Bucket="evidence", Key="k"),
+    }
+
+    with pytest.raises(errors.Unavailable, match=f"{action} was answered with what is no .*: status {status}; look at"):
+        aws.call(action, operations[action])
+    assert answers.requests <= 2, "one more asks where the bucket is"
+
+
+def test_a_redirect_of_s3_names_what_s3_said_and_what_to_mend(answers: Answers) -> None:
+    answers.status = 301
+    answers.page = b"<Error><Code>PermanentRedirect</Code><Message>use the other one</Message></Error>"
+
+    with pytest.raises(errors.UsageError, match="PermanentRedirect: use the other one; look at AWS_REGION"):
+        aws.call("s3:GetObject", aws.client("s3").get_object, Bucket="evidence", Key="k")
 
 
 def test_a_lost_answer_is_unavailable(answers: Answers) -> None:
