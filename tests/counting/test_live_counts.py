@@ -3,11 +3,8 @@
 import contextlib
 import json
 import random
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import psycopg
 import pytest
@@ -19,37 +16,11 @@ from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.receipts import receipt_table, receipts
 from burst.task import counting
 from tests import waiting
+from tests.counting import writers
 
-SCOPE = "a"
-INSERT = (
-    "insert into receipts (receipt_id, platform_run_id, decision, created_at_utc, receipt_ref)"
-    " values (md5(random()::text), %s, %s, %s, repeat('x', %s))"
-)
-CHOSEN = " where ctid in (select ctid from receipts where platform_run_id = 'a' order by random() limit 3)"
-REWRITES = {
-    "delete": f"delete from receipts{CHOSEN}".encode(),  # noqa: S608 - the test's own words
-    "update": f"update receipts set receipt_ref = 'y'{CHOSEN}".encode(),  # noqa: S608 - the test's own words
-}
-WRITERS = 8
 SECONDS = 3.0
 
 Follow = Callable[..., tail_counter.TailCounter]
-
-
-def connect(dsn: str) -> psycopg.Connection[Any]:
-    return psycopg.connect(dsn, autocommit=True)
-
-
-def run(dsn: str, *commands: str) -> None:
-    with connect(dsn) as connection:
-        for command in commands:
-            connection.execute(command.encode())
-
-
-def insert(dsn: str, number: int, *, at: datetime | None = None, table: str = "receipts") -> None:
-    with connect(dsn) as connection, connection.cursor() as cursor:
-        moment = (at or datetime.now(UTC)).isoformat()
-        cursor.executemany(INSERT.replace("receipts", table, 1), [(SCOPE, "ADMIT", moment, 100)] * number)
 
 
 @pytest.fixture
@@ -79,7 +50,7 @@ def follow(database_dsn: str) -> Iterator[Follow]:
                 source.open(until)
                 assert source.wait_for_mark(30)
             counter = source.follow(
-                start=instants.later(datetime.now(UTC), -ago), until=until, scope=SCOPE,
+                start=instants.later(datetime.now(UTC), -ago), until=until, scope=writers.SCOPE,
                 settle_seconds=0.05, every_seconds=1.0, patience_seconds=patience,
             )  # fmt: skip
             assert isinstance(counter, tail_counter.TailCounter)
@@ -103,75 +74,6 @@ def total_of(counter: ports.Counter, admits: int, *, seconds: float = 30.0) -> r
 # Writers
 
 
-class Writer(threading.Thread):
-    """Writes in transactions of one habit until it is told to end."""
-
-    def __init__(self, dsn: str, seed: int, habits: Sequence[str], ended: threading.Event) -> None:
-        super().__init__(name=f"writer-{seed}", daemon=True)
-        self._dsn, self._habits, self._ended = dsn, habits, ended
-        self._chance = random.Random(seed)
-
-    def run(self) -> None:
-        with psycopg.connect(self._dsn) as connection:
-            while not self._ended.is_set():
-                self._write(connection, self._chance.choice(self._habits))
-                time.sleep(self._chance.random() * 0.02)
-
-    def _write(self, connection: psycopg.Connection[Any], habit: str) -> None:
-        moment = datetime.now(UTC).isoformat()
-        for number in range(self._chance.choice([1, 1, 3, 30])):
-            values = [
-                self._chance.choice("ab"), self._chance.choice(["ADMIT", "DUPLICATE", "odd"]), moment,
-                self._chance.choice([0, 10, 100, 1000]) if habit == "sizes" else 100,
-            ]  # fmt: skip
-            with connection.transaction() if habit == "savepoint" else contextlib.nullcontext():
-                connection.execute(INSERT, values)
-            if habit == "late" and number == 0:
-                time.sleep(self._chance.random() * self._chance.choice([0.05, 0.8]))
-        if habit in REWRITES:
-            connection.execute(REWRITES[habit])
-        if habit == "prepare":
-            self._prepare(connection)
-        elif habit == "rollback":
-            connection.rollback()
-        else:
-            connection.commit()
-
-    def _prepare(self, connection: psycopg.Connection[Any]) -> None:
-        name = f"burst_{self.name}_{self._chance.random()}"
-        connection.execute(f"prepare transaction '{name}'".encode())
-        connection.rollback()
-        time.sleep(self._chance.random() * 0.3)
-        connection.autocommit = True
-        connection.execute(f"commit prepared '{name}'".encode())
-        connection.autocommit = False
-
-
-@contextlib.contextmanager
-def writers(dsn: str, seed: int, *habits: str) -> Iterator[None]:
-    ended = threading.Event()
-    threads = [Writer(dsn, seed * 100 + number, habits, ended) for number in range(WRITERS)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
-
-
-def poll_to_the_end(counter: ports.Counter, until: datetime, between: Callable[[], None]) -> receipts.LiveCount:
-    live = receipts.LiveCount(slice=None, total=receipts.Counts(), counted_to=until)
-    chance = random.Random(1)
-    while datetime.now(UTC) < until:
-        with contextlib.suppress(errors.Unavailable):
-            live = counter.poll(datetime.now(UTC))
-        between()
-        time.sleep(chance.random() * 0.3)
-    return live
-
-
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(
     ("habits", "marked"),
@@ -186,13 +88,13 @@ def poll_to_the_end(counter: ports.Counter, until: datetime, between: Callable[[
 def test_slices_add_up_to_the_last_count_though_writers_commit_late_and_out_of_order(
     database_dsn: str, follow: Follow, habits: Sequence[str], marked: bool, seed: int
 ) -> None:
-    insert(database_dsn, 2000, at=datetime(2026, 1, 1, tzinfo=UTC))
+    writers.insert(database_dsn, 2000, at=datetime(2026, 1, 1, tzinfo=UTC))
     counter = follow(seconds=SECONDS, marked=marked)
     start, until = counter.followed.start, counter.followed.until
-    with writers(database_dsn, seed, *habits):
-        poll_to_the_end(counter, until, lambda: None)
+    with writers.writing(database_dsn, seed, *habits):
+        writers.poll_to_the_end(counter, until, lambda: None)
 
-    assert final_count(database_dsn, start, until) == total_at_the_end(counter)
+    assert final_count(database_dsn, start, until) == writers.total_at_the_end(counter)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -200,14 +102,14 @@ def test_slices_add_up_to_the_last_count_though_writers_commit_late_and_out_of_o
 def test_a_tail_that_is_written_over_is_doubted_and_counted_whole(
     database_dsn: str, follow: Follow, habits: Sequence[str], seed: int
 ) -> None:
-    insert(database_dsn, 2000, at=datetime(2026, 1, 1, tzinfo=UTC))
-    run(database_dsn, "delete from receipts where random() < 0.5", "vacuum receipts")
+    writers.insert(database_dsn, 2000, at=datetime(2026, 1, 1, tzinfo=UTC))
+    writers.run(database_dsn, "delete from receipts where random() < 0.5", "vacuum receipts")
     counter = follow(seconds=SECONDS)
     start, until = counter.followed.start, counter.followed.until
-    with writers(database_dsn, seed, *habits):
-        poll_to_the_end(counter, until, lambda: run(database_dsn, "vacuum receipts"))
+    with writers.writing(database_dsn, seed, *habits):
+        writers.poll_to_the_end(counter, until, lambda: writers.run(database_dsn, "vacuum receipts"))
 
-    live, final = total_at_the_end(counter), final_count(database_dsn, start, until)
+    live, final = writers.total_at_the_end(counter), final_count(database_dsn, start, until)
     assert counter.whole_counts > 0
     assert abs(live.total - final.total) <= 0.05 * final.total  # what was deleted after its slice was closed
 
@@ -216,36 +118,24 @@ def final_count(dsn: str, start: datetime, until: datetime) -> receipts.Counts:
     source = postgres_receipts.PostgresReceipts(redaction.Secret(dsn), columns=counting.COLUMNS)
     give_up_at = instants.later(datetime.now(UTC), 30)
     window = windows.Window(start, until)
-    return source.count(window, scope=SCOPE, bucket_seconds=60, give_up_at=give_up_at).counts
-
-
-def total_at_the_end(counter: tail_counter.TailCounter) -> receipts.Counts:
-    """The total once the last slice is closed, and what is in doubt was counted whole."""
-
-    def counted() -> receipts.Counts | None:
-        with contextlib.suppress(errors.Unavailable):
-            live = counter.poll(datetime.now(UTC))
-            return live.total if live.counted_to == counter.followed.until else None
-        return None
-
-    return waiting.until(counted, seconds=60, what="the last slice")
+    return source.count(window, scope=writers.SCOPE, bucket_seconds=60, give_up_at=give_up_at).counts
 
 
 # Tables
 
 
 def test_a_marked_burst_needs_no_count_of_the_whole_window(database_dsn: str, follow: Follow) -> None:
-    insert(database_dsn, 3000, at=datetime(2026, 1, 1, tzinfo=UTC))
+    writers.insert(database_dsn, 3000, at=datetime(2026, 1, 1, tzinfo=UTC))
     counter = follow()
-    insert(database_dsn, 700)
+    writers.insert(database_dsn, 700)
 
     assert total_of(counter, 700).total == 700
     assert counter.whole_counts == 0
 
 
 def test_a_tail_is_read_by_the_place_of_its_rows_whatever_indexes_there_are(database_dsn: str) -> None:
-    insert(database_dsn, 5000)
-    run(database_dsn, "create index on receipts (platform_run_id)", "vacuum analyze receipts")
+    writers.insert(database_dsn, 5000)
+    writers.run(database_dsn, "create index on receipts (platform_run_id)", "vacuum analyze receipts")
     source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), columns=counting.COLUMNS)
     leaf = tails.Leaf(id=1, schema="public", name="receipts")
     now = datetime.now(UTC)
@@ -253,11 +143,11 @@ def test_a_tail_is_read_by_the_place_of_its_rows_whatever_indexes_there_are(data
         "postgresql+psycopg://", creator=lambda: psycopg.connect(database_dsn), poolclass=sqlalchemy.pool.NullPool
     )
     with engine.connect() as c:
-        table = source.read_types(c, SCOPE)
+        table = source.read_types(c, writers.SCOPE)
         values = {
             **table.bind_window(windows.Window(now, instants.later(now, 60))),
             **tail_statements.bind_tail([leaf], {1: 100}, {1: 120}),
-            "scope": SCOPE,
+            "scope": writers.SCOPE,
             "bucket": timedelta(seconds=1),
         }
         plan = json.dumps(count_plans.explain(c, tail_statements.count_tail(table, [leaf], scoped=True), values))
@@ -278,10 +168,10 @@ def test_a_tail_is_read_by_the_place_of_its_rows_whatever_indexes_there_are(data
 def test_a_time_outside_the_window_that_is_no_instant_keeps_no_poll_from_counting_as_it_keeps_no_last_count(
     database_dsn: str, follow: Follow, type_: str, time_unit: str | None, strange: str, now: str
 ) -> None:
-    run(database_dsn, f"create table odd (platform_run_id text, decision text, created_at_utc {type_})")
+    writers.run(database_dsn, f"create table odd (platform_run_id text, decision text, created_at_utc {type_})")
     counter = follow(table="odd", time_unit=time_unit, ago=5.0)
     values = f"('a', 'ADMIT', {strange}), ('a', 'ADMIT', {now}), ('b', 'ADMIT', {strange})"
-    run(database_dsn, f"insert into odd values {values}")  # noqa: S608 - the test's own words
+    writers.run(database_dsn, f"insert into odd values {values}")  # noqa: S608 - the test's own words
 
     assert total_of(counter, 1).admit == 1
     source = postgres_receipts.PostgresReceipts(
@@ -290,16 +180,18 @@ def test_a_time_outside_the_window_that_is_no_instant_keeps_no_poll_from_countin
         form=receipt_table.TableForm(name="odd", time_unit=time_unit),
     )
     whole = windows.Window(instants.later(datetime.now(UTC), -60), instants.later(datetime.now(UTC), 60))
-    counted = source.count(whole, scope=SCOPE, bucket_seconds=60, give_up_at=instants.later(datetime.now(UTC), 30))
+    counted = source.count(
+        whole, scope=writers.SCOPE, bucket_seconds=60, give_up_at=instants.later(datetime.now(UTC), 30)
+    )
     assert counted.counts.admit == 1
     source.close()
 
 
 def test_receipts_of_before_the_following_began_are_counted_once(database_dsn: str, follow: Follow) -> None:
-    insert(database_dsn, 1500, at=instants.later(datetime.now(UTC), -20))
-    insert(database_dsn, 3000, at=datetime(2026, 1, 1, tzinfo=UTC))
+    writers.insert(database_dsn, 1500, at=instants.later(datetime.now(UTC), -20))
+    writers.insert(database_dsn, 3000, at=datetime(2026, 1, 1, tzinfo=UTC))
     counter = follow(ago=30, marked=False)
-    insert(database_dsn, 5)
+    writers.insert(database_dsn, 5)
 
     total_of(counter, 1505)
 
@@ -308,10 +200,10 @@ def test_receipts_of_before_the_following_began_are_counted_once(database_dsn: s
 
 def test_a_table_that_is_rewritten_meanwhile_is_counted_whole_again(database_dsn: str, follow: Follow) -> None:
     counter = follow()
-    insert(database_dsn, 1000)
+    writers.insert(database_dsn, 1000)
     total_of(counter, 1000)
-    run(database_dsn, "vacuum full receipts")
-    insert(database_dsn, 50)
+    writers.run(database_dsn, "vacuum full receipts")
+    writers.insert(database_dsn, 50)
 
     total_of(counter, 1050)
 
@@ -330,10 +222,10 @@ def test_a_table_that_is_exchanged_for_another_of_its_name_is_found_and_counted(
     database_dsn: str, follow: Follow, commands: list[str]
 ) -> None:
     counter = follow()
-    insert(database_dsn, 30)
+    writers.insert(database_dsn, 30)
     total_of(counter, 30)
-    run(database_dsn, *commands)
-    insert(database_dsn, 50)
+    writers.run(database_dsn, *commands)
+    writers.insert(database_dsn, 50)
 
     total_of(counter, 50)
 
@@ -341,14 +233,14 @@ def test_a_table_that_is_exchanged_for_another_of_its_name_is_found_and_counted(
 
 
 def test_a_partition_that_is_dropped_for_another_is_counted_no_more(database_dsn: str, follow: Follow) -> None:
-    run(database_dsn, *PARTITIONED)
+    writers.run(database_dsn, *PARTITIONED)
     counter = follow(table="parts")
-    insert(database_dsn, 40, table="parts")
+    writers.insert(database_dsn, 40, table="parts")
     total_of(counter, 40)
     again = "create table parts_a2 partition of parts_a for values with (modulus 2, remainder 1)"
-    run(database_dsn, "drop table parts_a1", again)
-    insert(database_dsn, 100, table="parts")
-    with connect(database_dsn) as connection:
+    writers.run(database_dsn, "drop table parts_a1", again)
+    writers.insert(database_dsn, 100, table="parts")
+    with writers.connect(database_dsn) as connection:
         (left,) = connection.execute("select count(*) from parts").fetchone() or (0,)
 
     total_of(counter, left)
@@ -358,7 +250,7 @@ def test_where_the_tail_is_lost_meanwhile_the_next_slice_begins_where_the_last_o
     database_dsn: str, follow: Follow
 ) -> None:
     name = f"reader_{random.SystemRandom().randrange(10**9)}"
-    run(database_dsn, f"create role {name} login password 'x'", f"grant select on receipts to {name}")
+    writers.run(database_dsn, f"create role {name} login password 'x'", f"grant select on receipts to {name}")
     slices: list[receipts.WindowCount] = []
 
     def has_counted(counter: ports.Counter, admits: int) -> bool:
@@ -370,13 +262,13 @@ def test_where_the_tail_is_lost_meanwhile_the_next_slice_begins_where_the_last_o
 
     try:
         counter = follow(dsn=f"postgresql://{name}:x@{database_dsn.partition('@')[2]}")
-        insert(database_dsn, 40)
+        writers.insert(database_dsn, 40)
         waiting.until(lambda: has_counted(counter, 40), what="40 admits in the slices")
-        run(database_dsn, "create table heir () inherits (receipts)")
-        insert(database_dsn, 10, table="heir")
+        writers.run(database_dsn, "create table heir () inherits (receipts)")
+        writers.insert(database_dsn, 10, table="heir")
         waiting.until(lambda: has_counted(counter, 50), what="50 admits in the slices")
     finally:
-        run(database_dsn, f"drop owned by {name}", f"drop role {name}")
+        writers.run(database_dsn, f"drop owned by {name}", f"drop role {name}")
 
     assert counter.has_no_tail
     assert sum(counted.counts.admit for counted in slices) == 50
@@ -393,13 +285,13 @@ PARTITIONED = (
 
 
 def test_the_tail_of_each_partition_is_read_and_a_new_partition_too(database_dsn: str, follow: Follow) -> None:
-    run(database_dsn, *PARTITIONED)
-    insert(database_dsn, 400, at=datetime(2026, 1, 1, tzinfo=UTC), table="parts")
+    writers.run(database_dsn, *PARTITIONED)
+    writers.insert(database_dsn, 400, at=datetime(2026, 1, 1, tzinfo=UTC), table="parts")
     counter = follow(table="parts")
-    insert(database_dsn, 300, table="parts")
+    writers.insert(database_dsn, 300, table="parts")
     total_of(counter, 300)
-    run(database_dsn, "create table parts_c partition of parts for values in ('c')")
-    insert(database_dsn, 20, table="parts")
+    writers.run(database_dsn, "create table parts_c partition of parts for values in ('c')")
+    writers.insert(database_dsn, 20, table="parts")
 
     total_of(counter, 320)
 
@@ -409,9 +301,9 @@ def test_the_tail_of_each_partition_is_read_and_a_new_partition_too(database_dsn
     ["create view other as select * from receipts", "create view other as select * from receipts union all table more"],
 )
 def test_a_view_is_counted_slice_by_slice(database_dsn: str, follow: Follow, kind: str) -> None:
-    run(database_dsn, "create table more (like receipts)", kind)
+    writers.run(database_dsn, "create table more (like receipts)", kind)
     counter = follow(table="other", marked=False)
-    insert(database_dsn, 40)
+    writers.insert(database_dsn, 40)
 
     total_of(counter, 40)
 
@@ -427,7 +319,7 @@ def find_live_problem(dsn: str, table: str) -> str:
     now = datetime.now(UTC)
     estimate = source.estimate_count(
         windows.Window(now, instants.later(now, 60)),
-        scope=SCOPE,
+        scope=writers.SCOPE,
         bucket_seconds=60,
         give_up_at=instants.later(now, 30),
     )
@@ -450,19 +342,19 @@ def test_partitions_that_the_role_may_not_read_are_counted_through_their_parent(
     database_dsn: str, follow: Follow, commands: list[str]
 ) -> None:
     name = f"reader_{random.SystemRandom().randrange(10**9)}"
-    run(database_dsn, *PARTITIONED, f"create role {name} login password 'x'")
-    run(database_dsn, *(command.format(name=name) for command in commands))
+    writers.run(database_dsn, *PARTITIONED, f"create role {name} login password 'x'")
+    writers.run(database_dsn, *(command.format(name=name) for command in commands))
     dsn = f"postgresql://{name}:x@{database_dsn.partition('@')[2]}"
     try:
         counter = follow(table="parts", marked=False, dsn=dsn)
-        insert(database_dsn, 40, table="parts")
+        writers.insert(database_dsn, 40, table="parts")
 
         total_of(counter, 40)
 
         assert counter.has_no_tail
         assert "the role may not read parts_a0 itself" in find_live_problem(dsn, "parts")
     finally:
-        run(database_dsn, f"drop owned by {name}", f"drop role {name}")
+        writers.run(database_dsn, f"drop owned by {name}", f"drop role {name}")
 
 
 # Blindness
@@ -474,8 +366,8 @@ def test_a_writer_that_does_not_commit_is_named_after_a_while_and_its_receipts_a
     monkeypatch.setattr(tail_counter, "SILENCE_SECONDS", 1.0)
     counter = follow()
     with psycopg.connect(database_dsn, application_name="slow-ingest") as connection:
-        connection.execute(INSERT, [SCOPE, "ADMIT", datetime.now(UTC).isoformat(), 10])
-        insert(database_dsn, 30)
+        connection.execute(writers.INSERT, [writers.SCOPE, "ADMIT", datetime.now(UTC).isoformat(), 10])
+        writers.insert(database_dsn, 30)
 
         def problem() -> str:
             try:
@@ -502,14 +394,14 @@ def test_a_lock_that_keeps_a_poll_waiting_is_said_whatever_its_patience(database
 
 def test_a_connection_that_was_cut_is_made_anew_and_nothing_is_lost(database_dsn: str, follow: Follow) -> None:
     counter = follow()
-    insert(database_dsn, 30)
+    writers.insert(database_dsn, 30)
     total_of(counter, 30)
-    run(
+    writers.run(
         database_dsn,
         "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()"
         " and datname = current_database()",
     )
-    insert(database_dsn, 30)
+    writers.insert(database_dsn, 30)
 
     total_of(counter, 60)
 
@@ -519,12 +411,12 @@ def test_a_connection_that_was_cut_is_made_anew_and_nothing_is_lost(database_dsn
 def test_a_server_that_forgets_what_was_prepared_is_asked_without(database_dsn: str, follow: Follow) -> None:
     counter = follow()
     for number in range(1, 6):
-        insert(database_dsn, 10)
+        writers.insert(database_dsn, 10)
         total_of(counter, 10 * number)
     kept = counter._reader._live._kept
     assert kept is not None
     with kept.connect() as connection:
         connection.exec_driver_sql("deallocate all")
-    insert(database_dsn, 10)
+    writers.insert(database_dsn, 10)
 
     total_of(counter, 60)
