@@ -337,6 +337,12 @@ class PrivateSigstore:
     """The paths that were asked for, in turn."""
     silent: str = ""
     """A path that is not answered before the end."""
+    endless: str = ""
+    """A path whose answer goes on as long as somebody reads it."""
+    endless_bytes: int = 0
+    """Where it ends after all: a reader of all of it fails a test, and fills no machine."""
+    sent_bytes: int = 0
+    """The bytes of endless answers that were sent."""
     echoes: bool = False
     """Whether a refusal shows what it was asked with, as a careless service does."""
     ended: threading.Event = field(default_factory=threading.Event)
@@ -444,12 +450,22 @@ def served() -> Iterator[PrivateSigstore]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
             headers = {name.lower(): value for name, value in self.headers.items()}
+            if self.path == made.endless:
+                self.send_response(201)
+                self.end_headers()
+                self.send_endless_body()
+                return
             status, content = made.answer(self.path, headers, body)
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def send_endless_body(self) -> None:
+            while made.sent_bytes < made.endless_bytes:
+                self.wfile.write(b"x" * 65536)
+                made.sent_bytes += 65536
 
         def log_message(self, *_: object) -> None:
             """Says nothing."""

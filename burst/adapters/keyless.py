@@ -2,7 +2,8 @@
 `sign`.
 
 Sigstore's library does it, in a program of its own (`burst/adapters/sigstore_client.py`) that is ended where it takes
-too long. It is imported by nothing else, so no other command pays for it.
+too long. It is imported by nothing else, so no other command pays for it. Time and memory the program limits itself, so
+that it ends though whoever waits for it was killed.
 """
 
 import importlib.util
@@ -17,6 +18,8 @@ from burst.domain.verdict import attestations
 from burst.kit import own_programs
 
 PATIENCE_SECONDS = 60.0
+LARGEST_DATA_BYTES = 256 << 20
+"""Several times what Sigstore's library needs."""
 _CLIENT = "burst.adapters.sigstore_client"
 _SUCH = "ci@acme.example or https://accounts.acme.example"
 _INSTALL = "keyless signatures need the extra sign: pip install 'burst[sign]'"
@@ -126,7 +129,8 @@ def _ask(
     if importlib.util.find_spec("sigstore") is None:
         raise (errors.UsageError if order["act"] == "sign" else errors.EvidenceUnknown)(_INSTALL)
     trust_config = None if services.trust_config is None else services.trust_config.decode("utf-8", "replace")
-    words = json.dumps({**order, "trust_config": trust_config}).encode()
+    limits = {"seconds": services.patience_seconds, "data_bytes": LARGEST_DATA_BYTES}
+    words = json.dumps({**order, **limits, "trust_config": trust_config}).encode()
     try:
         done = subprocess.run(
             own_programs.start_words(_CLIENT), input=words, capture_output=True, timeout=services.patience_seconds

@@ -1,8 +1,8 @@
 """Sigstore's library as a program: an order on stdin, an answer on stdout, both JSON. Needs the extra `sign`.
 
 It is a program of its own because the library waits for its services without a limit, and because a signature that
-nobody waits for any more should not appear in a public log: `keyless` ends the program at the limit. All that is
-verified here, the library verifies; no answer holds an identity token.
+nobody waits for any more should not appear in a public log: `keyless` ends the program at the limit, and the program
+ends itself where nobody does. All that is verified here, the library verifies; no answer holds an identity token.
 """
 
 import json
@@ -17,6 +17,7 @@ from sigstore import dsse, models, oidc, sign, verify
 from sigstore.verify import policy
 
 from burst.domain.basics import redaction
+from burst.kit import own_programs
 
 LONGEST_REASON = 400
 _ISSUER = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
@@ -52,6 +53,8 @@ def sign_statement(order: Order) -> Answer:
     except (oidc.IdentityError, oidc.ExpiredIdentity) as exc:
         why = str(exc) or "its time is over"
         raise FailedOrderError("usage", f"the identity token cannot be used: {why}; {_ALLOWED_IDENTITY}") from exc
+    except MemoryError:
+        raise  # an answer larger than this program may be says nothing
     except Exception as exc:  # the library lets errors of a dozen others through
         kind, why = _explain_failure(exc)
         raise FailedOrderError(kind, _shorten(redaction.Redactor((raw,)).text(why))) from exc
@@ -70,7 +73,9 @@ def verify_bundle(order: Order) -> Answer:
             return {"statement": None, **_describe_signer(bundle)}
         payload_type, payload = verifier.verify_dsse(bundle, signer)
         return {"statement": payload.decode(), "payload_type": payload_type, **_describe_signer(bundle)}
-    except Exception as exc:  # whatever a bundle makes the library raise, it does not hold
+    except MemoryError:
+        raise
+    except Exception as exc:  # whatever else a bundle makes the library raise, it does not hold
         raise FailedOrderError("corrupt", f"the signature does not hold: {_shorten(_word(exc))}") from exc
 
 
@@ -160,6 +165,7 @@ ACTS: Mapping[str, Callable[[Order], Answer]] = {"sign": sign_statement, "verify
 def main() -> None:
     """Carries out the order on stdin."""
     order = json.load(sys.stdin)
+    own_programs.limit_own(order["seconds"], order["data_bytes"])
     try:
         answer = ACTS[order["act"]](order)
     except FailedOrderError as exc:

@@ -5,6 +5,7 @@ All that is verified, Sigstore's own library verifies. Each test breaks one thin
 
 import base64
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -15,10 +16,11 @@ from typing import Any
 import pytest
 
 from burst import evidence
-from burst.adapters import keyless
+from burst.adapters import keyless, sigstore_client
 from burst.cli import main
 from burst.domain.basics import errors, redaction
 from burst.domain.verdict import predicates
+from burst.kit import own_programs
 from tests import private_sigstore, private_timestamps, waiting
 from tests.evidence import evidencing
 
@@ -506,6 +508,32 @@ def test_a_service_that_never_answers_is_waited_for_no_longer_than_was_said(
             evidence.attest(runs / PASSED, word="vsa", key=signer)
 
         assert time.monotonic() - began >= 4
+
+
+def test_sigstores_library_ends_itself_though_nobody_waits_for_it_any_more() -> None:
+    with private_sigstore.served() as services:
+        services.silent = CERTIFICATES
+        order: dict[str, Any] = {"act": "sign", "token": services.provider.make_token(ALICE)}
+        order["trust_config"] = services.write_trust_config().decode()
+        order["statement"] = predicates.make_statement("vsa", {}, []).decode()
+        order |= {"seconds": 2.0, "data_bytes": keyless.LARGEST_DATA_BYTES}
+        words = own_programs.start_words(sigstore_client.__name__)
+        ended = subprocess.run(words, input=json.dumps(order).encode(), capture_output=True, timeout=120)
+
+    assert (ended.returncode, ended.stdout) == (-signal.SIGALRM, b"")
+
+
+def test_of_a_services_answer_no_more_is_read_than_the_program_has_memory_for(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with private_sigstore.served() as services:
+        services.endless, services.endless_bytes = CERTIFICATES, 2 * keyless.LARGEST_DATA_BYTES
+        monkeypatch.setenv("TOKEN", services.provider.make_token(ALICE))
+        trust = write(tmp_path / "trust.json", services.write_trust_config())
+
+        assert attest(runs / PASSED, trust, tmp_path / "vsa.json") == 4
+    assert "ended with 1 before it answered" in capsys.readouterr().err
+    assert 0 < services.sent_bytes < services.endless_bytes
 
 
 def test_an_attestation_that_is_terminated_leaves_no_process_and_no_file(runs: Path, tmp_path: Path) -> None:

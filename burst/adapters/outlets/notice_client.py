@@ -5,22 +5,14 @@ all: here an answer without end fills no memory but that of this program, and th
 holds the address.
 """
 
-import contextlib
 import json
-import resource
-import signal
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 import apprise
 
-
-def limit(seconds: float, data_bytes: int) -> None:
-    """Ends this program after so many seconds, and lets it have no more memory than that."""
-    signal.setitimer(signal.ITIMER_REAL, seconds)  # nobody takes the signal: it ends the program
-    with contextlib.suppress(ValueError, OSError):  # a system without such a limit has the one of time
-        resource.setrlimit(resource.RLIMIT_DATA, (data_bytes, data_bytes))
+from burst.kit import own_programs
 
 
 def tell(order: Mapping[str, Any]) -> str:
@@ -39,7 +31,7 @@ def tell(order: Mapping[str, Any]) -> str:
 def main() -> None:
     """Carries out the order on stdin."""
     order = json.load(sys.stdin)
-    limit(order["seconds"], order["data_bytes"])
+    own_programs.limit_own(order["seconds"], order["data_bytes"])
     answer = tell(order)
     json.dump({"answer": answer}, sys.stdout)
 
