@@ -72,6 +72,7 @@ def ask_each_once(
 
 
 def _make_sample(taken: _Taken) -> samples.Sample:
+    """A sample with the number of a first one: where there were others, the journal counts them."""
     answer = taken.answer
     return samples.Sample(
         number=1,
@@ -255,16 +256,5 @@ class Observing:
             self._note(sampler.name, taken)
 
     def _note(self, name: str, taken: _Taken) -> None:
-        taken = _hide_text(taken, self._record.redactor)
-        answer = taken.answer
-        self._record.note(
-            watch_events.SampleTaken(
-                series=name,
-                asked_at=taken.asked_at,
-                answered_at=taken.answered_at,
-                of=answer.of if answer else None,
-                value=answer.value if answer else None,
-                scope=answer.scope if answer else None,
-                detail=answer.detail if answer else taken.problem,
-            )
-        )
+        sample = _make_sample(_hide_text(taken, self._record.redactor))
+        self._record.note(watch_events.SampleTaken.from_sample(name, sample))

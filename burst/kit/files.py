@@ -51,6 +51,19 @@ def read(path: Path) -> bytes | None:
     return content
 
 
+def read_evidence(path: Path, *, absence: str) -> bytes:
+    """The bytes of a file of a run or a course; `absence` says what it means where there is none.
+
+    Raises `errors.EvidenceIncomplete` where there is none, `errors.EvidenceUnknown` where it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise errors.EvidenceIncomplete(f"{path} is not there: {absence}") from None
+    except OSError as exc:
+        raise errors.EvidenceUnknown(f"{path} cannot be read: {exc.strerror}") from exc
+
+
 def read_named(path: Path, option: str) -> bytes:
     """The bytes of a file that an operator named, also of a link or a pipe; `option` is the word that named it.
 

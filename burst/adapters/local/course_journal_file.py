@@ -83,9 +83,4 @@ def read_lines(path: Path, form: course_journals.Form[E, Any]) -> tuple[course_j
 
 
 def _read_content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise errors.EvidenceIncomplete(f"{path} is not there: nothing was begun in this folder") from None
-    except OSError as exc:
-        raise errors.EvidenceUnknown(f"{path} cannot be read: {exc.strerror}") from exc
+    return files.read_evidence(path, absence="nothing was begun in this folder")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from burst.domain.basics import errors
 from burst.domain.run import journals
 from burst.domain.run.events import base
 from burst.kit import files
@@ -32,7 +31,7 @@ class FileJournal:
     @classmethod
     def open(cls, path: Path, now: Callable[[], datetime]) -> "FileJournal":
         """A journal to continue. Raises as `read`, and `errors.EvidenceUnknown` for every journal of a newer burst."""
-        content = _read_bytes(path)
+        content = _read_content(path)
         entries = journals.parse_to_continue(content, str(path))
         descriptor = files.open_to_append(path, content)
         return cls(path, now, descriptor, entries[-1].sequence if entries else 0)
@@ -76,18 +75,13 @@ def read(path: Path) -> tuple[journals.Entry, ...]:
 
     Raises `errors.EvidenceIncomplete` where there is none, and as `journals.parse` for one that cannot be understood.
     """
-    return journals.parse(_read_bytes(path), str(path))
+    return journals.parse(_read_content(path), str(path))
 
 
 def read_as_far_as_known(path: Path) -> journals.JournalReading:
     """The run of a journal, also where a newer burst wrote it. Raises as `journals.read_as_far_as_known`."""
-    return journals.read_as_far_as_known(_read_bytes(path), str(path))
+    return journals.read_as_far_as_known(_read_content(path), str(path))
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise errors.EvidenceIncomplete(f"{path} is not there: the run never started, nothing was launched") from None
-    except OSError as exc:
-        raise errors.EvidenceUnknown(f"{path} cannot be read: {exc.strerror}") from exc
+def _read_content(path: Path) -> bytes:
+    return files.read_evidence(path, absence="the run never started, nothing was launched")

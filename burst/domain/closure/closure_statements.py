@@ -49,10 +49,7 @@ def make_statement(closure: closures.Closure, subjects: Mapping[str, str]) -> by
     return ClosureStatement(
         type_="https://in-toto.io/Statement/v1",
         predicate_type="urn:burst:predicate:closure:v1",
-        subject=[
-            attestations.Subject(name=name, digest=attestations.Digests(sha256=subjects[name]))
-            for name in sorted(subjects)
-        ],
+        subject=attestations.make_subjects(subjects),
         predicate=ClosurePredicate(
             name=closure.name,
             result=closure.decision.result,

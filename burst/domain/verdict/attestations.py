@@ -153,12 +153,17 @@ def subjects(snapshot_name: str, verdict: snapshots.Verdict, report: bytes | Non
     return {**digests, snapshot_name: verdict.sha256}
 
 
+def make_subjects(digests: Mapping[str, str]) -> list[Subject]:
+    """The subjects of a statement, in the order of their names."""
+    return [Subject(name=name, digest=Digests(sha256=digests[name])) for name in sorted(digests)]
+
+
 def statement(subjects: Mapping[str, str], snapshot: snapshots.Snapshot) -> bytes:
     """The canonical bytes of the statement over these subjects."""
     return Statement(
         type_="https://in-toto.io/Statement/v1",
         predicate_type="urn:burst:predicate:verdict:v1",
-        subject=[Subject(name=name, digest=Digests(sha256=subjects[name])) for name in sorted(subjects)],
+        subject=make_subjects(subjects),
         predicate=_predicate(snapshot),
     ).content()
 

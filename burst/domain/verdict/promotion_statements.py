@@ -44,14 +44,10 @@ class PromotionStatement(models.Model):
 
 def make_statement(promotion: promotions.Promotion, content: bytes) -> bytes:
     """The canonical bytes of the statement over a promotion and each snapshot that it cites."""
-    subjects = list_subjects(promotion, content)
     return PromotionStatement(
         type_="https://in-toto.io/Statement/v1",
         predicate_type="urn:burst:predicate:promotion:v1",
-        subject=[
-            attestations.Subject(name=name, digest=attestations.Digests(sha256=subjects[name]))
-            for name in sorted(subjects)
-        ],
+        subject=attestations.make_subjects(list_subjects(promotion, content)),
         predicate=SignedPromotion(phase=promotion.phase, gate=promotion.gate, decision=promotion.decision),
     ).content()
 

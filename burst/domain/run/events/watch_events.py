@@ -179,6 +179,19 @@ class SampleTaken(base.Event):
     detail: str
     """Why there is no value, or what the answer said beside it."""
 
+    @classmethod
+    def from_sample(cls, series: str, sample: samples.Sample) -> Self:
+        """The event of a sample, whatever its number."""
+        return cls(
+            series=series,
+            asked_at=sample.asked_at,
+            answered_at=sample.answered_at,
+            of=sample.of,
+            value=sample.value,
+            scope=sample.scope,
+            detail=sample.detail,
+        )
+
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """One more sample of its series, with the next number."""
         earlier = run.observed.get(self.series, ())
