@@ -686,3 +686,14 @@ def test_a_statement_is_made_again_from_the_evidence_and_no_field_is_free(runs: 
             check(no_statement)
     with pytest.raises(errors.EvidenceUnknown, match="allowed: https://in-toto"):
         check({**said, "predicateType": "urn:other"})
+
+
+def test_a_summary_of_a_run_without_a_contract_says_other_than_its_evidence() -> None:
+    run = Path(__file__).parent.parent / "fixtures/documents/v1/0.1.0/m10_pass"
+    found = evidence.verify(run).finding
+    verdict, name = found.require_verdict(), str(found.name)
+    artifact = predicates.TestedArtifact(name=name, sha256=verdict.sha256)
+    summary = predicates.make_statement("vsa", {"verificationResult": "PASSED"}, [artifact])
+
+    with pytest.raises(errors.EvidenceCorrupt, match="says other than the evidence: m10_pass states no contract"):
+        predicates.check_statement(summary, verdict, name, artifact)

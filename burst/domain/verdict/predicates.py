@@ -87,7 +87,10 @@ def check_statement(content: bytes, verdict: snapshots.Verdict, snapshot_name: s
     predicate = said.get("predicate")
     if not isinstance(predicate, dict):
         raise errors.EvidenceCorrupt("the attestation is no in-toto statement: its predicate is no JSON object")
-    made = make_predicate(word, verdict, snapshot_name, artifact, _read_time(predicate))
+    try:
+        made = make_predicate(word, verdict, snapshot_name, artifact, _read_time(predicate))
+    except errors.Refused as exc:  # a summary that this evidence cannot have
+        raise errors.EvidenceCorrupt(f"the attestation says other than the evidence: {exc}") from exc
     whole = {"_type": STATEMENT, "subject": said["subject"], "predicateType": TYPES[word], "predicate": predicate}
     differing = [*_list_differing(made, predicate), *_list_differing(whole, said)]
     if differing:
