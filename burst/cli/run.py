@@ -177,7 +177,8 @@ def status(output: common.Output, run_name: str, runs_dir: Path, run_control: st
     Of a run on another machine: from its lease, its tasks and its published verdict. With --watch it is shown as
     `burst run` shows it, from any terminal and any machine; Ctrl-C ends that, and not the run.
 
-    Exits 0, 7 where no run began, or 6 where its tasks cannot be seen.
+    Exits 0, 7 where no run began, or 6 where its tasks cannot be seen. Of a finished run whose folder is damaged, or
+    of an unknown version, it exits 7, 8 or 9 as burst verify does.
     """
     from burst.cli import running
     from burst.wiring import driving

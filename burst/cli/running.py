@@ -186,6 +186,10 @@ def reconcile(output: common.Output, address: driving.RunAddress) -> int:
     return 0
 
 
+_EVIDENCE_ERRORS = (errors.EvidenceIncomplete, errors.EvidenceCorrupt, errors.EvidenceUnknown)
+"""The errors of a run's folder whose plan or journal is missing or cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class StopRequest:
     """What the operator wants stopped, and where it may be."""
@@ -200,12 +204,15 @@ class StopRequest:
 def stop_anywhere(output: common.Output, request: StopRequest) -> None:
     """Stops every task of a run by its folder or its run control; else by the marks of its tasks.
 
-    Raises `errors.EvidenceIncomplete` where there is no such run, and no task of it runs.
+    Raises `errors.EvidenceIncomplete` where there is no such run, and no task of it runs, and the error of a folder
+    whose plan or journal cannot be read where no task is found.
     """
     try:
         stop(output, find_run(request.run_name, request.runs_dir, request.run_control), request.reason)
         return
-    except errors.EvidenceIncomplete as exc:
+    except (errors.EvidenceIncomplete, errors.StillRunning) as exc:
+        if isinstance(exc, errors.StillRunning) and not isinstance(exc.__cause__, _EVIDENCE_ERRORS):
+            raise
         run_id = Path(request.run_name).name
         if not run_ids.is_plain(run_id):
             raise

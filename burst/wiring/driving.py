@@ -184,11 +184,11 @@ def resume(address: RunAddress, reporter: Reporter) -> Outcome:
     Raises `errors.ControllerAtWork` while another controller drives the run, wherever it is.
     """
     with ownership.Ownership(system_clock.SystemClock()) as own:
-        with unseen_tasks_may_run(address.command("resume")):
+        with unseen_tasks_may_run(address.command("resume"), address.folder):
             folder = _find_folder(address, own)
             status = standings.read_status(folder)
         adopted = _adopt(folder, status, reporter)
-        with unseen_tasks_may_run(address.command("resume")):
+        with unseen_tasks_may_run(address.command("resume"), address.folder):
             status = standings.read_status(folder) if adopted else status
             if status.run.exit_code is None and (status.newer is not None or not status.run.stopped):
                 status = standings.inspect_tasks(folder)  # no run is continued whose tasks cannot be seen
@@ -205,7 +205,7 @@ def resume(address: RunAddress, reporter: Reporter) -> Outcome:
 def reconcile(address: RunAddress, reporter: Reporter) -> Outcome | standings.RunStatus:
     """Settles a run whose tasks have all ended; while one runs, or a controller is alive, only its state."""
     with ownership.Ownership(system_clock.SystemClock()) as own:
-        with unseen_tasks_may_run(address.command("reconcile")):
+        with unseen_tasks_may_run(address.command("reconcile"), address.folder):
             folder = _find_folder(address, own)
             status = standings.inspect_tasks(folder)
         ended = all(truth.status is tasks.TaskStatus.STOPPED for truth in status.truths)
@@ -219,7 +219,7 @@ def reconcile(address: RunAddress, reporter: Reporter) -> Outcome | standings.Ru
 
 def inspect(address: RunAddress) -> standings.RunStatus | standings.RemoteStatus:
     """The state of a run, with its tasks as they are now. Raises `errors.StillRunning` where they cannot be seen."""
-    with unseen_tasks_may_run(address.command("status")):
+    with unseen_tasks_may_run(address.command("status"), address.folder):
         if address.run_control is None or address.folder.is_dir():
             return standings.inspect_tasks(address.folder)
         return standings.inspect_remote(address.folder.name, address.run_control)
@@ -230,7 +230,7 @@ def stop(address: RunAddress, reason: str, reporter: Reporter) -> stopping.Stopp
 
     Raises `errors.StillRunning` where a task may still run.
     """
-    with unseen_tasks_may_run(address.command("stop")):
+    with unseen_tasks_may_run(address.command("stop"), address.folder):
         if address.run_control is None or address.folder.is_dir():
             return stopping.stop_here(address.folder, reason, reporter.say)
         stopping.stop_elsewhere(address.folder.name, address.run_control, reason, reporter.say)
@@ -312,17 +312,23 @@ def read_outcome(folder: Path) -> Outcome:
 
 
 @contextlib.contextmanager
-def unseen_tasks_may_run(command: str, *, settled: bool = False) -> Iterator[None]:
+def unseen_tasks_may_run(command: str, folder: Path | None = None, *, settled: bool = False) -> Iterator[None]:
     """Raises `errors.StillRunning` for an error that hides whether tasks run, with the command to try again.
 
     Of a run whose journal has every task stopped it hides the publication alone: that is `errors.PublicationFailed`.
-    Other errors hide nothing: the request is wrong, no run began, or another controller holds the run.
+    Other errors hide nothing: the request is wrong, no run began, it is finished by the journal in its folder, or
+    another controller holds it.
     """
     try:
         yield
-    except (errors.UsageError, errors.Conflict, errors.EvidenceIncomplete, errors.StillRunning):
+    except (errors.UsageError, errors.Conflict, errors.StillRunning):
         raise
     except errors.BurstError as exc:
+        run = _read_journal(folder)
+        if run is not None and run.exit_code is not None and _is_settled(run):
+            raise
+        if run is None and isinstance(exc, errors.EvidenceIncomplete):
+            raise
         if settled:
             raise errors.PublicationFailed(
                 f"{exc}\nEvery task of the run is stopped; its verdict is not published. Try again: {command}"
@@ -331,6 +337,17 @@ def unseen_tasks_may_run(command: str, *, settled: bool = False) -> Iterator[Non
             f"{exc}\nCannot tell whether tasks still run; each ends by its guard or lease at the latest. "
             f"Try again: {command}"
         ) from exc
+
+
+def _read_journal(folder: Path | None) -> runs.Run | None:
+    """The run that began in a folder, by its journal alone; None where that tells of none."""
+    if folder is None:
+        return None
+    try:
+        reading = journal_file.read_as_far_as_known(folder / document_names.JOURNAL)
+    except errors.BurstError:
+        return None
+    return reading.run if reading.run.execution_id and reading.newer is None else None
 
 
 def _continue(

@@ -1,6 +1,7 @@
 """A run whose folder is not here is found, and stopped, by the marks of its tasks."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from tests import cases, waiting
 
 RUN = f"m10_elsewhere_{os.getpid()}"
 """A name of this process alone: tasks are found by their marks, and other tests run beside these."""
+
+FINISHED = Path(__file__).parents[1] / "fixtures/documents/v1/0.1.0/m10_pass"
+"""A run to its end; GO is the event of the 19th line of its journal."""
 
 
 @pytest.fixture
@@ -61,6 +65,29 @@ def test_stop_without_a_folder_ends_the_run_s_tasks_and_writes_stop_where_they_r
     lease = file_leases.FileLeaseStore(tmp_path / "other" / RUN / "control.json").read()
     assert lease is not None
     assert lease.state is leases.LeaseState.STOP
+
+
+@pytest.mark.parametrize("torn", [b"\xff\xfe", b"{", b"{}", None], ids=["no text", "no JSON", "no plan", "not there"])
+def test_stop_ends_the_tasks_of_a_run_whose_folder_lost_its_plan(
+    torn: bytes | None,
+    marked: "subprocess.Popen[bytes]",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "other" / RUN
+    lines = (FINISHED / "journal.jsonl").read_bytes().replace(b"m10_pass", RUN.encode()).splitlines(keepends=True)
+    (folder / "journal.jsonl").write_bytes(b"".join(lines[:19]))
+    if torn is not None:
+        (folder / "plan.json").write_bytes(torn)
+
+    seen = main.main(["status", str(folder)])
+    code = main.main(["stop", str(folder)])
+
+    assert seen == 6, "its tasks live"
+    assert code == 0, capsys.readouterr().err
+    assert marked.wait(timeout=10) != 0
 
 
 def test_a_task_that_appears_while_others_are_stopped_is_stopped_too(
@@ -111,3 +138,49 @@ def test_a_run_is_made_where_the_other_commands_look_for_it_unless_its_own_chang
     assert local_of(None) == cases.plan().evidence.local
     assert local_of("/data/runs") == "/data/runs"
     assert local_of("/data/runs", "evidence.local=/data/mine") == "/data/mine"
+
+
+@pytest.mark.parametrize("command", ["status", "stop", "resume", "reconcile"])
+@pytest.mark.parametrize(
+    ("torn", "expected"), [(b"\xff\xfe", 8), (b"{}", 9), (None, 7)], ids=["no text", "no plan", "not there"]
+)
+def test_a_finished_run_that_lost_its_plan_is_broken_evidence_and_no_task_that_may_run(
+    command: str,
+    torn: bytes | None,
+    expected: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path(shutil.copytree(FINISHED, tmp_path / "m10_pass"))
+    (folder / "plan.json").unlink()
+    if torn is not None:
+        (folder / "plan.json").write_bytes(torn)
+
+    code = main.main([command, str(folder)])
+
+    assert code == expected
+    assert "act now" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["status", "stop", "resume", "reconcile"])
+@pytest.mark.parametrize("torn", [b"\xff\xfe", None], ids=["no text", "not there"])
+def test_an_unfinished_run_that_lost_its_plan_may_have_tasks_that_nobody_sees(
+    command: str,
+    torn: bytes | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / RUN).mkdir()
+    lines = (FINISHED / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / RUN / "journal.jsonl").write_bytes(b"".join(lines[:19]))
+    if torn is not None:
+        (tmp_path / RUN / "plan.json").write_bytes(torn)
+
+    code = main.main([command, str(tmp_path / RUN)])
+
+    assert code == 6
+    assert "Cannot tell whether tasks still run" in capsys.readouterr().err
