@@ -101,10 +101,11 @@ def _note(reading: index_catalog.IndexReading) -> Sequence[str]:
         )
     elif not facts.has_typed_time:
         notes.append(f"times are {facts.types.get('at')}: an index serves by the scope alone, and holds the rest")
-    if facts.has_typed_time and not facts.time_required:
+    if (facts.has_typed_time or facts.reads_text) and not facts.time_required:
+        answered = ", and the index alone answers" if facts.has_typed_time else ""
         notes.append(
             f"{facts.columns['at']} may be NULL, so each count looks for such rows too: declare it NOT NULL, where "
-            "that is true, and the index alone answers"
+            f"that is true{answered}"
         )
     if not facts.widths:
         notes.append("there are no statistics: run ANALYZE, the estimates are guesses until then")

@@ -254,6 +254,20 @@ def test_the_price_of_an_index_follows_from_widths_and_rows(facts_of_texts: inde
     assert index_advice.price_brin(facts, 69_000) is None
 
 
+@pytest.mark.parametrize("at_type", ["text", "timestamptz"])
+def test_a_time_that_may_be_null_is_named_until_it_is_declared_not_null(
+    database_dsn: str, advise: Advise, at_type: str
+) -> None:
+    fill(database_dsn, at_type=at_type, at=TEXT if at_type == "text" else INSTANT)
+    words = "at may be NULL, so each count looks for such rows too: declare it NOT NULL, where that is true"
+
+    before = advise().notes
+    execute(database_dsn, "alter table wide alter column at set not null")
+
+    assert any(note.startswith(words) for note in before)
+    assert not any("may be NULL" in note for note in advise().notes)
+
+
 @pytest.mark.parametrize("options", ["", "partition by range (at)"], ids=["a table", "a partitioned table"])
 def test_the_advised_check_keeps_the_form_and_is_advised_once(database_dsn: str, advise: Advise, options: str) -> None:
     fill(database_dsn, at_type="text", at=TEXT, options=options)
