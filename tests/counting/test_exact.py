@@ -29,6 +29,7 @@ SCOPES = ("platform_20260219T234150Z", "platform_20260219T234150Z ")
 DECISIONS = ("ADMIT", "ADMIT", "ADMIT", "DUPLICATE", "QUARANTINE", "admit", "", None)
 WRITTEN = ("isoformat", "z", "other offset", "western offset", "space", "no microseconds", "milliseconds")
 STRANGE = {"basic": "%Y%m%dT%H%M%S.%fZ", "month": "%d %b %Y %H:%M:%S.%f+00"}
+STRANGE |= {"blank in the hour": "%Y-%m-%dT%k:%M:%S.%f+00:00"}
 STRANGE |= {"day of the year": "%Y.%j %H:%M:%S.%f+00", "long year": "0%Y-%m-%dT%H:%M:%S.%f+00:00"}
 
 
@@ -203,6 +204,31 @@ def test_the_type_of_the_time_column_makes_no_difference(
     counted = source_of(dsn, table).count(window, scope=scope, bucket_seconds=60, give_up_at=soon())
 
     assert counted.counts == brute_force(window.start, window.end, scope)
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [
+        ("2026-03-05T 4:30:00.000000+00:00", 4),
+        ("2026-03-5 T04:30:00+00:00", 4),
+        ("  26-03-05T04:30:00.000000Z", 4),
+        ("2026-03-05T04:30:00.000 PM+00:00", 16),
+        ("2026-03-05T12:30:00.000 AM+00:00", 0),
+    ],
+)
+def test_a_blank_in_the_usual_form_hides_no_receipt(database_dsn: str, text: str, hour: int) -> None:
+    """Such a text sorts far from its instant."""
+    start = datetime(2026, 3, 5, hour, tzinfo=UTC)
+    with psycopg.connect(database_dsn) as connection:
+        connection.execute(
+            "insert into receipts (decision, created_at_utc, platform_run_id) values ('ADMIT', %s, 's')", [text]
+        )
+
+    counted = source_of(database_dsn).count(
+        windows.Window(start, start + timedelta(hours=1)), scope="s", bucket_seconds=600, give_up_at=soon()
+    )
+
+    assert counted.counts == receipts.Counts(admit=1)
 
 
 def test_an_index_of_the_unusual_times_is_used_with_the_one_of_the_usual_ones(dsn: str) -> None:
