@@ -172,6 +172,7 @@ def make_index(change: changes.CreateIndex) -> database_snapshots.TableIndex:
         name=change.name,
         table=table.words,
         definition=replace(change, table=table).words.replace(" CONCURRENTLY", ""),
+        tablespace="pg_default",
         valid=True,
         ready=True,
         clustered=False,

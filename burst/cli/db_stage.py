@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 _EXITS = """
 \b
 Exit codes:
-  0 every stage stays
+  0 every stage stays                    2 an option, a reference or the file is wrong
   3 a pause: go on with `burst db resume`; or a red line was broken, and the database is as it was
   4 refused, or the database did not answer: `burst db resume` goes on
-  6 a red line was broken, and the database is NOT as it was: act now
+  6 a red line was broken, and the database is NOT as it was; or a snapshot of the folder cannot be read,
+    so that nobody can go back: act now
+  7 nothing was begun in the folder       8 its journal or its file is not what was written
 """
 _yes_option = click.option("--yes", is_flag=True, help="In staging, pilot and prod: do change this database.")
 _operator_option = click.option("--operator", metavar="NAME", help="Who asks; needed in staging, pilot and prod.")

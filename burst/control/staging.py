@@ -129,11 +129,16 @@ class StageRunner:
         )
 
     def read_snapshot(self, reference: database_stages.SnapshotReference) -> database_snapshots.DatabaseSnapshot:
-        """A snapshot of the folder. Raises `errors.EvidenceCorrupt` where its bytes are not those of the journal."""
-        content = self._parts.documents.read(reference.name)
-        if canonical.digest(content) != reference.sha256:
-            raise errors.EvidenceCorrupt(f"{reference.name} is not what the journal says; nothing was changed by it")
-        return models.read(database_snapshots.DatabaseSnapshot, content)
+        """A snapshot of the folder. Raises `errors.WayBackLost` where it is gone, or is not what the journal says."""
+        try:
+            content = self._parts.documents.read(reference.name)
+            if canonical.digest(content) != reference.sha256:
+                raise errors.EvidenceCorrupt(f"{reference.name} is not what the journal says")
+            return models.read(database_snapshots.DatabaseSnapshot, content)
+        except (errors.EvidenceIncomplete, errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
+            raise errors.WayBackLost(
+                f"{exc}; nothing was put back by it, and the stages that were applied stay"
+            ) from exc
 
     def _measure(self, act: stage_decisions.MeasureFigures) -> None:
         check = self._file.stages[act.stage].check

@@ -198,7 +198,7 @@ def look(folder: Path) -> CampaignView:
     lines = course_journal_file.read_lines(folder / campaign_journals.NAME, campaign_journals.FORM)
     course = campaign_journals.fold(lines)
     if not course.campaign_id:
-        raise errors.EvidenceIncomplete(f"{folder}: no campaign began here, and nothing was launched; begin it again")
+        raise errors.NothingBegun(f"{folder}: no campaign began here, and nothing was launched; begin it again")
     store = folder_store.FolderStore(folder)
     for name, sha256 in {campaign_records.FILE: course.file_sha256, **course.plans}.items():
         if canonical.digest(store.read(name)) != sha256:

@@ -18,7 +18,7 @@ from burst.adapters.postgres import staged_database
 from burst.control import staging
 from burst.domain.basics import canonical, errors, instants, redaction
 from burst.domain.documents import database_stages
-from burst.domain.staging import changes, stage_events, stage_files, stage_journals, stagings, way_back
+from burst.domain.staging import changes, own_sessions, stage_events, stage_files, stage_journals, stagings, way_back
 from burst.kit import own_programs
 from burst.wiring import halting
 
@@ -102,6 +102,10 @@ def resume(folder: Path, request: StagingRequest, say: staging.Say) -> StagingVi
     """Goes on with staged changes: after a pause, or where a process died. Raises as `begin`."""
     view = look(folder)
     operator = _require_operator(view.file, request)
+    if view.staging.outcome == "passed" and request.rolls_back:
+        raise errors.Refused(
+            f"{folder}: every stage passed and stays; nothing was rolled back; take a change back by a stage of its own"
+        )
     if view.staging.ended:
         return view
     reference = _require_reference(request.dsn_reference or view.staging.dsn_reference)
@@ -130,7 +134,7 @@ def look(folder: Path) -> StagingView:
     lines = course_journal_file.read_lines(folder / database_stages.JOURNAL, stage_journals.FORM)
     folded = stage_journals.fold(lines)
     if folded.stage_file is None:
-        raise errors.EvidenceIncomplete(f"{folder}: nothing was begun, and nothing was applied; stage the file again")
+        raise errors.NothingBegun(f"{folder}: nothing was begun, and nothing was applied; stage the file again")
     content = folder_store.FolderStore(folder).read(database_stages.STAGE_FILE)
     if canonical.digest(content) != folded.stage_file.sha256:
         raise errors.EvidenceCorrupt(f"{folder / database_stages.STAGE_FILE} is not the file that the journal names")
@@ -210,6 +214,8 @@ def _refuse_obstacles(file: stage_files.StageFile, database: ports.StagedDatabas
         *database.find_obstacles(independent),
         *way_back.find_unheld(present, independent),
         *way_back.find_unreadable(present, file.all_changes),
+        *way_back.find_installed(present, file.all_changes),
+        *own_sessions.find_cutting(present, file.all_changes),
         *_find_restarts(file, present.settings),
     ]
     if obstacles:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from burst.sandbox import embedded_postgres
 from tests import waiting
 from tests.faults import controller_driver
 
+Spoil = Callable[[Path], None]
 TABLE = changes.TableName(schema=None, name="receipts")
 INDEX = "CREATE INDEX CONCURRENTLY receipts_scope ON receipts (platform_run_id, created_at_utc) INCLUDE (decision)"
 

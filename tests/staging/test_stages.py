@@ -465,9 +465,9 @@ def test_a_staging_goes_on_only_on_its_own_database(desk: conftest.Desk, monkeyp
 
 
 def test_a_role_whose_sessions_end_soon_keeps_its_lock_and_its_changes(desk: conftest.Desk) -> None:
+    desk.ask("ALTER ROLE burst SET idle_session_timeout = '200ms'")
+    desk.ask("ALTER ROLE burst SET statement_timeout = '2s'")
     text = one_stage(
-        "ALTER ROLE burst SET idle_session_timeout = '200ms'",
-        "ALTER ROLE burst SET statement_timeout = '2s'",
         conftest.INDEX,
         more="    confirm: true\n    check: {command: [sh, -c, 'sleep 1; echo {\\\"p95\\\": 1}']}\n",
     )

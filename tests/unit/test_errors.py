@@ -19,7 +19,9 @@ CODES = {
     errors.PublicationFailed: 5,
     errors.StillRunning: 6,
     errors.EvidenceIncomplete: 7,
+    errors.WayBackLost: 6,
     errors.NoSuchRun: 7,
+    errors.NothingBegun: 7,
     errors.EvidenceCorrupt: 8,
     errors.EvidenceUnknown: 9,
 }

@@ -174,7 +174,7 @@ def test_a_snapshot_that_was_changed_in_the_folder_undoes_nothing(tmp_path: Path
         site.work(begins=not site.journal.content)
 
     site.server.restart()
-    with pytest.raises(errors.EvidenceCorrupt, match="is not what the journal says"):
+    with pytest.raises(errors.WayBackLost, match="is not what the journal says"):
         site.work(begins=False)
 
     assert site.server.configured["work_mem"] == "32MB"

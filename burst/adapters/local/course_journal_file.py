@@ -83,4 +83,7 @@ def read_lines(path: Path, form: course_journals.Form[E, Any]) -> tuple[course_j
 
 
 def _read_content(path: Path) -> bytes:
-    return files.read_evidence(path, absence="nothing was begun in this folder")
+    try:
+        return files.read_evidence(path, absence="nothing was begun in this folder")
+    except errors.EvidenceIncomplete as exc:
+        raise errors.NothingBegun(str(exc)) from None

@@ -26,10 +26,18 @@ _NAMED = """
 SELECT relation.relkind::text AS kind, pg_has_role(kept.relowner, 'USAGE') AS owned,
     pg_get_indexdef(index.indexrelid) AS definition, index.indisclustered OR index.indisreplident AS marked,
     EXISTS (SELECT FROM pg_depend WHERE objid = index.indexrelid AND deptype = 'i') AS of_constraint,
-    obj_description(relation.oid, 'pg_class') IS NOT NULL AS commented, index.indisvalid AS valid
+    obj_description(relation.oid, 'pg_class') IS NOT NULL AS commented,
+    index.indisvalid AND index.indisready AS valid, relation.relispartition AS attached,
+    (SELECT spcname::text FROM pg_tablespace AS place WHERE place.oid = COALESCE(NULLIF(relation.reltablespace, 0),
+        (SELECT dattablespace FROM pg_database WHERE datname = current_database()))) AS tablespace,
+    COALESCE(NULLIF(current_setting('default_tablespace'), ''), (SELECT spcname::text FROM pg_tablespace AS place
+        JOIN pg_database AS own ON own.dattablespace = place.oid AND own.datname = current_database()))
+        AS tablespace_of_new
 FROM pg_class AS relation LEFT JOIN pg_index AS index ON index.indexrelid = relation.oid
 LEFT JOIN pg_class AS kept ON kept.oid = index.indrelid
 WHERE relation.oid = to_regclass(%(name)s)"""
+
+_SCHEMA = "SELECT FROM pg_namespace WHERE nspname = %(name)s"
 
 
 def find_obstacles(connection: Connection, planned_changes: Sequence[changes.Change]) -> list[str]:
@@ -145,6 +153,15 @@ def _list_drop_obstacles(connection: Connection, change: changes.DropIndex) -> I
         yield "the role of the DSN does not own the table"
     if index["of_constraint"] or index["marked"] or index["commented"]:
         yield "a constraint, CLUSTER, the replica identity or a comment rests on it, which would not come back"
+    if not index["valid"]:
+        yield "it is not valid, as an interrupted build leaves it, and could not come back so; drop it by hand before"
+    if index["attached"]:
+        yield "it belongs to the index of a partitioned table, without which it cannot be dropped"
+    if index["tablespace"] != index["tablespace_of_new"]:
+        yield (
+            f"it is in tablespace {index['tablespace']}, and would come back in {index['tablespace_of_new']}, where "
+            "the role of the DSN makes new ones; give the role that default_tablespace, or drop the index by hand"
+        )
     try:
         change_grammar.parse_index_definition(str(index["definition"]))
     except sql_tokens.StatementRefused as refused:
@@ -163,3 +180,5 @@ def _list_extension_obstacles(
         yield "the server has no such extension, or not in this version; install its package"
     elif not server["super"] and not (row["creates"] and row["trusted"]):
         yield "the role of the DSN may not create it; use a superuser"
+    if change.schema is not None and _ask(connection, _SCHEMA, name=change.schema) is None:
+        yield f"there is no schema {changes.quote_name(change.schema)}; make it before"

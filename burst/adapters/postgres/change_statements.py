@@ -1,5 +1,6 @@
 """Statements of changes, each made anew from a recognised change: every name quoted, every value a literal."""
 
+import decimal
 from collections.abc import Iterable
 
 from psycopg import sql
@@ -101,12 +102,9 @@ def _build_condition(condition: changes.IndexCondition) -> sql.Composable:
     compared = sql.SQL("{} {}").format(sql.Identifier(condition.column), _FIXED[condition.operator])
     if condition.operand is None:
         return compared
-    whole = condition.is_number and condition.operand.lstrip("-").isdigit()
-    number: int | float | str = condition.operand
-    if condition.is_number:
-        number = int(condition.operand) if whole else float(condition.operand)
+    operand = decimal.Decimal(condition.operand) if condition.is_number else condition.operand
     cast = sql.SQL("::{}").format(_FIXED[condition.type_words]) if condition.type_words else sql.SQL("")
-    return sql.SQL("{} {}{}").format(compared, sql.Literal(number), cast)
+    return sql.SQL("{} {}{}").format(compared, sql.Literal(operand), cast)
 
 
 def _create_extension(change: changes.CreateExtension) -> sql.Composed:

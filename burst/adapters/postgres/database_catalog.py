@@ -40,8 +40,8 @@ LEFT JOIN pg_roles AS role ON role.oid = kept.setrole
 ORDER BY database.datname COLLATE "C" NULLS FIRST, role.rolname COLLATE "C" NULLS FIRST,
     split_part(one.setting, '=', 1) COLLATE "C\""""
 _EXTENSIONS = """
-SELECT extname AS name, extversion AS version, extnamespace::regnamespace::text AS schema_name
-FROM pg_extension ORDER BY extname COLLATE "C\""""
+SELECT extname AS name, extversion AS version, namespace.nspname AS schema_name
+FROM pg_extension JOIN pg_namespace AS namespace ON namespace.oid = extnamespace ORDER BY extname COLLATE "C\""""
 _TABLES = """
 WITH RECURSIVE named (id) AS (
     SELECT to_regclass(asked.name)::oid FROM unnest(%(tables)s::text[]) AS asked (name)
@@ -54,7 +54,10 @@ JOIN pg_namespace AS namespace ON namespace.oid = relation.relnamespace
 ORDER BY namespace.nspname COLLATE "C", relation.relname COLLATE "C\""""
 _INDEXES = """
 SELECT namespace.nspname AS schema_name, index.relname AS name, kept.indrelid::regclass::text AS "table",
-    pg_get_indexdef(kept.indexrelid) AS definition, kept.indisvalid AS valid, kept.indisready AS ready,
+    pg_get_indexdef(kept.indexrelid) AS definition,
+    (SELECT spcname::text FROM pg_tablespace AS place WHERE place.oid = COALESCE(NULLIF(index.reltablespace, 0),
+        (SELECT dattablespace FROM pg_database WHERE datname = current_database()))) AS tablespace,
+    kept.indisvalid AS valid, kept.indisready AS ready,
     kept.indisclustered AS clustered, kept.indisreplident AS replica_identity,
     (SELECT conname::text FROM pg_constraint WHERE conindid = kept.indexrelid AND contype IN ('p', 'u', 'x') LIMIT 1)
         AS "constraint",

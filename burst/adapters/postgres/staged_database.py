@@ -41,6 +41,8 @@ _WORK_SETTINGS = (
     "SET statement_timeout = 0", "SET lock_timeout = '60s'", "SET idle_session_timeout = 0",
     "SET client_connection_check_interval = '1s'", "SET client_min_messages = error",
 )  # fmt: skip
+_TRANSACTION_TIMEOUT_SINCE = 170000
+"""The version of Postgres that has `transaction_timeout`."""
 _HELD_ELSEWHERE = """
 SELECT session.usename AS role, session.datname AS database, session.backend_start AS since, session.pid AS pid
 FROM pg_locks AS held LEFT JOIN pg_stat_activity AS session ON session.pid = held.pid
@@ -283,6 +285,8 @@ def _settle_session(connection: Connection) -> None:
     """Keeps settings of role and server from ending a long change, or the session of the lock."""
     for line in _WORK_SETTINGS:
         connection.execute(line.encode())
+    if connection.info.server_version >= _TRANSACTION_TIMEOUT_SINCE:
+        connection.execute("SET transaction_timeout = 0")
 
 
 def _make_room(connection: Connection, change: changes.CreateIndex) -> bool:

@@ -90,6 +90,16 @@ class StillRunning(BurstError):
     exit_code = 6
 
 
+class WayBackLost(BurstError):
+    """A snapshot of staged changes cannot be read, so the database stays as they left it; a person has to act."""
+
+    exit_code = 6
+    advice = (
+        "put the document back from a copy of the folder, then: burst db resume; without a copy, put back by hand what "
+        "burst db status lists"
+    )
+
+
 class EvidenceIncomplete(BurstError):
     """The evidence is absent or was never committed."""
 
@@ -102,6 +112,12 @@ class NoSuchRun(EvidenceIncomplete):
     advice = (
         "name a run by its id, its folder, or `last`; --runs-dir names another folder, --run-control another machine"
     )
+
+
+class NothingBegun(EvidenceIncomplete):
+    """No course was begun in the folder: mostly another folder, or a name that was mistyped."""
+
+    advice = "name the folder that the command which began printed first; where it printed none, begin again"
 
 
 class EvidenceCorrupt(BurstError):

@@ -79,6 +79,8 @@ class TableIndex(models.Model):
     """The table or partition that it is of."""
     definition: str
     """The statement that makes it, as `pg_get_indexdef` writes it."""
+    tablespace: str
+    """The tablespace that it is in, which `definition` does not say."""
     valid: bool
     """Whether queries may use it."""
     ready: bool

@@ -3,16 +3,12 @@
 Unknown is never a pass: a figure that was not measured, before or after, breaks the line.
 """
 
-import re
 from collections.abc import Mapping
 
 from burst.domain.documents import database_snapshots, database_stages
-from burst.domain.staging import changes, stage_files
+from burst.domain.staging import changes, setting_amounts, stage_files
 
 Figures = Mapping[str, float]
-_AMOUNT = re.compile(r"([+-]?[0-9]{1,18}(?:\.[0-9]{1,12})?(?:[eE][+-]?[0-9]{1,2})?)\s*([A-Za-z]*)")
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-"""The units of time that Postgres reads, in seconds."""
 
 
 def judge(stage: stage_files.StageSection, before: Figures, after: Figures) -> tuple[database_stages.JudgedLine, ...]:
@@ -107,7 +103,7 @@ def _list_planned(
     as that after a RESET."""
     changed = [change for change in stage.changes if isinstance(change, changes.SetParameter)]
     return [
-        None if change.values is None or row is None else _read_amount(change.values[0], row.unit)
+        None if change.values is None or row is None else setting_amounts.read_amount(change.values[0], row.unit)
         for change in changed
         if change.name == setting
     ]
@@ -115,25 +111,4 @@ def _list_planned(
 
 def _read_effective(row: database_snapshots.EffectiveSetting | None) -> float | None:
     """The amount in effect: a size in bytes, a time in the unit that the server names, any other as it is."""
-    return None if row is None or row.value is None else _read_amount(row.value, row.unit)
-
-
-def _read_amount(text: str, unit: str | None) -> float | None:
-    """The amount of a value of `pg_settings` or of a statement as Postgres reads it; None where it is no number."""
-    match = _AMOUNT.fullmatch(text.strip())
-    if match is None:
-        return None
-    number, own_unit = float(match[1]), match[2]
-    times, base = _split_unit(unit)
-    scales = next((scales for scales in (stage_files.BYTES, _SECONDS) if base in scales), None)
-    if not own_unit:
-        return number * times * (stage_files.BYTES[base] if scales is stage_files.BYTES else 1)
-    if scales is None or own_unit not in scales:
-        return None
-    return number * scales[own_unit] / (1 if scales is stage_files.BYTES else times * scales[base])
-
-
-def _split_unit(unit: str | None) -> tuple[int, str]:
-    """A unit of `pg_settings`, such as 8kB, as its number and its name."""
-    name = (unit or "").lstrip("0123456789")
-    return int((unit or "")[: len(unit or "") - len(name)] or "1"), name
+    return None if row is None or row.value is None else setting_amounts.read_amount(row.value, row.unit)

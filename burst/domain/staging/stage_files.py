@@ -10,7 +10,7 @@ import pydantic
 from burst.domain.basics import magnitudes
 from burst.domain.documents import models
 from burst.domain.plan import field_types, plan_problems, sections, written_files, yaml_lines
-from burst.domain.staging import allowed_settings, change_grammar, changes
+from burst.domain.staging import allowed_settings, change_grammar, changes, setting_amounts
 
 SCHEMA: Literal["burst.stages/v1"] = "burst.stages/v1"
 GUARDED = frozenset({"staging", "pilot", "prod"})
@@ -19,8 +19,6 @@ OVERHEAD_MAX = 0.05
 """The red line of a change that makes the server measure more, where the file gives none."""
 _PERCENT = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,4})?)\s?%")
 _BYTES = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s?(B|kB|MB|GB|TB)")
-BYTES = {"B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
-"""The units of size that Postgres reads, in bytes."""
 
 
 def parse_percent(value: object) -> float:
@@ -38,7 +36,7 @@ def parse_amount(value: object) -> float:
     match = _BYTES.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError("expected a number, or a size such as 16GB")
-    return float(match[1]) * BYTES[match[2]]
+    return float(match[1]) * setting_amounts.BYTES[match[2]]
 
 
 def _read_table(value: str) -> str:

@@ -26,7 +26,7 @@ def plan_way_back(target: Snapshot, present: Snapshot, touched: Sequence[changes
 def _undo(target: Snapshot, present: Snapshot, change: changes.Change) -> Iterator[changes.Change]:
     if isinstance(change, changes.SetParameter):
         before, now = read_setting(target, change), read_setting(present, change)
-        if before != now:
+        if before != now or _works_otherwise(target, present, change):
             values = None if before is None else split_values(change.name, before)
             yield changes.SetParameter(place=change.place, name=change.name, values=values)
     elif isinstance(change, changes.CreateIndex):
@@ -39,6 +39,16 @@ def _undo(target: Snapshot, present: Snapshot, change: changes.Change) -> Iterat
             yield change_grammar.parse_index_definition(gone.definition)
     elif isinstance(change, changes.CreateExtension) and _has_gained(target, present, change.name):
         yield changes.DropExtension(name=change.name)
+
+
+def _works_otherwise(target: Snapshot, present: Snapshot, change: changes.SetParameter) -> bool:
+    """Whether the server works with another value than the target's: as where its configuration was put back, and the
+    process died before the server read it again."""
+    return change.place.is_system and _find_effective(target, change.name) != _find_effective(present, change.name)
+
+
+def _find_effective(snapshot: Snapshot, name: str) -> database_snapshots.EffectiveSetting | None:
+    return next((row for row in snapshot.settings if row.name.lower() == name), None)
 
 
 def read_setting(snapshot: Snapshot, change: changes.SetParameter) -> str | None:
@@ -211,16 +221,45 @@ def find_unmet(snapshot: Snapshot, applied: Sequence[changes.Change]) -> tuple[s
                 words.append(f"index {change.name} is {'not there' if index is None else 'invalid'}")
         elif isinstance(change, changes.DropIndex) and find_index(snapshot, change.index) is not None:
             words.append(f"index {change.index.name} is still there")
-        elif isinstance(change, changes.CreateExtension) and not has_extension(snapshot, change.name):
-            words.append(f"extension {change.name} is not there")
+        elif isinstance(change, changes.CreateExtension):
+            words += _find_unmet_extension(snapshot, change)
     return tuple(words)
+
+
+def _find_unmet_extension(snapshot: Snapshot, change: changes.CreateExtension) -> list[str]:
+    installed = next((row for row in snapshot.extensions if row.name == change.name), None)
+    if installed is None:
+        return [f"extension {change.name} is not there"]
+    return _find_otherwise_installed(installed, change)
+
+
+def _find_otherwise_installed(
+    installed: database_snapshots.InstalledExtension, change: changes.CreateExtension
+) -> list[str]:
+    """How an extension that is installed is another than the change asks for, in words."""
+    seen = f"extension {change.name} is installed in version {installed.version} and schema {installed.schema_name}"
+    asked = (change.version or installed.version, change.schema or installed.schema_name)
+    return [] if asked == (installed.version, installed.schema_name) else [seen]
+
+
+def find_installed(present: Snapshot, proposed: Iterable[changes.Change]) -> tuple[str, ...]:
+    """The changes that ask for an extension which is installed in another version or schema, in words: CREATE
+    EXTENSION would leave it as it is."""
+    return tuple(
+        f"{change.words}: {seen}, which a stage does not change; ask for that, or change it by hand before"
+        for change in proposed
+        if isinstance(change, changes.CreateExtension)
+        for installed in present.extensions
+        if installed.name == change.name
+        for seen in _find_otherwise_installed(installed, change)
+    )
 
 
 def _find_unmet_setting(snapshot: Snapshot, change: changes.SetParameter) -> str | None:
     configured = read_setting(snapshot, change)
     if (configured is None) != (change.values is None):
         return f"{change.name} is {'not ' if configured is None else ''}configured"
-    row = next((row for row in snapshot.settings if row.name == change.name), None)
+    row = _find_effective(snapshot, change.name)
     if not change.place.is_system or row is None:
         return None
     from_own_file = row.source == "configuration file" and (row.file or "").endswith("/" + OWN_FILE)

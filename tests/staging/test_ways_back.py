@@ -1,0 +1,245 @@
+"""The way back on a real server: what could not come back as it was is refused, and the rest comes back so."""
+
+import json
+import os
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from burst.domain.documents import database_stages, models
+from tests import waiting
+from tests.faults import controller_driver
+from tests.staging import conftest, staging_driver
+from tests.staging.test_stages import BREAKS, one_stage
+
+MODULES = "ALTER SYSTEM SET max_worker_processes = 9"
+
+
+@pytest.mark.parametrize(
+    ("column", "number"),
+    [
+        ("numeric", "12345678901234567.89"),
+        ("numeric", "1.50"),
+        ("numeric", "0.0000001"),
+        ("bigint", "9223372036854775807"),
+    ],
+)
+def test_a_number_of_an_index_comes_back_digit_by_digit(desk: conftest.Desk, column: str, number: str) -> None:
+    desk.ask(f"CREATE TABLE amounts (amount {column})")
+    desk.ask(f"CREATE INDEX large_ones ON amounts (amount) WHERE amount > {number}")
+    definition = desk.ask("SELECT pg_get_indexdef('large_ones'::regclass)")
+
+    answer = desk.stage(one_stage("ANALYZE amounts", "DROP INDEX CONCURRENTLY large_ones", more=BREAKS))
+
+    assert (answer.code, answer.document["state"]) == (3, "rolled-back")
+    assert number in definition
+    assert desk.ask("SELECT pg_get_indexdef('large_ones'::regclass)") == definition
+
+
+def test_a_stage_makes_an_index_of_the_number_that_it_names(desk: conftest.Desk) -> None:
+    desk.ask("CREATE TABLE amounts (amount numeric)")
+
+    desk.stage(one_stage("CREATE INDEX CONCURRENTLY large ON amounts (amount) WHERE amount > 12345678901234567.89"))
+
+    assert "12345678901234567.89" in desk.ask("SELECT pg_get_indexdef('large'::regclass)")
+
+
+def test_an_index_that_is_not_valid_is_not_dropped_because_it_could_not_come_back_so(desk: conftest.Desk) -> None:
+    desk.ask("CREATE INDEX by_run ON receipts (platform_run_id)")
+    desk.ask("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'by_run'::regclass")
+
+    answer = desk.stage(one_stage("DROP INDEX CONCURRENTLY by_run", more=BREAKS))
+
+    assert answer.code == 4
+    assert "by_run: it is not valid" in answer.said
+    assert desk.ask("SELECT to_regclass('by_run') IS NOT NULL")
+
+
+def test_an_index_in_a_tablespace_is_dropped_only_where_it_would_come_back_there(desk: conftest.Desk) -> None:
+    with psycopg.connect(desk.dsn, autocommit=True) as connection:
+        connection.execute("SET allow_in_place_tablespaces = on")
+        connection.execute("CREATE TABLESPACE fast LOCATION ''")
+        connection.execute("CREATE INDEX by_run ON receipts (platform_run_id) TABLESPACE fast")
+    drop = one_stage("DROP INDEX CONCURRENTLY by_run", more=BREAKS)
+    try:
+        refused = desk.stage(drop)
+        desk.ask("ALTER ROLE burst SET default_tablespace = 'fast'")
+        broken = desk.stage(drop, folder="of-the-role")
+        held = json.loads((desk.folder / "of-the-role" / broken.document["stages"][0]["before"]["name"]).read_text())
+        desk.ask("ALTER INDEX by_run SET TABLESPACE pg_default")
+        elsewhere = desk.stage(drop, folder="elsewhere")
+    finally:
+        desk.ask("ALTER ROLE burst RESET default_tablespace")
+        desk.ask("DROP INDEX IF EXISTS by_run")
+        desk.ask("DROP TABLESPACE fast")
+
+    assert (refused.code, elsewhere.code) == (4, 4)
+    assert "it is in tablespace fast, and would come back in pg_default" in refused.said
+    assert "it is in tablespace pg_default, and would come back in fast" in elsewhere.said
+    assert (broken.code, broken.document["state"]) == (3, "rolled-back")
+    assert [index["tablespace"] for index in held["indexes"] if index["name"] == "by_run"] == ["fast"]
+
+
+def test_an_index_of_a_partition_that_belongs_to_its_parent_is_refused_before_anything_is_applied(
+    desk: conftest.Desk,
+) -> None:
+    desk.ask("CREATE TABLE parted (day int) PARTITION BY RANGE (day)")
+    desk.ask("CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (1) TO (10)")
+    desk.ask("CREATE INDEX parted_by_day ON parted (day)")
+
+    answer = desk.stage(one_stage("ANALYZE parted", "DROP INDEX CONCURRENTLY parted_1_day_idx"))
+
+    assert answer.code == 4
+    assert "it belongs to the index of a partitioned table" in answer.said
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("CREATE EXTENSION pg_stat_statements VERSION '1.9'", "installed in version 1.8 and schema public"),
+        ('CREATE EXTENSION pg_stat_statements SCHEMA "Else where"', "installed in version 1.8 and schema public"),
+        ("CREATE EXTENSION hstore SCHEMA nowhere", "there is no schema nowhere"),
+    ],
+)
+def test_an_extension_that_would_stay_another_is_refused(desk: conftest.Desk, statement: str, words: str) -> None:
+    desk.ask('CREATE SCHEMA "Else where"')
+    desk.ask("CREATE EXTENSION pg_stat_statements VERSION '1.8'")
+
+    answer = desk.stage(one_stage(statement, more=BREAKS))
+
+    assert answer.code == 4
+    assert words in answer.said
+
+
+def test_an_extension_in_the_schema_and_version_of_the_stage_stays(desk: conftest.Desk) -> None:
+    desk.ask('CREATE SCHEMA "Else where"')
+    text = one_stage("CREATE EXTENSION hstore SCHEMA \"Else where\" VERSION '1.4'")
+
+    answers = [desk.stage(text, folder=folder) for folder in ("first", "again")]
+
+    assert [answer.document["state"] for answer in answers] == ["passed", "passed"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER ROLE burst SET statement_timeout = '1ms'",
+        "ALTER SYSTEM SET statement_timeout = 1",
+        "ALTER ROLE burst SET idle_session_timeout = '9.9s'",
+        "ALTER SYSTEM SET idle_in_transaction_session_timeout = '0x1'",
+    ],
+)
+def test_a_timeout_that_would_end_the_way_back_is_refused(desk: conftest.Desk, statement: str) -> None:
+    answer = desk.stage(one_stage(statement, more=BREAKS))
+
+    assert answer.code == 4
+    assert "before they could read the database and go back; allowed: 0 or at least 10s" in answer.said
+
+
+def test_a_timeout_of_another_role_or_a_long_one_is_nobodys_way_back(desk: conftest.Desk) -> None:
+    desk.ask("CREATE ROLE hasty")
+    try:
+        answer = desk.stage(
+            one_stage(
+                "ALTER ROLE hasty SET statement_timeout = '1ms'",
+                "ALTER ROLE burst SET statement_timeout = 0",
+                "ALTER ROLE burst SET idle_session_timeout = '10s'",
+                more=BREAKS,
+            )
+        )
+    finally:
+        desk.ask("DROP ROLE hasty")
+
+    assert (answer.code, answer.document["state"]) == (3, "rolled-back")
+
+
+def test_a_change_outlasts_the_transaction_timeout_of_its_role(desk: conftest.Desk) -> None:
+    if desk.ask("SELECT current_setting('server_version_num')::integer") < 170000:
+        pytest.skip("this server has no transaction_timeout")
+    desk.ask("ALTER ROLE burst SET transaction_timeout = '2s'")
+    folder = desk.folder / "staging"
+    with psycopg.connect(desk.dsn, options="-c transaction_timeout=0") as writer:
+        writer.execute("INSERT INTO receipts (receipt_id, platform_run_id) VALUES ('r', 's')")
+        words = ("stage", str(desk.write(one_stage(conftest.INDEX))), "--dsn", "env:STAGE_DSN", "--folder", str(folder))
+        process = desk.start(*words)
+        waiting.until(
+            lambda: (
+                desk.ask(
+                    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%%'"
+                    " AND xact_start < clock_timestamp() - interval '3 seconds'"
+                )
+                or process.poll() is not None
+            ),
+            what="a build of 3 seconds",
+        )
+        writer.rollback()
+    _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 0, said.decode()
+
+
+def test_stages_that_passed_are_not_rolled_back_in_silence(desk: conftest.Desk) -> None:
+    desk.stage(one_stage("ALTER SYSTEM SET work_mem = '32MB'"))
+
+    answer = desk.resume("--roll-back")
+
+    assert answer.code == 4
+    assert "every stage passed and stays; nothing was rolled back" in answer.said
+    assert desk.ask("SHOW work_mem") == "32MB"
+
+
+def _spoil(path: Path) -> None:
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes().replace(b"work_mem", b"work_men"))
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, _spoil])
+def test_a_snapshot_that_cannot_be_read_is_said_loudly_and_goes_back_once_it_can(
+    desk: conftest.Desk, spoil: conftest.Spoil
+) -> None:
+    at_first = desk.snapshot().content()
+    paused = desk.stage(one_stage("ALTER SYSTEM SET work_mem = '32MB'", MODULES, more=f"    restart: true\n{BREAKS}"))
+    snapshot = desk.folder / "staging" / paused.document["stages"][0]["before"]["name"]
+    kept = snapshot.read_bytes()
+    spoil(snapshot)
+
+    lost = desk.resume("--roll-back")
+    still = desk.ask("SHOW work_mem")
+    snapshot.write_bytes(kept)
+    back = desk.resume("--roll-back")
+
+    assert (lost.code, still) == (6, "32MB")
+    assert snapshot.name in lost.said
+    assert "burst db status" in lost.said
+    assert (back.code, back.document["state"]) == (3, "rolled-back")
+    assert desk.snapshot().content() == at_first
+
+
+def test_a_configuration_that_was_put_back_and_not_read_again_is_read_again(desk: conftest.Desk) -> None:
+    at_first = desk.snapshot().content()
+    text = one_stage("ALTER SYSTEM SET work_mem = '32MB'", more=BREAKS)
+    desk.stage(text, folder="whole")
+    lines = [json.loads(line) for line in (desk.folder / "whole" / "journal.jsonl").read_text().splitlines()]
+    (at,) = (line["sequence"] for line in lines if line["event"] == "change-intended" and line["rolling_back"])
+    words = ["db", "stage", str(desk.write(text)), "--dsn", "env:STAGE_DSN", "--folder", str(desk.folder / "staging")]
+
+    code = staging_driver.run_until_killed(
+        words,
+        controller_driver.Death(line=at, torn=False),
+        environment={**os.environ, "STAGE_DSN": desk.dsn},
+        said=desk.folder / "said",
+    )
+    desk.ask("ALTER SYSTEM RESET work_mem")
+    answer = desk.resume()
+
+    result = models.read(database_stages.DatabaseStages, (desk.folder / "staging" / database_stages.NAME).read_bytes())
+    assert (code, answer.code, result.outcome) == (-9, 3, "rolled-back")
+    assert desk.snapshot().content() == at_first
+
+
+def test_a_folder_without_a_staging_is_told_what_to_do(desk: conftest.Desk) -> None:
+    answers = [desk.resume(folder="nowhere"), desk.call("status", str(desk.folder / "nowhere"))]
+
+    assert [answer.code for answer in answers] == [7, 7]
+    assert all("name the folder that the command which began printed" in answer.said for answer in answers)
