@@ -360,22 +360,23 @@ class World:
                     terms(self.plan, early_stop=record.run.early_stop_allowed, to_count=to_count),
                     appears_seconds=self.appears_seconds,
                 ),
-                record=record,
                 target=self._target(),
-                source=self.source if to_count else None,
-                documents_=run_documents.RunDocuments(
-                    plan=self.plan,
-                    record=record,
-                    store=self.store,
-                    render=lambda verdict, contents: b"<html></html>",
-                    places=[self.place] if self.signer else [],
-                    signer=self.signer,
-                ),
+                sources=controller.RunSources(receipts=self.source if to_count else None),
+                outputs=controller.RunOutputs(record=record, documents=self._documents(record), observe=observe),
                 clock=self.clock,
-                observe=observe,
             )
         )
         return made[0]
+
+    def _documents(self, record: recorder.Recorder) -> run_documents.RunDocuments:
+        return run_documents.RunDocuments(
+            plan=self.plan,
+            record=record,
+            store=self.store,
+            render=lambda verdict, contents: b"<html></html>",
+            places=[self.place] if self.signer else [],
+            signer=self.signer,
+        )
 
     def _target(self) -> controller.RunTarget:
         lease = ownership.hold(self.lease, self.owner)

@@ -47,8 +47,6 @@ SETTLING_SECONDS = 600.0
 _SOLE_ACTS = (lifecycle.Launch, lifecycle.Measure, lifecycle.Publish)
 """The acts that no superseded controller may begin. GO and STOP begin with a write of the lease anyway."""
 
-NO_PROBES: probes.Probes = {}
-
 Observe = Callable[[runs.Run, lifecycle.Decision, datetime], None]
 """Called after every decision with the run as it is now; progress is shown with it."""
 
@@ -87,6 +85,27 @@ class RunTarget:
     """Of each layer by name, when the last process has ended at the latest, in seconds after the deadline."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSources:
+    """Where the controller of a run reads what it counts and judges."""
+
+    receipts: ports.ReceiptSource | None
+    """None: the controller can only stop the run's tasks."""
+    read_document: facts.ReadDocument = facts.refuse_documents
+    """Reads a document that a fact of the plan names."""
+    outside_probes: probes.Probes = field(default_factory=dict)
+    """The observed series that an adapter asks for, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutputs:
+    """Where the controller of a run puts what it did: the journal, the documents, and whoever is shown its progress."""
+
+    record: recorder.Recorder
+    documents: run_documents.RunDocuments
+    observe: Observe
+
+
 class Controller:
     """One run, driven from its journal to its snapshot. Without a receipt source it can only stop the run's tasks."""
 
@@ -95,15 +114,12 @@ class Controller:
         *,
         plan: plans.Plan,
         terms: run_terms.RunTerms,
-        record: recorder.Recorder,
         target: RunTarget,
-        source: ports.ReceiptSource | None,
-        documents_: run_documents.RunDocuments,
+        sources: RunSources,
+        outputs: RunOutputs,
         clock: ports.Clock,
-        observe: Observe,
-        read_document: facts.ReadDocument = facts.refuse_documents,
-        outside_probes: probes.Probes = NO_PROBES,
     ) -> None:
+        source, record = sources.receipts, outputs.record
         self._plan = plan
         self._terms = terms
         self._record = record
@@ -114,12 +130,12 @@ class Controller:
             live_source = database_ceiling.limit_live(source, plan, self._driver.read)
             source = database_ceiling.limit_source(source, plan, self._driver.read)
         self._source = source
-        self._evidence = documents_
-        self._read_document = read_document
+        self._documents = outputs.documents
+        self._read_document = sources.read_document
         self._clock = clock
-        self._observe = observe
+        self._observe = outputs.observe
         self._stop_signs = self._build_stop_signs(live_source)
-        self._observing = self._build_observing(live_source, outside_probes)
+        self._observing = self._build_observing(live_source, sources.outside_probes)
         self._load_watch = self._build_load_watch()
         self._watch = self._build_watch(live_source)
         self._errands = self._build_errands()
@@ -146,7 +162,7 @@ class Controller:
     def _build_observing(
         self, live_source: ports.ReceiptSource | None, outside_probes: probes.Probes
     ) -> observing.Observing:
-        series_probes = NO_PROBES
+        series_probes: probes.Probes = {}
         if live_source is not None:  # a controller without a receipt source only stops tasks
             series_probes = probes.build_probes(self._plan, live_source, self._read_document, outside_probes)
         return observing.Observing(plan=self._plan, record=self._record, series_probes=series_probes, clock=self._clock)
@@ -555,7 +571,7 @@ class Controller:
             record=self._record,
             source=source,
             driver=self._driver,
-            documents=self._evidence,
+            documents=self._documents,
             read_document=self._read_document,
             clock=self._clock,
         ).freeze_figures(window, self._freeze_load, lambda: bool(self._signals))
@@ -576,12 +592,12 @@ class Controller:
 
     def _freeze_load(self) -> None:
         if self._target.accounts is not None:
-            self._evidence.freeze_load(self._target.accounts)
+            self._documents.freeze_load(self._target.accounts)
 
     def _publish(self) -> None:
         self._freeze_load()
         self._record.note(ending_events.PublishIntended())
-        self.verdict = self._evidence.publish(layers=self._layers(), worst_end_seconds=self._target.worst_end_seconds)
+        self.verdict = self._documents.publish(layers=self._layers(), worst_end_seconds=self._target.worst_end_seconds)
         snapshot = self.verdict.snapshot
         self._record.note(ending_events.Published(sha256=self.verdict.sha256))
         self._record.note(ending_events.RunFinished(exit_code=snapshot.exit_code, why=snapshot.exit_reason))

@@ -224,21 +224,14 @@ def _open_session(ground: _Ground, observe: controller.Observe, *, to_launch: bo
     driver = controller.Controller(
         plan=plan,
         terms=_run_terms(ground, run_target.appears_seconds, to_count=to_count),
-        record=record,
         target=run_target,
-        source=ground.source,
-        documents_=run_documents.RunDocuments(
-            plan=plan,
-            record=record,
-            store=ground.store,
-            render=html.render,
-            places=ground.target.places(deadline),
-            signer=signers.find_signer(plan, clock),
+        sources=controller.RunSources(
+            receipts=ground.source,
+            read_document=inputs.document,
+            outside_probes=series_probes.open_probes(plan, clock),
         ),
+        outputs=controller.RunOutputs(record=record, documents=_open_documents(ground), observe=observe),
         clock=clock,
-        observe=observe,
-        read_document=inputs.document,
-        outside_probes=series_probes.open_probes(plan, clock),
     )
     return Session(
         plan=plan,
@@ -250,6 +243,18 @@ def _open_session(ground: _Ground, observe: controller.Observe, *, to_launch: bo
         lock=ground.lock,
         source=ground.source,
         lease=ground.lease,
+    )
+
+
+def _open_documents(ground: _Ground) -> run_documents.RunDocuments:
+    """The documents of the run, with the places that they are published to."""
+    return run_documents.RunDocuments(
+        plan=ground.plan,
+        record=ground.record,
+        store=ground.store,
+        render=html.render,
+        places=ground.target.places(ground.deadline),
+        signer=signers.find_signer(ground.plan, ground.clock),
     )
 
 

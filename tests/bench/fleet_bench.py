@@ -170,14 +170,18 @@ def drive(address: str, fleet: Fleet, folder: Path) -> dict[str, Any]:
     driver = controller.Controller(
         plan=plan,
         terms=run_terms.make_terms(plan, limits, required_admits_per_second=None, early_stop=False),
-        record=record,
         target=target,
-        source=fakes_receipts.MemoryReceiptSource(now=clock.now, answers={"select 0": [[0]], "select 3": [[3]]}),
-        documents_=run_documents.RunDocuments(
-            plan=plan, record=record, store=frozen_inputs(plan), render=lambda verdict, contents: b""
+        sources=controller.RunSources(
+            receipts=fakes_receipts.MemoryReceiptSource(now=clock.now, answers={"select 0": [[0]], "select 3": [[3]]})
+        ),
+        outputs=controller.RunOutputs(
+            record=record,
+            documents=run_documents.RunDocuments(
+                plan=plan, record=record, store=frozen_inputs(plan), render=lambda verdict, contents: b""
+            ),
+            observe=samples.observe,
         ),
         clock=clock,
-        observe=samples.observe,
     )
     run = driver.drive()
     samples.take("finished", clock.now())
