@@ -9,7 +9,7 @@ import base64
 import json
 import re
 import urllib.parse
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -44,11 +44,27 @@ _ESCAPE = re.compile(
 _LINE_BREAK = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_IN_ADDRESSES = (
-    (re.compile(rf"([A-Za-z][A-Za-z0-9+.-]*://)[^?#{_END}]*@"), rf"\1{MASK}@"),
-    (re.compile(rf"([A-Za-z][A-Za-z0-9+.-]*://[^?#{_END}]*)\?[^#{_END}]+"), rf"\1?{MASK}"),
-    (re.compile(rf"([/\w.-]\?)[^{_END}]*=[^{_END}]*"), rf"\1{MASK}"),
-    (re.compile(rf"(://[^{_END}#]*#)[^{_END}]*=[^{_END}]*"), rf"\1{MASK}"),
+
+
+def _mask_credentials(match: re.Match[str]) -> str:
+    return f"{match[1]}{MASK}@{match[2].rpartition('@')[2]}" if "@" in match[2] else match[0]
+
+
+def _mask_query(match: re.Match[str]) -> str:
+    return f"{match[1]}?{MASK}" if match[2] else match[0]
+
+
+def _mask_parameters(match: re.Match[str]) -> str:
+    return f"{match[1]}{MASK}" if "=" in match[2] else match[0]
+
+
+# A text from outside may have any length, so each pattern reads it once: what it has read it keeps (`*+`), and no match
+# begins within the name that was tried before.
+_IN_ADDRESSES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(rf"(://)([^?#{_END}]*+)"), _mask_credentials),
+    (re.compile(rf"(://[^?#{_END}]*+)(\?[^#{_END}]+)?"), _mask_query),
+    (re.compile(rf"([/\w.-]\?)([^{_END}]*+)"), _mask_parameters),
+    (re.compile(rf"(://[^{_END}#]*+#?)([^{_END}]*+)"), _mask_parameters),
     (
         re.compile(
             r"(?i)((?:password|passwd|pwd|secret_?access_?key|session_?token)[\"']?\s*[=:]\s*)"
@@ -58,7 +74,8 @@ _IN_ADDRESSES = (
     ),
     (
         re.compile(
-            r"(?i)\b((?:authorization|x-[\w-]*(?:key|token|secret))[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic)\s+)?[^\s\"',]+"
+            r"(?i)(?<![\w-])((?:(?=[\w-]*?\bx-)[\w-]++(?:(?<=key)|(?<=token)|(?<=secret))"
+            r"|[\w-]++(?<=\bauthorization))[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic)\s+)?[^\s\"',]+"
         ),
         rf"\1{MASK}",
     ),
