@@ -5,8 +5,10 @@ nobody waits for any more should not appear in a public log: `keyless` ends the 
 ends itself where nobody does. All that is verified here, the library verifies; no answer holds an identity token.
 """
 
+import ipaddress
 import json
 import sys
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -43,6 +45,7 @@ class FailedOrderError(Exception):
 def sign_statement(order: Order) -> Answer:
     """A bundle around a statement, by a certificate for the identity; what does not verify here is not given."""
     config = _read_trust_config(order["trust_config"])
+    _refuse_open_way(config)
     raw = order["token"] if order["token"] is not None else _ask_pipeline()
     try:
         token = oidc.IdentityToken(raw)
@@ -106,6 +109,22 @@ def _read_trust_config(text: str | None) -> models.ClientTrustConfig:
     except Exception as exc:
         raise FailedOrderError("usage", f"the trust config cannot be used: {_shorten(_word(exc))}") from exc
     return config
+
+
+def _refuse_open_way(config: models.ClientTrustConfig) -> None:
+    """Refuses an address at which the identity token would cross a network that others can read."""
+    address = urllib.parse.urlsplit(config.signing_config.get_fulcio().url)
+    if address.scheme != "https" and not _is_this_machine(address.hostname or ""):
+        saw = f"signingConfig.caUrls: saw {address.scheme}://{address.hostname}"
+        why = f"the trust config cannot be used: {saw}, to which everybody on the way could read the identity token"
+        raise FailedOrderError("usage", f"{why}; allowed: https://, or this machine")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _describe_signer(bundle: models.Bundle) -> Answer:

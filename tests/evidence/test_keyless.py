@@ -169,6 +169,21 @@ def test_a_log_of_the_second_version_takes_its_time_from_an_authority(
     assert "not enough sources of verified time" in capsys.readouterr().err
 
 
+def test_no_identity_token_goes_to_an_authority_whose_way_everybody_can_read(
+    sigstore: Sigstore, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = json.loads(sigstore.write_trust_config())
+    config["signingConfig"]["caUrls"][0]["url"] = "http://fulcio.acme.example:8080/x?y=z"
+    trust = write(tmp_path / "trust.json", json.dumps(config).encode())
+    monkeypatch.setenv("TOKEN", sigstore.provider.make_token(ALICE))
+
+    code = attest(runs / PASSED, trust, tmp_path / "vsa.json")
+
+    assert code == 2
+    assert "signingConfig.caUrls: saw http://fulcio.acme.example, to which" in capsys.readouterr().err
+    assert not (tmp_path / "vsa.json").exists()
+
+
 def test_a_pipeline_gives_its_own_identity_where_none_is_named(
     sigstore: Sigstore, runs: Path, trust: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
