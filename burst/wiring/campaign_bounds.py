@@ -27,6 +27,6 @@ def _find_bounds(step: campaign_files.StepSection, plan_steps: campaign_plans.Pl
         return (bound.timeout if bound is not None else 0.0) + beside, 0.0
     plans = [plan_steps.read_plan(step, step.list_settings(index)) for index in range(len(step.values))]
     longest = max(campaign_plans.find_longest(plan) for plan in plans)
-    costs = [0.0 if plan.target.kind == "local" else plan.budget.cost_cap_usd for plan in plans]
+    costs = [plan.most_usd for plan in plans]
     sums = [cost for cost in costs if cost is not None]
     return longest + beside, max(sums) if len(sums) == len(costs) else None

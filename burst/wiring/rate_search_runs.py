@@ -112,8 +112,7 @@ def _make_terms(request: SearchRequest, plan: plans.Plan) -> rate_searches.Searc
             f"--max-time: one probe may take {instants.duration_text(longest)} from its preflight to its verdict; "
             "allow more, or shorten budget.start_timeout or receipts.count_timeout"
         )
-    cap = 0.0 if plan.target.kind == "local" else plan.budget.cost_cap_usd
-    if request.max_usd is not None and cap is None:
+    if request.max_usd is not None and plan.most_usd is None:
         raise errors.UsageError("--max-cost: the plan has no budget.cost_cap_usd, so nobody knows what a probe costs")
     return rate_searches.SearchTerms(
         criteria=tuple(criterion.words for criterion in chosen_criteria),
@@ -125,7 +124,7 @@ def _make_terms(request: SearchRequest, plan: plans.Plan) -> rate_searches.Searc
         max_seconds=request.max_seconds,
         max_usd=request.max_usd,
         most_probe_seconds=longest,
-        most_probe_usd=cap,
+        most_probe_usd=plan.most_usd,
         unit="s" if rates.describe(request.lowest).endswith("/s") else "min",
         needed=_find_needed(request),
     )

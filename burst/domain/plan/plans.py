@@ -200,6 +200,11 @@ class Plan(planned_loads.PlannedLoad):
             *(f"{place}/{self.scope}/{self.group}{rerun}" for place in self.evidence.scoped_places),
         )
 
+    @property
+    def most_usd(self) -> float | None:
+        """What a run may cost at most, in USD: nothing on this machine; None where the plan has no cap."""
+        return 0.0 if self.target.kind == "local" else self.budget.cost_cap_usd
+
     def document(self) -> dict[str, Any]:
         """The plan as `plan.json` holds it: JSON values only, no secret (plans hold references).
 

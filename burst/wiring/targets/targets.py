@@ -1,7 +1,7 @@
 """A target: where the tasks of a plan run. One object a kind answers everything that depends on the kind.
 
-`choose` is the one place that asks which kind a plan is for. The controller never meets a target: `run_target` gives
-it the ports and values of one run.
+`choose` is the one place that turns the kind of a plan into its object. The controller never meets a target:
+`run_target` gives it the ports and values of one run.
 """
 
 from __future__ import annotations
