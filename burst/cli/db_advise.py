@@ -118,7 +118,7 @@ def _read_plan(plan_file: Path, dsn: str | None, rate: float | None) -> "index_a
     from burst.wiring import index_advising, preparing
 
     plan = preparing.read_plan(preparing.RunRequest(plan_file=plan_file))
-    reference = dsn or plan.receipts.dsn
+    reference = plan.receipts.dsn if dsn is None else dsn
     if reference is None:
         raise errors.UsageError(f"{plan_file}: receipts.via: task has no DSN here; name one with --dsn")
     expected = judgements.expect_receipts(plan)
@@ -149,11 +149,12 @@ def _text(advice: "index_advising.IndexAdvice") -> str:
     for index in advice.indexes:
         price = index.price
         size, built = index_advice.describe_bytes(price.size_bytes), wording.format_span(price.build_seconds)
-        fewer = estimate.pages_read / price.count_pages
+        times_fewer = estimate.pages_read / price.count_pages
+        gain = f"{times_fewer:,.1f} times fewer" if times_fewer > 1 else "no fewer than now"
         lines += [
             "",
             f"{index.name}: about {size}, built in about {built} on this server while it is quiet",
-            f"a count then reads about {price.count_pages:,} pages, {fewer:,.1f} times fewer",
+            f"a count then reads about {price.count_pages:,} pages, {gain}",
             "",
             *(f"  {statement}" for statement in index.statements),
         ]

@@ -58,7 +58,9 @@ def _count_sessions(identity: database_checks.DatabaseIdentity | None) -> tuple[
     if identity is None:
         return "-", "-"
     sessions = identity.sessions
-    return str(sessions.others), "hidden" if sessions.active is None else str(sessions.active)
+    return "hidden" if sessions.others is None else str(sessions.others), "hidden" if sessions.active is None else str(
+        sessions.active
+    )
 
 
 def _role(role: database_checks.RoleEntry | None) -> str:

@@ -42,10 +42,11 @@ class CheckRequest:
     def demands(self) -> database_findings.CheckDemands:
         """What the plan and the words of the operator hold the check to."""
         receipts = self.plan.receipts if self.plan is not None else None
-        named = self.table or (receipts.table if receipts is not None else None)
+        of_plan = receipts.table if receipts is not None else None
+        named = of_plan if self.table is None else self.table
         skew_seconds = receipts.max_skew if receipts is not None else database_findings.MAX_SKEW_SECONDS
         return database_findings.CheckDemands(
-            table=named or "receipts",
+            table="receipts" if named is None else named,
             table_named=named is not None,
             one_database=receipts is not None and bool(receipts.require_check),
             max_skew_seconds=skew_seconds,
@@ -135,12 +136,12 @@ def _ask_all(
 def _list_dsns(request: CheckRequest) -> list[_NamedDsn]:
     """Every DSN by its place, the one to check first."""
     plan_dsn = request.plan.receipts.dsn if request.plan is not None else None
-    reference = request.dsn or plan_dsn
+    reference = plan_dsn if request.dsn is None else request.dsn
     if reference is None:
         raise errors.UsageError("no DSN to check: give --dsn REF, or a plan whose receipts.dsn names one")
     checked = _NamedDsn(
         origin="checked",
-        name=_name_reference("--dsn" if request.dsn else "plan receipts.dsn", reference),
+        name=_name_reference("plan receipts.dsn" if request.dsn is None else "--dsn", reference),
         should_be_same=True,
         secret=_resolve(reference),
     )

@@ -176,12 +176,40 @@ def test_a_login_that_is_refused_exits_4_without_the_password(reader_dsn: str, c
         [],
         ["--plan", "no-such-plan.yaml"],
         ["--dsn", "env:IG_DSN", "--table", "a.b.c"],
+        ["--dsn", "env:IG_DSN", "--table", ""],
+        ["--dsn", ""],
     ],
-    ids=["no variable", "no DSN", "nothing", "no plan", "no table name"],
+    ids=["no variable", "no DSN", "nothing", "no plan", "no table name", "an empty table", "an empty DSN"],
 )
 def test_a_wrong_reference_or_name_exits_2(words: list[str], reader_dsn: str, capsys: Shown) -> None:
     assert check(*words) == 2
     assert "see: burst runbook exit-2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["check", "--no-environment"], ["advise"]])
+def test_an_empty_dsn_is_not_taken_for_that_of_the_plan(
+    command: list[str], reader_dsn: str, tmp_path: Path, capsys: Shown
+) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps(cases.plan_value(receipts={"dsn": "env:IG_DSN"})))
+
+    code = run(*command, "--plan", plan, "--dsn", "")
+
+    assert code == 2
+    assert "the DSN is empty" in capsys.readouterr().err
+
+
+def test_a_role_that_may_not_ask_for_sessions_is_told_the_rest(
+    database_dsn: str, reader_dsn: str, capsys: Shown
+) -> None:
+    execute(database_dsn, sql.SQL("REVOKE SELECT ON pg_catalog.pg_stat_activity FROM PUBLIC"))
+
+    code = check("--dsn", "env:IG_DSN")
+    shown = capsys.readouterr().out
+
+    assert code == 9
+    assert "other sessions hidden" in shown
+    assert "GRANT SELECT ON pg_catalog.pg_stat_activity TO" in shown
 
 
 def test_the_plan_says_which_database_it_means_and_another_is_refused_where_it_requires_the_check(

@@ -330,6 +330,34 @@ def test_a_system_identifier_that_is_not_visible_is_hidden_and_nobody_calls_the_
     assert identities.compare(by_owner.identity, by_reader.identity).same == "unknown"  # by sockets
 
 
+@pytest.mark.parametrize(
+    ("view", "part"),
+    [
+        ("pg_stat_activity", "sessions"),
+        ("pg_settings", "settings"),
+        ("pg_stat_database", "connections"),
+        ("pg_stat_all_tables", "table"),
+        ("pg_stat_all_indexes", "table"),
+        ("pg_roles", "role"),
+        ("pg_extension", "extensions"),
+    ],
+)
+def test_a_view_that_the_role_may_not_read_hides_its_own_part_alone(
+    database_dsn: str, reader_dsn: str, view: str, part: str
+) -> None:
+    named = sql.Identifier("pg_catalog", view)
+    execute(database_dsn, sql.SQL("REVOKE SELECT ON {} FROM PUBLIC").format(named))
+    try:
+        reading = inspector(reader_dsn).inspect(TABLE, give_up_at=soon())
+        identity = inspector(reader_dsn).identify(give_up_at=soon())
+    finally:
+        execute(database_dsn, sql.SQL("GRANT SELECT ON {} TO PUBLIC").format(named))
+
+    assert part in {hidden.part for hidden in reading.hidden}
+    assert reading.health.round_trip_seconds > 0
+    assert (identity.sessions.others is None) == (view == "pg_stat_activity")
+
+
 def test_two_databases_of_one_server_have_the_same_system_and_other_oids(database_dsn: str) -> None:
     here = inspector(database_dsn).identify(give_up_at=soon())
     template = urllib.parse.urlunsplit(urllib.parse.urlsplit(database_dsn)._replace(path="/postgres"))

@@ -210,6 +210,7 @@ def test_the_command_prints_statements_and_changes_nothing(
     assert (code, as_json) == (0, 0)
     assert "CREATE INDEX CONCURRENTLY burst_receipts_scope_at_" in said
     assert "burst does not." in said
+    assert "no fewer than now" in said  # the table is one page
     assert json.loads(captured.out)["indexes"][0]["statements"]
     assert database_dsn not in captured.out + captured.err
     with psycopg.connect(database_dsn) as connection:

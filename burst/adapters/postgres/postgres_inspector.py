@@ -27,6 +27,8 @@ _NO_ROWS_STATES = frozenset({"55P03", "57014", "55000"})
 """A lock that did not come, a statement that took too long, an object that is not ready: the part alone is not read."""
 _RIGHTS = {
     "system identifier": "EXECUTE ON FUNCTION pg_control_system()",
+    "sessions": "SELECT ON pg_catalog.pg_stat_activity",
+    "settings": "SELECT ON pg_catalog.pg_settings",
     "table": "USAGE ON its SCHEMA, and SELECT on the table,",
 }
 """What a role lacks that may not read a part, where membership in pg_monitor would not do."""
@@ -129,7 +131,9 @@ class _Reader:
         )
 
     def _read_sessions(self) -> database_checks.SessionsEntry:
-        row = self._one(inspection_statements.SESSIONS)
+        row = self._read_part("sessions", lambda: self._one(inspection_statements.SESSIONS))
+        if row is None:
+            return database_checks.SessionsEntry(others=None, active=None)
         if row.unseen:
             self._hide("other sessions", self._grant("pg_monitor"))
         return database_checks.SessionsEntry(others=row.others, active=None if row.unseen else row.active)

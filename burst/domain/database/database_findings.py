@@ -154,11 +154,11 @@ def _describe_health(reading: database_checks.DatabaseReading) -> str:
     health = reading.health
     sessions = reading.identity.sessions
     active = "an unseen number of them" if sessions.active is None else f"{sessions.active} of them"
-    return (
-        f"PostgreSQL {reading.server.version} answers as {reading.identity.role}: "
-        f"{health.connect_seconds * 1000:.1f} ms to connect, {health.round_trip_seconds * 1000:.2f} ms a round trip; "
-        f"{wording.format_count(sessions.others, 'other session')}, {active} active"
-    )
+    others = "other sessions hidden"
+    if sessions.others is not None:
+        others = f"{wording.format_count(sessions.others, 'other session')}, {active} active"
+    speed = f"{health.connect_seconds * 1000:.1f} ms to connect, {health.round_trip_seconds * 1000:.2f} ms a round trip"
+    return f"PostgreSQL {reading.server.version} answers as {reading.identity.role}: {speed}; {others}"
 
 
 def _judge_version(server: database_checks.ServerEntry) -> database_checks.DatabaseFinding:

@@ -25,8 +25,8 @@ class HiddenPart(models.Model):
 class SessionsEntry(models.Model):
     """Client sessions of the same database, without burst's own. `active` None: the role does not see what they do."""
 
-    others: models.Count
-    """Client sessions of the same database, without burst's own."""
+    others: models.Count | None
+    """Client sessions of the same database, without burst's own; None where the role may not ask."""
     active: models.Count | None
     """How many of them were at work; None where the role does not see what they do."""
 
