@@ -415,7 +415,7 @@ def test_a_server_that_forgets_what_was_prepared_is_asked_without(database_dsn: 
         total_of(counter, 10 * number)
     kept = counter._reader._live._kept
     assert kept is not None
-    with kept.connect() as connection:
+    with kept.engine.connect() as connection:
         connection.exec_driver_sql("deallocate all")
     writers.insert(database_dsn, 10)
 

@@ -131,11 +131,20 @@ def test_a_frozen_backend_holds_one_thread_however_often_it_is_asked_and_is_aske
         assert waiting.until(lambda: answered(lambda: asked("select 1", 2.0)), what="an answer once it goes on") == 1
 
 
-def test_a_question_that_a_living_server_would_have_ended_is_waited_for_no_longer(database_dsn: str) -> None:
+@pytest.mark.parametrize("kept_connections", [0, 1])
+def test_a_question_that_a_living_server_would_have_ended_is_waited_for_no_longer(
+    database_dsn: str, kept_connections: int
+) -> None:
     """Something between may hold the line of a server that is gone, and a new one may lead to another."""
     name = "burst/held"
     held_by = "select pid from pg_stat_activity where application_name = %s and wait_event_type = 'Lock'"
-    source = source_of(database_dsn, application_name=name, connect_seconds=1.0, statement_seconds=3.0)
+    source = source_of(
+        database_dsn,
+        application_name=name,
+        connect_seconds=1.0,
+        statement_seconds=3.0,
+        kept_connections=kept_connections,
+    )
 
     def asked(sql: str) -> object:
         return source.ask(sql, scope="a", give_up_at=datetime.now(UTC) + timedelta(seconds=1.5))
@@ -151,11 +160,16 @@ def test_a_question_that_a_living_server_would_have_ended_is_waited_for_no_longe
         try:
             with pytest.raises(errors.Unavailable):
                 counting.result(20)
-            again = waiting.until(lambda: answered(lambda: asked("select 1")), what="an answer beside it")
+            beside = [
+                waiting.until(lambda: answered(lambda: asked("select pg_backend_pid()")), what="an answer beside it")
+                for _ in range(2)
+            ]
         finally:
             os.kill(held, signal.SIGCONT)
+    source.close()
 
-    assert again == 1
+    assert held not in beside
+    assert len(set(beside)) == (1 if kept_connections else 2)
 
 
 def answered(ask: Callable[[], object]) -> object:

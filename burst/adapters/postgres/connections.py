@@ -150,14 +150,13 @@ class ReadOnlyDatabase:
         self._application_name = application_name.encode()[:_NAME_BYTES_MAX].decode(errors="ignore")
         self._timeouts = timeouts
         self._kept = self._keep_connections(kept_connections) if kept_connections else None
+        self._exchanging = threading.Lock()
         self._met: sqlalchemy.Engine | None = None
         """The engine that has connected, without a connection: it knows the server, and the statements that it sent."""
-        self._turns = threading.BoundedSemaphore(kept_connections) if kept_connections else None
         self._patience = _Patience()
         self._now = now
-        self._unanswered: futures.Future[Any] = futures.Future()
-        """The last query that was not answered in time; done where it has ended, or there was none."""
-        self._unanswered.set_result(None)
+        self._unanswered: futures.Future[Any] | None = None
+        """The last query that was not answered in time; None where there was none, or it counts as lost."""
         self._lost_at = 0.0
         """The monotonic instant at which the unanswered query counts as lost."""
 
@@ -172,11 +171,7 @@ class ReadOnlyDatabase:
 
     def close(self) -> None:
         """Closes the kept connections, each once it is idle."""
-        if self._kept is not None:
-            kept, self._kept = self._kept, None
-            # A question may be open: its connection ends when it comes back, and no later one is kept.
-            sqlalchemy.event.listen(kept, "checkin", lambda _, record: record.invalidate())
-            kept.dispose()
+        self._exchange_kept(lambda _: None)
 
     def perform(self, act: str, work: Work[T], give_up_at: datetime) -> T:
         """Does the work in a transaction of its own, again after a transient failure; translates every error."""
@@ -200,10 +195,27 @@ class ReadOnlyDatabase:
         seconds_left = self._seconds_left(give_up_at)
         if seconds_left <= 0:
             raise errors.Unavailable(f"no time left to ask the database: it was {instants.text(give_up_at)} already")
-        if not self._unanswered.done() and time.monotonic() < self._lost_at:
-            raise TimeoutError("the database has not answered the query before this one, so it is asked nothing more")
+        if self._unanswered is not None and not self._unanswered.done():
+            if time.monotonic() < self._lost_at:
+                raise TimeoutError(
+                    "the database has not answered the query before this one, so it is asked nothing more"
+                )
+            self._give_up_unanswered()
         patience_seconds = min(seconds_left, self._timeouts.attempt_seconds)
         return self._run_within(patience_seconds, lambda: self._transact(work, seconds_left))
+
+    def _give_up_unanswered(self) -> None:
+        """Goes on without the connection of a query that counts as lost, and without its place among the kept ones."""
+        self._unanswered = None
+        self._exchange_kept(lambda lost: self._keep_connections(lost.number))
+
+    def _exchange_kept(self, choose: "Callable[[_KeptConnections], _KeptConnections | None]") -> None:
+        """Ends the kept connections, where there are any, and keeps those that are chosen for them."""
+        with self._exchanging:
+            kept = self._kept
+            if kept is not None:
+                self._kept = choose(kept)
+                kept.end()
 
     def _run_within(self, seconds: float, work: Callable[[], T]) -> T:
         """What the work returns. Raises TimeoutError when it takes longer, and leaves it to end by itself."""
@@ -228,9 +240,10 @@ class ReadOnlyDatabase:
         # An engine for each attempt until one has connected: its first connection holds a lock, which a frozen server
         # would never give back.
         kept = self._kept
-        engine = kept or self._met or _engine(self._connect_in_time, poolclass=sqlalchemy.NullPool)
+        engine = kept.engine if kept else self._met or _engine(self._connect_in_time, poolclass=sqlalchemy.NullPool)
         self._patience.seconds_left = seconds_left
-        with self._take_turn(), engine.connect() as bare:
+        turn = kept.take_turn(self._timeouts.attempt_seconds) if kept else contextlib.nullcontext()
+        with turn, engine.connect() as bare:
             if kept is None:
                 self._met = engine
             connection = bare.execution_options(isolation_level=self._isolation, postgresql_readonly=True)
@@ -277,28 +290,8 @@ class ReadOnlyDatabase:
             ),
         )
 
-    @contextlib.contextmanager
-    def _take_turn(self) -> Iterator[None]:
-        """Waits until a kept connection is free, or may be made. The pool's own queue would not learn that a connection
-        could not be made, and let each question behind it wait to the end of its time."""
-        if self._turns is None:
-            yield
-            return
-        seconds = self._timeouts.attempt_seconds
-        if not self._turns.acquire(timeout=seconds):
-            raise TimeoutError(f"every connection was in use for {seconds:g} s")
-        try:
-            yield
-        finally:
-            self._turns.release()
-
-    def _keep_connections(self, number: int) -> sqlalchemy.Engine:
-        return _engine(
-            lambda: self._connect(self._timeouts.connect_seconds),
-            poolclass=sqlalchemy.QueuePool,
-            pool_size=number,
-            max_overflow=0,
-        )
+    def _keep_connections(self, number: int) -> "_KeptConnections":
+        return _KeptConnections(number, lambda: self._connect(self._timeouts.connect_seconds))
 
     def _connect_in_time(self) -> psycopg.Connection[Any]:
         return self._connect(self._patience.seconds_left)
@@ -329,6 +322,31 @@ class ReadOnlyDatabase:
 
     def _seconds_left(self, give_up_at: datetime) -> float:
         return instants.seconds_between(self._now(), give_up_at)
+
+
+class _KeptConnections:
+    """So many connections, each made where it is first needed, and kept."""
+
+    def __init__(self, number: int, connect: Callable[[], psycopg.Connection[Any]]) -> None:
+        self.number = number
+        self.engine = _engine(connect, poolclass=sqlalchemy.QueuePool, pool_size=number, max_overflow=0)
+        self._turns = threading.BoundedSemaphore(number)
+
+    @contextlib.contextmanager
+    def take_turn(self, seconds: float) -> Iterator[None]:
+        """Waits until a connection is free, or may be made. The pool's own queue would not learn that a connection
+        could not be made, and let each question behind it wait to the end of its time."""
+        if not self._turns.acquire(timeout=seconds):
+            raise TimeoutError(f"every connection was in use for {seconds:g} s")
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def end(self) -> None:
+        """Closes them, each once it is idle: where a question is open, its connection ends when it comes back."""
+        sqlalchemy.event.listen(self.engine, "checkin", lambda _, record: record.invalidate())
+        self.engine.dispose()
 
 
 class _Credentials:
