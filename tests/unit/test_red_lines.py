@@ -12,11 +12,11 @@ from tests import fakes_staging
 TABLES = [change_grammar.parse_table("receipts")]
 
 
-def stage(red_line: dict[str, Any], *, apply: str = "ANALYZE receipts", **keys: Any) -> stage_files.StageSection:
-    """A stage with one red line over the figure p95 of a command."""
+def stage(*limits: dict[str, Any], apply: str = "ANALYZE receipts", **keys: Any) -> stage_files.StageSection:
+    """A stage with red lines over the figure p95 of a command."""
     check = {"command": ["figures"]}
-    line = {"figure": "p95", **red_line}
-    return stage_files.StageSection.model_validate({"apply": [apply], "check": check, "red_line": [line], **keys})
+    lines = [{"figure": "p95", **limit} for limit in limits]
+    return stage_files.StageSection.model_validate({"apply": [apply], "check": check, "red_line": lines, **keys})
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,24 @@ def test_a_figure_whose_regression_nobody_can_tell_asks_for_a_person(
 
     assert bool(words) is bool(asks)
     assert asks in "".join(words)
+
+
+@pytest.mark.parametrize(
+    ("lines", "after", "asks"),
+    [
+        ([{"at_most": 9}, {"at_least": 1}], 5.0, "cannot be told"),
+        ([{"at_least": 1}, {"at_most": 9}], 3.0, "cannot be told"),
+        ([{"at_most": 9, "better": "lower"}, {"at_least": 1}], 5.0, "25.00 % worse"),
+        ([{"at_most": 9, "better": "lower"}, {"at_least": 1, "better": "higher"}], 5.0, "cannot be told"),
+        ([{"at_most": 9}, {"not_worse_than": "50%"}], 5.0, "25.00 % worse"),
+    ],
+)
+def test_two_lines_of_a_figure_say_together_which_way_it_gets_better(
+    lines: list[dict[str, Any]], after: float, asks: str
+) -> None:
+    asking = stage(*lines, pause_when=[{"regression": "2%"}])
+
+    assert asks in "".join(red_lines.find_regressions(asking, {"p95": 4.0}, {"p95": after}))
 
 
 @pytest.mark.parametrize(

@@ -216,12 +216,18 @@ class StageSection(sections.Section):
         return self
 
     def tell_better(self, line: RedLine) -> Better | None:
-        """Which way the figure of a line gets better: as the line says, by its limit, or as burst knows it."""
-        by_limit: Better | None = (
-            "lower" if line.at_most is not None else "higher" if line.at_least is not None else None
-        )
-        direction = None if self.check is None else self.check.direction(line.figure)
-        return line.better or by_limit or direction
+        """Which way the figure of a line gets better: as the line says, or as all lines of the figure say together, or
+        as burst knows it; None where nobody says it, or two lines contradict each other."""
+        if line.better is not None and line.not_worse_than is not None:
+            return line.better
+        lines = [line, *(each for each in self.red_lines if each.figure == line.figure)]
+        by_words: set[Better] = {each.better for each in lines if each.better is not None}
+        by_limits: set[Better] = {"lower" for each in lines if each.at_most is not None}
+        by_limits |= {"higher" for each in lines if each.at_least is not None}
+        if not by_words and len(by_limits) != 1:
+            return None if self.check is None else self.check.direction(line.figure)
+        directions = by_words or by_limits
+        return directions.pop() if len(directions) == 1 else None
 
     @property
     def compared_lines(self) -> tuple[RedLine, ...]:
