@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from burst.domain.basics import canonical, errors, instants
+from burst.domain.basics import canonical, errors, instants, wording
 from burst.domain.documents import models, window_metrics
 from burst.domain.plan import load_sections, plans, receipts_sections
 from burst.load import rate_plans
@@ -307,8 +307,8 @@ def expiry_problem(document: Document, reference: receipts_sections.BaselineSect
     age = instants.seconds_between(document.created_utc, at)
     if limit is not None and age > limit:
         return (
-            f"the baseline was made {instants.text(document.created_utc)}, {age:.0f} s before the run; "
-            f"its limit is {limit:.0f} s"
+            f"the baseline was made {instants.text(document.created_utc)}; its limit is {wording.format_span(limit)}, "
+            f"which was over {wording.format_span(age - limit)} before the run"
         )
     if age < 0:
         return f"the baseline was made {instants.text(document.created_utc)}, after the run started"
