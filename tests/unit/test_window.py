@@ -17,6 +17,16 @@ WINDOWS = st.tuples(MOMENTS, st.integers(1, 10**10)).map(
 )
 
 
+@pytest.mark.parametrize("bucket_seconds", [0.25, 60.0, 1e12])
+def test_buckets_reach_the_last_instant_that_there_is(bucket_seconds: float) -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    whole = windows.Window(instants.later(last, -0.5), last)
+
+    buckets = whole.buckets(bucket_seconds)
+
+    assert (buckets[0].start, buckets[-1].end) == (whole.start, whole.end)
+
+
 @hypothesis.given(whole=WINDOWS, share=st.floats(0.005, 3.0))
 def test_buckets_partition_a_window_exactly(whole: windows.Window, share: float) -> None:
     hypothesis.assume(whole.seconds * share >= 1e-6)

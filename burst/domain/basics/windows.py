@@ -1,7 +1,7 @@
 """Windows: half-open UTC intervals, so adjacent windows never count a receipt twice."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from burst.domain.basics import instants
 
@@ -39,10 +39,9 @@ class Window:
         """Adjacent slices of `bucket_seconds`, the last one shorter; together they are exactly this window."""
         if not 1e-6 <= bucket_seconds < float("inf"):
             raise ValueError(f"a bucket must be at least a microsecond long, not {bucket_seconds} s")
-        edges = []
-        edge, index = self.start, 0
-        while edge < self.end:
-            edges.append(edge)
-            index += 1
-            edge = instants.later(self.start, index * bucket_seconds)
+        whole, beyond_seconds = self.end - self.start, self.seconds + 1  # no instant lies behind the year 9999
+        edges, passed = [], timedelta()
+        while passed < whole:
+            edges.append(self.start + passed)
+            passed = timedelta(seconds=min(len(edges) * bucket_seconds, beyond_seconds))
         return tuple(Window(a, b) for a, b in zip(edges, [*edges[1:], self.end], strict=True))
