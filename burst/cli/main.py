@@ -171,8 +171,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGTERM
     except errors.BurstError as exc:
         driven = isinstance(exc, errors.ControllerAtWork)
-        told = common.with_ending(str(exc), exc.exit_code, driven=driven, launches=output.launches, advice=exc.advice)
-        output.error(told)
+        message = common.with_ending(
+            str(exc), exc.exit_code, driven=driven, launches=output.launches, advice=exc.advice
+        )
+        output.error(message)
         return exc.exit_code
     except (click.Abort, KeyboardInterrupt):
         output.error("interrupted")

@@ -94,5 +94,5 @@ def describe_missing_run(run: str, runs_dir: Path, folders: Mapping[str, Path]) 
     if run.startswith("s3:/"):
         return errors.NoSuchRun(f"no run {run}: an address begins with s3://, as in s3://BUCKET/PREFIX/EXECUTION_ID")
     meant = say_meant(difflib.get_close_matches(Path(run).name, newest, n=1, cutoff=0.7))
-    there = f"; the newest there: {', '.join(newest[:MOST_NAMED])}" if newest else "; there is no run at all"
-    return errors.NoSuchRun(f"no run {run}: it is no folder, and none of the runs under {runs_dir}{meant}{there}")
+    others = f"; the newest there: {', '.join(newest[:MOST_NAMED])}" if newest else "; there is no run at all"
+    return errors.NoSuchRun(f"no run {run}: it is no folder, and none of the runs under {runs_dir}{meant}{others}")

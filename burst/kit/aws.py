@@ -353,8 +353,8 @@ def call(action: str, operation: Callable[..., Any], /, **parameters: Any) -> Ma
     except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as exc:
         raise translate(exc, action) from exc
     if _is_foreign(action, answer):
-        what = "listing" if action.startswith("s3:") else "answer of AWS"
-        raise errors.Unavailable(f"{action} was answered with what is no {what}; {_LOOK_AT}")
+        kind = "listing" if action.startswith("s3:") else "answer of AWS"
+        raise errors.Unavailable(f"{action} was answered with what is no {kind}; {_LOOK_AT}")
     return answer
 
 

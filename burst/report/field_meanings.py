@@ -32,9 +32,9 @@ class ExplainedSchema(json_schema.GenerateJsonSchema):
 
     def model_schema(self, schema: core_schema.ModelSchema) -> json_schema.JsonSchemaValue:
         """The schema of a model, with the meaning of each field that has one."""
-        made = super().model_schema(schema)
+        schema_value = super().model_schema(schema)
         fields = schema["cls"].model_fields
-        return _explain(made, schema["cls"], {name: field.alias or name for name, field in fields.items()})
+        return _explain(schema_value, schema["cls"], {name: field.alias or name for name, field in fields.items()})
 
     def dataclass_schema(self, schema: core_schema.DataclassSchema) -> json_schema.JsonSchemaValue:
         """The schema of a dataclass, with the meaning of each field that has one."""
@@ -43,24 +43,24 @@ class ExplainedSchema(json_schema.GenerateJsonSchema):
 
 def read_field_docstrings(kind: type[Any]) -> Mapping[str, str]:
     """The docstring under each field that has one, also of the classes that the class inherits from."""
-    found: dict[str, str] = {}
+    docstrings: dict[str, str] = {}
     for parent in reversed(kind.__mro__):
         if parent.__module__.startswith("burst."):
-            found |= _read_classes(parent.__module__).get(parent.__qualname__, {})
-    return found
+            docstrings |= _read_classes(parent.__module__).get(parent.__qualname__, {})
+    return docstrings
 
 
 def _explain(
-    made: json_schema.JsonSchemaValue, kind: type[Any], aliases: Mapping[str, str]
+    schema_value: json_schema.JsonSchemaValue, kind: type[Any], aliases: Mapping[str, str]
 ) -> json_schema.JsonSchemaValue:
     documented = {aliases.get(name, name): words for name, words in read_field_docstrings(kind).items()}
-    properties = made.get("properties", {})
+    properties = schema_value.get("properties", {})
     for key, value in properties.items():
         choice = CHOICE if key == "kind" and "const" in value else None
         meaning = documented.get(key) or value.get("description") or SHARED.get(key) or choice
         if meaning:
             properties[key] = {**value, "description": meaning}
-    return made
+    return schema_value
 
 
 @functools.cache

@@ -35,7 +35,7 @@ def find_exit_code(search: rate_searches.SearchCourse) -> int:
 
 def make_document(search: rate_searches.SearchCourse, plan: plans.Plan) -> rate_search_documents.RateSearch:
     """The answer of a search, as far as it has come."""
-    terms, found = search.required_terms, rate_searches.summarise(search)
+    terms, summary = search.required_terms, rate_searches.summarise(search)
     return rate_search_documents.RateSearch(
         search_id=search.search_id,
         phase=plan.phase,
@@ -50,12 +50,12 @@ def make_document(search: rate_searches.SearchCourse, plan: plans.Plan) -> rate_
         max_seconds=terms.max_seconds,
         max_usd=terms.max_usd,
         state=search.ending or INTERRUPTED,
-        complete=found.complete,
-        limit=found.limit,
-        highest_held=_make_rate(found.low),
-        lowest_not_held=_make_rate(found.high),
-        generator_withheld_from_per_minute=found.withheld_from,
-        advice=_make_advice(terms, found),
+        complete=summary.complete,
+        limit=summary.limit,
+        highest_held=_make_rate(summary.low),
+        lowest_not_held=_make_rate(summary.high),
+        generator_withheld_from_per_minute=summary.withheld_from,
+        advice=_make_advice(terms, summary),
         seconds=round(search.worked_seconds, 3),
         spent_usd=round(search.spent_usd, 6),
         probes=[_make_probe(probe) for probe in search.probes],
@@ -73,8 +73,10 @@ def _make_rate(standing: rate_searches.RateStanding | None) -> rate_search_docum
     )
 
 
-def _make_advice(terms: rate_searches.SearchTerms, found: rate_searches.Found) -> rate_search_documents.Advice:
-    rate = None if found.low is None else found.low.rate
+def _make_advice(
+    terms: rate_searches.SearchTerms, summary: rate_searches.SearchSummary
+) -> rate_search_documents.Advice:
+    rate = None if summary.low is None else summary.low.rate
     headroom = None if rate is None or terms.needed is None else _find_headroom(rate, terms.needed)
     return rate_search_documents.Advice(
         rate=None if rate is None else terms.write_rate(rate), needed_per_minute=terms.needed, most_headroom=headroom
@@ -108,16 +110,16 @@ def _make_probe(probe: rate_searches.RateProbe) -> rate_search_documents.ProbeEn
 
 def render(search: rate_searches.SearchCourse, plan: plans.Plan, folder: str) -> str:
     """The answer in words, the picture of the probes, and what to set."""
-    terms, found = search.required_terms, rate_searches.summarise(search)
+    terms, summary = search.required_terms, rate_searches.summarise(search)
     lines = [
         f"{search.search_id}  {plan.phase}  {_ENDINGS[search.ending or INTERRUPTED]}",
         f"holds: {', '.join(terms.criteria)}",
         *_draw(search),
-        _state_answer(terms, found),
+        _state_answer(terms, summary),
     ]
-    if found.withheld_from is not None:
-        lines.append(f"the generator withheld load from {terms.write_rate(found.withheld_from)} on")
-    lines += _advise(terms, found)
+    if summary.withheld_from is not None:
+        lines.append(f"the generator withheld load from {terms.write_rate(summary.withheld_from)} on")
+    lines += _advise(terms, summary)
     seconds = instants.duration_text(round(search.worked_seconds))
     cost = f", {search.spent_usd:.2f} USD" if plan.target.kind != "local" else ""
     lines.append(f"{wording.format_count(len(search.probes), 'probe')} in {seconds}{cost}; evidence: {folder}")
@@ -139,21 +141,21 @@ def _draw(search: rate_searches.SearchCourse) -> list[str]:
     return lines
 
 
-def _state_answer(terms: rate_searches.SearchTerms, found: rate_searches.Found) -> str:
-    if found.low is None:
+def _state_answer(terms: rate_searches.SearchTerms, summary: rate_searches.SearchSummary) -> str:
+    if summary.low is None:
         return f"no rate is known to hold; the lowest that was tried is {terms.write_rate(terms.lowest)}"
-    confirmed = "" if found.low.settled else ", not confirmed"
-    limit = "nothing above it was seen" if found.limit is None else _LIMITS[found.limit]
-    edge = "" if found.high is None else f" ({terms.write_rate(found.high.rate)} does not hold)"
-    return f"highest rate that holds: {terms.write_rate(found.low.rate)}{confirmed}{edge}; {limit}"
+    confirmed = "" if summary.low.settled else ", not confirmed"
+    limit = "nothing above it was seen" if summary.limit is None else _LIMITS[summary.limit]
+    edge = "" if summary.high is None else f" ({terms.write_rate(summary.high.rate)} does not hold)"
+    return f"highest rate that holds: {terms.write_rate(summary.low.rate)}{confirmed}{edge}; {limit}"
 
 
-def _advise(terms: rate_searches.SearchTerms, found: rate_searches.Found) -> list[str]:
-    if found.low is None:
+def _advise(terms: rate_searches.SearchTerms, summary: rate_searches.SearchSummary) -> list[str]:
+    if summary.low is None:
         return []
-    lines = [f"set load.rate: {terms.write_rate(found.low.rate)} at most"]
+    lines = [f"set load.rate: {terms.write_rate(summary.low.rate)} at most"]
     if terms.needed is not None:
-        headroom, needed = _find_headroom(found.low.rate, terms.needed), terms.write_rate(terms.needed)
+        headroom, needed = _find_headroom(summary.low.rate, terms.needed), terms.write_rate(terms.needed)
         if headroom >= 1:
             lines.append(f"with rate: auto, set load.headroom: {headroom:g} at most; the multiple takes {needed}")
         else:

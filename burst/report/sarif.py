@@ -142,9 +142,9 @@ def _absent_result(change: differences.GateChange, outcome: outcomes.EvidenceOut
 
 def _write_message(words: str) -> str:
     """A message without links: SARIF makes one of `[text](target)` in any message, and the words come from anybody."""
-    shown = outcomes.cut(words, _LONGEST_MESSAGE)
-    shown = "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in shown)
-    return shown.replace("](", "] (")
+    message = outcomes.cut(words, _LONGEST_MESSAGE)
+    message = "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in message)
+    return message.replace("](", "] (")
 
 
 def _result(rule: str, kind: str, words: str, outcome: outcomes.EvidenceOutcome) -> dict[str, Any]:

@@ -51,8 +51,8 @@ class SeriesChart:
 def draw(snapshot: snapshots.Snapshot, seconds: float | None) -> list[SeriesChart]:
     """The chart of each observed series of a snapshot, all over the same time; `seconds`: how long the burst was."""
     observed = snapshot.observations or ()
-    told = [point.seconds for series in observed for point in series.line]
-    first, last = min([*told, 0.0]), max([*told, seconds or 0.0])
+    shown_seconds = [point.seconds for series in observed for point in series.line]
+    first, last = min([*shown_seconds, 0.0]), max([*shown_seconds, seconds or 0.0])
     return [_draw_one(series, snapshot.gates, first, last) for series in observed]
 
 

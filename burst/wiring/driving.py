@@ -141,17 +141,17 @@ def launch(prepared: preparing.Prepared, reporter: Reporter, *, early_stop: bool
     `drive` raises.
     """
     _refuse_taken(prepared.plan)
-    told = outlets.open_outlets(prepared.plan)
+    run_outlets = outlets.open_outlets(prepared.plan)
     try:
         session = _begin(prepared, reporter, early_stop=early_stop)
     except BaseException:
         reporter.run_closed()
         raise
-    heard = outlets.begin(told)
-    if told:
+    teller = outlets.begin(run_outlets)
+    if run_outlets:
         outlets.begin_record(session.folder, str(session.plan.execution_id))
-    heard.tell(run_messages.RunMessage.announce_start(session.plan, datetime.now(UTC)))
-    return drive(session, reporter, heard)
+    teller.tell(run_messages.RunMessage.announce_start(session.plan, datetime.now(UTC)))
+    return drive(session, reporter, teller)
 
 
 def _observe_checks(plan: plans.Plan, reporter: Reporter) -> preflight.Observer:
@@ -237,7 +237,7 @@ def stop(address: RunAddress, reason: str, reporter: Reporter) -> stopping.Stopp
         return None
 
 
-def drive(session: sessions.Session, reporter: Reporter, told: telling.Telling = telling.NOBODY) -> Outcome:
+def drive(session: sessions.Session, reporter: Reporter, teller: telling.Telling = telling.NOBODY) -> Outcome:
     """Drives a session to the verdict of its run, closes it, and tells the outlets how it ended.
 
     Raises `errors.PublicationFailed` where the verdict is not published, `errors.StillRunning` where a task may still
@@ -247,13 +247,13 @@ def drive(session: sessions.Session, reporter: Reporter, told: telling.Telling =
     try:
         outcome = _drive(session, reporter)
     except (errors.PublicationFailed, errors.StillRunning) as exc:
-        told.tell(run_messages.RunMessage.announce_failure(session.plan, exc.exit_code, str(exc), datetime.now(UTC)))
+        teller.tell(run_messages.RunMessage.announce_failure(session.plan, exc.exit_code, str(exc), datetime.now(UTC)))
         raise
     else:
-        outlets.tell_end(told, session.folder, outcome.announce(session.plan, datetime.now(UTC)), reporter.say)
+        outlets.tell_end(teller, session.folder, outcome.announce(session.plan, datetime.now(UTC)), reporter.say)
         return outcome
     finally:
-        told.close(reporter.say)
+        teller.close(reporter.say)
 
 
 def _drive(session: sessions.Session, reporter: Reporter) -> Outcome:

@@ -61,11 +61,13 @@ def begin_record(folder: Path, execution_id: str) -> None:
         files.replace(folder / document_names.TOLD, run_records.ToldOutlets(execution_id=execution_id).content())
 
 
-def tell_end(told: telling.Telling, folder: Path, message: run_messages.RunMessage, say: Callable[[str], None]) -> None:
+def tell_end(
+    teller: telling.Telling, folder: Path, message: run_messages.RunMessage, say: Callable[[str], None]
+) -> None:
     """Tells how a run ended, waits for the outlets, and keeps in the folder of the run which of them took it."""
-    told.tell(message)
-    told.close(say)
-    names = told.list_told(message)
+    teller.tell(message)
+    teller.close(say)
+    names = teller.list_told(message)
     if not names:
         return
     record = run_records.ToldOutlets(

@@ -38,7 +38,7 @@ class Played:
     seconds: float
 
     @property
-    def found(self) -> rate_searches.Found:
+    def found(self) -> rate_searches.SearchSummary:
         return rate_searches.summarise(self.search)
 
 

@@ -139,13 +139,13 @@ class PostgresReceipts:
         because a receipt that cannot be placed is neither inside nor outside.
         """
         buckets = statements.split_window(window, bucket_seconds)
-        asked = _bind_count(bucket_seconds, scope)
+        count_binds = _bind_count(bucket_seconds, scope)
 
         def work(connection: sqlalchemy.Connection) -> receipts.WindowCount:
             clock = self._read_clock(connection)  # the first statement: so the count sees what was committed then
             table = self.read_types(connection, scope, anew=True)
             statement = self._count_statement(table, scoped=scope is not None)
-            values = {**table.bind_window(window), **asked}
+            values = {**table.bind_window(window), **count_binds}
             reading = self._page_reader.begin(connection, statement.clause, values)
             rows = self.read_rows(connection, statement.clause, values)
             pages = self._page_reader.end(connection, reading)
@@ -164,7 +164,9 @@ class PostgresReceipts:
         counted = self._database.perform(f"counting receipts of {window}", work, give_up_at)
         if len(buckets) == 1 or counted.pages is None or counted.pages.read is not None:
             return counted  # a slice of a running burst has one bucket: it is to cost little
-        return replace(counted, pages=self._estimate_pages({**self._table.bind_window(window), **asked}, counted.pages))
+        return replace(
+            counted, pages=self._estimate_pages({**self._table.bind_window(window), **count_binds}, counted.pages)
+        )
 
     def _count_statement(self, table: statements.ReceiptTable, *, scoped: bool) -> statements.RenderedStatement:
         """The same one for the same table, so that it is made and compiled once."""
@@ -523,11 +525,11 @@ class PostgresReceipts:
     ) -> count_costs.CountEstimate:
         """Explains the statement of `count` with its values, and times a sample. Raises as `count`."""
         statements.split_window(window, bucket_seconds)
-        asked = _bind_count(bucket_seconds, scope)
+        count_binds = _bind_count(bucket_seconds, scope)
 
         def work(connection: sqlalchemy.Connection) -> count_costs.CountEstimate:
             table = self.read_types(connection, scope)
-            values = {**table.bind_window(window), **asked}
+            values = {**table.bind_window(window), **count_binds}
             estimate = count_plans.estimate_count(connection, table, values, statement_seconds=self._statement_seconds)
             followed = tail_leaves.Followed(start=window.start, until=window.end, scope=scope)
             return replace(estimate, live_problem=tail_leaves.find_problem(connection, table, followed))

@@ -273,7 +273,7 @@ def find_middle(low: float, high: float, unit: float) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class SearchSummary:
     """What a search has found so far. Rates are events a minute."""
 
     low: RateStanding | None
@@ -286,13 +286,13 @@ class Found:
     """The lowest rate that the generator did not send, as often as it sent it."""
 
 
-def summarise(search: SearchCourse) -> Found:
+def summarise(search: SearchCourse) -> SearchSummary:
     """What a search has found so far."""
     standings = search.find_standings()
     edge = find_edge(standings)
     limit: Limit | None = "bracket" if search.ending == "top" else edge.limit
     withheld = next((standing.rate for standing in standings if standing.leader == "withheld"), None)
-    return Found(
+    return SearchSummary(
         low=edge.low,
         high=edge.high,
         limit=limit,

@@ -130,9 +130,9 @@ class Source:
         if not isinstance(self.value, dict):
             self._refuse((), "nothing" if self.value is None else f"a {type(self.value).__name__}", "a mapping of keys")
             return
-        found = self.value.get("schema")
-        if isinstance(found, str) and found != schema and found in COMMANDS_OF_FILES:
-            self._refuse(("schema",), repr(found), f"{schema!r}; {COMMANDS_OF_FILES[found]}")
+        named = self.value.get("schema")
+        if isinstance(named, str) and named != schema and named in COMMANDS_OF_FILES:
+            self._refuse(("schema",), repr(named), f"{schema!r}; {COMMANDS_OF_FILES[named]}")
 
     def _refuse(self, path: Path, seen: str, allowed: str) -> None:
         self.problems.append(Problem(line=self.line(path), key=format_path(path), seen=seen, allowed=allowed))

@@ -73,37 +73,39 @@ def check_statement(content: bytes, verdict: snapshots.Verdict, snapshot_name: s
     The statement is made again from the verdict and compared; of a summary, the time is its own. Raises
     `errors.EvidenceCorrupt` with what differs, `errors.EvidenceUnknown` for a predicate of another type.
     """
-    said = canonical.decode(content)
-    if not isinstance(said, dict):
+    statement = canonical.decode(content)
+    if not isinstance(statement, dict):
         raise errors.EvidenceCorrupt("the attestation is no in-toto statement: it is no JSON object")
-    word = next((word for word, type_ in TYPES.items() if type_ == said.get("predicateType")), None)
+    word = next((word for word, type_ in TYPES.items() if type_ == statement.get("predicateType")), None)
     if word is None:
-        saw = str(said.get("predicateType"))[:200]
+        saw = str(statement.get("predicateType"))[:200]
         raise errors.EvidenceUnknown(f"the attestation's predicate is {saw!r}; allowed: {', '.join(TYPES.values())}")
-    if said.get("subject") != [artifact.describe()]:
+    if statement.get("subject") != [artifact.describe()]:
         raise errors.EvidenceCorrupt(
-            f"the attestation is of {_name_subjects(said.get('subject'))}, and not of {artifact}"
+            f"the attestation is of {_name_subjects(statement.get('subject'))}, and not of {artifact}"
         )
-    predicate = said.get("predicate")
+    predicate = statement.get("predicate")
     if not isinstance(predicate, dict):
         raise errors.EvidenceCorrupt("the attestation is no in-toto statement: its predicate is no JSON object")
     try:
-        made = make_predicate(word, verdict, snapshot_name, artifact, _read_time(predicate))
+        expected = make_predicate(word, verdict, snapshot_name, artifact, _read_time(predicate))
     except errors.Refused as exc:  # a summary that this evidence cannot have
         raise errors.EvidenceCorrupt(f"the attestation says other than the evidence: {exc}") from exc
-    whole = {"_type": STATEMENT, "subject": said["subject"], "predicateType": TYPES[word], "predicate": predicate}
-    differing = [*_list_differing(made, predicate), *_list_differing(whole, said)]
+    whole = {"_type": STATEMENT, "subject": statement["subject"], "predicateType": TYPES[word], "predicate": predicate}
+    differing = [*_list_differing(expected, predicate), *_list_differing(whole, statement)]
     if differing:
         raise errors.EvidenceCorrupt(f"the attestation says other than the evidence: {', '.join(differing)}")
     return word
 
 
-def _list_differing(made: dict[str, Any], said: dict[str, Any]) -> list[str]:
+def _list_differing(expected: dict[str, Any], statement: dict[str, Any]) -> list[str]:
     """The names whose values differ, or that one of the two alone has. 1 is not true here, and null is a value."""
     return [
         name[:80]
-        for name in sorted(made.keys() | said.keys())
-        if name not in made or name not in said or canonical.encode(made[name]) != canonical.encode(said[name])
+        for name in sorted(expected.keys() | statement.keys())
+        if name not in expected
+        or name not in statement
+        or canonical.encode(expected[name]) != canonical.encode(statement[name])
     ]
 
 
