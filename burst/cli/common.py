@@ -43,6 +43,8 @@ class Output:
         self.log_json = False
         self.words: tuple[str, ...] = ()
         """The words of the command line as the user typed it, `burst` the first."""
+        self.advice = ""
+        """What to do after a result that calls for an act, where that is another one than its exit code's."""
         self._hidden: list[str] = []
 
     @property
@@ -147,7 +149,8 @@ def options(function: F) -> F:
         output = click.get_current_context().find_object(Output) or Output()
         output.json, output.quiet, output.log_json = json, quiet, log_format == "json"
         answer = function(output, *arguments, **named)
-        ending = runbooks.ending(answer, launches=output.launches) if isinstance(answer, int) else ""
+        code = answer if isinstance(answer, int) else 0
+        ending = runbooks.ending(code, launches=output.launches, advice=output.advice)
         if ending:
             output.say(ending)
         return answer

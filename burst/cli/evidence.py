@@ -128,6 +128,7 @@ def verify(
         output.json = output.json or forms.shown == "json"
         show = cited.verify if cited.is_document(run) else verifying_closures.verify
         return show(output, Path(run), search or (str(runs_dir),), key=demands.key, required=demands.require_signature)
+    output.advice = missing.advice if missing else ""
     verified = evidence.unsound(place, missing) if missing else evidence.verify(place, **dataclasses.asdict(demands))
     return _show(output, forms, verified)
 

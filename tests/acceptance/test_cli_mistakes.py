@@ -139,6 +139,7 @@ def test_what_is_no_run_is_not_taken_for_broken_evidence(
     shown = capsys.readouterr()
     assert told in shown.out + shown.err
     assert "do not rely" not in shown.err
+    assert "what to do: name a run by its id, its folder, or `last`" in shown.err
 
 
 _FIND_AS_NOBODY = """

@@ -51,7 +51,7 @@ def test_what_asks_nothing_of_anybody_has_no_ending(exit_code: int) -> None:
         (["plan", "no-such-plan.yaml"], 2, ""),
         (["plan", "--no-such-option"], 2, ""),
         (["status", "no-such-run"], 7, errors.NoSuchRun.advice),
-        (["verify", "no-such-run"], 7, ""),
+        (["verify", "no-such-run"], 7, errors.NoSuchRun.advice),
     ],
     ids=["an error of burst's", "wrong usage", "an error about evidence", "a verdict about evidence"],
 )
