@@ -243,3 +243,26 @@ def test_a_folder_without_a_staging_is_told_what_to_do(desk: conftest.Desk) -> N
 
     assert [answer.code for answer in answers] == [7, 7]
     assert all("name the folder that the command which began printed" in answer.said for answer in answers)
+
+
+@pytest.mark.parametrize("written", ["ALTER SYSTEM SET random_page_cost = 3", "ALTER SYSTEM RESET random_page_cost"])
+def test_what_somebody_else_wrote_and_the_server_did_not_read_is_not_put_in_effect_by_a_stage(
+    desk: conftest.Desk, written: str
+) -> None:
+    text = one_stage("ALTER SYSTEM SET work_mem = '32MB'", more=BREAKS)
+    desk.stage(one_stage("ALTER SYSTEM SET random_page_cost = 2"), folder="before")
+    waiting.until(
+        lambda: desk.ask("SELECT date_trunc('second', clock_timestamp()) > pg_conf_load_time()"),
+        what="the second after the reading",
+    )
+    desk.ask(written)
+
+    refused = desk.stage(text)
+    cost = desk.ask("SHOW random_page_cost")
+    desk.ask("SELECT pg_reload_conf()")
+    waiting.until(lambda: desk.ask("SHOW random_page_cost") != cost, what="the server to read its configuration")
+    broken = desk.stage(text)
+
+    assert (refused.code, cost) == (4, "2")
+    assert "postgresql.auto.conf was written after the server read it" in refused.said
+    assert (broken.code, broken.document["state"]) == (3, "rolled-back")

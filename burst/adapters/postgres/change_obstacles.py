@@ -39,13 +39,20 @@ WHERE relation.oid = to_regclass(%(name)s)"""
 
 _SCHEMA = "SELECT FROM pg_namespace WHERE nspname = %(name)s"
 
+_UNREAD = """
+SELECT kept.file FROM (SELECT sourcefile FROM pg_file_settings UNION SELECT current_setting('config_file')
+    UNION SELECT current_setting('data_directory') || '/postgresql.auto.conf') AS kept (file)
+WHERE (pg_stat_file(kept.file, true)).modification > pg_conf_load_time() ORDER BY kept.file LIMIT 1"""
+"""A file of the configuration that is younger than what the server works with. The server tells the age of a file in
+whole seconds, so one that was written within the second of the reading is not seen."""
+
 
 def find_obstacles(connection: Connection, planned_changes: Sequence[changes.Change]) -> list[str]:
     """Every obstacle in words, each once."""
     server = _ask(connection, _SERVER)
     if server is None:
         return ["the role of the DSN is no role that the catalog shows"]
-    words = list(_find_server_obstacles(server))
+    words = [*_find_server_obstacles(server), *_find_unread(connection, server, planned_changes)]
     for change in planned_changes:
         words += [f"{change.words}: {obstacle}" for obstacle in _list_obstacles(connection, server, change)]
     return list(dict.fromkeys(words))
@@ -62,6 +69,22 @@ def _find_server_obstacles(server: dict[str, Any]) -> Iterator[str]:
         yield f"the server is version {server['version']}; allowed: {OLDEST_VERSION} (Postgres 14) or newer"
     if server["read_only"] == "on":
         yield "sessions of this role are read-only (default_transaction_read_only); name a role that may write"
+
+
+def _find_unread(
+    connection: Connection, server: dict[str, Any], planned_changes: Sequence[changes.Change]
+) -> Iterator[str]:
+    """A configuration that somebody wrote and the server has not read: the first ALTER SYSTEM would put it in
+    effect, and no way back would take it out. Only a superuser can look."""
+    changes_system = any(
+        isinstance(change, changes.SetParameter) and change.place.is_system for change in planned_changes
+    )
+    unread = _ask(connection, _UNREAD) if changes_system and server["super"] else None
+    if unread is not None:
+        yield (
+            f"{unread['file']} was written after the server read it, so the stage would put in effect what somebody "
+            "else wrote; SELECT pg_reload_conf() before, or take that back"
+        )
 
 
 def _list_obstacles(connection: Connection, server: dict[str, Any], change: changes.Change) -> Iterator[str]:
