@@ -143,7 +143,7 @@ def test_words_without_secrets_stay_as_they_are(words: str) -> None:
 
 @pytest.mark.parametrize("piece", ["a", "x-", "x-key", "://", "://#", "/?", "a?", "key", "authorization", "password="])
 def test_a_text_of_any_length_is_read_once(piece: str) -> None:
-    """One that was read again from each of its places took hours."""
+    """Where it was read again from each of its places, 100 kB took 15 s, and twice the length four times as long."""
     words = piece * (1_000_000 // len(piece))
 
     assert redaction.Redactor().text(words, statement=True) in (words, f"password={redaction.MASK}")
