@@ -1,6 +1,8 @@
 """Recordings on S3: listed, read in order, gone on with after a broken connection, and pinned to what was listed."""
 
+import functools
 import gzip
+import http.server
 import json
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 from botocore import exceptions
 
 from burst.load.playback import progress, recordings, records, s3_recordings, shard_records
-from tests import fixtures_aws
+from tests import fixtures_aws, loopback_server
 
 ROWS = [{"account": f"a{number % 5}", "number": number} for number in range(4000)]
 
@@ -80,6 +82,34 @@ def test_a_page_that_is_no_listing_is_no_end_of_the_recording(source: str, monke
 
     with pytest.raises(records.RecordingError, match="no listing"):
         recordings.list_files(source)
+
+
+class _Redirecting(http.server.BaseHTTPRequestHandler):
+    """A proxy that sends everybody elsewhere."""
+
+    def do_GET(self) -> None:
+        self.send_response(301)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_redirect_without_end_is_an_error_of_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3_recordings, "_client", functools.cache(s3_recordings._client.__wrapped__))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "none")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with loopback_server.run(http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Redirecting)) as server:
+        for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+            monkeypatch.setenv(name, loopback_server.find_url(server))
+
+        with pytest.raises(records.RecordingError, match="cannot be listed: 301"):
+            s3_recordings.list_objects("s3://evidence/recorded/")
 
 
 def test_a_connection_that_breaks_is_made_again_at_its_place(source: str, monkeypatch: pytest.MonkeyPatch) -> None:

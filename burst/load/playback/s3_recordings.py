@@ -49,7 +49,15 @@ def open_object(file: recordings.RecordedFile) -> BinaryIO:
 
 @functools.cache
 def _client() -> Any:
-    return boto3.client("s3", config=config.Config(retries={"mode": "standard", "max_attempts": TRIES}))
+    client = boto3.client("s3", config=config.Config(retries={"mode": "standard", "max_attempts": TRIES}))
+    client.meta.events.register("before-call.s3.HeadBucket", _follow_no_redirect)
+    return client
+
+
+def _follow_no_redirect(context: dict[str, Any], **_: Any) -> None:
+    """Lets botocore's question of where a bucket is, which it asks after a redirect, be the last: it would ask again
+    after each further redirect, without end."""
+    context.get("s3_redirect", {})["redirected"] = True
 
 
 def _describe(failure: Exception) -> str:
