@@ -37,19 +37,19 @@ _VERIFYING_ERRORS: Mapping[str, type[errors.BurstError]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeylessSignature:
-    """A bundle that holds: who signed it, by the certificate in it, and the number of its entry in the log."""
+    """The signature in a bundle that holds: its signer by the certificate in it, and the number of its log entry."""
 
     identity: str
     issuer: str
     log_index: int
     bundle: bytes = b""
     statement: bytes | None = None
-    """What was signed; None where that was a document itself."""
+    """The statement that was signed; None where a document itself was signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedSigner:
-    """Whose signature is asked for: an identity as the issuer of its tokens knows it.
+    """The identity that has to have signed, as the issuer of its tokens knows it.
 
     Both have to be said, because Sigstore's library takes an empty issuer for any. Raises `errors.UsageError`.
     """

@@ -43,7 +43,7 @@ class FailedOrderError(Exception):
 
 
 def sign_statement(order: Order) -> Answer:
-    """A bundle around a statement, by a certificate for the identity; what does not verify here is not given."""
+    """A bundle around a statement, by a certificate for the identity; one that does not verify here is an error."""
     config = _read_trust_config(order["trust_config"])
     _refuse_open_way(config)
     raw = order["token"] if order["token"] is not None else _ask_pipeline()
@@ -51,7 +51,7 @@ def sign_statement(order: Order) -> Answer:
         token = oidc.IdentityToken(raw)
         with sign.SigningContext.from_trust_config(config).signer(token) as signer:
             bundle = signer.sign_dsse(dsse.Statement(order["statement"].encode()))
-        # Anybody: the certificate authority decides who is in it, and the caller is told.
+        # Of any identity: the certificate authority decides which one, and the answer names it.
         verify.Verifier(trusted_root=config.trusted_root).verify_dsse(bundle, policy.UnsafeNoOp())
     except (oidc.IdentityError, oidc.ExpiredIdentity) as exc:
         why = str(exc) or "its time is over"

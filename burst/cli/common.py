@@ -405,7 +405,7 @@ def _refuse_many(folder: Path) -> None:
     """Raises `errors.NoSuchRun` for a folder that is no run and in which there are runs."""
     try:
         names = os.listdir(folder)
-    except OSError:  # nobody can tell what it is: whoever reads it says so
+    except OSError:  # the command that reads it says what is wrong
         return
     if any(name.endswith(".json") or name == run_folders.SIGNS[0] for name in names):
         return

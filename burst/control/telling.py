@@ -58,7 +58,7 @@ class Telling:
     def close(self, say: Callable[[str], None], patience_seconds: float = PATIENCE_SECONDS) -> None:
         """Waits for the outlets, together at most as long as the patience, and says which could not be told.
 
-        An interrupt ends the wait, and nothing else: the run has its verdict already. What is closed stays closed.
+        An interrupt ends the wait, and nothing else: the run has its verdict already. A second call does nothing.
         """
         if self._closed:
             return

@@ -46,7 +46,7 @@ class PushConnection:
         try:
             kept.sendall(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
             answer = _read_answer(kept)
-        except BaseException:  # also where the user is ended: what is left of the answer is no answer to another event
+        except BaseException:  # also where the user is ended: the next event would read the rest of this answer
             self.close()
             raise
         if answer.should_close():

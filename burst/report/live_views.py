@@ -97,9 +97,9 @@ class Situation:
     notes: tuple[str, ...] = ()
     """Lines for the operator that have no other place, the newest last."""
     warnings: tuple[str, ...] = ()
-    """What is wrong with what is shown, or with who drives the run: it stands at the top."""
+    """Faults of the figures shown, or of the controller of the run; they stand at the top."""
     stale: bool = False
-    """Whether nobody brings what is shown up to date any more: nothing of it is a rate of now."""
+    """Whether the figures are no longer brought up to date: then none is a present rate."""
     far: bool = False
 
 

@@ -55,8 +55,10 @@ def begin_again(plan: plans.Plan, say: Callable[[str], None], told_before: Colle
 
 
 def begin_record(folder: Path, execution_id: str) -> None:
-    """Begins the record of the outlets that are told how a run ended: none yet. Without it a resume tells none again,
-    which is better than no run."""
+    """Begins the record of the outlets that were told how a run ended: none yet.
+
+    Where it cannot be written, the run goes on, and a resume tells no outlet again.
+    """
     with contextlib.suppress(OSError):
         files.replace(folder / document_names.TOLD, run_records.ToldOutlets(execution_id=execution_id).content())
 

@@ -205,7 +205,7 @@ def examine(request: RunRequest, now: datetime) -> Prepared:
 
 
 def _read_earlier_runs(plan: plans.Plan, now: datetime, problems: dict[str, errors.BurstError]) -> EarlierRuns:
-    """What earlier runs left for this one; what cannot be used is kept in `problems`."""
+    """What earlier runs left for this one. `problems` gets the error of each input that cannot be used."""
     from burst.wiring import earlier_runs
 
     prior, gate_records, reference = None, None, None

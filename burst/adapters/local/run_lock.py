@@ -47,7 +47,7 @@ class RunLock:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a living controller holds the run. Nothing is written: who looks may have no right to."""
+    """Whether a living controller holds the run. Writes nothing: the caller may have no right to write."""
     if not os.path.lexists(folder / NAME):
         return False
     descriptor = _open(folder, os.O_RDONLY)

@@ -44,7 +44,7 @@ def post(address: redaction.Secret, body: bytes, headers: Mapping[str, str]) -> 
 
 
 class SeveralPosts:
-    """The posts of an outlet that has more than one for a message: what was taken is not sent again with the rest."""
+    """The posts of an outlet that has several for a message: one that was taken is not sent again with the others."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()

@@ -206,7 +206,7 @@ def _find_late(
         return None  # another program's lines name no step: its seconds are judged
     account = load.find_step(place.step.name)
     due, in_time = (account.due, max(0, account.in_time - account.unsent)) if account else (0, 0)
-    if until < place.end:  # what was due at its very end could still have been in time
+    if until < place.end:  # an event due at the very end could still have been in time
         due -= min(due - min(due, in_time), sum(task.undecided for task in load.tasks))
     if not planned or not (due < required * planned or in_time < required * due):
         return None

@@ -288,7 +288,7 @@ class TaskPlayback:
 
     def count_unread(self) -> None:
         """Count what became due and was never read, where reading had paused because too much waited."""
-        self._ended = True  # what is read from now on is never sent, so nothing behind it may be
+        self._ended = True  # records read from now on are counted alone: none behind them may be sent
         give_up_at = time.monotonic() + READ_AT_END_SECONDS
         try:
             while self.player is not None and time.monotonic() < give_up_at:
