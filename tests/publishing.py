@@ -17,7 +17,8 @@ from typing import Any
 import moto
 import pytest
 from botocore import exceptions as foreign
-from moto.core import botocore_stubber
+from moto.core import base_backend, botocore_stubber
+from moto.core import models as mock_models
 
 from burst import ports
 from burst.adapters.aws import s3_store
@@ -58,16 +59,22 @@ def simulated_account() -> Iterator[None]:
 
     It answers one request at a time. By itself moto looks whether an object is there and then writes it, so that of
     several writers on threads more than one may be told that it created the object.
+    It lists the addresses of a service once. By itself moto lists them anew at each request, and at its beginning those
+    of every service for `requests`, which none of these clients uses.
     """
     answer, one_at_a_time = botocore_stubber.BotocoreStubber.process_request, threading.Lock()
+    list_addresses = functools.cache(vars(base_backend.BaseBackend)["urls"].fget)
 
     def answer_alone(stubber: botocore_stubber.BotocoreStubber, request: Any) -> Any:
         with one_at_a_time:
             return answer(stubber, request)
 
-    with pytest.MonkeyPatch.context() as patch, moto.mock_aws(config={"core": {"mock_credentials": False}}):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mock_models, "RESPONSES_METHODS", ())
+        patch.setattr(base_backend.BaseBackend, "urls", property(list_addresses))
         patch.setattr(botocore_stubber.BotocoreStubber, "process_request", answer_alone)
-        yield
+        with moto.mock_aws(config={"core": {"mock_credentials": False}}):
+            yield
 
 
 def answered(code: str, status: int) -> foreign.ClientError:
