@@ -469,3 +469,9 @@ def test_an_answer_that_is_no_listing_is_no_empty_place(
     with pytest.raises(errors.EvidenceUnknown, match="no listing"):
         list(runs.newest_first("m10", instants.parse("2026-02-21T02:00:00Z")))
     assert store.names() == []
+
+
+@pytest.mark.parametrize("place", ["s3://", "s3://evidence", "s3://evidence/", "s3://Evidence/runs"])
+def test_a_place_of_runs_without_bucket_or_prefix_is_no_empty_place(place: str, cloud: Cloud) -> None:
+    with pytest.raises(errors.UsageError, match=r"allowed is s3://BUCKET/PREFIX"):
+        s3_runs.S3Runs(place, cloud.s3, lambda address: s3_store.S3Store(address, client=cloud.s3))

@@ -6,25 +6,32 @@ no evidence; they are never listed or removed.
 
 import heapq
 import itertools
+import re
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from burst import ports
-from burst.domain.basics import errors
+from burst.domain.basics import errors, naming
 from burst.domain.run import run_ids
 from burst.kit import aws
 
+_PLACE = re.compile(rf"s3://{naming.BUCKET}/\S+")
 PAGE = 1000
 MOST_GROUPS = 200
 """The most groups and ids without a time; a place with more is refused as no place of runs."""
 
 
 class S3Runs:
-    """`ports.Runs` under `place`, `s3://BUCKET/PREFIX`. `store_of` opens the store at `{place}/{id}`."""
+    """`ports.Runs` under `place`, `s3://BUCKET/PREFIX`. `store_of` opens the store at `{place}/{id}`.
+
+    Raises `errors.UsageError` for another place.
+    """
 
     def __init__(self, place: str, client: Any, store_of: Callable[[str], ports.EvidenceStore]) -> None:
+        if not _PLACE.fullmatch(place):
+            raise errors.UsageError(f"place of runs {place!r}: allowed is s3://BUCKET/PREFIX ({naming.BUCKET_ALLOWED})")
         self.place = place.rstrip("/")
         parts = urllib.parse.urlsplit(self.place)
         self._bucket, self._prefix = parts.netloc, parts.path.lstrip("/") + "/"
