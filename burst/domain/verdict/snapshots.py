@@ -44,6 +44,7 @@ _SINCE_0_2_0 = (
     *("dependency_refs", "observations", "multiplier_interval", "drills", "rate_steps"),
 )
 """The fields of a snapshot that one judged by the rules of 0.1.0 does not have."""
+_LAG_CHECKPOINT_ROLES = (catalogues.Role.LAG, catalogues.Role.CHECKPOINT)
 
 
 class Snapshot(phase_sections.PhaseSections):
@@ -226,9 +227,7 @@ def _build_snapshot(case: cases.Case, judged: _Judgement) -> Snapshot:
         cost=snapshot_sections.Cost.from_case(case),
         semantic_drift_checks=snapshot_sections.Checks.from_gates(plan, answers, catalogues.Role.DRIFT),
         run_scope_coherence_checks=snapshot_sections.Checks.from_gates(plan, answers, catalogues.Role.SCOPE),
-        lag_checkpoint_checks=snapshot_sections.Checks.from_gates(
-            plan, answers, catalogues.Role.LAG, catalogues.Role.CHECKPOINT
-        ),
+        lag_checkpoint_checks=snapshot_sections.Checks.from_gates(plan, answers, *_LAG_CHECKPOINT_ROLES),
         source_snapshot_refs=snapshot_sections.SourceRefs.from_sources(plan, baseline, judged.prior),
         evidence_refs=snapshot_sections.EvidenceRef.list_case(case),
         gates=[snapshot_sections.GateEntry.from_gate(plan, gate) for gate in answers],
