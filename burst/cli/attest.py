@@ -75,7 +75,7 @@ Examples:
 
 \b
 Exit codes:
-  0 written, of a PASS or a HOLD    2 usage    4 Sigstore refused, or did not answer
+  0 written, of a PASS or a HOLD    2 usage    4 a run without a contract (vsa), or Sigstore gave no signature
   7 absent or incomplete            8 integrity failed    9 cannot tell
 """,
 )
