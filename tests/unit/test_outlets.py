@@ -555,3 +555,13 @@ def test_a_run_that_goes_on_without_its_outlets_says_so(monkeypatch: pytest.Monk
     (words,) = said
     assert words.startswith("no outlet is told of this run: ")
     assert "A_HOOK" in words
+
+
+@pytest.mark.parametrize(("tasks", "words"), [(1, "1 task on local"), (2, "2 tasks on local")])
+def test_the_start_of_a_run_says_how_many_tasks_it_has(tasks: int, words: str) -> None:
+    target = {**cases.plan_value()["target"], "tasks": tasks, "min_tasks": 1}
+    plan = cases.plan(execution_id=cases.EXECUTION_ID, target=target)
+
+    message = run_messages.RunMessage.announce_start(plan, fakes_outlets.AT)
+
+    assert message.words == words

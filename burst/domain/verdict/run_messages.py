@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 import pydantic
 
-from burst.domain.basics import canonical, instants
+from burst.domain.basics import canonical, instants, wording
 from burst.domain.documents import document_names, models
 from burst.domain.plan import plans
 from burst.domain.verdict import snapshots
@@ -94,7 +94,8 @@ class RunMessage(models.Model):
     @classmethod
     def announce_start(cls, plan: plans.Plan, at: datetime) -> Self:
         """A run has its folder, and its tasks are about to be launched."""
-        return cls._make(plan, MessageKind.STARTED, at, f"{plan.target.tasks} tasks on {plan.target.kind}")
+        tasks = wording.format_count(plan.target.tasks, "task")
+        return cls._make(plan, MessageKind.STARTED, at, f"{tasks} on {plan.target.kind}")
 
     @classmethod
     def announce_failure(cls, plan: plans.Plan, exit_code: int, words: str, at: datetime) -> Self:
