@@ -149,6 +149,24 @@ def test_yaml_is_read_as_strictly_as_a_plan(text: str, words: str) -> None:
     assert words in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER ROLE reader PASSWORD 'ex-cel-lent'",
+        "alter role reader with encrypted password 'it''s ex-cel-lent'",
+        'CREATE ROLE reader PASSWORD "ex-cel-lent"',
+        "ALTER ROLE reader PASSWORD 'ex-cel-lent",
+        "CREATE SUBSCRIPTION s CONNECTION 'host=h password=ex-cel-lent' PUBLICATION p",
+    ],
+)
+def test_a_password_in_a_refused_statement_is_not_shown(statement: str) -> None:
+    with pytest.raises(errors.UsageError) as refused:
+        parse(with_stage(apply=[statement]))
+
+    assert "***" in str(refused.value)
+    assert "cel" not in str(refused.value)
+
+
 def test_a_change_that_observes_gets_a_red_line_where_the_file_gives_none() -> None:
     count = {"from": "2026-02-21T02:00:00Z", "to": "2026-02-21T02:20:00Z"}
     observing = with_stage(apply=["ALTER SYSTEM SET track_io_timing = on"], check={"count": count})

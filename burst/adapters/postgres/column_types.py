@@ -231,10 +231,13 @@ def may_lie_within_checked(
 
 
 def _looks_unusual(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
-    """True of NULL too. Statistics tell the planner how many rows are LIKE a pattern, and nothing of a function."""
+    """True of NULL too. `strpos` finds no blank in half the time of a LIKE; the planner takes what lies between two
+    limits for few rows, and what is above one for a third of all."""
     marked = sqlalchemy.or_(*(column.like(sqlalchemy.literal_column(f"'{form}'")) for form in _USUAL_TEXTS))
-    has_no_blank = column.not_like(sqlalchemy.literal_column("'% %'"))
-    return sqlalchemy.and_(marked, has_no_blank).is_not(True)
+    first_blank = sqlalchemy.func.strpos(column, sqlalchemy.literal_column("' '"))
+    longest: sqlalchemy.ColumnClause[int] = sqlalchemy.literal_column(str(max(map(len, _USUAL_TEXTS))))
+    has_blank = sqlalchemy.and_(first_blank > sqlalchemy.literal_column("0"), first_blank <= longest)
+    return sqlalchemy.or_(marked.is_not(True), has_blank)
 
 
 def is_unusual(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:

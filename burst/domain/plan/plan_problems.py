@@ -20,6 +20,8 @@ _LINE_BREAKING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\uf
 """Characters that YAML reads as line ends or refuses: `plan.json` would not read back as it was written."""
 _USERINFO = re.compile(r"://[^\s@]*@")
 _QUERY = re.compile(r"\?[^\s'\"]+")
+_PASSWORD = re.compile(r"""(?i)(password\s*[=:]?\s*)('(?:[^']|'')*'?|"[^"]*"?|[^\s'"]+)""")
+"""A password in a statement (`PASSWORD '...'`) or among the keywords of a DSN, also one whose quote is not closed."""
 _SECTION_ERRORS = {
     "model_type": "a mapping of keys",
     "dict_type": "a mapping of keys",
@@ -145,7 +147,8 @@ def _describe_value(path: yaml_lines.Path, value: Any) -> str:
         return "nothing"
     if isinstance(value, dict | list):
         return f"a {'mapping' if isinstance(value, dict) else 'list'} of {len(value)}"
-    text = _QUERY.sub("?***", _USERINFO.sub("://***@", repr(value)))
+    shown = _PASSWORD.sub(r"\1***", value) if isinstance(value, str) else value
+    text = _QUERY.sub("?***", _USERINFO.sub("://***@", repr(shown)))
     return text if len(text) <= 80 else text[:77] + "..."
 
 
