@@ -231,8 +231,8 @@ def may_lie_within_checked(
 
 
 def _looks_unusual(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
-    """True of NULL too. `strpos` finds no blank in half the time of a LIKE; the planner takes what lies between two
-    limits for few rows, and what is above one for a third of all."""
+    """True of NULL too. `strpos` takes less time than a second LIKE. It stands between two limits because the planner
+    takes that for few rows, and one limit alone for a third of all."""
     marked = sqlalchemy.or_(*(column.like(sqlalchemy.literal_column(f"'{form}'")) for form in _USUAL_TEXTS))
     first_blank = sqlalchemy.func.strpos(column, sqlalchemy.literal_column("' '"))
     longest: sqlalchemy.ColumnClause[int] = sqlalchemy.literal_column(str(max(map(len, _USUAL_TEXTS))))
