@@ -1439,6 +1439,40 @@ def test_the_plan_as_executed_is_the_same_plan() -> None:
 NUMBERS = st.integers(-(2**53 - 1), 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 
 
+@pytest.mark.parametrize("character", ["\ue000", "\x9f", "\uffff", "\U0001f600"])
+def test_every_character_of_a_plan_survives_the_way_through_the_plan_as_executed(character: str) -> None:
+    fact = {"blocker": "M10F-B2", "name": "a", "sql": "b", "equals": f"a{character}b"}
+    read = plans.parse(json.dumps(cases.plan_value(facts=[fact]), indent=1), source="plan.json")
+
+    again = plans.read(canonical.encode(read.document()), source="plan.json")
+
+    assert again == read
+    assert again.facts[0].equals == f"a{character}b"
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@hypothesis.given(value=st.dictionaries(st.text(max_size=5), JSON_VALUES, max_size=4))
+def test_canonical_json_is_read_as_the_value_it_was_written_from(value: dict[str, Any]) -> None:
+    text = canonical.encode(value).decode()
+
+    source = yaml_lines.Source(text, "plan.json", "burst.plan/v1")
+
+    assert (source.value, source.problems) == (value, [])
+    assert set(source.lines.values()) == {1}
+
+
+def test_json_in_which_a_key_stands_twice_is_refused_on_one_line_too() -> None:
+    source = yaml_lines.Source('{"a":1,"a":1}', "plan.json", "burst.plan/v1")
+
+    assert [(problem.key, problem.seen) for problem in source.problems] == [("a", "the key a second time")]
+
+
 @hypothesis.given(
     ratio=st.floats(0, 1, exclude_min=True),
     headroom=st.floats(1, 10),
