@@ -29,7 +29,7 @@ from burst.domain.documents import document_names
 from burst.domain.plan import catalogues, plans
 from burst.domain.run.events import ending_events
 from burst.domain.verdict import snapshots
-from burst.evidence import verification
+from burst.evidence import soundness, verification
 from burst.report import html
 from burst.wiring import takeover
 from tests import cases, fakes, fakes_evidence, fakes_journal
@@ -205,14 +205,14 @@ class Run:
         folders = reversed(self.plan.folders(self.plan.execution_id))
         return tuple(s3_store.S3Store(folder, settings=settings, client=client) for folder in folders)
 
-    def here(self) -> verification.Verification:
+    def here(self) -> soundness.Verification:
         """What a reader of the run's own folder finds."""
         if not isinstance(self.store, fakes_evidence.MemoryEvidenceStore):
             return verification.verify(self.store, render=html.render)
         everything = {**self.store.documents, document_names.JOURNAL: self.journal.prefix()}
         return verification.verify(fakes_evidence.MemoryEvidenceStore(everything), render=html.render)
 
-    def there(self, client: Any) -> list[verification.Verification]:
+    def there(self, client: Any) -> list[soundness.Verification]:
         """What a reader of each place finds, the authority last."""
         return [verification.verify(place) for place in self.places(client)]
 

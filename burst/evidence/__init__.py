@@ -46,7 +46,13 @@ if TYPE_CHECKING:
     from burst.evidence.places import is_closure
     from burst.evidence.pruning import Fate, Keep
     from burst.evidence.signatures import Signed, Trust
-    from burst.evidence.verification import EvidenceState, FurtherCheck, HeldEvidence, NotSoundError, Verification
+    from burst.evidence.soundness import (
+        EvidenceState,
+        FurtherCheck,
+        HeldEvidence,
+        NotSoundError,
+        Verification,
+    )
 
 __all__ = [
     "Attempt",
@@ -118,11 +124,11 @@ _HOMES = {
     "Keep": "burst.evidence.pruning:Keep",
     "Signed": "burst.evidence.signatures:Signed",
     "Trust": "burst.evidence.signatures:Trust",
-    "EvidenceState": "burst.evidence.verification:EvidenceState",
-    "FurtherCheck": "burst.evidence.verification:FurtherCheck",
-    "HeldEvidence": "burst.evidence.verification:HeldEvidence",
-    "NotSoundError": "burst.evidence.verification:NotSoundError",
-    "Verification": "burst.evidence.verification:Verification",
+    "EvidenceState": "burst.evidence.soundness:EvidenceState",
+    "FurtherCheck": "burst.evidence.soundness:FurtherCheck",
+    "HeldEvidence": "burst.evidence.soundness:HeldEvidence",
+    "NotSoundError": "burst.evidence.soundness:NotSoundError",
+    "Verification": "burst.evidence.soundness:Verification",
 }
 """Where each public name stands that is no function of this module."""
 
@@ -530,7 +536,7 @@ def publish_site(folder: str, files: Mapping[str, bytes], *, client: Any = None)
 def unsound(place: Place, failure: errors.BurstError) -> Verified:
     """The result of verification for a place where an error of this module came first."""
     from burst.evidence.full_verification import Verified
-    from burst.evidence.verification import EvidenceState, Verification
+    from burst.evidence.soundness import EvidenceState, Verification
 
     states = {
         errors.EvidenceIncomplete.exit_code: EvidenceState.ABSENT,

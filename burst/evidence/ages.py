@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from burst.domain.basics import instants, wording
 from burst.domain.run import run_ids
 from burst.domain.verdict import snapshots
-from burst.evidence import verification
+from burst.evidence import soundness
 
 if TYPE_CHECKING:
     from burst.evidence import full_verification
@@ -31,20 +31,20 @@ def hold_to_age(
     ended_at = snapshot.burst_execution_window.end_utc if isinstance(snapshot, snapshots.Snapshot) else None
     at = ended_at or run_ids.read_stamp(execution_id)
     if at is None:
-        return _refuse(verified, verification.EvidenceState.UNKNOWN, f"nothing tells when {execution_id} was")
+        return _refuse(verified, soundness.EvidenceState.UNKNOWN, f"nothing tells when {execution_id} was")
     age_seconds = instants.seconds_between(at, now)
     if age_seconds < -MOST_AHEAD_SECONDS:
         words = f"{execution_id} is of {instants.text(at)}, which lies in the future"
-        return _refuse(verified, verification.EvidenceState.UNKNOWN, words)
+        return _refuse(verified, soundness.EvidenceState.UNKNOWN, words)
     if age_seconds <= max_age_seconds:
         return verified
     age, allowed = wording.format_span(age_seconds), wording.format_span(max_age_seconds)
     more = wording.format_span(age_seconds - max_age_seconds)
     words = f"no run came since {execution_id}, {instants.text(at)}: {age} ago, {more} more than the {allowed} allowed"
-    return _refuse(verified, verification.EvidenceState.TOO_OLD, words)
+    return _refuse(verified, soundness.EvidenceState.TOO_OLD, words)
 
 
 def _refuse(
-    verified: full_verification.Verified, state: verification.EvidenceState, why: str
+    verified: full_verification.Verified, state: soundness.EvidenceState, why: str
 ) -> full_verification.Verified:
-    return dataclasses.replace(verified, finding=verification.Verification(state=state, why=why))
+    return dataclasses.replace(verified, finding=soundness.Verification(state=state, why=why))

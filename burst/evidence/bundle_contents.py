@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from burst.domain.basics import errors
 from burst.domain.documents import document_names
 from burst.domain.verdict import rollups
-from burst.evidence import full_verification, places, verification
+from burst.evidence import full_verification, places, soundness, verification
 
 if TYPE_CHECKING:
     from burst import ports
@@ -77,7 +77,7 @@ class Collected:
         if len(self.rests_on) > MOST_RUNS:
             raise errors.EvidenceUnknown(f"it rests on more than {MOST_RUNS} runs")
         verified = full_verification.verify(run, opener)
-        if verified.finding.state is verification.EvidenceState.OK and verified.finding.sha256 == sha256:
+        if verified.finding.state is soundness.EvidenceState.OK and verified.finding.sha256 == sha256:
             self.rests_on[execution_id] = HERE
             self.add(execution_id, run, verified, opener)
 
@@ -106,7 +106,7 @@ def _read_rollup(
 
 
 def _collect_evidence(
-    execution_id: str, store: ports.EvidenceStore, finding: verification.Verification
+    execution_id: str, store: ports.EvidenceStore, finding: soundness.Verification
 ) -> dict[str, bytes]:
     """The documents a run's snapshot names, of the journal the prefix it names; the snapshot, report and signature.
 

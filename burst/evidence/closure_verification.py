@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from burst.adapters import signing
 from burst.domain.basics import canonical, errors
 from burst.domain.closure import closure_statements, closures, score_files
-from burst.evidence import compared_places, places, signatures, verification
+from burst.evidence import compared_places, places, signatures, soundness
 
 if TYPE_CHECKING:
     from burst import ports
     from burst.domain.closure import unsound_candidates
 
-State = verification.EvidenceState
+State = soundness.EvidenceState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class VerifiedClosure:
     """The state of a closure and why. `closure` is there only where it holds."""
 
     place: str
-    state: verification.EvidenceState
+    state: soundness.EvidenceState
     why: str
     closure: closures.Closure | None = None
     signature: signatures.Signed | None = None
@@ -34,14 +34,14 @@ class VerifiedClosure:
         """0 a sound UNLOCK, 3 a sound HOLD, 7 absent or incomplete, 8 integrity failed, 9 cannot tell."""
         if self.closure is not None:
             return self.closure.exit_code
-        return verification.Verification(state=self.state, why=self.why).exit_code
+        return soundness.Verification(state=self.state, why=self.why).exit_code
 
 
 def verify(place: str, opener: places.Opener, *, search: Sequence[str], trust: signatures.Trust) -> VerifiedClosure:
     """Whether a closure holds. Never raises for its state; raises `errors.UsageError` for a bad key or place."""
     try:
         return _verify(place, opener, search, trust)
-    except verification.NotSoundError as exc:
+    except soundness.NotSoundError as exc:
         return VerifiedClosure(place=place, state=exc.finding.state, why=exc.finding.why)
     except errors.EvidenceIncomplete as exc:
         return VerifiedClosure(place=place, state=State.INCOMPLETE, why=str(exc))
@@ -79,7 +79,7 @@ def _open_folder(folder: str, opener: places.Opener) -> ports.EvidenceStore:
 
 def _refuse_other_form(content: bytes) -> None:
     if canonical.encode(canonical.decode(content)) != content:
-        raise verification.NotSoundError(State.NOT_CANONICAL, "its bytes are not the canonical form of what they say")
+        raise soundness.NotSoundError(State.NOT_CANONICAL, "its bytes are not the canonical form of what they say")
 
 
 def _gather(
@@ -109,7 +109,7 @@ def _refuse_sound(entry: unsound_candidates.UnsoundCandidate, opener: places.Ope
             compared_places.open_place(place, opener)
         except errors.BurstError:
             continue
-        raise verification.NotSoundError(
+        raise soundness.NotSoundError(
             State.UNKNOWN,
             f"candidate {entry.run_root} was not scored, because its evidence was {entry.state}; that at {place} "
             "holds, so another candidate might be the best: compare them again",
@@ -136,7 +136,7 @@ def _compare(reached: closures.Closure, published: closures.Closure, content: by
     if not same:
         ours, theirs = reached.document(), published.document()
         differing = sorted(name for name in ours if ours[name] != theirs.get(name)) or ["its bytes"]
-        raise verification.NotSoundError(
+        raise soundness.NotSoundError(
             State.REFUTED, f"the evidence gives another closure; it differs in {', '.join(differing)}"
         )
 
@@ -147,7 +147,7 @@ def _check_signature(
     name = closures.name_signature(published.name)
     if name not in store.names():
         if trust.required:
-            raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and a signature was required")
+            raise soundness.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and a signature was required")
         return signatures.Signed(state="absent")
     try:
         envelope = closure_statements.check_envelope(store.read(name), published, canonical.digest(content))
@@ -156,7 +156,7 @@ def _check_signature(
             return signatures.Signed(state="not-checked", key_ids=key_ids)
         return signatures.Signed(state="verified", key_ids=(signing.read_public_key(trust.key).check(envelope),))
     except errors.EvidenceCorrupt as exc:
-        raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name}: {exc}") from exc
+        raise soundness.NotSoundError(State.BAD_SIGNATURE, f"{name}: {exc}") from exc
 
 
 def _describe(published: closures.Closure) -> str:

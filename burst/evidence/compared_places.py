@@ -16,7 +16,7 @@ from burst.evidence import full_verification, places
 from burst.kit import files
 
 if TYPE_CHECKING:
-    from burst.evidence import verification
+    from burst.evidence import soundness
 
 _JSON = ".json"
 
@@ -62,7 +62,7 @@ def _open_content(
 
 
 def _open_run(place: str, folder: str, opener: places.Opener, *, priors: bool) -> compared_runs.ComparedRun:
-    held: list[verification.HeldEvidence] = []
+    held: list[soundness.HeldEvidence] = []
     try:
         finding = full_verification.verify(opener.run(folder), opener, priors=priors, checks=[held.append]).finding
         verdict = finding.require_verdict()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
 from burst.domain.run import run_ids
-from burst.evidence import places, signatures, verification
+from burst.evidence import places, signatures, soundness, verification
 from burst.report import html
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from burst.domain.verdict import snapshots
 
 MOST_PRIORS = 100
-State = verification.EvidenceState
+State = soundness.EvidenceState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Verified:
     """The result of verification at a place, in the other places and along the chain of priors."""
 
     place: str
-    finding: verification.Verification
+    finding: soundness.Verification
     copies: tuple[Copy, ...] = ()
     chain: tuple[Link, ...] = ()
     signature: signatures.Signed | None = None
@@ -81,7 +81,7 @@ def verify(
     everywhere: bool | None = None,
     priors: bool = True,
     trust: signatures.Trust | None = None,
-    checks: Sequence[verification.FurtherCheck] = (),
+    checks: Sequence[soundness.FurtherCheck] = (),
 ) -> Verified:
     """Whether the evidence of a run holds. Never raises for the state of the evidence.
 
@@ -130,18 +130,18 @@ class _BeyondOneFolder:
         self.chain: list[Link] = []
         self.signature: signatures.Signed | None = None
 
-    def refuse_misplaced(self, held: verification.HeldEvidence) -> None:
+    def refuse_misplaced(self, held: soundness.HeldEvidence) -> None:
         """A folder named as burst names one run's holds no other's: a copied PASS is nobody's newest attempt."""
         folder = self._run.place.rstrip("/").rpartition("/")[2]
         execution_id = held.snapshot.execution_id
         if run_ids.parse(folder) is not None and execution_id not in (None, folder):
-            raise verification.NotSoundError(State.CORRUPT, f"evidence of run {execution_id}, in the place of another")
+            raise soundness.NotSoundError(State.CORRUPT, f"evidence of run {execution_id}, in the place of another")
 
-    def check_signature(self, held: verification.HeldEvidence) -> None:
+    def check_signature(self, held: soundness.HeldEvidence) -> None:
         """The signature speaks of this evidence, and is by the key that the caller trusts."""
         self.signature = self._trust.check(held, self._run.store)
 
-    def compare_places(self, held: verification.HeldEvidence) -> None:
+    def compare_places(self, held: soundness.HeldEvidence) -> None:
         """The other places of the run hold the same bytes."""
         published = _list_places(held)
         asked_for = self._run.place in published if self._everywhere is None else self._everywhere
@@ -153,14 +153,14 @@ class _BeyondOneFolder:
                 must_answer = self._everywhere is True or place == published[0]
                 self.copies.append(_compare_place(place, held, beside, self._opener, must_answer=must_answer))
 
-    def name_prior(self, held: verification.HeldEvidence) -> None:
+    def name_prior(self, held: soundness.HeldEvidence) -> None:
         """The prior is named, and believed without a look at its evidence."""
         content = held.documents.get(document_names.PRIOR)
         if content is not None:
             execution_id, sha256 = _execution_id(content), canonical.digest(content)
             self.chain.append(Link(execution_id=execution_id, sha256=sha256, state="not-looked-at"))
 
-    def check_reference(self, held: verification.HeldEvidence) -> None:
+    def check_reference(self, held: soundness.HeldEvidence) -> None:
         """The evidence of the run that this one reproduces holds: anybody could have written a snapshot alone."""
         content = held.documents.get(document_names.REFERENCE)
         if content is None:
@@ -170,30 +170,30 @@ class _BeyondOneFolder:
         try:
             store = _find_reference(self._run, held, self._opener, abroad=abroad)
         except errors.BurstError as exc:
-            raise verification.NotSoundError(State.UNKNOWN, f"reference {execution_id} is unreachable: {exc}") from exc
+            raise soundness.NotSoundError(State.UNKNOWN, f"reference {execution_id} is unreachable: {exc}") from exc
         if store is None:
             why = "its evidence is not beside this run's; nothing can be compared with it on trust"
-            raise verification.NotSoundError(State.UNKNOWN, f"reference {execution_id} is not-here: {why}")
+            raise soundness.NotSoundError(State.UNKNOWN, f"reference {execution_id} is not-here: {why}")
         finding = verification.verify(store)
         if finding.verdict is None:
             state = State.UNKNOWN if finding.state is State.UNKNOWN else State.CHAIN_BROKEN
-            raise verification.NotSoundError(state, f"reference {execution_id}: {finding.state}: {finding.why}")
+            raise soundness.NotSoundError(state, f"reference {execution_id}: {finding.state}: {finding.why}")
         self.chain.append(Link(execution_id=execution_id, sha256=sha256, state="ok", why=finding.why, store=store))
 
-    def walk_priors(self, held: verification.HeldEvidence) -> None:
+    def walk_priors(self, held: soundness.HeldEvidence) -> None:
         """The evidence of every prior back to the first attempt holds."""
         abroad = self._run.place.startswith(places.S3) if self._everywhere is None else self._everywhere
         for link in _walk_chain(self._run, held, self._opener, abroad=abroad):
             self.chain.append(link)
             if link.state != "ok":
-                raise verification.NotSoundError(
+                raise soundness.NotSoundError(
                     State.UNKNOWN,
                     f"prior {link.execution_id} is {link.state}: {link.why}; its blockers cannot be carried on trust",
                 )
 
 
 def _find_reference(
-    run: places.RunPlace, held: verification.HeldEvidence, opener: places.Opener, *, abroad: bool
+    run: places.RunPlace, held: soundness.HeldEvidence, opener: places.Opener, *, abroad: bool
 ) -> ports.EvidenceStore | None:
     """The store of the run that this one reproduces: beside it, as the plan cites it, else (`abroad`) under run
     control. None where its snapshot, by digest, is in none of them."""
@@ -220,24 +220,24 @@ def _has_snapshot(store: ports.EvidenceStore, sha256: str) -> bool:
     return any(canonical.digest(store.read(name)) == sha256 for name in names)
 
 
-def _list_places(held: verification.HeldEvidence) -> list[str]:
+def _list_places(held: soundness.HeldEvidence) -> list[str]:
     """The places the documents were published to, the authority first."""
     folders = [key.rpartition("/")[0] for ref in held.snapshot.evidence_refs for key in ref.keys]
     return list(dict.fromkeys(folders))
 
 
-def _read_beside(run: places.RunPlace, held: verification.HeldEvidence) -> dict[str, bytes]:
+def _read_beside(run: places.RunPlace, held: soundness.HeldEvidence) -> dict[str, bytes]:
     """The documents that the snapshot cannot name: its report and its signature."""
     names = {document_names.REPORT, document_names.signature_name(held.plan.slug, held.plan.kind)}
     try:
         return {name: run.store.read(name) for name in sorted(names.intersection(held.names))}
     except errors.BurstError as exc:
-        raise verification.NotSoundError(State.UNKNOWN, str(exc)) from exc
+        raise soundness.NotSoundError(State.UNKNOWN, str(exc)) from exc
 
 
 def _compare_place(
     place: str,
-    held: verification.HeldEvidence,
+    held: soundness.HeldEvidence,
     beside: Mapping[str, bytes],
     opener: places.Opener,
     *,
@@ -249,26 +249,26 @@ def _compare_place(
         for name, content in {held.name: held.content, **held.documents, **beside}.items():
             theirs = store.read(name)
             if (theirs[: len(content)] if name == document_names.JOURNAL else theirs) != content:
-                raise verification.NotSoundError(State.DIVERGED, f"{name} has other bytes in {place}")
+                raise soundness.NotSoundError(State.DIVERGED, f"{name} has other bytes in {place}")
     except errors.EvidenceIncomplete as exc:
         committed = name != held.name
         state = State.MISSING_DOCUMENT if committed else State.INCOMPLETE
         why = "" if committed else "; the publication was not committed there, `burst resume` can finish it"
-        raise verification.NotSoundError(state, f"{exc}{why}") from exc
+        raise soundness.NotSoundError(state, f"{exc}{why}") from exc
     except errors.EvidenceCorrupt as exc:
-        raise verification.NotSoundError(State.DIVERGED, str(exc)) from exc
+        raise soundness.NotSoundError(State.DIVERGED, str(exc)) from exc
     except errors.BurstError as exc:
         if must_answer:
-            raise verification.NotSoundError(State.UNKNOWN, str(exc)) from exc
+            raise soundness.NotSoundError(State.UNKNOWN, str(exc)) from exc
         return Copy(place=place, state="unreachable", why=str(exc))
     return Copy(place=place, state="same")
 
 
 def _walk_chain(
-    run: places.RunPlace, held: verification.HeldEvidence, opener: places.Opener, *, abroad: bool
+    run: places.RunPlace, held: soundness.HeldEvidence, opener: places.Opener, *, abroad: bool
 ) -> Iterator[Link]:
     """The priors, one after the other, until the first attempt or to where they cannot be had."""
-    reached: list[verification.HeldEvidence] = [held]
+    reached: list[soundness.HeldEvidence] = [held]
     for _ in range(MOST_PRIORS):
         content = reached[-1].documents.get(document_names.PRIOR)
         if content is None:
@@ -284,7 +284,7 @@ def _walk_chain(
             yield Link(execution_id=execution_id, sha256=sha256, state="not-here", why="its evidence is not beside it")
             return
         if canonical.digest(snapshot) != sha256:
-            raise verification.NotSoundError(
+            raise soundness.NotSoundError(
                 State.CHAIN_BROKEN, f"prior {execution_id}: its snapshot is not the one cited by digest {sha256[:12]}"
             )
         finding = verification.verify(store, checks=[reached.append])
@@ -292,11 +292,9 @@ def _walk_chain(
             yield Link(execution_id=execution_id, sha256=sha256, state="unreachable", why=finding.why)
             return
         if finding.verdict is None:
-            raise verification.NotSoundError(
-                State.CHAIN_BROKEN, f"prior {execution_id}: {finding.state}: {finding.why}"
-            )
+            raise soundness.NotSoundError(State.CHAIN_BROKEN, f"prior {execution_id}: {finding.state}: {finding.why}")
         yield Link(execution_id=execution_id, sha256=sha256, state="ok", why=finding.why, store=store)
-    raise verification.NotSoundError(State.CHAIN_BROKEN, f"more than {MOST_PRIORS} priors")
+    raise soundness.NotSoundError(State.CHAIN_BROKEN, f"more than {MOST_PRIORS} priors")
 
 
 def _execution_id(prior: bytes) -> str:
@@ -309,7 +307,12 @@ def _execution_id(prior: bytes) -> str:
 
 
 def _find_prior(
-    run: places.RunPlace, held: verification.HeldEvidence, execution_id: str, opener: places.Opener, *, abroad: bool
+    run: places.RunPlace,
+    held: soundness.HeldEvidence,
+    execution_id: str,
+    opener: places.Opener,
+    *,
+    abroad: bool,
 ) -> ports.EvidenceStore | None:
     """The store that has the prior's snapshot: beside the run, else (`abroad`) under run control, else as the plan
     cites it. None where it is in none of them."""

@@ -21,7 +21,7 @@ from burst.evidence import full_verification, places
 if TYPE_CHECKING:
     from burst import ports
     from burst.domain.verdict import snapshots
-    from burst.evidence import signatures, verification
+    from burst.evidence import signatures, soundness
 
 MOST_LOOKED_AT = 500
 """Runs of other phases and scopes that are passed over before the search ends without an answer."""
@@ -74,7 +74,7 @@ def _figures(snapshot: snapshots.Snapshot) -> dict[str, Any]:
     }
 
 
-def _rollup_figures(finding: verification.Verification) -> dict[str, Any]:
+def _rollup_figures(finding: soundness.Verification) -> dict[str, Any]:
     """The figures of a roll-up, which has no load of its own; all None where the evidence does not hold."""
     figures: dict[str, Any] = dict.fromkeys(_FIGURES)
     if finding.rollup is not None:

@@ -22,7 +22,7 @@ from burst.evidence import full_verification, newest, places
 from burst.kit import files
 
 if TYPE_CHECKING:
-    from burst.evidence import signatures, verification
+    from burst.evidence import signatures, soundness
 
 MOST_PLACE_RUNS = 2000
 """How many runs of a place are looked at for one block."""
@@ -33,7 +33,7 @@ class HeldRun:
     """A run whose evidence holds, with its place."""
 
     place: places.RunPlace
-    held: verification.HeldEvidence
+    held: soundness.HeldEvidence
 
 
 def promote(
@@ -123,7 +123,7 @@ def _judge(
 
 def _hold(run: str, opener: places.Opener, trust: signatures.Trust) -> HeldRun:
     """A run whose evidence holds; raises the error of its state, which says of which run, where it does not."""
-    reached: list[verification.HeldEvidence] = []
+    reached: list[soundness.HeldEvidence] = []
     opened = opener.run(run)
     verified = full_verification.verify(opened, opener, trust=trust, checks=[reached.append])
     try:
@@ -182,7 +182,7 @@ def _read_run(run: HeldRun, measure: str) -> blocks.BlockRun:
     )
 
 
-def _count_go_tasks(held: verification.HeldEvidence) -> int | None:
+def _count_go_tasks(held: soundness.HeldEvidence) -> int | None:
     content = held.documents.get(document_names.task_result_name(held.plan.slug))
     if content is None:
         return None
@@ -190,7 +190,7 @@ def _count_go_tasks(held: verification.HeldEvidence) -> int | None:
     return held.plan.target.tasks if go_tasks is None else go_tasks
 
 
-def _read_machine(held: verification.HeldEvidence) -> blocks.Setting | None:
+def _read_machine(held: soundness.HeldEvidence) -> blocks.Setting | None:
     content = held.documents.get(document_names.preflight_name(held.plan.slug))
     return None if content is None else models.read(preflight_results.Preflight, content).machine
 

@@ -14,12 +14,12 @@ from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names, models, rollup_documents
 from burst.domain.plan import catalogues
 from burst.domain.verdict import rollup_snapshots, rollups
-from burst.evidence import places, verification
+from burst.evidence import places, soundness
 
 if TYPE_CHECKING:
     from burst import ports
 
-State = verification.EvidenceState
+State = soundness.EvidenceState
 _SUFFIX = document_names.snapshot_name("", catalogues.Kind.ROLLUP)
 
 
@@ -32,7 +32,7 @@ class ExaminedLane:
     execution_id: str | None
 
 
-VerifyRun = Callable[[places.RunPlace], verification.Verification]
+VerifyRun = Callable[[places.RunPlace], soundness.Verification]
 """Verifies the run at a place."""
 
 
@@ -112,20 +112,20 @@ class Beyond:
     open_store: Callable[[str], ports.EvidenceStore]
 
 
-def verify(run: places.RunPlace, name: str, verify_run: VerifyRun, *, beyond: Beyond) -> verification.Verification:
+def verify(run: places.RunPlace, name: str, verify_run: VerifyRun, *, beyond: Beyond) -> soundness.Verification:
     """Whether a roll-up holds. Never raises for its state."""
     try:
         verdict, contents = _verify_documents(run.store, name)
         _compare_places(run, verdict, name, contents, beyond)
         if beyond.lanes:
             _verify_lanes(run, verdict, contents, verify_run)
-    except verification.NotSoundError as exc:
+    except soundness.NotSoundError as exc:
         return exc.finding
     except errors.EvidenceUnknown as exc:
-        return verification.Verification(state=State.UNKNOWN, why=str(exc))
+        return soundness.Verification(state=State.UNKNOWN, why=str(exc))
     except errors.BurstError as exc:
-        return verification.Verification(state=State.CORRUPT, why=str(exc))
-    return verification.Verification(state=State.OK, why=verdict.snapshot.exit_reason, name=name, rollup=verdict)
+        return soundness.Verification(state=State.CORRUPT, why=str(exc))
+    return soundness.Verification(state=State.OK, why=verdict.snapshot.exit_reason, name=name, rollup=verdict)
 
 
 def _verify_documents(store: ports.EvidenceStore, name: str) -> tuple[rollup_snapshots.RollupVerdict, dict[str, bytes]]:
@@ -136,24 +136,24 @@ def _verify_documents(store: ports.EvidenceStore, name: str) -> tuple[rollup_sna
         try:
             contents[ref.name] = store.read(ref.name)
         except errors.EvidenceIncomplete as exc:
-            raise verification.NotSoundError(State.MISSING_DOCUMENT, f"{ref.name} is not there") from exc
+            raise soundness.NotSoundError(State.MISSING_DOCUMENT, f"{ref.name} is not there") from exc
         if canonical.digest(contents[ref.name]) != ref.sha256:
-            raise verification.NotSoundError(State.CORRUPT, f"{ref.name} is not the document the snapshot names")
+            raise soundness.NotSoundError(State.CORRUPT, f"{ref.name} is not the document the snapshot names")
     if rollup_documents.ORDER not in contents:
-        raise verification.NotSoundError(State.CORRUPT, f"{rollup_documents.ORDER} is not named")
+        raise soundness.NotSoundError(State.CORRUPT, f"{rollup_documents.ORDER} is not named")
     order = models.read(rollup_documents.RollupOrder, contents[rollup_documents.ORDER])
     if name != document_names.snapshot_name(order.slug, catalogues.Kind.ROLLUP):
-        raise verification.NotSoundError(State.CORRUPT, f"{name} is not the snapshot of {order.phase}")
+        raise soundness.NotSoundError(State.CORRUPT, f"{name} is not the snapshot of {order.phase}")
     unnamed = sorted(set(order.names).intersection(store.names()) - contents.keys())
     if unnamed:
-        raise verification.NotSoundError(State.CORRUPT, f"{', '.join(unnamed)} was added afterwards")
+        raise soundness.NotSoundError(State.CORRUPT, f"{', '.join(unnamed)} was added afterwards")
     reached = rollups.adjudicate(contents)
     if reached.content != published.content:
         ours, theirs = reached.snapshot.document(), published.snapshot.document()
         differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
         where = ", ".join(differing) or "its bytes"
         own = published.snapshot.verifier == rollups.VERIFIER
-        raise verification.NotSoundError(
+        raise soundness.NotSoundError(
             State.REFUTED if own else State.UNKNOWN, f"the documents give another snapshot; it differs in {where}"
         )
     return published, contents
@@ -176,7 +176,7 @@ def _compare_places(
         store = beyond.open_store(folder)
         for document, content in {**contents, name: verdict.content}.items():
             if store.read(document) != content:
-                raise verification.NotSoundError(State.DIVERGED, f"{document} has other bytes in {folder}")
+                raise soundness.NotSoundError(State.DIVERGED, f"{document} has other bytes in {folder}")
 
 
 def _verify_lanes(
@@ -199,11 +199,11 @@ def _verify_lanes(
         beside = places.RunPlace(place=place, store=run.beside.store(lane.execution_id), beside=run.beside)
         again = examine_lane(lane.name, beside, verify_run).finding
         if again.sha256 is None:
-            raise verification.NotSoundError(
+            raise soundness.NotSoundError(
                 State.UNKNOWN,
                 f"lane {lane.name}: the evidence of {lane.execution_id} is not beside it, and cannot be believed",
             )
         if (again.sha256, again.state, again.missing_refs) != (finding.sha256, finding.state, finding.missing_refs):
-            raise verification.NotSoundError(
+            raise soundness.NotSoundError(
                 State.CHAIN_BROKEN, f"lane {lane.name}: the evidence of {lane.execution_id} is {again.state} now"
             )

@@ -14,12 +14,12 @@ from burst.adapters import signing
 from burst.domain.basics import errors
 from burst.domain.documents import document_names
 from burst.domain.verdict import attestations
-from burst.evidence import verification
+from burst.evidence import soundness
 
 if TYPE_CHECKING:
     from burst import ports
 
-State = verification.EvidenceState
+State = soundness.EvidenceState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +47,8 @@ class Trust:
         if self.key is not None:
             signing.refuse_unreadable_key(self.key)
 
-    def check(self, held: verification.HeldEvidence, store: ports.EvidenceStore) -> Signed:
-        """The state of the signature. Raises `verification.NotSoundError`, or `errors.UsageError` for a bad key."""
+    def check(self, held: soundness.HeldEvidence, store: ports.EvidenceStore) -> Signed:
+        """The state of the signature. Raises `soundness.NotSoundError`, or `errors.UsageError` for a bad key."""
         name = document_names.signature_name(held.plan.slug, held.plan.kind)
         if name not in held.names:
             self._refuse_absence(held, name)
@@ -60,20 +60,20 @@ class Trust:
                 return Signed(state="not-checked", key_ids=tuple(signature.keyid for signature in envelope.signatures))
             return Signed(state="verified", key_ids=(signing.read_public_key(self.key).check(envelope),))
         except errors.EvidenceCorrupt as exc:
-            raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name}: {exc}") from exc
+            raise soundness.NotSoundError(State.BAD_SIGNATURE, f"{name}: {exc}") from exc
         except (errors.EvidenceUnknown, errors.EvidenceIncomplete) as exc:
-            raise verification.NotSoundError(State.UNKNOWN, f"{name}: {exc}") from exc
+            raise soundness.NotSoundError(State.UNKNOWN, f"{name}: {exc}") from exc
 
-    def _refuse_absence(self, held: verification.HeldEvidence, name: str) -> None:
+    def _refuse_absence(self, held: soundness.HeldEvidence, name: str) -> None:
         if self.required:
-            raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and a signature was required")
+            raise soundness.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and a signature was required")
         unpublished = document_names.unpublished_name(held.plan.slug, held.plan.kind) in held.names
         if unpublished and document_names.PUBLICATION not in held.names:
             return  # signing may be what failed; the verdict holds in any case
         if held.plan.evidence.sign is not None:
-            raise verification.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and the plan asks for one")
+            raise soundness.NotSoundError(State.BAD_SIGNATURE, f"{name} is not there, and the plan asks for one")
 
 
-def _subjects(held: verification.HeldEvidence, store: ports.EvidenceStore) -> dict[str, str]:
+def _subjects(held: soundness.HeldEvidence, store: ports.EvidenceStore) -> dict[str, str]:
     report = store.read(document_names.REPORT) if document_names.REPORT in held.names else None
     return attestations.subjects(held.name, held.verdict, report)

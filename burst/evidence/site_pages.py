@@ -18,7 +18,7 @@ from burst.report import html, index_pages
 
 if TYPE_CHECKING:
     from burst.domain.verdict import rollup_snapshots
-    from burst.evidence import places, verification
+    from burst.evidence import places, soundness
 
 INDEX = "index.html"
 
@@ -33,7 +33,7 @@ def build(
     files: dict[str, bytes] = {}
     phases: dict[str, list[index_pages.IndexedRun]] = {}
     for name, run in itertools.islice(newest.attempts(place, opener, run_filter), limit):
-        held: list[verification.HeldEvidence] = []
+        held: list[soundness.HeldEvidence] = []
         verified = full_verification.verify(run, opener, everywhere=False, priors=priors, checks=[held.append])
         indexed, report = _index(name, verified.finding, held)
         phases.setdefault(_find_phase(verified.finding), []).append(indexed)
@@ -57,7 +57,7 @@ def render_history(place: str, phase: str, attempts: list[newest.Attempt], now: 
 
 
 def _index(
-    name: str, finding: verification.Verification, held: list[verification.HeldEvidence]
+    name: str, finding: soundness.Verification, held: list[soundness.HeldEvidence]
 ) -> tuple[index_pages.IndexedRun, bytes | None]:
     """A run as its phase's page lists it, and its report where its evidence is sound."""
     verdict = finding.verdict
@@ -86,7 +86,7 @@ def _find_p95(
     return next((float(value) for value in measured if isinstance(value, int | float)), None)
 
 
-def _find_phase(finding: verification.Verification) -> str:
+def _find_phase(finding: soundness.Verification) -> str:
     """The phase of a run; that of unsound evidence cannot be told."""
     return finding.shown.phase if finding.shown is not None else "of no sound evidence"
 

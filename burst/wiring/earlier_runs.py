@@ -19,7 +19,7 @@ from burst.domain.basics import errors
 from burst.domain.documents import document_names, gate_records
 from burst.domain.plan import catalogues
 from burst.domain.verdict import cases, contracts, gate_modes, rules
-from burst.evidence import compared_places, full_verification, newest, places, verification
+from burst.evidence import compared_places, full_verification, newest, places, soundness
 from burst.kit import files
 from burst.wiring import inputs
 
@@ -136,7 +136,7 @@ def _read_evidenced(plan: plans.Plan, place: str) -> PriorInput:
     opener = places.Opener()
     run = opener.run(place)
     finding = full_verification.verify(run, opener).finding
-    if finding.state is not verification.EvidenceState.OK:
+    if finding.state is not soundness.EvidenceState.OK:
         raise errors.Refused(f"its evidence is {finding.state}: {finding.why}")
     if finding.name == document_names.unpublished_name(plan.slug, plan.kind):
         raise errors.Refused(f"{finding.why}; publish it first: burst resume {place}")

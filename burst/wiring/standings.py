@@ -17,7 +17,7 @@ from burst.domain.plan import plans, run_commands
 from burst.domain.run import appearances, runs
 from burst.domain.tasks import leases, tasks
 from burst.domain.verdict import baselines
-from burst.evidence import verification
+from burst.evidence import soundness, verification
 from burst.wiring import announcements, inputs
 from burst.wiring.targets import targets
 
@@ -58,7 +58,7 @@ class RemoteStatus:
     lease_problem: str
     """Why the lease cannot be read; empty where it can."""
     truths: tuple[tasks.TaskTruth, ...]
-    verdict: verification.Verification | None
+    verdict: soundness.Verification | None
     """Of the published evidence; None where no verdict was published."""
 
     @property

@@ -19,7 +19,7 @@ from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names, run_records
 from burst.domain.plan import plans
 from burst.domain.run.events import launch_events
-from burst.evidence import verification
+from burst.evidence import soundness, verification
 from burst.wiring import announcements
 from burst.wiring.targets import ecs_places, ecs_target
 
@@ -95,7 +95,7 @@ def recover(plan: plans.Plan, plan_sha256: str, places: Sequence[ports.EvidenceS
     name = document_names.snapshot_name(plan.slug, plan.kind)
     own = [(place, names) for place in places if _is_of(place, names := set(place.names()), plan_sha256)]
     frozen = [verification.verify(place) for place, names in own if name in names]
-    if frozen and all(finding.state is not verification.EvidenceState.OK for finding in frozen):
+    if frozen and all(finding.state is not soundness.EvidenceState.OK for finding in frozen):
         frozen[0].require()
     order = (
         document_names.PLAN,

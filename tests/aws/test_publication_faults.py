@@ -14,7 +14,7 @@ from burst.control import ownership
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names, models, run_records
 from burst.domain.run.events import launch_events
-from burst.evidence import verification
+from burst.evidence import soundness, verification
 from burst.kit import aws
 from burst.report import html
 from burst.wiring import takeover
@@ -22,7 +22,7 @@ from tests import cases, fakes, publishing
 from tests.fakes_journal import Crashed
 from tests.publishing import SNAPSHOT, UNPUBLISHED, answered, applied, not_applied
 
-State = verification.EvidenceState
+State = soundness.EvidenceState
 CALLS = 36
 """Six documents (plan, journal, task result, records, report, snapshot), put, read back at once and once more, in two
 places."""

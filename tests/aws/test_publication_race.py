@@ -6,7 +6,7 @@ from pathlib import Path
 from burst.adapters.aws import s3_store
 from burst.domain.basics import errors
 from burst.domain.documents import document_names
-from burst.evidence import verification
+from burst.evidence import soundness
 from tests import publishing
 from tests.fixtures_aws import Cloud
 from tests.publishing import SNAPSHOT, UNPUBLISHED
@@ -46,7 +46,7 @@ def test_of_sixteen_publishers_of_one_execution_id_one_wins_and_the_others_say_c
     assert all("exists with other content" in outcomes[number] for number in outcomes if number != winners[0])
     versions = publishing.versions(cloud.s3, bucket)
     assert set(versions.values()) == {1}
-    assert [place.state for place in runs[0].there(cloud.s3)] == [verification.EvidenceState.OK] * 2
+    assert [place.state for place in runs[0].there(cloud.s3)] == [soundness.EvidenceState.OK] * 2
     authority = s3_store.S3Store(runs[0].plan.folders(runs[0].plan.execution_id)[0], client=cloud.s3)
     for number, run in enumerate(runs):
         assert run.here().name == (SNAPSHOT if number == winners[0] else UNPUBLISHED)

@@ -13,7 +13,7 @@ from burst.adapters.local import folder_store, journal_file
 from burst.domain.basics import errors
 from burst.domain.documents import document_names
 from burst.domain.run.events import launch_events
-from burst.evidence import verification
+from burst.evidence import soundness, verification
 from burst.kit import aws
 from burst.report import html
 from burst.wiring import adoption
@@ -93,7 +93,7 @@ def test_the_losers_folder_adopts_the_published_run_keeps_its_own_and_verifies(
     kinds = [type(entry.event) for entry in reopened(loser).journal.entries()]
     assert launch_events.JournalRecovered in kinds
     found = verification.verify(loser.store, render=html.render)
-    assert (found.state, found.name) == (verification.EvidenceState.OK, SNAPSHOT)
+    assert (found.state, found.name) == (soundness.EvidenceState.OK, SNAPSHOT)
     assert loser.store.read(SNAPSHOT) == winner.store.read(SNAPSHOT)
     kept = contents(folder / "superseded" / "1")
     assert {document_names.JOURNAL, SNAPSHOT, UNPUBLISHED} <= kept.keys()
@@ -135,7 +135,7 @@ def test_an_adoption_that_a_crash_cuts_short_loses_nothing_and_is_done_again(
 
     folder = folder_of(loser)
     found = verification.verify(loser.store, render=html.render)
-    assert (found.state, found.name) == (verification.EvidenceState.OK, SNAPSHOT)
+    assert (found.state, found.name) == (soundness.EvidenceState.OK, SNAPSHOT)
     everything = [
         *contents(folder).items(),
         *(pair for aside in (folder / "superseded").iterdir() for pair in contents(aside).items()),

@@ -15,12 +15,12 @@ from burst.domain.basics import canonical, errors, instants
 from burst.domain.documents import document_names
 from burst.domain.plan import catalogues, plans
 from burst.domain.verdict import snapshots
-from burst.evidence import verification
+from burst.evidence import soundness, verification
 from tests import fakes_evidence
 from tests.released.test_released import RUNS, _name, _slug
 
 Leaf = tuple[str | int, ...]
-State = verification.EvidenceState
+State = soundness.EvidenceState
 
 WORDS = frozenset(
     {
@@ -85,7 +85,7 @@ def evidence_of(run: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in run.iterdir() if path.name != "control.json"}
 
 
-def verify(contents: dict[str, bytes]) -> verification.Verification:
+def verify(contents: dict[str, bytes]) -> soundness.Verification:
     return verification.verify(fakes_evidence.MemoryEvidenceStore(contents))
 
 

@@ -6,7 +6,7 @@ from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names
 from burst.domain.plan import catalogues
 from burst.domain.verdict import attestations, snapshots
-from burst.evidence import signatures, verification
+from burst.evidence import signatures, soundness, verification
 from tests import fakes_evidence, fakes_journal, fakes_signing, simulation
 
 NAME = "m10_f_burst_snapshot.dsse.json"
@@ -31,13 +31,13 @@ def holds(world: simulation.World, signer: fakes_signing.CountingSigner) -> bool
     return named == subjects
 
 
-def here(world: simulation.World) -> verification.Verification:
+def here(world: simulation.World) -> soundness.Verification:
     """What a reader of the run's own folder finds who also looks for the signature."""
     store = fakes_evidence.MemoryEvidenceStore(
         {**world.store.documents, document_names.JOURNAL: world.journal.prefix()}
     )
 
-    def look(found: verification.HeldEvidence) -> None:
+    def look(found: soundness.HeldEvidence) -> None:
         signatures.Trust().check(found, store)
 
     return verification.verify(store, checks=[look])

@@ -15,12 +15,12 @@ from burst.domain.run.events import codec, errand_events, launch_events, watch_e
 from burst.domain.tasks import services
 from burst.domain.verdict import cases as given_cases
 from burst.domain.verdict import snapshots
-from burst.evidence import verification
+from burst.evidence import soundness, verification
 from burst.report import html
 from tests import cases, fakes_evidence
 
 SNAPSHOT = "m10_f_burst_snapshot.json"
-State = verification.EvidenceState
+State = soundness.EvidenceState
 FEWER = hypothesis.settings(max_examples=50)
 
 
@@ -72,7 +72,7 @@ def ref(value: dict[str, Any], name: str) -> dict[str, Any]:
     return next(each for each in value["evidence_refs"] if each["name"] == name)
 
 
-def found(given: Mapping[str, bytes], **store: Any) -> verification.Verification:
+def found(given: Mapping[str, bytes], **store: Any) -> soundness.Verification:
     return verification.verify(fakes_evidence.MemoryEvidenceStore(given, **store), render=html.render)
 
 

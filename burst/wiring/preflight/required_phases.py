@@ -6,7 +6,7 @@ from datetime import datetime
 from burst.domain.basics import canonical, errors
 from burst.domain.documents import document_names, entry_answers
 from burst.domain.plan import catalogues, entry_sections
-from burst.evidence import full_verification, newest, places, verification
+from burst.evidence import full_verification, newest, places, soundness
 
 
 def find_phase(
@@ -55,7 +55,7 @@ def _verify(
 ) -> entry_answers.PhaseSeen:
     """The run as its evidence says. Raises the error of evidence that is not sound, or not published."""
     finding = full_verification.verify(run, opener).finding
-    if finding.state is not verification.EvidenceState.OK:
+    if finding.state is not soundness.EvidenceState.OK:
         raise errors.Refused(f"the evidence at {run.place} is {finding.state}: {finding.why}")
     snapshot = finding.shown
     if snapshot is None:
