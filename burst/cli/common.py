@@ -68,25 +68,44 @@ class Output:
 
     def result(self, value: Any, text: str) -> None:
         """The result, to stdout: `value` as one JSON document with `--json`, else `text`, unless it is empty."""
-        words = json.dumps(value, indent=2, allow_nan=False) if self.json else self._colour(text, sys.stdout)
+        words = self._encode(value, indent=2) if self.json else self.redact(self._colour(text, sys.stdout))
         if words:
-            self.content((words.removesuffix("\n") + "\n").encode())
+            self._write_result((words.removesuffix("\n") + "\n").encode())
+
+    def item(self, value: Any, text: str) -> None:
+        """One of many results that come one after the other: with `--json` a document in a line."""
+        self._write_result(((self._encode(value) if self.json else self.redact(text)) + "\n").encode())
 
     def content(self, content: bytes) -> None:
         """Bytes to stdout, as they are. Raises `errors.Unavailable` where they cannot be written there."""
+        self._write_result(self.redact(content.decode("utf-8", "replace")).encode() if self._hidden else content)
+
+    def _encode(self, value: Any, indent: int | None = None) -> str:
+        """A JSON document without secrets: its texts are masked, and no sign of JSON itself, which a secret may be."""
+        return json.dumps(self._redact_texts(value), indent=indent, allow_nan=False)
+
+    def _redact_texts(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, Mapping):
+            return {name: self._redact_texts(part) for name, part in value.items()}
+        return [self._redact_texts(part) for part in value] if isinstance(value, list | tuple) else value
+
+    def _write_result(self, content: bytes) -> None:
         try:
-            _write(sys.stdout, self.redact(content.decode("utf-8", "replace")).encode() if self._hidden else content)
+            _write(sys.stdout, content)
         except OSError as exc:
             raise errors.Unavailable(f"the result cannot be written to stdout: {exc.strerror}") from exc
 
     def _log(self, level: str, text: str, fields: dict[str, Any]) -> None:
         if self.log_json:
-            line = {"at_utc": instants.text(datetime.now(UTC)), "level": level, "message": text, **fields}
-            words = json.dumps(line, default=str)
+            told = self._redact_texts({"message": text, **fields})
+            line = {"at_utc": instants.text(datetime.now(UTC)), "level": level, **told}
+            words = json.dumps(line, default=lambda value: self.redact(str(value)))
         else:
-            words = self._colour(f"burst: {text}" if level == "error" else text, sys.stderr)
+            words = self.redact(self._colour(f"burst: {text}" if level == "error" else text, sys.stderr))
         with contextlib.suppress(OSError):  # there is no other stream for the message
-            _write(sys.stderr, (self.redact(words) + "\n").encode())
+            _write(sys.stderr, (words + "\n").encode())
 
     def _colour(self, text: str, stream: Any) -> str:
         """A text whose words from outside move no cursor, in colour where the stream shows it."""

@@ -169,7 +169,7 @@ def _follow(output: common.Output, place: "counting.Place", times: _Times) -> No
         give_up_seconds=times.give_up,
     )
     for slice_ in counting.follow_burst(place, following):
-        output.content(f"{json.dumps(slice_) if output.json else _slice_text(slice_)}\n".encode())
+        output.item(slice_, _slice_text(slice_))
 
 
 def _serve(output: common.Output, place: "counting.Place", at: str, times: _Times) -> None:

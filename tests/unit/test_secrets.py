@@ -139,6 +139,14 @@ def test_redacting_leaves_other_words_alone() -> None:
     assert secrets.redact("burst cannot reach db", [dsn]) == "burst cannot reach db"
 
 
+@pytest.mark.parametrize("value", ["x", "postgresql://burst:x@db/xx", "host=db password=x dbname=xx"])
+def test_a_short_secret_is_masked_where_a_value_stands_and_in_no_word(value: str) -> None:
+    text = "the next index of xx: password=x, user 'x', x"
+
+    assert secrets.redact(text, [redaction.Secret(value)]) == "the next index of xx: password=***, user '***', x"
+    assert redaction.Redactor([value]).text(text) == "the next index of xx: password=***, user '***', x"
+
+
 def test_a_traceback_of_a_refused_secret_does_not_hold_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_KEY", "REPLACE_ME_hunter2")
 

@@ -43,6 +43,7 @@ T = TypeVar("T")
 
 ATTEMPTS_MAX = 3
 DSN_ALLOWED = "postgresql://user@host:port/database or host=... dbname=..."
+_QUOTED = "write an @ of a name or a password as %40, and a / as %2F"
 
 # libpq's: a peer that acknowledges nothing is gone. The kernel of a server that only thinks acknowledges all the time.
 _DEAD_AFTER = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
@@ -456,7 +457,20 @@ def read_parameters(dsn: str) -> dict[str, Any]:
         parameters = conninfo.conninfo_to_dict("postgresql://" + dsn[scheme.end() :] if scheme else dsn)
     except psycopg.Error:
         raise errors.UsageError(f"the DSN cannot be read (hidden, it may hold a password): use {DSN_ALLOWED}") from None
+    if scheme and _has_two_readings(dsn[scheme.end() :]):
+        raise errors.UsageError(f"the DSN's URL can be read in two ways (hidden, it may hold a password): {_QUOTED}")
+    if "://" in str(parameters.get("dbname", "")):
+        raise errors.UsageError(
+            f"the DSN's dbname is a URL (hidden, it may hold a password): give the URL alone, or use {DSN_ALLOWED}"
+        )
     return {**parameters, "client_encoding": "UTF8"}
+
+
+def _has_two_readings(address: str) -> bool:
+    """Whether libpq ends the password at a mark that whoever wrote it took for a part of it: libpq would then take the
+    rest for a host or a database, ask a name server for it, and name it in its messages."""
+    login, at, _ = address.partition("?")[0].rpartition("@")
+    return bool(at) and ("@" in login or "/" in login)
 
 
 def _engine(connect: Callable[[], psycopg.Connection[Any]], **pool: Any) -> sqlalchemy.Engine:

@@ -17,7 +17,7 @@ MASK = "***"
 LONGEST = 4000
 """Characters of one text; a longer text is cut and ends in an ellipsis."""
 SHORTEST_SECRET = 4
-"""A shorter secret is not masked: masks in many words would spell it out."""
+"""A shorter secret is masked only where it stands as a value: masks in many words would spell it out."""
 
 _IDENTIFIERS = frozenset(
     """
@@ -120,6 +120,16 @@ def _join_lines(text: str) -> str:
     return _LINE_BREAK.sub(" ", text)
 
 
+def _find_spellings(spellings: Iterable[str]) -> re.Pattern[str] | None:
+    """The pattern that finds every spelling, the longest first; None where there is none. A short one is found only
+    where a value stands: behind `=`, `:` or a quote, and up to the end of that value."""
+    ordered = sorted({each for each in spellings if each.strip("* ")}, key=lambda each: (-len(each), each))
+    long_enough = [re.escape(each) for each in ordered if len(each) >= SHORTEST_SECRET]
+    short = "|".join(re.escape(each) for each in ordered if len(each) < SHORTEST_SECRET)
+    as_value = [rf"(?<=[=:\"'`])(?:{short})(?=[\s\"'`@&;,)}}\]]|$)"] if short else []
+    return re.compile("|".join([*long_enough, *as_value])) if ordered else None
+
+
 class Secret:
     """A value whose text is `***`; not a dataclass, so no walker of fields ever meets the value."""
 
@@ -137,9 +147,8 @@ class Secret:
 
     def redact(self, text: str) -> str:
         """`text` with the value, its URL-quoted form and the password within it (where it is a DSN) masked."""
-        for form in sorted(forms(self._value), key=len, reverse=True):
-            text = text.replace(form, MASK)
-        return text
+        spellings = _find_spellings(forms(self._value))
+        return spellings.sub(MASK, text) if spellings else text
 
 
 class Redactor:
@@ -198,9 +207,6 @@ class Redactor:
         secrets = tuple(self._secrets)
         if secrets != self._masked_secrets:
             encodings = {code for secret in secrets for form in forms(secret) for code in _encodings(form)}
-            long_enough = sorted(
-                (code for code in encodings if len(code) >= SHORTEST_SECRET), key=lambda code: (-len(code), code)
-            )
             self._masked_secrets = secrets
-            self._masks = re.compile("|".join(map(re.escape, long_enough))) if long_enough else None
+            self._masks = _find_spellings(encodings)
         return self._masks.sub(MASK, words) if self._masks else words
