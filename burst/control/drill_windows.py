@@ -8,6 +8,7 @@ import itertools
 from datetime import datetime
 
 from burst import ports
+from burst.control import pausing
 from burst.domain.basics import errors, windows
 from burst.domain.documents import window_metrics
 from burst.domain.plan import plans
@@ -19,7 +20,7 @@ def count_parts(
     run: runs.Run,
     window: windows.Window,
     source: ports.ReceiptSource,
-    give_up_at: datetime,
+    patience: pausing.Patience,
 ) -> list[window_metrics.DrillWindowsEntry]:
     """The receipts of a settled window by its drills; why there are none, where they could not be counted."""
     observed = observations_builder.build_observations(plan, run)
@@ -33,7 +34,7 @@ def count_parts(
         struck_at = strike.intended_at if strike is not None and strike.refused is None else None
         recovered_at = recovery.recovered_at if recovery is not None else None
         try:
-            entries.append(_count_drill(drill.name, plan, _cut(window, struck_at, recovered_at), source, give_up_at))
+            entries.append(_count_drill(drill.name, plan, _cut(window, struck_at, recovered_at), source, patience))
         except errors.BurstError as exc:
             entries.append(_without(drill.name, str(exc)))
     return entries
@@ -57,12 +58,16 @@ def _count_drill(
     plan: plans.Plan,
     parts: tuple[windows.Window | None, windows.Window | None, windows.Window | None],
     source: ports.ReceiptSource,
-    give_up_at: datetime,
+    patience: pausing.Patience,
 ) -> window_metrics.DrillWindowsEntry:
     def count(part: windows.Window | None) -> window_metrics.WindowCountsEntry | None:
         if part is None:
             return None
-        counted = source.count(part, scope=plan.scope, bucket_seconds=plan.receipts.bucket, give_up_at=give_up_at)
+        counted = patience.ask(
+            lambda: source.count(
+                part, scope=plan.scope, bucket_seconds=plan.receipts.bucket, give_up_at=patience.give_up_at
+            )
+        )
         counts = window_metrics.CountsEntry.from_counts(counted.counts)
         return window_metrics.WindowCountsEntry(start_utc=part.start, end_utc=part.end, counts=counts)
 

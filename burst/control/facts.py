@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from burst import ports
+from burst.control import pausing
 from burst.domain.basics import canonical, errors, redaction
 from burst.domain.documents import fact_answers, models
 from burst.domain.plan import fact_sections, plans, question_sections
@@ -22,20 +23,28 @@ def ask_facts(
     plan: plans.Plan,
     source: ports.ReceiptSource,
     read_document: ReadDocument,
-    clock: ports.Clock,
-    give_up_at: datetime,
+    patience: pausing.Patience,
 ) -> list[fact_answers.FactEntry]:
-    """Asks every fact the plan declares; one that cannot be answered has no value and says why."""
+    """Asks every fact the plan declares; one that cannot be answered has no value and says why.
 
-    def answer(fact: fact_sections.FactSection) -> fact_answers.FactEntry:
-        value: models.Value
-        try:
-            value, detail = ask_value(fact, plan.scope, source, read_document, give_up_at)
-        except errors.BurstError as exc:
-            value, detail = None, str(exc)
-        return _make_entry(plan, fact, value, detail, clock.now())
-
-    return [answer(fact) for fact in plan.facts]
+    Those whose answer did not come are asked again once all were asked, so that one takes no time from another.
+    """
+    entries: dict[int, fact_answers.FactEntry] = {}
+    waiting = list(range(len(plan.facts)))
+    while True:
+        unanswered = list[int]()
+        for number in waiting:
+            value: models.Value
+            try:
+                value, detail = ask_value(plan.facts[number], plan.scope, source, read_document, patience.give_up_at)
+            except errors.BurstError as exc:
+                value, detail = None, str(exc)
+                unanswered += [number] if isinstance(exc, errors.Unavailable) else []
+            if number not in entries or number not in unanswered:  # the first failure tells more than one without time
+                entries[number] = _make_entry(plan, plan.facts[number], value, detail, patience.clock.now())
+        waiting = unanswered
+        if not waiting or not patience.pause():
+            return [entries[number] for number in sorted(entries)]
 
 
 def ask_value(

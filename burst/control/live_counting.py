@@ -6,7 +6,7 @@ A count that does not come is journalled, with the reason: without counts no rul
 from datetime import datetime
 
 from burst import ports
-from burst.control import questions_aside, recorder
+from burst.control import pausing, questions_aside, recorder
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import window_metrics
 from burst.domain.plan import plans
@@ -38,7 +38,7 @@ def check_slices(
     run: runs.Run,
     measured: measure.Measurement,
     source: ports.ReceiptSource,
-    give_up_at: datetime,
+    patience: pausing.Patience,
     *,
     lead_seconds: float = 0.0,
 ) -> window_metrics.LiveEntry | None:
@@ -53,7 +53,11 @@ def check_slices(
     problem = ""
     if window != whole.window:
         try:
-            again = source.count(window, scope=whole.scope, bucket_seconds=window.seconds, give_up_at=give_up_at)
+            again = patience.ask(
+                lambda: source.count(
+                    window, scope=whole.scope, bucket_seconds=window.seconds, give_up_at=patience.give_up_at
+                )
+            )
             counts = again.counts
         except errors.BurstError as exc:
             counts, problem = None, str(exc)

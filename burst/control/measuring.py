@@ -1,7 +1,6 @@
 """Measuring: counts the attempt window, asks the facts, and freezes both as documents of the run."""
 
 from collections.abc import Callable
-from datetime import datetime
 
 from burst import ports
 from burst.control import (
@@ -66,49 +65,45 @@ class Measuring:
     ) -> measure.Measurement:
         plan, source, clock = self._plan, self._source, self._clock
         give_up_at = instants.later(clock.now(), plan.receipts.patience_seconds)
-        measured = self._count(window, give_up_at, is_interrupted)
-        live = live_counting.check_slices(
-            self._record.run, measured, source, give_up_at, lead_seconds=plan.lead_seconds
-        )
+        patience = pausing.Patience(clock=clock, give_up_at=give_up_at, is_interrupted=is_interrupted)
+        measured = self._count(window, patience)
         self._driver.look()
-        answers = facts.ask_facts(plan, source, self._read_document, clock, give_up_at)
+        answers = facts.ask_facts(plan, source, self._read_document, patience)
         driver_of_facts = self._driver.describe()
         duplicates = duplicate_figures.ask_duplicates(plan, source, measured, clock)
-        parts = drill_windows.count_parts(plan, self._record.run, window, source, give_up_at)
+        parts = drill_windows.count_parts(plan, self._record.run, window, source, patience)
+        # Last of all that is counted: no gate rests on it, and it takes no time from those that do.
+        live = live_counting.check_slices(self._record.run, measured, source, patience, lead_seconds=plan.lead_seconds)
         self._driver.look()
         freeze_load()
         driver = self._driver.describe(measured.count.pages or driver_watch.PAGES_NOT_TOLD)
         self._documents.freeze_metrics(measured, live, driver=driver, duplicates=duplicates, drills=parts)
         self._documents.freeze_facts(answers, driver=driver_of_facts)
-        self._ask_reproduction(give_up_at)
+        self._ask_reproduction(patience)
         return measured
 
-    def _count(
-        self, window: windows.Window, give_up_at: datetime, is_interrupted: Callable[[], bool]
-    ) -> measure.Measurement:
-        """Counts a window; a count without an answer is repeated until `give_up_at` or a signal."""
-        while True:
-            try:
-                return measure.measure(
-                    self._source,
-                    window=window,
-                    scope=self._plan.scope,
-                    bucket_seconds=self._plan.receipts.bucket,
-                    settling=measure.Settling(settle_seconds=self._plan.receipts.settle, give_up_at=give_up_at),
-                    clock=self._clock,
-                )
-            except errors.Unavailable:
-                if is_interrupted() or instants.later(self._clock.now(), pausing.RETRY_SECONDS) >= give_up_at:
-                    raise
-                self._clock.sleep(pausing.RETRY_SECONDS)
+    def _count(self, window: windows.Window, patience: pausing.Patience) -> measure.Measurement:
+        """Counts a window; a count without an answer is repeated."""
+        settling = measure.Settling(settle_seconds=self._plan.receipts.settle, give_up_at=patience.give_up_at)
+        return patience.ask(
+            lambda: measure.measure(
+                self._source,
+                window=window,
+                scope=self._plan.scope,
+                bucket_seconds=self._plan.receipts.bucket,
+                settling=settling,
+                clock=self._clock,
+                is_interrupted=patience.is_interrupted,
+            )
+        )
 
-    def _ask_reproduction(self, give_up_at: datetime) -> None:
+    def _ask_reproduction(self, patience: pausing.Patience) -> None:
         """Asks the key sets of both scopes, where the run reproduces another."""
         section = self._plan.reproduces
         if section is None:
             return
         self._documents.freeze_reproduction(
             lambda reference: reproducing.ask_reproduction(
-                self._plan, section, reference, self._source, self._read_document, self._clock, give_up_at
+                self._plan, section, reference, self._source, self._read_document, patience
             )
         )

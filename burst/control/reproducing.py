@@ -1,9 +1,7 @@
 """Reproducing: asks the key sets of the reference's scope and of the run's own, and makes the document of both."""
 
-from datetime import datetime
-
 from burst import ports
-from burst.control import facts
+from burst.control import facts, pausing
 from burst.domain.basics import canonical, errors, redaction
 from burst.domain.documents import reproduction_vectors
 from burst.domain.plan import plans, reproduction_sections
@@ -19,20 +17,19 @@ def ask_reproduction(
     reference: bytes,
     source: ports.ReceiptSource,
     read_document: facts.ReadDocument,
-    clock: ports.Clock,
-    give_up_at: datetime,
+    patience: pausing.Patience,
 ) -> reproduction_vectors.Reproduction:
     """The key sets of both scopes, by the reference's snapshot; one that cannot be had says why."""
     snapshot = canonical.decode(reference)
     scope = str(snapshot.get("platform_run_id")) if isinstance(snapshot, dict) else ""
 
     def ask(of_scope: str) -> reproduction_vectors.KeysetAnswer:
-        keys, detail = _ask_keys(section.keyset, of_scope, source, read_document, give_up_at)
+        keys, detail = _ask_keys(section.keyset, of_scope, source, read_document, patience)
         return reproduction_vectors.KeysetAnswer(
             platform_run_id=of_scope,
             keys=keys,
             source=section.keyset.describe_source(of_scope),
-            at_utc=clock.now(),
+            at_utc=patience.clock.now(),
             detail=detail,
         )
 
@@ -50,17 +47,18 @@ def _ask_keys(
     scope: str,
     source: ports.ReceiptSource,
     read_document: facts.ReadDocument,
-    give_up_at: datetime,
+    patience: pausing.Patience,
 ) -> tuple[list[str] | None, str]:
     try:
         if section.sql is not None:
-            answer = source.ask(section.sql, scope=scope, give_up_at=give_up_at)
+            sql = section.sql
+            answer = patience.ask(lambda: source.ask(sql, scope=scope, give_up_at=patience.give_up_at))
             if answer is None:
                 return None, "the query answered nothing"
             if not isinstance(answer, str):
                 return None, f"the query answered a {type(answer).__name__}, and no text of keys"
             return _require_usable([key.strip() for key in answer.split(section.separator)])
-        content = read_document(section.address(scope))
+        content = patience.ask(lambda: read_document(section.address(scope)))
         keys = _read_keys(canonical.value_at(canonical.decode(content), str(section.path)))
         usable, problem = _require_usable(keys) if keys is not None else (None, "neither an object nor a list of texts")
         return usable, problem or f"of a document with sha256 {canonical.digest(content)}"

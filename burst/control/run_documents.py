@@ -107,6 +107,7 @@ class RunDocuments:
             tasks, counts = self._record.run.go_tasks or self._plan.target.tasks, measured.count.counts
             beside = {
                 "open_writers": writers,
+                "settle_problem": measured.problem,
                 "live": live,
                 "driver": driver,
                 "deliveries": window_metrics.DeliveriesEntry.from_load(self._read_load(), tasks, counts),

@@ -18,6 +18,8 @@ from burst.domain.basics import errors, instants, windows
 from burst.domain.receipts import receipts
 
 ROUNDS_MAX = 12
+RETRY_SECONDS = 1.0
+"""The least time after which a later count that did not come is repeated."""
 BUSY_SHARE = 0.02
 """The share of the time that counting while a burst runs may take."""
 
@@ -42,6 +44,8 @@ class Measurement:
     settled: bool
     open_writers: tuple[receipts.OpenWriter, ...] = ()
     """The writers of the window's end that had not ended before the last count began."""
+    problem: str = ""
+    """Why no later count came that could have agreed with the last one; empty where that is not why it is unsettled."""
 
     @property
     def late(self) -> receipts.Counts:
@@ -71,13 +75,14 @@ def measure(
     bucket_seconds: float,
     settling: Settling,
     clock: ports.Clock,
+    is_interrupted: Callable[[], bool] = lambda: False,
 ) -> Measurement:
     """Counts until two counts in a row, both after the window's end, agree in every bucket.
 
     A transaction that was open when the first count after the window's end began, and was writing then or has written
     since, must have ended before the last.
-    Raises as the first count does. When a later one is `errors.Unavailable` or has lost receipts, or the end of
-    `settling` comes first, the last count is returned unsettled.
+    Raises as the first count does. A later one that is `errors.Unavailable` is repeated. When a later one has lost
+    receipts, or an interruption or the end of `settling` comes first, the last count is returned unsettled.
     """
     settle_seconds, give_up_at = settling.settle_seconds, settling.give_up_at
     writers = _WritersOfTheEnd(window.end)
@@ -89,19 +94,25 @@ def measure(
         return Round(counted_at=began, counts=counted.counts), counted
 
     first, last = count()
-    rounds, settled = [first], False
-    while not settled and len(rounds) < settling.rounds_max and _has_time(clock, settle_seconds, give_up_at):
-        clock.sleep(settle_seconds)
+    rounds, settled, problem, pause_seconds = [first], False, "", settle_seconds
+    while not settled and len(rounds) < settling.rounds_max and _has_time(clock, pause_seconds, give_up_at):
+        clock.sleep(pause_seconds)
         try:
             again, counted = count()
-        except errors.Unavailable:
-            break
+        except errors.Unavailable as exc:
+            problem, pause_seconds = str(exc), max(settle_seconds, RETRY_SECONDS)
+            if is_interrupted():
+                break
+            continue
+        problem, pause_seconds = "", settle_seconds
         settled = writers.ended and _is_settled(last, counted) and _are_apart(rounds[-1], again, settle_seconds)
         rounds.append(again)
         last = counted
         if _count_losses(rounds).total:
             break
-    return Measurement(count=last, rounds=tuple(rounds), settled=settled, open_writers=writers.still_open)
+    return Measurement(
+        count=last, rounds=tuple(rounds), settled=settled, open_writers=writers.still_open, problem=problem
+    )
 
 
 class _WritersOfTheEnd:

@@ -1,5 +1,6 @@
 """Settling and live slices: a late receipt is found and said, and slices add up to the whole."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,7 @@ def measured(
     settle_seconds: float = 5.0,
     patience_seconds: float = 600.0,
     rounds_max: int = 4,
+    is_interrupted: Callable[[], bool] = lambda: False,
 ) -> measure.Measurement:
     return measure.measure(
         source,
@@ -43,6 +45,7 @@ def measured(
             rounds_max=rounds_max,
         ),
         clock=clock,
+        is_interrupted=is_interrupted,
     )
 
 
@@ -193,15 +196,42 @@ def test_no_settling_goes_past_the_time_to_give_up() -> None:
     assert clock.slept == []
 
 
-def test_a_database_that_goes_away_while_settling_leaves_the_last_count_unsettled() -> None:
+def test_a_database_that_stays_away_while_settling_leaves_the_last_count_unsettled_and_says_why() -> None:
     clock = fakes_receipts.HandClock(AFTER)
     source = fakes_receipts.MemoryReceiptSource([row(10)], now=clock.now)
     clock.on_sleep = lambda: setattr(source, "failures", 1)
 
-    result = measured(source, clock)
+    result = measured(source, clock, patience_seconds=60)
 
     assert not result.settled
     assert result.count.counts == receipts.Counts(admit=1)
+    assert "away" in result.problem
+    assert sum(clock.slept) < 60
+
+
+@pytest.mark.parametrize("settle_seconds", [0.0, 5.0])
+def test_a_later_count_that_does_not_come_is_repeated_until_one_agrees(settle_seconds: float) -> None:
+    clock = fakes_receipts.HandClock(AFTER)
+    source = fakes_receipts.MemoryReceiptSource([row(10)], now=clock.now)
+    clock.on_sleep = lambda: setattr(source, "failures", 1 if clock.time < AFTER + timedelta(seconds=20) else 0)
+
+    result = measured(source, clock, settle_seconds=settle_seconds, patience_seconds=60)
+
+    assert result.settled
+    assert result.problem == ""
+    assert len(result.rounds) == 2
+    assert len(clock.slept) <= 21
+
+
+def test_an_interruption_ends_the_repetitions_of_a_later_count() -> None:
+    clock = fakes_receipts.HandClock(AFTER)
+    source = fakes_receipts.MemoryReceiptSource([row(10)], now=clock.now)
+    clock.on_sleep = lambda: setattr(source, "failures", 1)
+
+    result = measured(source, clock, is_interrupted=lambda: True)
+
+    assert not result.settled
+    assert clock.slept == [5.0]
 
 
 def test_a_database_that_is_away_from_the_start_raises() -> None:

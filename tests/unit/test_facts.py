@@ -2,7 +2,7 @@
 
 import pytest
 
-from burst.control import facts
+from burst.control import facts, pausing
 from burst.domain.basics import errors
 from tests import cases, fakes, fakes_receipts
 
@@ -33,7 +33,9 @@ def answer(path: str, held: dict[str, bytes]) -> tuple[object, str, str]:
 
     plan = cases.plan(facts=[fact(path)])
     source = fakes_receipts.MemoryReceiptSource([], now=fakes_receipts.HandClock(cases.moment(0)).now)
-    (entry,) = facts.ask_facts(plan, source, read, fakes.TickingClock(), cases.moment(60))
+    (entry,) = facts.ask_facts(
+        plan, source, read, pausing.Patience(clock=fakes.TickingClock(), give_up_at=cases.moment(60))
+    )
     return entry.value, entry.detail, entry.source
 
 

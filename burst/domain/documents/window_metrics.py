@@ -285,6 +285,8 @@ class Metrics(models.Model):
     """Whether the last two counts agree in every bucket and no writer of that time is open; None is not known."""
     settle_rounds: list[SettleRound] = []
     """Every count of the window, the first one first; the last one gave `counts`."""
+    settle_problem: models.Words = ""
+    """Why no later count came that could have agreed with the last one; empty where counts came to the end."""
     late: CountsEntry | None = None
     """Receipts of the last round that the first did not have."""
     vanished: CountsEntry | None = None
@@ -353,6 +355,8 @@ class Metrics(models.Model):
                 f"rows may still come: {writers} wrote to the receipts when the window ended, and had not ended when "
                 "they were last counted"
             )
+        if self.settled is False and self.settle_problem:
+            return f"no later count came that could agree with the last one: {self.settle_problem}"
         if self.settled is False:
             return "two counts in a row never agreed"
         if self.settle_rounds and last_rounds != [self.counts] * 2:
