@@ -631,8 +631,23 @@ class ProgramRunner(Protocol):
     """Programs of this machine that run to their end."""
 
     def run(self, argv: Sequence[str], *, seconds_max: float) -> ProgramAnswer:
-        """Runs a program, and ends it with all that it started where it takes longer.
+        """Runs a program, and ends it with all that it started where it takes longer. Raises `errors.Refused` where it
+        cannot be started, takes too long, or writes too much."""
+        ...
 
-        Raises `errors.Refused` where it cannot be started, where it takes too long, or where it writes too much.
-        """
+
+class KeptPrograms(Protocol):
+    """Programs of this machine that go on where burst is killed: each has a name, and one copy at most."""
+
+    def run(self, name: str, argv: Sequence[str], *, seconds_max: float) -> ProgramAnswer:
+        """Runs a program, or answers with the end that an earlier process did not see; one that was cut runs again.
+        Raises as `ProgramRunner.run`, and `errors.Unavailable` where a copy still runs."""
+        ...
+
+    def await_earlier(self, say: Callable[[str], None]) -> None:
+        """Waits until no program of an earlier process runs. Raises `errors.Unavailable` for what one left behind."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """Removes what was kept of a program, once its answer is journalled."""
         ...

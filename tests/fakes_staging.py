@@ -1,6 +1,6 @@
 """Staged changes in memory: a database with settings, indexes and extensions, and programs that answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -193,3 +193,22 @@ class CannedPrograms:
             raise errors.Refused(f"{name} did not end within {seconds_max:g} s and was killed; give it more time")
         output = " ".join(words).encode() + b"\n" if name == "echo" else b""
         return ports.ProgramAnswer(exit_code=int(name == "false"), output=output, complaint="")
+
+
+class MemoryKeptPrograms:
+    """`ports.KeptPrograms` on canned programs, which end at once."""
+
+    def __init__(self) -> None:
+        self._programs = CannedPrograms()
+        self.answers: dict[str, ports.ProgramAnswer] = {}
+
+    def run(self, name: str, argv: Sequence[str], *, seconds_max: float) -> ports.ProgramAnswer:
+        if name not in self.answers:
+            self.answers[name] = self._programs.run(argv, seconds_max=seconds_max)
+        return self.answers[name]
+
+    def await_earlier(self, say: Callable[[str], None]) -> None:
+        pass
+
+    def forget(self, name: str) -> None:
+        self.answers.pop(name, None)

@@ -198,7 +198,8 @@ def resume_until_settled(resume: Callable[[], int], has_passing_fault: Callable[
 def _burst(output: common.Output, words: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
     """Starts a command of burst in a process; an error here ends it in order first."""
     quiet = ["--quiet"] if output.quiet else []
-    command = [*own_programs.start_words("burst"), *words, "--json", *quiet]
+    bound = own_programs.bound_words(signal.SIGTERM)
+    command = [*bound, *own_programs.start_words("burst"), *words, "--json", *quiet]
     environment = {**os.environ, common.TYPED_VARIABLE: shlex.join(output.words)}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=environment)
     try:

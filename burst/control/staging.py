@@ -34,7 +34,7 @@ class StagingParts:
     database: ports.StagedDatabase
     journal: ports.CourseJournal[stage_events.StageEvent]
     documents: ports.EvidenceStore
-    programs: ports.ProgramRunner
+    programs: ports.KeptPrograms
     burst_words: Sequence[str]
     dsn_reference: str
     written_by: str
@@ -145,21 +145,23 @@ class StageRunner:
         if check is None:
             raise ValueError(f"stage {act.stage} has no check")
         self._say(f"stage {act.stage}: the check {act.moment} the changes")
+        name = f"{act.stage}.check-{act.moment}"
         try:
-            figures = self._ask_check(check)
+            figures = self._ask_check(name, check)
         except (errors.Refused, errors.UsageError, ValueError) as exc:
             reason = self._clean(str(exc))
             self._say(f"stage {act.stage}: {reason}")
             self.note(stage_events.CheckFailed(stage=act.stage, moment=act.moment, reason=reason))
-            return
-        self.note(stage_events.FiguresMeasured(stage=act.stage, moment=act.moment, figures=dict(figures)))
+        else:
+            self.note(stage_events.FiguresMeasured(stage=act.stage, moment=act.moment, figures=dict(figures)))
+        self._parts.programs.forget(name)
 
-    def _ask_check(self, check: stage_files.CheckSection) -> Mapping[str, float]:
+    def _ask_check(self, name: str, check: stage_files.CheckSection) -> Mapping[str, float]:
         if check.count is not None:
             return self._database.measure_count(self._file.table_name, check.count)
         if check.plan is not None:
             words = ["run", check.plan, "--json", "--quiet"]
-            return check_figures.read_run(self._ask_burst(words, check.timeout, allowed=(0, 3)))
+            return check_figures.read_run(self._ask_burst(name, words, check.timeout, allowed=(0, 3)))
         if check.database is not None:
             words = [
                 "db",
@@ -172,16 +174,16 @@ class StageRunner:
                 "--quiet",
             ]
             return check_figures.read_figures(
-                self._ask_burst([*words, "--no-environment"], check.timeout, allowed=(0,))
+                self._ask_burst(name, [*words, "--no-environment"], check.timeout, allowed=(0,))
             )
-        answer = self._parts.programs.run(check.command or [], seconds_max=check.timeout)
+        answer = self._parts.programs.run(name, check.command or [], seconds_max=check.timeout)
         if answer.exit_code != 0:
             raise errors.Refused(f"the command of the check ended with {answer.exit_code}: {answer.complaint}")
         return check_figures.read_figures(answer.output)
 
-    def _ask_burst(self, words: Sequence[str], seconds_max: float, *, allowed: Sequence[int]) -> bytes:
+    def _ask_burst(self, name: str, words: Sequence[str], seconds_max: float, *, allowed: Sequence[int]) -> bytes:
         """What another burst prints. Raises `errors.Refused` where it does not end with an allowed exit code."""
-        answer = self._parts.programs.run([*self._parts.burst_words, *words], seconds_max=seconds_max)
+        answer = self._parts.programs.run(name, [*self._parts.burst_words, *words], seconds_max=seconds_max)
         if answer.exit_code not in allowed:
             named = " ".join(words[:2])
             raise errors.Refused(f"burst {named} ended with {answer.exit_code}: {answer.complaint}")
@@ -191,22 +193,30 @@ class StageRunner:
         """Whether the change was applied; where the server refuses it, the journal says so."""
         words = self._clean(change.words)
         self._say(f"stage {stage}: {'back: ' if rolling_back else ''}{words}")
+        name = f"{stage}.change-{self.staging.stage(stage).applied + 1}"
         self.note(stage_events.ChangeIntended(stage=stage, words=words, rolling_back=rolling_back))
+        refusal = self._try_change(name, change)
+        if refusal is None:
+            self.note(stage_events.ChangeDone(stage=stage, rolling_back=rolling_back))
+        else:
+            self._say(f"stage {stage}: refused: {refusal}")
+            self.note(stage_events.ChangeRefused(stage=stage, reason=refusal, rolling_back=rolling_back))
+        self._parts.programs.forget(name)
+        return refusal is None
+
+    def _try_change(self, name: str, change: changes.Change) -> str | None:
+        """Why the change was refused; None where it was applied."""
         try:
             if isinstance(change, changes.RunProgram):
-                self._run_command(change)
+                self._run_command(name, change)
             else:
                 self._database.apply(change)
         except (errors.Refused, errors.UsageError) as exc:
-            reason = self._clean(str(exc))
-            self._say(f"stage {stage}: refused: {reason}")
-            self.note(stage_events.ChangeRefused(stage=stage, reason=reason, rolling_back=rolling_back))
-            return False
-        self.note(stage_events.ChangeDone(stage=stage, rolling_back=rolling_back))
-        return True
+            return self._clean(str(exc))
+        return None
 
-    def _run_command(self, change: changes.RunProgram) -> None:
-        answer = self._parts.programs.run(change.argv, seconds_max=change.seconds_max)
+    def _run_command(self, name: str, change: changes.RunProgram) -> None:
+        answer = self._parts.programs.run(name, change.argv, seconds_max=change.seconds_max)
         if answer.exit_code != 0:
             raise errors.Refused(f"{change.words} ended with {answer.exit_code}: {answer.complaint}")
 

@@ -54,7 +54,7 @@ def _start_sender(index: int, host: str, api_key: str, scope: str) -> subprocess
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BURST_")}
     return subprocess.Popen(
-        own_programs.start_words("burst.load.profiles.sender"),
+        (*own_programs.bound_words(), *own_programs.start_words("burst.load.profiles.sender")),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -13,18 +13,17 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import psutil
 
 from burst.domain.basics import errors
-from burst.kit import process_tree, shortage
+from burst.kit import own_programs, process_tree, shortage
 
 EXIT_NOT_EXECUTABLE = 126
 EXIT_NOT_FOUND = 127
-EXIT_KILLED = 137
+EXIT_KILLED = own_programs.EXIT_KILLED
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -72,7 +71,10 @@ class GuardedProgram:
         one process of several."""
         try:
             child = subprocess.Popen(
-                self._command, env=environment, start_new_session=True, preexec_fn=_die_with(os.getpid())
+                self._command,
+                env=environment,
+                start_new_session=True,
+                preexec_fn=own_programs.make_die_with_this_process(),
             )
         except OSError as exc:
             self.exit_code = EXIT_NOT_FOUND if isinstance(exc, FileNotFoundError) else EXIT_NOT_EXECUTABLE
@@ -147,17 +149,3 @@ class GuardedProgram:
             self.exit_code = code if code >= 0 else 128 - code
             how = f"exit {code}" if code >= 0 else f"killed by signal {-code}"
             self.end_words = f"{name} ended ({how})" if name else ""
-
-
-def _die_with(guard_pid: int) -> Callable[[], None] | None:
-    """What the child does before it becomes the program: it asks the kernel for KILL when its guard dies."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl
-
-    def prepare() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != guard_pid:  # the guard died before the request
-            os._exit(EXIT_KILLED)
-
-    return prepare

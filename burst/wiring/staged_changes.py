@@ -13,7 +13,7 @@ from pathlib import Path
 import burst
 from burst import ports
 from burst.adapters import secrets
-from burst.adapters.local import course_journal_file, folder_store, local_programs, system_clock
+from burst.adapters.local import course_journal_file, folder_store, kept_programs, system_clock
 from burst.adapters.postgres import staged_database
 from burst.control import staging
 from burst.domain.basics import canonical, errors, instants, redaction
@@ -110,6 +110,7 @@ def resume(folder: Path, request: StagingRequest, say: staging.Say) -> StagingVi
         return view
     reference = _require_reference(request.dsn_reference or view.staging.dsn_reference)
     with _locked_database(reference) as database:
+        kept_programs.LocalKeptPrograms(folder).await_earlier(say)
         identity = database.identify()
         clock = system_clock.SystemClock()
         journal = course_journal_file.CourseJournalFile.open(
@@ -153,7 +154,7 @@ def _make_parts(
         database=database,
         journal=journal,
         documents=store,
-        programs=local_programs.LocalPrograms(),
+        programs=kept_programs.LocalKeptPrograms(store.folder),
         burst_words=BURST_WORDS,
         dsn_reference=reference,
         written_by=f"burst {burst.__version__}",

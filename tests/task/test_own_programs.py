@@ -1,15 +1,18 @@
 """burst starts its own programs wherever the operator stands: a file that lies there is never taken for a module."""
 
 import ast
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 import burst
 from burst.kit import own_programs
+from tests import waiting
 
 PACKAGE = Path(burst.__file__).parent
 ORDERS = {
@@ -59,3 +62,57 @@ def test_every_program_of_burst_is_started_so() -> None:
     starts = [f"{path.relative_to(PACKAGE)}:{line}" for path in PACKAGE.rglob("*.py") for line in _find_starts(path)]
 
     assert starts == []
+
+
+STARTS = """
+import subprocess, sys
+from burst.kit import own_programs
+from tests import waiting
+subprocess.Popen([*own_programs.bound_words(), *sys.argv[1:]]).wait()
+"""
+"""A process that starts a bound program, to be killed."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux alone tells a child of the death")
+def test_a_bound_program_ends_where_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
+    words = ["sh", "-c", f"echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; sleep 100 & wait"]
+    starter = subprocess.Popen([sys.executable, "-c", STARTS, *words])
+    waiting.until((tmp_path / "pid").exists, what="the program to begin")
+    program = psutil.Process(int((tmp_path / "pid").read_text()))
+    (child,) = waiting.until(program.children, what="what the program starts")
+    assert program.ppid() == starter.pid
+    starter.kill()
+    starter.wait()
+
+    waiting.until(lambda: not program.is_running(), what="the program to end")
+    assert child.is_running()  # as a daemon would
+    child.kill()
+
+
+def test_a_bound_program_has_the_exit_code_and_the_output_of_its_words() -> None:
+    words = [*own_programs.bound_words(), "sh", "-c", 'echo "$1"; exit 5', "sh", "a  b"]
+
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, done.stdout) == (5, "a  b\n")
+
+
+def test_a_bound_program_ends_itself_at_its_limit() -> None:
+    done = subprocess.run([*own_programs.bound_words(seconds_max=0.2), "sleep", "100"], timeout=60)
+
+    assert done.returncode == -signal.SIGALRM
+
+
+def test_a_bound_program_that_is_not_there_is_said() -> None:
+    done = subprocess.run([*own_programs.bound_words(), "no-such"], capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, done.stderr) == (127, "no-such cannot be started: No such file or directory\n")
+
+
+def test_a_bound_program_never_begins_where_the_process_that_starts_it_is_gone(tmp_path: Path) -> None:
+    words = [*own_programs.start_words("burst.kit.bounded_program"), "1", "9", "0.0", "touch", str(tmp_path / "began")]
+
+    done = subprocess.run(words, timeout=60)
+
+    assert done.returncode == 137
+    assert not (tmp_path / "began").exists()

@@ -45,6 +45,7 @@ class Site:
         self.store = folder_store.FolderStore(folder)
         self.file = stage_files.parse(FILE.replace("LIMIT", limit), source="stages.yaml")
         self.refused: tuple[str, ...] = ()
+        self.programs = fakes_staging.MemoryKeptPrograms()
 
     def work(self, *, begins: bool, rolls_back: bool = False) -> staging.StageRunner:
         """One process: it takes the lock, notes who it is, and drives."""
@@ -57,7 +58,7 @@ class Site:
                 database=database,
                 journal=self.journal,
                 documents=self.store,
-                programs=fakes_staging.CannedPrograms(),
+                programs=self.programs,
                 burst_words=("burst",),
                 dsn_reference="env:D",
                 written_by="burst test",

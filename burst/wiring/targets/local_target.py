@@ -20,6 +20,7 @@ from burst.domain.basics import errors, instants
 from burst.domain.documents import run_records
 from burst.domain.plan import plans
 from burst.domain.tasks import leases, tasks, worst_ends
+from burst.kit import own_programs
 from burst.load import shipped_profiles, task_processes
 from burst.wiring.preflight import local_checks
 from burst.wiring.targets import load_program, local_terms
@@ -232,6 +233,10 @@ _BARRIER_OPTIONS = ("--burst-ready-file", "ready", "--burst-go-file", "go")
 """The files of the barrier, as burst's own profile takes them; Locust refuses options that no locustfile adds."""
 
 
+_OVERTIME_SECONDS = 5.0
+"""How much later than this process Locust ends itself."""
+
+
 def _list_users(plan: plans.Plan) -> str:
     """The users Locust finds in the plan's files. Locust patches the process that imports them, so it gets its own.
 
@@ -268,16 +273,18 @@ def _describe_failure(err: str) -> str:
 def _run_locust_list(plan: plans.Plan, *options: str) -> tuple[int, str, str]:
     """The exit code and the output of `locust --list`, started as the tasks will start it.
 
-    A locustfile may import for ever, on a thread of preflight that nobody waits for, so Locust ends with this process.
+    A locustfile may import for ever, on a thread of preflight that nobody waits for, so Locust ends with this process,
+    also where that is killed.
     """
     load, files = plan.load, ",".join(map(str, find_locustfiles(plan)))
-    words = [sys.executable, "-m", load_program.LOCUST, "-f", files, "--list", *options, *(load.arguments or ())]
+    bound = own_programs.bound_words(seconds_max=local_checks.IMPORT_SECONDS + _OVERTIME_SECONDS)
+    locust = (sys.executable, "-m", load_program.LOCUST, "-f", files, "--list", *options)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
     own = load_program.variables(plan)
     with contextlib.suppress(errors.BurstError):  # a secret that is not there has a check of its own
         own = task_environment(plan)
     with subprocess.Popen(
-        words,
+        (*bound, *locust, *(load.arguments or ())),
         env=inherited | own,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
