@@ -5,13 +5,14 @@ import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy
 
 from burst import ports
-from burst.adapters.postgres import count_plans, postgres_receipts, tail_counter, tail_statements, tails
+from burst.adapters.postgres import count_plans, postgres_receipts, tail_counter, tail_leaves, tail_reader, tail_statements, tails
 from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.documents import window_metrics
 from burst.domain.receipts import receipt_table, receipts
@@ -253,6 +254,41 @@ def test_a_table_that_is_exchanged_for_another_of_its_name_is_found_and_counted(
     total_of(counter, 50)
 
     assert counter.whole_counts == 1
+
+
+@pytest.mark.parametrize("marked", [True, False], ids=["marked", "not marked"])
+@pytest.mark.parametrize(
+    ("table", "commands"),
+    [
+        ("receipts", ["alter table receipts rename to earlier", "create table receipts (like earlier)"]),
+        ("listed", ["create table listed_b partition of listed default"]),
+    ],
+    ids=["exchanged", "one more partition"],
+)
+def test_tables_that_change_between_their_finding_and_their_first_reading_are_found_again(
+    database_dsn: str, follow: Follow, monkeypatch: pytest.MonkeyPatch, table: str, commands: list[str], marked: bool
+) -> None:
+    writers.run(
+        database_dsn,
+        "create table listed (like receipts) partition by list (platform_run_id)",
+        "create table listed_a partition of listed for values in ('another')",
+    )
+    find, due = tail_reader.TailReader.find_leaves, list(commands)
+
+    def find_and_change(reader: tail_reader.TailReader, *given: Any, **named: Any) -> tail_leaves.Leaves:
+        leaves = find(reader, *given, **named)
+        writers.run(database_dsn, *due)
+        due.clear()
+        return leaves
+
+    monkeypatch.setattr(tail_reader.TailReader, "find_leaves", find_and_change)
+    monkeypatch.setattr(tail_leaves, "_prune", lambda connection, table, leaves, followed: leaves)
+    counter = follow(table=table, marked=marked)
+    with contextlib.suppress(errors.Unavailable):
+        counter.poll(datetime.now(UTC))
+    writers.insert(database_dsn, 50, table=table)
+
+    total_of(counter, 50)
 
 
 def test_a_partition_that_is_dropped_for_another_is_counted_no_more(database_dsn: str, follow: Follow) -> None:

@@ -37,6 +37,8 @@ class Leaves:
 
     leaves: tuple[tails.Leaf, ...]
     relations: tuple[int, ...]
+    relatives: str
+    """Which tables these are, and their names, as one text: what `tails.TailReading` has for as long as they are."""
 
 
 class NoTail(errors.Refused):
@@ -44,17 +46,21 @@ class NoTail(errors.Refused):
 
 
 class LeafGone(errors.Refused):
-    """A table that held receipts is there no more: dropped, perhaps for another one of its name."""
+    """The tables that hold the receipts are others now: one was dropped, perhaps for another of its name, or added."""
 
 
 def choose_leaves(connection: sqlalchemy.Connection, table: statements.ReceiptTable, followed: Followed) -> Leaves:
-    """The leaves that a burst's receipts can be in. Raises `NoTail`."""
-    sources = connection.execute(statements.SOURCES, {"table_name": table.quoted_name}).all()
+    """The leaves that a burst's receipts can be in. Raises `NoTail`, and `LeafGone` where tables are exchanged or added
+    at that moment."""
+    sources = _read_sources(connection, table)
     problem = _judge_sources(connection, sources)
     relations = tuple(source.id for source in sources)
+    relatives = connection.execute(tail_statements.RELATIVES, {"parents": list(relations)}).scalar_one()
     rows = connection.execute(tail_statements.LEAVES, {"relations": list(relations)}).all()
     leaves = tuple(tails.Leaf(id=row.id, schema=row.schema, name=row.name) for row in rows)
     kept = () if problem else _prune(connection, table, leaves, followed)
+    if _read_sources(connection, table) != sources:  # each statement sees what is committed when it begins
+        raise LeafGone(f"the tables of {table.name} were exchanged while they were looked for")
     readable = {row.id for row in rows if row.readable}
     unreadable = [leaf.name for leaf in kept if leaf.id not in readable]
     if unreadable:
@@ -62,7 +68,13 @@ def choose_leaves(connection: sqlalchemy.Connection, table: statements.ReceiptTa
     if problem or not kept:
         problem = problem or "no partition can hold the receipts of the burst"
         raise NoTail(f"{problem}, so each live count reads the whole window")
-    return Leaves(leaves=kept, relations=relations)
+    return Leaves(leaves=kept, relations=relations, relatives=relatives)
+
+
+def _read_sources(
+    connection: sqlalchemy.Connection, table: statements.ReceiptTable
+) -> Sequence[sqlalchemy.Row[*tuple[Any, ...]]]:
+    return connection.execute(statements.SOURCES, {"table_name": table.quoted_name}).all()
 
 
 def find_problem(connection: sqlalchemy.Connection, table: statements.ReceiptTable, followed: Followed) -> str:

@@ -4,6 +4,7 @@ A poll is one transaction on one kept connection: sizes, writers, and the count,
 when it begins. The count before the tail has a connection of its own, and may take minutes.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -118,6 +119,11 @@ class TailReader:
 
     def mark(self, until: datetime, *, give_up_at: datetime) -> TailMark:
         """Sets the marks for a burst that begins now or later and ends by `until`. Raises `NoTail`."""
+        with contextlib.suppress(tail_leaves.LeafGone):
+            return self._mark(until, give_up_at)
+        return self._mark(until, give_up_at)  # the tables were exchanged just then
+
+    def _mark(self, until: datetime, give_up_at: datetime) -> TailMark:
         leaves = self.find_leaves(
             tail_leaves.Followed(start=self._now(), until=until, scope=None), give_up_at=give_up_at
         )
@@ -216,6 +222,8 @@ class TailReader:
             present = {row.id for row in sizes}
             names = ", ".join(leaf.name for leaf in leaves.leaves if leaf.id not in present)
             raise tail_leaves.LeafGone(f"{names}, in which receipts were, is gone")
+        if sizes[0].relatives != leaves.relatives:
+            raise tail_leaves.LeafGone("the tables that hold the receipts, or their names, are others now")
         if sizes[0].standby:
             raise errors.Unavailable(
                 "the server that answers now is a standby, which shows no writer of its primary and may lag behind it; "
