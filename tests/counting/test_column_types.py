@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable
+from concurrent import futures
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -17,6 +18,7 @@ from burst.adapters.postgres import column_types, postgres_receipts, statements
 from burst.domain.basics import errors, redaction, windows
 from burst.domain.receipts import receipt_table, receipts
 from burst.task import counting
+from tests import waiting
 
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
 WINDOW = windows.Window(START, START + timedelta(minutes=20))
@@ -291,3 +293,51 @@ def test_the_columns_of_the_platform_are_counted_by_the_index_of_their_scope(dat
         "at": "text",
         "scope": "text",
     }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("alter table typed alter column event_id type integer using 7",),
+        ("alter table typed alter column at type timestamptz using at::timestamptz",),
+        ("alter table typed rename to earlier", "create table typed as select * from earlier"),
+    ],
+    ids=["another column", "the column of times", "exchanged"],
+)
+def test_a_table_that_is_rewritten_while_a_count_waits_for_it_is_counted_as_it_is_then(
+    make_table: MakeTable, database_dsn: str, changes: tuple[str, ...]
+) -> None:
+    source = make_table()
+    with futures.ThreadPoolExecutor(1) as threads, psycopg.connect(database_dsn) as writing:
+        for change in changes:
+            writing.execute(change.encode())
+        counting_now = threads.submit(source.count, WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+        with psycopg.connect(database_dsn, autocommit=True) as watching:
+            waiting.until(
+                lambda: watching.execute("select pid from pg_locks where not granted").fetchone(),
+                what="the count waiting for the table",
+            )
+        writing.commit()
+
+    assert counting_now.result().counts == receipts.Counts(admit=1, duplicate=1)
+
+
+def test_a_reader_of_some_columns_counts_though_it_may_not_lock_the_table(
+    make_table: MakeTable, database_dsn: str
+) -> None:
+    make_table()
+    name = f"reader_{uuid.uuid4().hex}"
+    with psycopg.connect(database_dsn, autocommit=True) as connection:
+        connection.execute(f"create role {name} login password 'x'".encode())
+        connection.execute(f"grant select (decision, at, scope) on typed to {name}".encode())
+        try:
+            dsn = f"postgresql://{name}:x@{database_dsn.partition('@')[2]}"
+            source = postgres_receipts.PostgresReceipts(
+                redaction.Secret(dsn), columns=ROLES, form=receipt_table.TableForm(name="typed")
+            )
+            counted = source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+        finally:
+            connection.execute(f"drop owned by {name}".encode())
+            connection.execute(f"drop role {name}".encode())
+
+    assert counted.counts == receipts.Counts(admit=1, duplicate=1)

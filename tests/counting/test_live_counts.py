@@ -12,7 +12,15 @@ import pytest
 import sqlalchemy
 
 from burst import ports
-from burst.adapters.postgres import count_plans, postgres_receipts, tail_counter, tail_leaves, tail_reader, tail_statements, tails
+from burst.adapters.postgres import (
+    count_plans,
+    postgres_receipts,
+    tail_counter,
+    tail_leaves,
+    tail_reader,
+    tail_statements,
+    tails,
+)
 from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.documents import window_metrics
 from burst.domain.receipts import receipt_table, receipts

@@ -75,6 +75,15 @@ SET LOCAL transaction_timeout = 0;
 SET LOCAL transaction_timeout = {transaction_milliseconds}"""
 """Of Postgres 17 and later. A timer of the role's own that runs already is only ended by 0, and never made longer."""
 
+# LOCK takes no snapshot. Without it a table that is rewritten while a count waits for its lock looks empty to the older
+# snapshot, and its columns have types that the catalog did not show. Not every relation can be locked by every reader:
+# where it cannot, the transaction goes on without.
+_STEADY = """;
+SAVEPOINT burst_steady;
+LOCK TABLE ONLY {table} IN ACCESS SHARE MODE;
+RELEASE SAVEPOINT burst_steady"""
+_UNSTEADY = "ROLLBACK TO SAVEPOINT burst_steady"
+
 Isolation: TypeAlias = Literal["REPEATABLE READ", "READ COMMITTED"]
 Work: TypeAlias = Callable[[sqlalchemy.Connection], T]
 ResolveDsn: TypeAlias = Callable[[], redaction.Secret]
@@ -174,8 +183,12 @@ class ReadOnlyDatabase:
         """Closes the kept connections, each once it is idle."""
         self._exchange_kept(lambda _: None)
 
-    def perform(self, act: str, work: Work[T], give_up_at: datetime) -> T:
-        """Does the work in a transaction of its own, again after a transient failure; translates every error."""
+    def perform(self, act: str, work: Work[T], give_up_at: datetime, *, steady: str = "") -> T:
+        """Does the work in a transaction of its own, again after a transient failure; translates every error.
+
+        `steady` is the quoted name of a table that nobody may rewrite or exchange from before the transaction's
+        snapshot to its end.
+        """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(failures.is_transient),
             wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=2.0, jitter=0.2),
@@ -186,13 +199,13 @@ class ReadOnlyDatabase:
             reraise=True,
         )
         try:
-            return retrying(lambda: self._attempt(work, give_up_at))
+            return retrying(lambda: self._attempt(work, give_up_at, steady))
         except (sqlalchemy.exc.SQLAlchemyError, psycopg.Error, TimeoutError) as failure:
             attempts = retrying.statistics["attempt_number"]
             # `from None`: the cause holds words that were not redacted.
             raise failures.translate(failure, act=act, attempts=attempts, redact=self.redact) from None
 
-    def _attempt(self, work: Work[T], give_up_at: datetime) -> T:
+    def _attempt(self, work: Work[T], give_up_at: datetime, steady: str) -> T:
         seconds_left = self._seconds_left(give_up_at)
         if seconds_left <= 0:
             raise errors.Unavailable(f"no time left to ask the database: it was {instants.text(give_up_at)} already")
@@ -203,7 +216,7 @@ class ReadOnlyDatabase:
                 )
             self._give_up_unanswered()
         patience_seconds = min(seconds_left, self._timeouts.attempt_seconds)
-        return self._run_within(patience_seconds, lambda: self._transact(work, seconds_left))
+        return self._run_within(patience_seconds, lambda: self._transact(work, seconds_left, steady))
 
     def _give_up_unanswered(self) -> None:
         """Goes on without the connection of a query that counts as lost, and without its place among the kept ones."""
@@ -237,7 +250,7 @@ class ReadOnlyDatabase:
             words = f"no answer within {seconds:.1f} s from {self._credentials.list_hosts()}"
             raise TimeoutError(words) from None
 
-    def _transact(self, work: Work[T], seconds_left: float) -> T:
+    def _transact(self, work: Work[T], seconds_left: float, steady: str) -> T:
         # An engine for each attempt until one has connected: its first connection holds a lock, which a frozen server
         # would never give back.
         kept = self._kept
@@ -249,7 +262,7 @@ class ReadOnlyDatabase:
                 self._met = engine
             connection = bare.execution_options(isolation_level=self._isolation, postgresql_readonly=True)
             with connection.begin():
-                self._set_limits(connection, seconds_left)
+                self._begin(connection, self._render_limits(connection, seconds_left), steady)
                 return self._work_prepared(work, connection) if self._prepares else work(connection)
 
     def _execute_script(self, connection: sqlalchemy.Connection, script: str) -> None:
@@ -270,24 +283,33 @@ class ReadOnlyDatabase:
                 connection.invalidate()
             raise
 
-    def _set_limits(self, connection: sqlalchemy.Connection, seconds_left: float) -> None:
+    def _begin(self, connection: sqlalchemy.Connection, limits: str, steady: str) -> None:
+        """Sets the limits of a transaction, and keeps a table steady, in one statement."""
+        if not steady:
+            self._execute_script(connection, limits)
+            return
+        try:
+            self._execute_script(connection, limits + _STEADY.format(table=steady.replace("%", "%%")))
+        except sqlalchemy.exc.DBAPIError as failure:
+            if not failures.is_about_the_query(failure):
+                raise
+            self._execute_script(connection, _UNSTEADY)  # where the table is not there, the work says so
+
+    def _render_limits(self, connection: sqlalchemy.Connection, seconds_left: float) -> str:
         driver_connection = connection.connection.driver_connection
         statement_seconds = min(self._timeouts.statement_seconds, _STATEMENT_SHARE * seconds_left)
         settings = _SETTINGS + (_PLANS_ONCE if self._prepares else "")
         if isinstance(driver_connection, driver_meter.MeteredConnection):
             driver_connection.limit_seconds = statement_seconds
             settings += _TRANSACTION_TIMEOUT if driver_connection.info.server_version >= 170000 else ""
-        self._execute_script(
-            connection,
-            settings.format(
-                statement_milliseconds=_milliseconds(statement_seconds),
-                lock_milliseconds=_milliseconds(min(self._timeouts.lock_seconds, _LOCK_SHARE * seconds_left)),
-                idle_milliseconds=_milliseconds(self._limits.idle_seconds),
-                work_mem_kilobytes=self._limits.work_mem_kilobytes,
-                parallel_workers=self._limits.parallel_workers,
-                transaction_milliseconds=_milliseconds(
-                    self._timeouts.attempt_seconds + self._limits.transaction_margin_seconds
-                ),
+        return settings.format(
+            statement_milliseconds=_milliseconds(statement_seconds),
+            lock_milliseconds=_milliseconds(min(self._timeouts.lock_seconds, _LOCK_SHARE * seconds_left)),
+            idle_milliseconds=_milliseconds(self._limits.idle_seconds),
+            work_mem_kilobytes=self._limits.work_mem_kilobytes,
+            parallel_workers=self._limits.parallel_workers,
+            transaction_milliseconds=_milliseconds(
+                self._timeouts.attempt_seconds + self._limits.transaction_margin_seconds
             ),
         )
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy import sql
@@ -29,6 +29,8 @@ from burst.domain.basics import errors, instants, redaction, windows
 from burst.domain.documents import database_checks
 from burst.domain.receipts import count_costs, driver_figures, duplicates, receipt_table, receipts
 from burst.kit import measure
+
+_T = TypeVar("_T")
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_SECONDS = 86400.0
@@ -161,12 +163,21 @@ class PostgresReceipts:
                 pages=pages,
             )
 
-        counted = self._database.perform(f"counting receipts of {window}", work, give_up_at)
+        counted = self._perform(f"counting receipts of {window}", work, give_up_at)
         if len(buckets) == 1 or counted.pages is None or counted.pages.read is not None:
             return counted  # a slice of a running burst has one bucket: it is to cost little
         return replace(
             counted, pages=self._estimate_pages({**self._table.bind_window(window), **count_binds}, counted.pages)
         )
+
+    def _perform(self, act: str, work: Callable[[sqlalchemy.Connection], _T], give_up_at: datetime) -> _T:
+        """Does the work, during which the table and its columns stay as they are."""
+        return self._database.perform(act, work, give_up_at, steady=self.quoted_name)
+
+    @property
+    def quoted_name(self) -> str:
+        """The name of the table, as a statement names it."""
+        return self._table.quoted_name
 
     def _count_statement(self, table: statements.ReceiptTable, *, scoped: bool) -> statements.RenderedStatement:
         """The same one for the same table, so that it is made and compiled once."""
@@ -188,7 +199,7 @@ class PostgresReceipts:
 
         give_up_at = instants.later(self._now(), page_reads.ESTIMATE_SECONDS)
         try:
-            pages = self._database.perform("explaining a count", work, give_up_at)
+            pages = self._perform("explaining a count", work, give_up_at)
         except errors.BurstError as exc:
             estimate = driver_figures.PageCount(read=None, why=f"{counted.why}; {exc}")
         else:
@@ -216,7 +227,7 @@ class PostgresReceipts:
                 retry=row.retry, replay=row.replay, unknown=row.receipts - row.retry - row.replay
             )
 
-        return self._database.perform(f"telling the duplicates of {window} apart", work, last)
+        return self._perform(f"telling the duplicates of {window} apart", work, last)
 
     def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:
         """Reads the database clock, bracketed by two readings of ours."""
@@ -494,7 +505,7 @@ class PostgresReceipts:
                 admissions=_read_number(connection, statements.ADMISSIONS, admitted) if has_admissions else None,
             )
 
-        return self._database.perform(f"counting the receipts of {scope}", work, give_up_at)
+        return self._perform(f"counting the receipts of {scope}", work, give_up_at)
 
     def find_receipt(
         self, event_id: str, *, scope: str, event_column: str, give_up_at: datetime
@@ -518,7 +529,7 @@ class PostgresReceipts:
             decision = self._table.form.name_decision(rows[0].decision)
             return receipt_table.EventReceipt(decision=decision, at=instants.utc(rows[0].at))
 
-        return self._database.perform(f"looking for the receipt of {event_id}", work, give_up_at)
+        return self._perform(f"looking for the receipt of {event_id}", work, give_up_at)
 
     def estimate_count(
         self, window: windows.Window, *, scope: str | None, bucket_seconds: float, give_up_at: datetime
@@ -534,7 +545,7 @@ class PostgresReceipts:
             followed = tail_leaves.Followed(start=window.start, until=window.end, scope=scope)
             return replace(estimate, live_problem=tail_leaves.find_problem(connection, table, followed))
 
-        return self._database.perform(f"explaining a count of {window}", work, give_up_at)
+        return self._perform(f"explaining a count of {window}", work, give_up_at)
 
 
 def _bind_count(bucket_seconds: float, scope: str | None) -> dict[str, object]:

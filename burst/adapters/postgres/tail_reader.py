@@ -27,6 +27,11 @@ Spans = Mapping[datetime, receipts.Counts]
 class Table(Protocol):
     """The table of receipts, as a connection describes it."""
 
+    @property
+    def quoted_name(self) -> str:
+        """Its name, as a statement names it."""
+        ...
+
     def read_types(
         self, connection: sqlalchemy.Connection, scope: str | None, *, anew: bool = False
     ) -> statements.ReceiptTable:
@@ -183,7 +188,8 @@ class TailReader:
             rows = self._table.read_rows(connection, statement, values)
             return _spans(row for row in rows if not row.is_total)
 
-        return self._whole.perform("counting the receipts before the newest", work, give_up_at)
+        act = "counting the receipts before the newest"
+        return self._whole.perform(act, work, give_up_at, steady=self._table.quoted_name)
 
     def _move_marks(
         self, connection: sqlalchemy.Connection, leaves: tail_leaves.Leaves, marks: tails.Tails
