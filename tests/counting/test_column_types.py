@@ -341,3 +341,24 @@ def test_a_reader_of_some_columns_counts_though_it_may_not_lock_the_table(
             connection.execute(f"drop role {name}".encode())
 
     assert counted.counts == receipts.Counts(admit=1, duplicate=1)
+
+
+def test_a_window_beyond_the_last_nanosecond_of_a_whole_number_is_a_mistake_of_the_window(
+    make_table: MakeTable,
+) -> None:
+    source = make_table(at_type="bigint", form=receipt_table.TableForm(time_unit="ns"))
+    last = datetime(2262, 4, 11, 23, 47, 16, tzinfo=UTC)
+    within = windows.Window(last - timedelta(minutes=1), last)
+    beyond = windows.Window(last, last + timedelta(seconds=1))
+
+    assert source.count(within, scope="a", bucket_seconds=60, give_up_at=soon()).counts == receipts.Counts()
+    with pytest.raises(errors.UsageError, match=r"column at of typed holds whole numbers of ns.*2262-04-11T23:47:16Z"):
+        source.count(beyond, scope="a", bucket_seconds=60, give_up_at=soon())
+
+
+@pytest.mark.parametrize("at_type", ["numeric", "double precision"])
+def test_a_window_of_any_year_is_counted_where_numbers_reach_it(make_table: MakeTable, at_type: str) -> None:
+    source = make_table(at_type=at_type, form=receipt_table.TableForm(time_unit="ns"))
+    window = windows.Window(datetime(2300, 1, 1, tzinfo=UTC), datetime(2300, 1, 2, tzinfo=UTC))
+
+    assert source.count(window, scope="a", bucket_seconds=86400, give_up_at=soon()).counts == receipts.Counts()

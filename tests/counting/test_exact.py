@@ -16,7 +16,7 @@ from hypothesis import strategies
 from psycopg import sql
 
 from burst.adapters.postgres import column_types, postgres_receipts
-from burst.domain.basics import redaction, windows
+from burst.domain.basics import errors, redaction, windows
 from burst.domain.receipts import receipt_table, receipts
 from burst.task import counting
 from tests import fixtures_postgres
@@ -229,6 +229,62 @@ def test_a_blank_in_the_usual_form_hides_no_receipt(database_dsn: str, text: str
     )
 
     assert counted.counts == receipts.Counts(admit=1)
+
+
+LETTERED = {
+    "2026-03-2-T04:30:00+00:00": datetime(2026, 3, 2, 4, 30, tzinfo=UTC),
+    "2026-03-2aT04:30:00+00:00": datetime(2026, 3, 2, 4, 30, tzinfo=UTC),
+    "2026-03-05T\t4:30:00Z": datetime(2026, 3, 5, 4, 30, tzinfo=UTC),
+    "2026-03-05T04:30:00.1234PM+00:00": datetime(2026, 3, 5, 16, 30, tzinfo=UTC),
+}
+"""Texts of the usual form but for one letter or mark, by the instant that Postgres takes them for."""
+
+
+@pytest.mark.parametrize(("text", "at"), LETTERED.items(), ids=repr)
+def test_a_letter_in_place_of_a_digit_is_said_before_a_burst_and_counted_with_the_index_of_unusual_times(
+    database_dsn: str, text: str, at: datetime
+) -> None:
+    source = source_of(database_dsn)
+    with psycopg.connect(database_dsn, autocommit=True) as connection:
+        connection.execute(
+            "insert into receipts (decision, created_at_utc, platform_run_id, event_id) values ('ADMIT', %s, 's', 'e')",
+            [text],
+        )
+
+        with pytest.raises(errors.Refused, match="created_at_utc has a letter or mark in place of a digit"):
+            source.find_receipt("e", scope="s", event_column="event_id", give_up_at=soon())
+        assert "of 1 sampled, 1 has a letter or mark in place of a digit" in str(source.problems(give_up_at=soon()))
+
+        connection.execute(f"create index on receipts (platform_run_id) where ({USUAL}) is not true".encode())
+    counted = source.count(
+        windows.Window(at, at + timedelta(hours=1)), scope="s", bucket_seconds=600, give_up_at=soon()
+    )
+    receipt = source.find_receipt("e", scope="s", event_column="event_id", give_up_at=soon())
+
+    assert source.problems(give_up_at=soon()) == []
+    assert counted.counts == receipts.Counts(admit=1)
+    assert receipt is not None
+    assert at <= receipt.at < at + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("zero", ["\u0660", "\u09e6", "\uff10"], ids=["Arabic", "Bengali", "full width"])
+@pytest.mark.parametrize("ending", ["Z", ".123Z", "+00:00"])
+def test_a_time_in_digits_that_postgres_cannot_read_refuses_the_count(
+    database_dsn: str, zero: str, ending: str
+) -> None:
+    """It has the marks of the usual form, and sorts behind every window."""
+    start = datetime(2026, 3, 5, 4, tzinfo=UTC)
+    own_digits = {ord(str(digit)): chr(ord(zero) + digit) for digit in range(10)}
+    text = "2026-03-05T04:30:00".translate(own_digits) + ending
+    with psycopg.connect(database_dsn) as connection:
+        connection.execute(
+            "insert into receipts (decision, created_at_utc, platform_run_id) values ('ADMIT', %s, 's')", [text]
+        )
+
+    with pytest.raises(errors.Refused, match="every row must hold an instant in created_at_utc"):
+        source_of(database_dsn).count(
+            windows.Window(start, start + timedelta(hours=1)), scope="s", bucket_seconds=600, give_up_at=soon()
+        )
 
 
 def test_an_index_of_the_unusual_times_is_used_with_the_one_of_the_usual_ones(dsn: str) -> None:

@@ -72,6 +72,8 @@ FROM typed JOIN pg_type AS type ON type.oid = typed.id
 LEFT JOIN pg_collation AS collation_of ON collation_of.oid = typed.collation_id
 WHERE type.typtype <> 'd'""")  # noqa: S608 - the parts are those above
 
+WHOLE_NUMBER_MAX = 2**63 - 1
+"""The largest number of a bigint."""
 NANOSECONDS = receipt_table.TIME_UNITS["s"]
 _BEGINNING, _ONE_MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 INSTANT = sqlalchemy.DateTime(timezone=True)
@@ -116,6 +118,7 @@ _USUAL_TEXTS = tuple(
 """How programs write an instant of UTC in ISO 8601, as patterns of LIKE: the order of such texts is that of time."""
 USUAL_TEXT = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?([+]00:00|Z)$"
 """The same as a pattern of `~`, which looks at each digit."""
+_CHARACTER_BYTES_MAX = 4
 _SLACK = timedelta(minutes=1)
 """More than a leap second and 24:00 move an instant."""
 _SLACK_OF_DIGITS = timedelta(seconds=2)
@@ -203,9 +206,10 @@ def may_lie_within(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
     """Whether a text has to be read as an instant, which is slow: but where it is written as programs write an instant
     of UTC and sorts outside the window.
 
-    It looks at the marks, and for a blank, which programs write in place of a digit (`T 4:00:00Z`) and before the half
-    of a day (`T04:00:00.000 PM+00:00`). A look at each digit would take longer than reading the text: so any other
-    letter or mark in place of a digit, which Postgres may take for an instant too and no program writes, goes unseen.
+    It looks at the marks, for a blank, which programs write in place of a digit (`T 4:00:00Z`) and before the half of a
+    day (`T04:00:00.000 PM+00:00`), and for digits beyond ASCII. Postgres takes nearly every other letter or mark in
+    place of a digit too (`2026-02-2-T...`), and a look at each digit would take as long as reading the text: such a
+    text goes unseen here. `hides_instant` finds it, for the few rows that are asked for one by one.
     """
     return sqlalchemy.or_(sorts_within(column), _looks_unusual(column))
 
@@ -230,14 +234,27 @@ def may_lie_within_checked(
     return sqlalchemy.or_(sorted_in, *(() if required else (column.is_(None),))), unknown
 
 
+def hides_instant(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
+    """Whether a text is none that `may_lie_within` reads, though another letter or mark is in place of a digit: it may
+    sort far from its instant."""
+    return sqlalchemy.and_(sqlalchemy.not_(_looks_unusual(column)), is_unusual(column))
+
+
 def _looks_unusual(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
-    """True of NULL too. `strpos` takes less time than a second LIKE. It stands between two limits because the planner
-    takes that for few rows, and one limit alone for a third of all."""
+    """True of NULL too. `strpos` takes less time than a second LIKE, and the number of bytes next to none. Each stands
+    between two limits because the planner takes that for few rows, and one limit alone for a third of all."""
     marked = sqlalchemy.or_(*(column.like(sqlalchemy.literal_column(f"'{form}'")) for form in _USUAL_TEXTS))
     first_blank = sqlalchemy.func.strpos(column, sqlalchemy.literal_column("' '"))
-    longest: sqlalchemy.ColumnClause[int] = sqlalchemy.literal_column(str(max(map(len, _USUAL_TEXTS))))
-    has_blank = sqlalchemy.and_(first_blank > sqlalchemy.literal_column("0"), first_blank <= longest)
-    return sqlalchemy.or_(marked.is_not(True), has_blank)
+    longest = max(map(len, _USUAL_TEXTS))
+    has_blank = _is_from_to(first_blank, 1, longest)
+    has_other_digits = _is_from_to(sqlalchemy.func.octet_length(column), longest + 1, _CHARACTER_BYTES_MAX * longest)
+    return sqlalchemy.or_(marked.is_not(True), has_blank, has_other_digits)
+
+
+def _is_from_to(number: sql.ColumnElement[Any], least: int, most: int) -> sql.ColumnElement[bool]:
+    below: sqlalchemy.ColumnClause[int] = sqlalchemy.literal_column(str(least - 1))
+    highest: sqlalchemy.ColumnClause[int] = sqlalchemy.literal_column(str(most))
+    return sqlalchemy.and_(number > below, number <= highest)
 
 
 def is_unusual(column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
@@ -261,6 +278,11 @@ def count_units(at: datetime, time_unit: str) -> int:
     """The first whole number of units since 1970 whose instant is not before `at`."""
     nanoseconds = 1000 * ((at - _BEGINNING) // _ONE_MICROSECOND)
     return -(-nanoseconds // receipt_table.TIME_UNITS[time_unit])
+
+
+def read_last_instant(time_unit: str) -> datetime:
+    """The second of the largest whole number of units since 1970, where it has one in a calendar."""
+    return _BEGINNING + timedelta(seconds=WHOLE_NUMBER_MAX * receipt_table.TIME_UNITS[time_unit] // NANOSECONDS)
 
 
 def find_time_problem(type_: ColumnType, column_name: str, time_unit: str | None) -> str:

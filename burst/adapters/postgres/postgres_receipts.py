@@ -39,6 +39,10 @@ _CLOSED_SECONDS = 5.0
 _MARKED_SECONDS = 60.0
 """How long the mark before a burst may take."""
 _USUAL = connections.Timeouts()
+_HIDDEN = (
+    "has a letter or mark in place of a digit, which no count looks for without an index: let the ingest write digits, "
+    "or make the index of unusual times that burst db advise prints"
+)
 _TABLE_KINDS = ("r", "p")
 _HIDDEN_KINDS = {"f": "the foreign table", "m": "the materialized view"}
 """Kinds of relations, as `pg_class.relkind` names them, whose rows are written elsewhere."""
@@ -416,7 +420,7 @@ class PostgresReceipts:
             casts = self._table.casts
             combined = self._probe(connection, casts.values(), table)
             if not combined:
-                return []
+                return self._find_hidden_times(connection)
             missing = self._probe(connection, [sqlalchemy.literal(1)], table)
             if missing:
                 return [missing]
@@ -429,6 +433,12 @@ class PostgresReceipts:
             return [problem for problem in by_column if problem] or [combined]
 
         return self._database.perform(f"checking table {self._table.name}", work, give_up_at)
+
+    def _find_hidden_times(self, connection: sqlalchemy.Connection) -> list[str]:
+        """One sentence where sampled times are of a form that a count may miss."""
+        row = connection.execute(statements.count_hidden(self._table)).one()
+        place = f"column {self._table.columns['at'].name} of {self._table.name} (at)"
+        return [f"{place}: of {row.sampled} sampled, {row.hidden} {_HIDDEN}"] if row.hidden else []
 
     def _probe(
         self, connection: sqlalchemy.Connection, expressions: Iterable[sql.ColumnElement[Any]], subject: str
@@ -526,6 +536,9 @@ class PostgresReceipts:
             if rows[0].at is None:
                 column = self._table.columns["at"].name
                 raise errors.Refused(f"its receipt is there, and {column} is infinite, which is no instant")
+            if rows[0].hidden:
+                column = self._table.columns["at"].name
+                raise errors.Refused(f"its receipt is there, and {column} {_HIDDEN}")
             decision = self._table.form.name_decision(rows[0].decision)
             return receipt_table.EventReceipt(decision=decision, at=instants.utc(rows[0].at))
 

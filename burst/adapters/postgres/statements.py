@@ -171,6 +171,13 @@ class ReceiptTable:
             return self.in_window
         return sqlalchemy.true()
 
+    @property
+    def hides_instant(self) -> sql.ColumnElement[bool]:
+        """Whether a row's time may be in another window than the one where a count finds it."""
+        if self.reads_text and not self.unusual_times_indexed and not self.times_checked:
+            return column_types.hides_instant(self.columns["at"])
+        return sqlalchemy.false()
+
     def is_decision(self, decision: str, column: sql.ColumnElement[Any]) -> sql.ColumnElement[bool]:
         """Whether a decision's text, compared by bytes, is a word for a decision."""
         if decision not in self.form.decision_words:
@@ -179,16 +186,28 @@ class ReceiptTable:
         return column == sqlalchemy.func.any(words)
 
     def bind_window(self, window: windows.Window) -> dict[str, object]:
-        """The values of a window for the statements of this table, as its types were read: others may need others."""
-        unit, words = self.form.time_unit, self.form.decision_words
-        edges = {"start": window.start, "end": window.end}
-        units = (
-            {} if unit is None else {f"{name}_units": column_types.count_units(at, unit) for name, at in edges.items()}
-        )
+        """The values of a window for the statements of this table, as its types were read: others may need others.
+        Raises `errors.UsageError` for a window that the numbers of the time column do not reach."""
+        words, edges = self.form.decision_words, {"start": window.start, "end": window.end}
+        units = self._count_units(window)
         digits_known = self.unusual_times_indexed or self.times_checked
         texts = column_types.bind_texts(window.start, window.end, digits_known=digits_known)
         by_word = {_name_words(decision): list(spellings) for decision, spellings in words.items()}
         return {**edges, **units, **texts, **by_word, **self.bind_check()}
+
+    def _count_units(self, window: windows.Window) -> dict[str, int]:
+        """The edges of a window as whole units, where times are numbers."""
+        unit = self.form.time_unit
+        if unit is None:
+            return {}
+        start, end = (column_types.count_units(at, unit) for at in (window.start, window.end))
+        if end > column_types.WHOLE_NUMBER_MAX and column_types.compares_units(self.type_of("at"), unit):
+            last = instants.text(column_types.read_last_instant(unit))
+            raise errors.UsageError(
+                f"window {window}: column {self.columns['at'].name} of {self.name} holds whole numbers of {unit} since "
+                f"1970, and the largest is {last}; count a window that ends by then"
+            )
+        return {"start_units": start, "end_units": end}
 
     def bind_check(self) -> dict[str, object]:
         """The values of `column_types.TIMES_UNCHECKED` and, with `columns`, of `column_types.TYPES`."""
@@ -328,6 +347,14 @@ def probe_table(
     )
 
 
+def count_hidden(table: ReceiptTable) -> sqlalchemy.Select[*tuple[Any, ...]]:
+    """How many rows of a sample have a time that a count may miss, and how many were sampled."""
+    sampled = sqlalchemy.select(table.hides_instant.label("hidden")).select_from(table.clause).limit(_SAMPLE_ROWS)
+    rows = sampled.subquery("sampled")
+    count = sqlalchemy.func.count()
+    return sqlalchemy.select(count.filter(rows.c.hidden).label("hidden"), count.label("sampled")).select_from(rows)
+
+
 def sample_times(table: ReceiptTable, rows: int) -> sqlalchemy.Select[*tuple[Any, ...]]:
     """How many of so many receipts have a time without offset or without a time of day, how many were sampled, and
     whether they are text."""
@@ -366,8 +393,8 @@ def count_canaries(table: ReceiptTable, event_column: str) -> sqlalchemy.Select[
 
 
 def select_receipt(table: ReceiptTable, event_column: str) -> sqlalchemy.Select[*tuple[Any, ...]]:
-    """Decision and time of one event's receipt, ADMIT before others; a time of NULL is infinite. Binds `scope` and
-    `event_id`.
+    """Decision and time of one event's receipt, ADMIT before others; a time of NULL is infinite, and one that is
+    `hidden` may be missed by a count. Binds `scope` and `event_id`.
 
     The event's column is compared as it is, so that its index serves; the value takes the column's type.
     """
@@ -377,7 +404,7 @@ def select_receipt(table: ReceiptTable, event_column: str) -> sqlalchemy.Select[
     event: sqlalchemy.ColumnClause[Any] = sqlalchemy.column(quote(event_column, "column event"))
     event_id = sqlalchemy.bindparam("event_id", type_=sqlalchemy.types.NullType())
     return (
-        sqlalchemy.select(casts["decision"].label("decision"), at.label("at"))
+        sqlalchemy.select(casts["decision"].label("decision"), at.label("at"), table.hides_instant.label("hidden"))
         .select_from(table.clause)
         .where(table.in_scope, event == event_id)
         .where(table.columns["decision"].is_not(None), table.columns["at"].is_not(None))
