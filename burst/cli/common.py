@@ -6,6 +6,7 @@ stdout is the result, stderr is the story. With `--json` the result is one JSON 
 import contextlib
 import errno
 import functools
+import itertools
 import json
 import os
 import sys
@@ -46,6 +47,14 @@ class Output:
         self.advice = ""
         """What to do after a result that calls for an act, where that is another one than its exit code's."""
         self._hidden: list[str] = []
+        self._gave = False
+
+    @property
+    def is_for_programs(self) -> bool:
+        """Whether JSON is asked for, also where the words are wrong and no command has read its options."""
+        words = self.words[: self.words.index("--")] if "--" in self.words else self.words
+        of_format = "--format=json" in words or ("--format", "json") in itertools.pairwise(words)
+        return self.json or "--json" in words or of_format
 
     @property
     def launches(self) -> bool:
@@ -92,10 +101,23 @@ class Output:
         return [self._redact_texts(part) for part in value] if isinstance(value, list | tuple) else value
 
     def _write_result(self, content: bytes) -> None:
+        self._gave = True
         try:
             _write(sys.stdout, content)
         except OSError as exc:
             raise errors.Unavailable(f"the result cannot be written to stdout: {exc.strerror}") from exc
+
+    def fail(self, words: str, exit_code: int, *, driven: bool = False, advice: str = "") -> None:
+        """The end of a command that failed: words on stderr, and with `--json` the same as one document on stdout,
+        unless the command gave its own before. The arguments are those of `with_ending`."""
+        self.error(with_ending(words, exit_code, driven=driven, launches=self.launches, advice=advice))
+        if not self.is_for_programs or self._gave:
+            return
+        act = runbooks.choose_act(exit_code, driven=driven, launches=self.launches, advice=advice)
+        page = runbooks.page_command(runbooks.PageKind.EXIT, exit_code)
+        value = {"error": strip_controls(words), "exit_code": exit_code, "what_to_do": act, "see": page}
+        with contextlib.suppress(errors.Unavailable):  # nobody reads stdout, and stderr has said it
+            self._write_result((self._encode(value) + "\n").encode())
 
     def _log(self, level: str, text: str, fields: dict[str, Any]) -> None:
         if self.log_json:
@@ -390,7 +412,11 @@ def find_place(run: str, runs_dir: Path) -> str:
     path = run_path(run, runs_dir)
     if os.path.isfile(path):
         if not (path.suffix == ".zip" or _begins_as_zip(path)):
-            raise errors.NoSuchRun(f"{run} is a file, and no bundle of a run (a zip file of burst evidence bundle)")
+            from burst.cli import mistakes
+
+            raise mistakes.describe_no_run(
+                f"{run} is a file, and no bundle of a run (a zip file of burst evidence bundle)"
+            )
         return str(path)
     if os.path.isdir(path):
         _refuse_many(path)
@@ -433,7 +459,9 @@ def _refuse_many(folder: Path) -> None:
         from burst.cli import mistakes
 
         named = ", ".join(newest[: mistakes.MOST_NAMED])
-        raise errors.NoSuchRun(f"{folder} is a folder of runs and no run; name one of them, the newest are: {named}")
+        raise mistakes.describe_no_run(
+            f"{folder} is a folder of runs and no run; name one of them, the newest are: {named}"
+        )
 
 
 def shorten_path(path: Path) -> str:

@@ -190,6 +190,7 @@ def latest(
         verified = attempt.verified
     except (errors.EvidenceIncomplete, errors.EvidenceCorrupt, errors.EvidenceUnknown) as exc:
         verified = evidence.unsound(place, exc)
+        output.advice = exc.advice
     return _show(output, forms, verified)
 
 

@@ -167,26 +167,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _refuse_missing_folder()
             answer = cli.main(words, prog_name="burst", obj=output, standalone_mode=False)
     except signal_ends.Terminated as exc:
-        output.error(f"terminated by {exc}")
+        output.fail(f"terminated by {exc}", 128 + signal.SIGTERM)
         return 128 + signal.SIGTERM
     except errors.BurstError as exc:
         driven = isinstance(exc, errors.ControllerAtWork)
-        message = common.with_ending(
-            str(exc), exc.exit_code, driven=driven, launches=output.launches, advice=exc.advice
-        )
-        output.error(message)
+        output.fail(str(exc), exc.exit_code, driven=driven, advice=exc.advice)
         return exc.exit_code
     except (click.Abort, KeyboardInterrupt):
-        output.error("interrupted")
-        return 130
+        output.fail("interrupted", 128 + signal.SIGINT)
+        return 128 + signal.SIGINT
     except click.ClickException as exc:
         from burst.cli import mistakes  # difflib, where it is needed
 
-        output.error(common.with_ending(mistakes.describe(exc, output.words), exc.exit_code, launches=output.launches))
+        output.fail(mistakes.describe(exc, output.words), exc.exit_code)
         return exc.exit_code
     except OSError as exc:
         # The machine's refusal: no bug of burst. What launches has ended its tasks before it lets such an error go.
-        output.error(common.with_ending(_describe_refusal(exc), errors.Unavailable.exit_code))
+        output.fail(_describe_refusal(exc), errors.Unavailable.exit_code)
         return errors.Unavailable.exit_code
     return int(answer or 0)
 

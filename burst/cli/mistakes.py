@@ -84,15 +84,26 @@ def say_meant(meant: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(names)}?" if names else ""
 
 
+def describe_no_run(words: str) -> errors.NoSuchRun:
+    """The error for a run that is none, with the options by which the command at work looks elsewhere."""
+    context = click.get_current_context(silent=True)
+    options = {parameter.name for parameter in context.command.params} if context is not None else set()
+    elsewhere = [
+        *(["--runs-dir names another folder"] if "runs_dir" in options else []),
+        *(["--run-control the S3 place of another machine's runs"] if "run_control" in options else []),
+    ]
+    return errors.NoSuchRun(words, elsewhere=f"; {', '.join(elsewhere)}" if elsewhere else "")
+
+
 def describe_missing_run(run: str, runs_dir: Path, folders: Mapping[str, Path]) -> errors.NoSuchRun:
     """The error for a run that is not there: where it was looked for, and which runs there are."""
     newest = run_folders.order_newest(folders)
     if run == run_folders.LAST:
-        return errors.NoSuchRun(
+        return describe_no_run(
             f"no run has been begun under {runs_dir}, or in the folders of demos and rehearsals there"
         )
     if run.startswith("s3:/"):
-        return errors.NoSuchRun(f"no run {run}: an address begins with s3://, as in s3://BUCKET/PREFIX/EXECUTION_ID")
+        return describe_no_run(f"no run {run}: an address begins with s3://, as in s3://BUCKET/PREFIX/EXECUTION_ID")
     meant = say_meant(difflib.get_close_matches(Path(run).name, newest, n=1, cutoff=0.7))
     others = f"; the newest there: {', '.join(newest[:MOST_NAMED])}" if newest else "; there is no run at all"
-    return errors.NoSuchRun(f"no run {run}: it is no folder, and none of the runs under {runs_dir}{meant}{others}")
+    return describe_no_run(f"no run {run}: it is no folder, and none of the runs under {runs_dir}{meant}{others}")

@@ -221,7 +221,9 @@ def stop_anywhere(output: common.Output, request: StopRequest) -> None:
         if stopped is None:
             places = f"on this machine or in {request.cluster}" if request.cluster else "on this machine"
             hint = "" if request.cluster else " (for tasks on ECS: --cluster or --run-control)"
-            raise type(exc)(f"{exc}; no task of {run_id} is running {places}{hint}") from exc
+            error = type(exc)(f"{exc}; no task of {run_id} is running {places}{hint}")
+            error.advice = exc.advice
+            raise error from exc
     advice = f"; for the verdict: burst resume {stopped.folder}" if stopped.folder else ""
     output.result({"execution_id": run_id, "stopped": True}, f"every task of {run_id} is stopped{advice}")
 

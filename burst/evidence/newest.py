@@ -143,13 +143,13 @@ def latest(
     priors: bool,
     trust: signatures.Trust,
 ) -> Attempt:
-    """The newest attempt, verified, whatever its state. Raises `errors.EvidenceIncomplete` where there is none."""
+    """The newest attempt, verified, whatever its state. Raises `errors.NoSuchPlace` where there is none."""
     for name, run in attempts(place, opener, run_filter):
         verified = full_verification.verify(run, opener, everywhere=everywhere, priors=priors, trust=trust)
         return Attempt(execution_id=name, verified=verified)
     phase = f"of phase {run_filter.phase}" if run_filter.phase else ""
     scope = f"in scope {run_filter.scope}" if run_filter.scope else ""
-    raise errors.EvidenceIncomplete(f"absent: no run {f'{phase} {scope}'.strip() or 'at all'} under {place}")
+    raise errors.NoSuchPlace(f"absent: no run {f'{phase} {scope}'.strip() or 'at all'} under {place}")
 
 
 def page(

@@ -29,7 +29,7 @@ def make_register(
     """
     attempts = newest.page(place, opener, run_filter, limit=limit, before=None, priors=True)
     if not attempts:
-        raise errors.EvidenceIncomplete(f"absent: no run under {place}, so nobody can tell which gates slipped")
+        raise errors.NoSuchPlace(f"absent: no run under {place}, so nobody can tell which gates slipped")
     return risks.build_register([_read_attempt(attempt) for attempt in attempts], owners, owners_sha256)
 
 

@@ -27,7 +27,7 @@ def find_folders(folder: Path) -> Mapping[str, Path]:
     folders: dict[str, Path] = {}
     below: dict[str, Path] = {}
     for path in _list_folders(folder):
-        inner = {} if _is_run(path) else _list_inner(path)
+        inner = {} if is_run(path) else _list_inner(path)
         below |= inner
         if not inner:
             folders[path.name] = path
@@ -36,7 +36,7 @@ def find_folders(folder: Path) -> Mapping[str, Path]:
 
 def order_newest(folders: Mapping[str, Path]) -> list[str]:
     """The ids of those that are runs, the newest first: by the stamp in the id, else by the folder's last change."""
-    begun = {name: _read_begin(name, path) for name, path in folders.items() if _is_run(path)}
+    begun = {name: _read_begin(name, path) for name, path in folders.items() if is_run(path)}
     return sorted(begun, key=lambda name: begun[name], reverse=True)
 
 
@@ -61,10 +61,11 @@ def _list_folders(folder: Path) -> list[Path]:
 
 def _list_inner(folder: Path) -> dict[str, Path]:
     try:
-        return {path.name: path for path in _list_folders(folder) if _is_run(path)}
+        return {path.name: path for path in _list_folders(folder) if is_run(path)}
     except OSError:
         return {}
 
 
-def _is_run(folder: Path) -> bool:
+def is_run(folder: Path) -> bool:
+    """Whether a run began in a folder."""
     return any(os.path.isfile(folder / sign) for sign in SIGNS)

@@ -1,19 +1,29 @@
 """Mistakes of the command line, told as such: what was typed, what is meant perhaps, one exit code for one cause."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click import shell_completion
 
 from burst.cli import common, main, painting
-from burst.domain.basics import errors
+from burst.domain.basics import errors, runbooks
 from burst.wiring import inputs
 from tests import cases
+from tests.reference_pages import commands
 
 Shown = pytest.CaptureFixture[str]
+
+
+def _takes_json(command: click.Command) -> bool:
+    return any("--json" in parameter.opts for parameter in command.params)
+
+
 OLD, NEW = "m10_20260220T020923Z_aaaaaa", "m10_20260221T020923Z_bbbbbb"
 
 
@@ -49,7 +59,7 @@ def test_a_mistake_is_told_with_what_is_meant_perhaps(words: list[str], told: st
     shown = capsys.readouterr()
     assert told in shown.err
     assert shown.err.count("allowed: plan, snapshot") <= 1
-    assert shown.out == ""
+    assert (shown.out == "") == ("--json" not in words)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +210,161 @@ def test_a_run_that_is_not_there_is_told_with_those_that_are(command: str, runs:
     assert f"did you mean {NEW}?" in shown
     assert f"the newest there: {NEW}, {OLD}" in shown
     assert "name a run by its id, its folder, or `last`" in shown
-    assert "find out whether the run ended" not in shown
+    assert "burst resume" not in shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(
+            ["status"],
+            ["stop"],
+            ["resume"],
+            ["reconcile"],
+            ["verify"],
+            ["report"],
+            ["timing"],
+            ["evidence", "hotspots"],
+        ),
+        *(["evidence", "bundle", "-o", "new.zip"], ["baseline", "make", "-o", "new.json"], ["evidence", "diff", OLD]),
+    ],
+)
+def test_the_advice_for_a_run_that_is_not_there_names_only_options_of_the_command(
+    words: list[str], runs: Path, capsys: Shown
+) -> None:
+    command = next(each.command for each in commands.list_commands() if each.words == " ".join(["burst", *words[:2]]))
+
+    assert main.main([*words, "no-such-run"]) == 7
+
+    (advice,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("what to do: ")]
+    options = {name for parameter in command.params for name in parameter.opts}
+    assert set(re.findall(r"--[a-z-]+", advice)) == options & {"--runs-dir", "--run-control"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["evidence", "ls"], ["latest"], ["history", "--phase", "M10.F"], ["evidence", "site", "-o", "pages"]),
+        *(["evidence", "risks", "-o", "risks.md"], ["evidence", "prune", "--keep", "1"]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("nowhere", "nowhere is not there, so it is no folder of runs"),
+        (f"runs/{OLD}", f"runs/{OLD} is the folder of one run, and no folder of runs; the one above it is runs"),
+    ],
+)
+def test_a_place_without_runs_is_told_as_such_and_not_as_a_run_that_has_to_be_resumed(
+    words: list[str], place: str, told: str, runs: Path, capsys: Shown
+) -> None:
+    (runs / OLD / "tasks").mkdir()
+
+    assert main.main([*words, place]) == 7
+
+    shown = capsys.readouterr()
+    assert told in shown.out + shown.err
+    assert "what to do: name a folder of runs" in shown.err
+    assert "burst resume" not in shown.err
+
+
+@pytest.mark.parametrize("command", [each for each in commands.list_commands() if _takes_json(each.command)], ids=str)
+def test_a_command_line_that_is_wrong_is_one_document_with_json(command: commands.Command, capsys: Shown) -> None:
+    assert main.main([*command.words.split()[1:], "--json", "--no-such-option"]) == 2
+
+    shown = capsys.readouterr()
+    told = json.loads(shown.out)
+    assert told == {
+        "error": told["error"],
+        "exit_code": 2,
+        "what_to_do": told["what_to_do"],
+        "see": "burst runbook exit-2",
+    }
+    assert told["error"].startswith("No such option '--no-such-option'.")
+    assert f"burst: {told['error']}\nwhat to do: {told['what_to_do']}; see: {told['see']}\n" == shown.err
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "told"),
+    [
+        (["run", "nowhere.yaml", "--json"], 2, "plan nowhere.yaml is not there"),
+        (["status", "nowhere", "--json"], 7, "no run nowhere"),
+        (["evidence", "ls", "nowhere", "--json"], 7, "nowhere is not there"),
+        (["evidence", "diff", OLD, "nowhere", "--format", "json"], 7, "no run nowhere"),
+        (["evidence", "diff", OLD, "nowhere", "--format=json"], 7, "no run nowhere"),
+        (["--json", "status", OLD], 2, "--json stands behind the command"),
+        (["campaign", "--json"], 2, "No such option '--json'."),
+        (["no-such-command", "--json"], 2, "there is no command no-such-command"),
+    ],
+)
+def test_a_failure_is_one_document_with_json(
+    words: list[str], exit_code: int, told: str, runs: Path, capsys: Shown
+) -> None:
+    assert main.main(words) == exit_code
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["exit_code"] == exit_code
+    assert document["error"].startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("words", "documents"),
+    [
+        (["verify", "nowhere"], 0),
+        (["verify", "nowhere", "--json"], 1),
+        (["locust", "nowhere.py", "--", "--json"], 0),
+        (["run", "nowhere.yaml", "--quiet"], 0),
+    ],
+)
+def test_a_failure_is_at_most_one_document_and_none_without_json(
+    words: list[str], documents: int, runs: Path, capsys: Shown
+) -> None:
+    main.main(words)
+
+    assert capsys.readouterr().out.count('"exit_code"') == documents
+
+
+@pytest.mark.parametrize(
+    ("raised", "exit_code", "told"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (OSError(28, "No space left on device", "/full"), 4, "this machine refused what the command needs"),
+        (errors.StillRunning("task 1 may run"), 6, "task 1 may run"),
+        (errors.ControllerAtWork("host x drives the run"), 4, "host x drives the run"),
+    ],
+    ids=["interrupted", "the machine", "still running", "another controller"],
+)
+def test_whatever_ends_a_command_is_one_document_with_json(
+    raised: BaseException, exit_code: int, told: str, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(main.cli, "main", fail)
+
+    assert main.main(["stop", "last", "--json"]) == exit_code
+
+    document = json.loads(capsys.readouterr().out)
+    assert (document["exit_code"], document["see"]) == (exit_code, f"burst runbook exit-{exit_code}")
+    assert document["error"].startswith(told)
+
+
+_COMMAND = re.compile(r": (burst [a-z]+[^;,]*)|(burst [a-z]+ [A-Z-][^;,]*)")
+_ADVICE = [
+    *runbooks.WHAT_TO_DO.values(),
+    *(each.advice for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.BurstError)),
+]
+
+
+@pytest.mark.parametrize("advice", [advice for advice in _ADVICE if _COMMAND.search(advice)])
+def test_every_command_that_an_advice_names_is_there_and_has_its_argument(advice: str) -> None:
+    known = {each.words: each.command for each in commands.list_commands()}
+
+    for typed in map("".join, _COMMAND.findall(advice)):
+        words, command = max((words, command) for words, command in known.items() if typed.startswith(words))
+        needed = [each for each in command.params if isinstance(each, click.Argument) and each.required]
+        given = [word for word in typed.removeprefix(words).split() if word.isupper()]
+        assert len(given) >= len(needed), typed
 
 
 def test_a_run_is_found_wherever_it_lies_and_last_is_the_newest(runs: Path) -> None:

@@ -169,8 +169,9 @@ def test_a_bad_plan_as_a_process_exits_2_and_leaves_nothing(command: str, tmp_pa
         timeout=60,
     )
 
-    assert (asked.returncode, asked.stdout) == (2, "")
+    assert (asked.returncode, json.loads(asked.stdout)["exit_code"]) == (2, 2)
     assert f"plan.yaml{where}" in asked.stderr
+    assert f"plan.yaml{where}" in json.loads(asked.stdout)["error"]
     assert [path.name for path in tmp_path.iterdir()] == ["plan.yaml"]
 
 

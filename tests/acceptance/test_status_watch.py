@@ -113,7 +113,7 @@ def test_a_watch_gives_no_single_document(watch: Watch, journal: Path) -> None:
 
     told, words = watching.communicate(timeout=60)
 
-    assert (watching.returncode, told) == (2, "")
+    assert (watching.returncode, json.loads(told)["exit_code"]) == (2, 2)
     assert "--log-format json" in words
 
 

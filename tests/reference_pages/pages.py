@@ -169,7 +169,10 @@ def _make_commands() -> str:
     ]
     return (
         "`burst COMMAND --help` prints the same with examples and exit codes. Almost every command also takes "
-        f"{', '.join(map(code, commands.COMMON))}.\n\n{table(('command', 'does'), rows)}\n## Options\n\n"
+        f"{', '.join(map(code, commands.COMMON))}.\n\n"
+        "With `--json` stdout holds one JSON document: the result, or of a command that failed without one its "
+        "`error`, `exit_code`, `what_to_do` and `see` (the command that prints the page). `burst evidence ls` and "
+        f"`burst history` print one a run, on a line each.\n\n{table(('command', 'does'), rows)}\n## Options\n\n"
         f"{table(('command', 'option', 'meaning'), options)}"
     )
 

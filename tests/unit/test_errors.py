@@ -21,6 +21,7 @@ CODES = {
     errors.EvidenceIncomplete: 7,
     errors.WayBackLost: 6,
     errors.NoSuchRun: 7,
+    errors.NoSuchPlace: 7,
     errors.NothingBegun: 7,
     errors.EvidenceCorrupt: 8,
     errors.EvidenceUnknown: 9,

@@ -27,7 +27,9 @@ def test_a_new_run_gets_a_folder_and_its_parents(tmp_path: Path) -> None:
 def test_a_leftover_folder_is_a_conflict_and_stays_as_it_was(tmp_path: Path) -> None:
     folder_store.FolderStore.create(tmp_path, "m10_1").put_once("plan.json", b"{}")
 
-    with pytest.raises(errors.Conflict, match=r"exists; nothing was overwritten.*--execution-id or `burst resume`"):
+    with pytest.raises(
+        errors.Conflict, match=r"exists; nothing was overwritten.*--execution-id, .*: burst resume .*m10_1"
+    ):
         folder_store.FolderStore.create(tmp_path, "m10_1")
     assert [path.name for path in (tmp_path / "m10_1").iterdir()] == ["plan.json"]
 

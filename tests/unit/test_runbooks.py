@@ -50,10 +50,15 @@ def test_what_asks_nothing_of_anybody_has_no_ending(exit_code: int) -> None:
     [
         (["plan", "no-such-plan.yaml"], 2, ""),
         (["plan", "--no-such-option"], 2, ""),
-        (["status", "no-such-run"], 7, errors.NoSuchRun.advice),
-        (["verify", "no-such-run"], 7, errors.NoSuchRun.advice),
+        (["report", "no-such-run"], 7, f"{errors.NoSuchRun.advice}; --runs-dir names another folder"),
+        (["verify", "no-such-run"], 7, f"{errors.NoSuchRun.advice}; --runs-dir names another folder"),
+        (["evidence", "ls", "no-such-place"], 7, errors.NoSuchPlace.advice),
+        (["latest", "no-such-place"], 7, errors.NoSuchPlace.advice),
     ],
-    ids=["an error of burst's", "wrong usage", "an error about evidence", "a verdict about evidence"],
+    ids=[
+        *("an error of burst's", "wrong usage", "an error about evidence", "a verdict about evidence"),
+        *("an error about a place", "a verdict about a place"),
+    ],
 )
 def test_what_a_command_says_ends_with_what_to_do(words: list[str], exit_code: int, advice: str, capsys: Shown) -> None:
     code = main.main(words)

@@ -25,8 +25,16 @@ class FolderRuns:
         self._store_of = store_of
 
     def newest_first(self, group: str | None, now: datetime) -> Iterator[str]:
-        """The ids of runs, the newest first. A run without a time in its id is ordered by its journal's first line."""
-        begun = [(self._read_begin(name, path), name) for name, path in self._find_folders().items()]
+        """The ids of runs, the newest first. A run without a time in its id is ordered by its journal's first line.
+
+        Raises `errors.NoSuchPlace` where the folder is no folder of runs, or is that of one run.
+        """
+        folders = self._find_folders()
+        if run_folders.is_run(self.folder) and not any(map(run_folders.is_run, folders.values())):
+            raise errors.NoSuchPlace(
+                f"{self.folder} is the folder of one run, and no folder of runs; the one above it is {self._above}"
+            )
+        begun = [(self._read_begin(name, path), name) for name, path in folders.items()]
         for _, name in sorted(begun, reverse=True):
             parsed = run_ids.parse(name)
             if group is None or parsed is None or parsed[0] == group:
@@ -64,11 +72,18 @@ class FolderRuns:
             tag=canonical.digest(content),
         )
 
+    @property
+    def _above(self) -> str:
+        """The folder above, as it is typed."""
+        return str(self.folder.parent if self.folder.name else self.folder.absolute().parent)
+
     def _find_folders(self) -> Mapping[str, Path]:
         try:
             folders = run_folders.find_folders(self.folder)
-        except (FileNotFoundError, NotADirectoryError) as exc:
-            raise errors.EvidenceIncomplete(f"{self.folder} is no folder of runs") from exc
+        except FileNotFoundError as exc:
+            raise errors.NoSuchPlace(f"{self.folder} is not there, so it is no folder of runs") from exc
+        except NotADirectoryError as exc:
+            raise errors.NoSuchPlace(f"{self.folder} is a file, and no folder of runs") from exc
         except OSError as exc:
             raise errors.EvidenceUnknown(f"{self.folder} cannot be listed: {exc.strerror}") from exc
         return {name: path for name, path in folders.items() if run_ids.is_plain(name)}

@@ -29,7 +29,10 @@ def refuse_taken(parent: Path, execution_id: str) -> None:
 
 
 def _taken(folder: Path) -> errors.Conflict:
-    return errors.Conflict(f"{folder} exists; nothing was overwritten; choose another --execution-id or `burst resume`")
+    return errors.Conflict(
+        f"{folder} exists; nothing was overwritten; choose another --execution-id, or go on with that run: "
+        f"burst resume {folder}"
+    )
 
 
 class FolderStore:

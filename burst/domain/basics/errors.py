@@ -10,7 +10,9 @@
     ├── PublicationFailed     5   the verdict exists but is not durably published
     ├── StillRunning          6   a task may still be running
     ├── EvidenceIncomplete    7   evidence is absent or half there
-    │   └── NoSuchRun         7   no run of that name is known here
+    │   ├── NoSuchRun         7   no run of that name is known here
+    │   ├── NoSuchPlace       7   no runs lie in that place
+    │   └── NothingBegun      7   no course was begun in that folder
     ├── EvidenceCorrupt       8   evidence is there and wrong
     ├── EvidenceUnknown       9   cannot tell: no access, or a schema this version does not know
     └── Unavailable           4   an outside thing did not answer; a retry may help
@@ -40,7 +42,7 @@ class BurstError(Exception):
     """Any failure that burst foresees; the command line ends with its `exit_code`."""
 
     exit_code: ClassVar[int] = 4
-    advice: ClassVar[str] = ""
+    advice: str = ""
     """What to do, where the line of the exit code speaks of another situation."""
     unwritten: Unwritten | None = None
     """Set by a store that could not publish a document."""
@@ -95,8 +97,8 @@ class WayBackLost(BurstError):
 
     exit_code = 6
     advice = (
-        "put the document back from a copy of the folder, then: burst db resume; without a copy, put back by hand what "
-        "burst db status lists"
+        "put the document back from a copy of the folder, then: burst db resume FOLDER; without a copy, put back by "
+        "hand what this lists: burst db status FOLDER"
     )
 
 
@@ -109,8 +111,20 @@ class EvidenceIncomplete(BurstError):
 class NoSuchRun(EvidenceIncomplete):
     """No run of that name is known here: mostly a word that was mistyped, or another folder."""
 
+    advice = "name a run by its id, its folder, or `last`"
+
+    def __init__(self, words: str, *, elsewhere: str = "") -> None:
+        """`elsewhere`: by which options the command looks in other places."""
+        super().__init__(words)
+        self.advice = f"{type(self).advice}{elsewhere}"
+
+
+class NoSuchPlace(EvidenceIncomplete):
+    """A place of runs that is not there, or is a single run, or holds no run that is asked for."""
+
     advice = (
-        "name a run by its id, its folder, or `last`; --runs-dir names another folder, --run-control another machine"
+        "name a folder of runs, mostly `runs`, or s3://BUCKET/PREFIX; what lies there: burst evidence ls PLACE; of a "
+        "single run: burst verify RUN"
     )
 
 

@@ -27,9 +27,9 @@ WHAT_TO_DO = {
     2: "mend what is named above and give the command again",
     3: "read why each blocker is open, mend its cause, and run again; a rerun may be bounded to these blockers",
     4: "this command left nothing running; mend what is named above and give the command again",
-    5: "the verdict stands on this machine only; mend the cause, then: burst resume",
-    6: "act now: burst stop, then burst reap, then by hand, until every task is seen stopped",
-    7: "there is no evidence to rely on; find out whether the run ended, then: burst resume",
+    5: "the verdict stands on this machine only; mend the cause, then: burst resume RUN",
+    6: "act now: burst stop RUN, then burst reap --run RUN, then by hand, until every task is seen stopped",
+    7: "there is no evidence to rely on; where a run began and has not ended: burst resume RUN",
     8: "do not rely on this evidence; compare it with its other place, and keep both",
     9: "neither sound nor broken; mend the access, or use a burst that knows the schema",
 }
@@ -68,13 +68,17 @@ def page_command(kind: PageKind, subject: str | int, *, phase_kind: str = BURST)
     return f"burst runbook {page_name(kind, subject, phase_kind=phase_kind)}"
 
 
-def ending(exit_code: int, *, driven: bool = False, launches: bool = False, advice: str = "") -> str:
-    """The last line of a message: the act and the page; empty for exit codes that call for no act.
+def choose_act(exit_code: int, *, driven: bool = False, launches: bool = False, advice: str = "") -> str:
+    """What to do after a command that ended so; empty for exit codes that call for no act.
 
     `driven`: whether another controller drives the run. `launches`: whether the command is one that launches something,
     so that people ask whether it did. `advice`: the act, where it is another than the code's.
     """
-    act = advice or (TO_DO_WHILE_DRIVEN if driven else WHAT_TO_DO.get(exit_code))
-    if launches and act and exit_code == _USAGE:
-        act = f"nothing was launched; {act}"
+    act = advice or (TO_DO_WHILE_DRIVEN if driven else WHAT_TO_DO.get(exit_code, ""))
+    return f"nothing was launched; {act}" if launches and act and exit_code == _USAGE else act
+
+
+def ending(exit_code: int, *, driven: bool = False, launches: bool = False, advice: str = "") -> str:
+    """The last line of a message: the act and the page; empty where there is no act. As `choose_act`."""
+    act = choose_act(exit_code, driven=driven, launches=launches, advice=advice)
     return f"what to do: {act}; see: {page_command(PageKind.EXIT, exit_code)}" if act else ""
