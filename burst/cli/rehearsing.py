@@ -198,7 +198,7 @@ def resume_until_settled(resume: Callable[[], int], has_passing_fault: Callable[
 def _burst(output: common.Output, words: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
     """Starts a command of burst in a process; an error here ends it in order first."""
     quiet = ["--quiet"] if output.quiet else []
-    bound = own_programs.bound_words(signal.SIGTERM)
+    bound = own_programs.bound_words()  # its AWS ends with this process: it could stop and publish nothing
     command = [*bound, *own_programs.start_words("burst"), *words, "--json", *quiet]
     environment = {**os.environ, common.TYPED_VARIABLE: shlex.join(output.words)}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=environment)

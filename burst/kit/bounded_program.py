@@ -1,8 +1,8 @@
 """A program that ends with the process that started it, however that one ends: `own_programs.bound_words` starts it so.
 
-This process asks the kernel for the signal and sets the limit, then becomes the program, which keeps both. So it needs
-nothing of the process that starts it, whose other threads forbid work between fork and exec. The signal is Linux's;
-elsewhere the limit has to do.
+This process asks the kernel for KILL and sets the limit, then becomes the program, which keeps both. So it needs
+nothing of the process that starts it, whose other threads forbid work between fork and exec. The kernel of Linux alone
+tells of the death; elsewhere the limit has to do.
 """
 
 import ctypes
@@ -16,10 +16,10 @@ EXIT_NOT_STARTED = 127
 _PR_SET_PDEATHSIG = 1
 
 
-def become(parent_pid: int, number: int, seconds_max: float, argv: Sequence[str]) -> int:
+def become(parent_pid: int, seconds_max: float, argv: Sequence[str]) -> int:
     """Becomes the program; returns an exit code where it cannot."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent_pid:  # it died before the request
         return EXIT_ORPHANED
     if seconds_max > 0:
@@ -32,4 +32,4 @@ def become(parent_pid: int, number: int, seconds_max: float, argv: Sequence[str]
 
 
 if __name__ == "__main__":
-    sys.exit(become(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]))
+    sys.exit(become(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]))

@@ -20,10 +20,10 @@ def start_words(module: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", module)
 
 
-def bound_words(number: signal.Signals = signal.SIGKILL, *, seconds_max: float = 0.0) -> tuple[str, ...]:
-    """The words before those of a program that is to end with this process: by this signal where this process dies, and
-    by SIGALRM after so many seconds (0: no limit). The thread that starts it has to outlive it."""
-    return (*start_words("burst.kit.bounded_program"), str(os.getpid()), str(int(number)), repr(seconds_max))
+def bound_words(*, seconds_max: float = 0.0) -> tuple[str, ...]:
+    """The words before those of a program that is to end with this process: by KILL where this process dies, and by
+    SIGALRM after so many seconds (0: no limit). The thread that starts it has to outlive it."""
+    return (*start_words("burst.kit.bounded_program"), str(os.getpid()), repr(seconds_max))
 
 
 def limit_own(seconds: float, data_bytes: int) -> None:

@@ -341,6 +341,19 @@ def test_a_rehearsal_that_is_interrupted_leaves_no_process_behind(rehearsal: Reh
     waiting.until(lambda: not played.processes(), seconds=30, what="every process of the rehearsal to be gone")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux alone tells a child of the death")
+def test_a_rehearsal_that_is_killed_leaves_no_process_behind(rehearsal: Rehearsing) -> None:
+    played = rehearsal(window=60, cap=180)
+    process = played.start("rehearse", "plan.yaml")
+    try:
+        waiting.until(lambda: "go-given" in played.events(), seconds=120, what="GO")
+    finally:
+        process.kill()
+        process.communicate()
+
+    waiting.until(lambda: not played.processes(), seconds=30, what="every process of the rehearsal to be gone")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -110,7 +110,7 @@ def test_a_bound_program_that_is_not_there_is_said() -> None:
 
 
 def test_a_bound_program_never_begins_where_the_process_that_starts_it_is_gone(tmp_path: Path) -> None:
-    words = [*own_programs.start_words("burst.kit.bounded_program"), "1", "9", "0.0", "touch", str(tmp_path / "began")]
+    words = [*own_programs.start_words("burst.kit.bounded_program"), "1", "0.0", "touch", str(tmp_path / "began")]
 
     done = subprocess.run(words, timeout=60)
 
