@@ -142,10 +142,11 @@ def _text(advice: "index_advising.IndexAdvice") -> str:
     estimate, facts = advice.reading.estimate, advice.reading.facts
     size = f"about {facts.row_count:,} rows on {facts.pages:,} pages"
     lines = [
-        f"{facts.relation}: {size}; a window with about {advice.receipts:,} receipts",
+        f"{facts.relation}: {size}; a window with about {wording.format_count(advice.receipts, 'receipt')}",
         f"now: {count_costs.describe_reading(estimate)}",
         *(f"note: {note}" for note in advice.notes),
     ]
+    whose = " of the table itself" if advice.reading.through else ""
     for index in advice.indexes:
         price = index.price
         size, built = index_advice.describe_bytes(price.size_bytes), wording.format_span(price.build_seconds)
@@ -154,7 +155,7 @@ def _text(advice: "index_advising.IndexAdvice") -> str:
         lines += [
             "",
             f"{index.name}: about {size}, built in about {built} on this server while it is quiet",
-            f"a count then reads about {price.count_pages:,} pages, {gain}",
+            f"a count{whose} then reads about {price.count_pages:,} pages, {gain}",
             "",
             *(f"  {statement}" for statement in index.statements),
         ]

@@ -68,13 +68,16 @@ def advise(request: AdviceRequest, clock: ports.Clock) -> IndexAdvice:
         brin = index_advice.price_brin(facts, receipts)
         if brin is not None:
             indexes.append(AdvisedIndex(name="BRIN index", statements=index_catalog.write_brin(facts), price=brin))
+    elif facts.lacks_small_index:
+        price = index_advice.price_small(facts, receipts)
+        indexes.append(AdvisedIndex(name="small index", statements=index_catalog.write_small(facts), price=price))
     may_be_checked = facts.reads_text and not reading.through and not facts.times_checked
     return IndexAdvice(
         reading=reading,
         receipts=receipts,
         indexes=indexes,
         notes=_note(reading),
-        check_statements=index_catalog.write_check(facts) if may_be_checked and covering is None else (),
+        check_statements=index_catalog.write_check(facts) if may_be_checked and indexes else (),
     )
 
 
@@ -84,9 +87,11 @@ def _note(reading: index_catalog.IndexReading) -> Sequence[str]:
     notes = [f"{facts.relation} is the table below the view {reading.through}"] if reading.through else []
     if covering is not None:
         notes.append(f"there is one already: {covering.name} holds scope, time and decision")
+        if facts.lacks_small_index:
+            notes.append("the small one beside it is missing, so a count looks at the form of each text of the scope")
     elif by_scope is not None:
         notes.append(f"{by_scope.name} finds the scope, and each of its rows is then fetched from the table")
-    notes += [f"{name} is not valid: drop it, an interrupted build left it" for name in index_advice.find_broken(facts)]
+    notes += [f"{name} is not valid: drop it, an interrupted build left it" for name in reading.broken]
     if facts.kind == "p":
         notes.append(
             "a partitioned table takes no index CONCURRENTLY, so each partition gets its own; new ones inherit"
@@ -101,6 +106,11 @@ def _note(reading: index_catalog.IndexReading) -> Sequence[str]:
         )
     elif not facts.has_typed_time:
         notes.append(f"times are {facts.types.get('at')}: an index serves by the scope alone, and holds the rest")
+    if reading.through and (facts.reads_text or facts.time_required):
+        notes.append(
+            f"a count through the view {reading.through} does not know what the table keeps of its times, and reads "
+            f"more: let receipts.table name {facts.relation} itself, where the view leaves out none of its rows"
+        )
     if (facts.has_typed_time or facts.reads_text) and not facts.time_required:
         answered = ", and the index alone answers" if facts.has_typed_time else ""
         notes.append(

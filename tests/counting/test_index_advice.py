@@ -145,6 +145,136 @@ def test_the_partitions_of_a_table_get_an_index_each_which_is_attached(database_
         assert valid.fetchone() == (True,)
 
 
+SUB_PARTITIONED = (
+    "create table deep (decision text, at timestamptz not null, scope text) partition by range (at)",
+    "create table deep_rest partition of deep default",
+    "create table deep_21 partition of deep for values from ('2026-02-21') to ('2026-02-22') partition by list (scope)",
+    "create table deep_21_s0 partition of deep_21 for values in ('s0')",
+    "create table deep_21_rest partition of deep_21 default",
+    f"insert into deep select 'ADMIT', {INSTANT}, 's' || (g / 10000) from generate_series(0, {ROWS * 3 - 1}) as g",  # noqa: S608 - the test's own
+    "analyze deep_rest, deep_21_s0, deep_21_rest",  # as autovacuum does, which leaves the table above them out
+)
+
+
+@pytest.mark.parametrize("table", ["deep", "deep_21"])
+def test_partitions_of_partitions_get_an_index_each_which_is_attached_where_it_belongs(
+    database_dsn: str, advise: Advise, table: str
+) -> None:
+    execute(database_dsn, *SUB_PARTITIONED)
+
+    advice = advise(table=table)
+    execute(database_dsn, *advice.indexes[0].statements, "vacuum analyze")
+
+    assert advice.reading.facts.widths.keys() == set(COLUMNS)
+    counts, estimate = measure(database_dsn, table)
+    assert counts.admit == 1_200
+    (scan,) = estimate.scans
+    assert scan.relation == "public.deep_21_s0"
+    assert "burst_deep_21_s0_scope_at_" in scan.index
+    assert ".at >=" in scan.index_condition
+    with psycopg.connect(database_dsn) as connection:
+        invalid = connection.execute("select count(*) from pg_index where not indisvalid").fetchone()
+    assert invalid == (0,)
+    assert advise(table=table).indexes == []
+
+
+def test_what_an_interrupted_build_left_on_a_partition_is_named(database_dsn: str, advise: Advise) -> None:
+    execute(
+        database_dsn,
+        *SUB_PARTITIONED,
+        "create index left_over on deep_21_s0 (at)",
+        "update pg_index set indisvalid = false where indexrelid = 'left_over'::regclass",
+    )
+
+    assert any(note.startswith("left_over is not valid") for note in advise(table="deep").notes)
+
+
+def test_names_with_every_mark_are_printed_so_that_the_statements_run(database_dsn: str, advise: Advise) -> None:
+    marks = """Ünd; --' "" %s %(a)s %% :b $1"""
+    fill(database_dsn, at_type="text not null", at=TEXT)
+    execute(
+        database_dsn,
+        f'alter table wide rename at to "at {marks}"',
+        f'alter table wide rename to "wide {marks}"',
+        f'create schema "of {marks}"',
+        f'alter table "wide {marks}" set schema "of {marks}"',
+    )
+    plain = marks.replace('""', '"')
+    columns = {**COLUMNS, "at": f"at {plain}"}
+    request = index_advising.AdviceRequest(
+        dsn=database_dsn,
+        form=receipt_table.TableForm(name=f"of {plain}.wide {plain}"),
+        columns=columns,
+        window_seconds=1200.0,
+    )
+
+    advice = index_advising.advise(request, system_clock.SystemClock())
+    execute(database_dsn, *advice.indexes[0].statements, *advice.check_statements)
+
+    again = index_advising.advise(request, system_clock.SystemClock())
+    assert (again.indexes, again.check_statements) == ([], ())
+
+
+def test_an_index_of_texts_in_another_order_than_that_of_bytes_serves_no_window(
+    database_dsn: str, advise: Advise
+) -> None:
+    fill(database_dsn, at_type="text not null", at=TEXT)
+    execute(database_dsn, "create index usual on wide (scope, at) include (decision)")
+
+    advice = advise()
+
+    assert [index.name for index in advice.indexes] == ["covering index"]
+    assert any("usual finds the scope" in note for note in advice.notes)
+
+
+def test_a_small_index_that_is_missing_beside_the_covering_one_is_advised_alone(
+    database_dsn: str, advise: Advise
+) -> None:
+    fill(database_dsn, at_type="text not null", at=TEXT)
+    whole, small = advise().indexes[0].statements
+    execute(database_dsn, whole, "vacuum analyze wide")
+    _, without = measure(database_dsn)
+
+    advice = advise()
+    execute(database_dsn, *advice.indexes[0].statements, "vacuum analyze wide")
+
+    assert [index.statements for index in advice.indexes] == [(small,)]
+    assert len(advice.check_statements) == 2
+    assert any("the small one beside it is missing" in note for note in advice.notes)
+    assert advice.indexes[0].price.build_seconds > 0
+    counts, estimate = measure(database_dsn)
+    assert counts.admit == 1_200
+    assert sum(scan.rows for scan in without.scans) > 5 * sum(scan.rows for scan in estimate.scans)
+    assert (advise().indexes, advise().check_statements) == ([], ())
+
+
+def test_a_check_of_the_times_makes_the_small_index_needless(database_dsn: str, advise: Advise) -> None:
+    fill(database_dsn, at_type="text not null", at=TEXT)
+    execute(database_dsn, *advise().check_statements)
+
+    (statement,) = advise().indexes[0].statements
+    execute(database_dsn, statement, "vacuum analyze wide")
+
+    counts, estimate = measure(database_dsn)
+    assert counts.admit == 1_200
+    assert "Index Only Scan" in {scan.access for scan in estimate.scans}
+    assert sum(scan.pages for scan in estimate.scans) < 100
+    assert advise().indexes == []
+
+
+@pytest.mark.parametrize(("at_type", "at"), [("text not null", TEXT), ("timestamptz not null", INSTANT)])
+def test_what_a_count_through_a_view_does_not_know_of_the_table_is_said(
+    database_dsn: str, advise: Advise, at_type: str, at: str
+) -> None:
+    fill(database_dsn, at_type=at_type, at=at)
+    execute(database_dsn, "create view seen as select * from wide", "create view seen_twice as select * from seen")
+
+    notes = advise(table="seen_twice").notes
+
+    assert any('let receipts.table name "public"."wide" itself' in note for note in notes)
+    assert not any("declare it NOT NULL" in note for note in notes)
+
+
 def test_a_view_is_served_by_an_index_of_the_table_below_with_its_columns(database_dsn: str, advise: Advise) -> None:
     fill(database_dsn, at_type="text", at=TEXT)
     execute(

@@ -9,10 +9,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy
-from sqlalchemy.dialects import postgresql
 
 from burst.adapters.postgres import column_types, connections, count_plans, failures, statements
 from burst.domain.basics import errors, redaction, windows
@@ -20,27 +19,31 @@ from burst.domain.receipts import count_costs, index_advice, receipt_table
 
 NAME_BYTES_MAX = 63
 _STATEMENT_SECONDS = connections.Timeouts().statement_seconds
-_PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
+Row: TypeAlias = sqlalchemy.Row[*tuple[Any, ...]]
 _OUTPUT = re.compile(r'(?:"(?:[^"]|"")*"|\w+)\.("(?:[^"]|"")*"|\w+)')
 
 _BASE = sqlalchemy.text("""
 SELECT relation.oid::bigint AS id, space.nspname::text AS schema_name, relation.relname::text AS name,
-    relation.relkind::text AS kind, relation.relispartition AS is_partition
+    relation.relkind::text AS kind, (SELECT inherits.inhparent::bigint FROM pg_inherits AS inherits
+        WHERE inherits.inhrelid = relation.oid AND relation.relispartition) AS parent
 FROM pg_class AS relation JOIN pg_namespace AS space ON space.oid = relation.relnamespace
 WHERE relation.oid = ANY(cast(:relations AS oid[])) ORDER BY 2, 3""")
 _INDEXES = sqlalchemy.text("""
 SELECT made.relname::text AS name, method.amname::text AS method, entry.indisvalid AND entry.indisready AS valid,
-    entry.indpred IS NOT NULL AS partial, entry.indnkeyatts AS key_columns,
+    entry.indpred IS NOT NULL AS partial, entry.indnkeyatts AS key_columns, entry.indrelid::bigint AS relation,
+    entry.indnkeyatts > 1 AND entry.indcollation[1] = '"C"'::regcollation AS second_by_bytes,
     ARRAY(SELECT coalesce(held.attname::text, '') FROM unnest(entry.indkey) WITH ORDINALITY AS part (number, place)
         LEFT JOIN pg_attribute AS held ON held.attrelid = entry.indrelid AND held.attnum = part.number
             AND part.number > 0 ORDER BY part.place) AS columns
 FROM pg_index AS entry JOIN pg_class AS made ON made.oid = entry.indexrelid
 JOIN pg_am AS method ON method.oid = made.relam
-WHERE entry.indrelid = cast(:relation AS oid) ORDER BY 1""")
+WHERE entry.indrelid = ANY(cast(:relations AS oid[])) ORDER BY 1""")
+# Autovacuum never analyzes a partitioned table, but its partitions.
 _STATISTICS = sqlalchemy.text("""
 SELECT attname::text AS name, max(avg_width)::float8 AS width, max(abs(coalesce(correlation, 0)))::float8 AS correlation
-FROM pg_stats WHERE schemaname = :schema_name AND tablename = :name AND attname = ANY(cast(:columns AS text[]))
-GROUP BY 1""")
+FROM pg_stats JOIN unnest(cast(:schemas AS text[]), cast(:names AS text[])) AS named (own_schema, own_name)
+    ON schemaname = own_schema AND tablename = own_name
+WHERE attname = ANY(cast(:columns AS text[])) GROUP BY 1""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,8 @@ class IndexReading:
     facts: index_advice.TableFacts
     estimate: count_costs.CountEstimate
     through: str = ""
+    broken: Sequence[str] = ()
+    """The indexes of the table and of its partitions that are not valid."""
 
 
 class IndexCatalog:
@@ -102,18 +107,28 @@ def _read_base(
     kind = str(connection.execute(count_plans.OWN_KIND, own_name).scalar_one())
     columns = {role: str(column.name) for role, column in table.columns.items()}
     bases = [row for row in relations if row.kind in ("r", "p", "m", "f")]
-    parents = [row for row in bases if not (row.is_partition and len(bases) > 1)]
+    parents = [row for row in bases if row.parent not in {each.id for each in bases}]
     if len(parents) != 1 or parents[0].kind == "f":
         names = ", ".join(f"{row.schema_name}.{row.name}" for row in parents) or "no table"
         raise errors.Refused(f"{table.name} reads {names}: an index here can serve one table of this database alone")
     if kind == "v":
         columns = _trace_columns(connection, table)
-    base = parents[0]
-    facts = _read_facts(connection, table, base, columns, estimate)
-    partitions = tuple(_quote_name(row.schema_name, row.name) for row in bases if row is not base and row.kind == "r")
+    rooted = _put_below(parents[0], bases)
+    indexes = connection.execute(_INDEXES, {"relations": [row.id for row in rooted]}).all()
+    facts = _read_facts(connection, table, rooted, columns, estimate)
+    own = [_build_index(row) for row in indexes if row.relation == parents[0].id]
     return IndexReading(
-        facts=replace(facts, partitions=partitions), estimate=estimate, through=table.name if kind == "v" else ""
+        facts=replace(facts, indexes=own),
+        estimate=estimate,
+        through=table.name if kind == "v" else "",
+        broken=[row.name for row in indexes if not row.valid],
     )
+
+
+def _put_below(root: Row, rows: Sequence[Row]) -> list[Row]:
+    """A table and then its partitions, each behind the one that it is a partition of."""
+    below = [row for row in rows if row.parent == root.id]
+    return [root, *(each for row in below for each in _put_below(row, rows))]
 
 
 def _trace_columns(connection: sqlalchemy.Connection, table: statements.ReceiptTable) -> dict[str, str]:
@@ -137,16 +152,20 @@ def _trace_columns(connection: sqlalchemy.Connection, table: statements.ReceiptT
 def _read_facts(
     connection: sqlalchemy.Connection,
     table: statements.ReceiptTable,
-    base: sqlalchemy.Row[*tuple[Any, ...]],
+    rooted: Sequence[Row],
     columns: Mapping[str, str],
     estimate: count_costs.CountEstimate,
 ) -> index_advice.TableFacts:
-    values = {"schema_name": base.schema_name, "name": base.name, "columns": list(columns.values())}
+    base = rooted[0]
+    names = {row.id: _quote_name(row.schema_name, row.name) for row in rooted}
+    schemas, bare = [row.schema_name for row in rooted], [row.name for row in rooted]
+    values = {"schemas": schemas, "names": bare, "columns": list(columns.values())}
     statistics = {row.name: row for row in connection.execute(_STATISTICS, values)}
     at = statistics.get(columns["at"])
     sort_seconds, form_seconds = _time_sample(connection, table, estimate)
+    table = _read_base_types(connection, table, base, columns)
     return index_advice.TableFacts(
-        relation=_quote_name(base.schema_name, base.name),
+        relation=names[base.id],
         kind=base.kind,
         row_count=estimate.table_rows,
         pages=estimate.table_pages,
@@ -155,17 +174,33 @@ def _read_facts(
         widths={role: statistics[name].width for role, name in columns.items() if name in statistics},
         time_required=table.type_of("at").required,
         time_correlation=at.correlation if at is not None else 0.0,
-        indexes=[_build_index(row) for row in connection.execute(_INDEXES, {"relation": base.id})],
-        partitions=(),
+        indexes=(),
+        partitions=[
+            index_advice.Partition(relation=names[row.id], parent=names[row.parent], divided=row.kind == "p")
+            for row in rooted[1:]
+            if row.kind != "f"
+        ],
         page_seconds=estimate.sample.page_seconds if estimate.sample is not None else 0.0,
         sort_seconds=sort_seconds,
         reads_text=table.reads_text,
         form_seconds=form_seconds,
         times_checked=table.times_checked,
+        unusual_indexed=table.unusual_times_indexed,
     )
 
 
-def _build_index(row: sqlalchemy.Row[*tuple[Any, ...]]) -> index_advice.PresentIndex:
+def _read_base_types(
+    connection: sqlalchemy.Connection, table: statements.ReceiptTable, base: Row, columns: Mapping[str, str]
+) -> statements.ReceiptTable:
+    """What the table itself keeps of its times, which a view before it does not know."""
+    parts = (base.schema_name, base.name)
+    if any("." in part for part in parts):  # which a plan could not name either
+        return table
+    form = replace(table.form, name=".".join(parts))
+    return statements.read_types(connection, statements.describe_table(form, columns))
+
+
+def _build_index(row: Row) -> index_advice.PresentIndex:
     names = tuple(row.columns)
     return index_advice.PresentIndex(
         name=row.name,
@@ -174,6 +209,7 @@ def _build_index(row: sqlalchemy.Row[*tuple[Any, ...]]) -> index_advice.PresentI
         includes=names[row.key_columns :],
         valid=row.valid,
         partial=row.partial,
+        second_by_bytes=row.second_by_bytes,
     )
 
 
@@ -211,13 +247,16 @@ def write_covering(facts: index_advice.TableFacts) -> tuple[str, ...]:
     """The statements that would make the index of scope and time with the decision; of text times a small one too,
     of just the rows whose texts have another form."""
     scope, at, decision = (_quote(facts.columns[role]) for role in ("scope", "at", "decision"))
-    if not facts.reads_text:
-        return _write_index(facts, "scope_at", f"({scope}, {at}) INCLUDE ({decision})")
+    order = ' COLLATE "C"' if facts.reads_text else ""
+    covering = _write_index(facts, "scope_at", f"({scope}, {at}{order}) INCLUDE ({decision})")
+    return (*covering, *write_small(facts)) if facts.lacks_small_index else covering
+
+
+def write_small(facts: index_advice.TableFacts) -> tuple[str, ...]:
+    """The statements that would make the small index of the rows whose texts have another form."""
+    scope, at = (_quote(facts.columns[role]) for role in ("scope", "at"))
     pattern = column_types.USUAL_TEXT.replace("'", "''")
-    return (
-        *_write_index(facts, "scope_at", f'({scope}, {at} COLLATE "C") INCLUDE ({decision})'),
-        *_write_index(facts, "unusual_at", f"({scope}) WHERE ({at} ~ '{pattern}') IS NOT TRUE"),
-    )
+    return _write_index(facts, "unusual_at", f"({scope}) WHERE ({at} ~ '{pattern}') IS NOT TRUE")
 
 
 def write_brin(facts: index_advice.TableFacts) -> tuple[str, ...]:
@@ -237,15 +276,18 @@ def write_check(facts: index_advice.TableFacts) -> tuple[str, ...]:
 
 
 def _write_index(facts: index_advice.TableFacts, purpose: str, definition: str) -> tuple[str, ...]:
-    """A partitioned table takes no index CONCURRENTLY: each partition does, and is attached to one of the table."""
+    """A partitioned table takes no index CONCURRENTLY: each partition with rows does, and each index is attached to
+    that of the table that its own is a partition of."""
     if facts.kind != "p":
         return (f"CREATE INDEX CONCURRENTLY {_name(facts.relation, purpose)} ON {facts.relation} {definition};",)
     whole = _name(facts.relation, purpose)
     lines = [f"CREATE INDEX {whole} ON ONLY {facts.relation} {definition};"]
     for partition in facts.partitions:
-        part, schema = _name(partition, purpose), _split(partition)[0]
-        lines.append(f"CREATE INDEX CONCURRENTLY {part} ON {partition} {definition};")
-        lines.append(f"ALTER INDEX {_split(facts.relation)[0]}.{whole} ATTACH PARTITION {schema}.{part};")
+        part, schema = _name(partition.relation, purpose), _split(partition.relation)[0]
+        above = f"{_split(partition.parent)[0]}.{_name(partition.parent, purpose)}"
+        how, only = ("", "ONLY ") if partition.divided else (" CONCURRENTLY", "")
+        lines.append(f"CREATE INDEX{how} {part} ON {only}{partition.relation} {definition};")
+        lines.append(f"ALTER INDEX {above} ATTACH PARTITION {schema}.{part};")
     return tuple(lines)
 
 
@@ -262,7 +304,7 @@ def _split(relation: str) -> Sequence[str]:
 
 
 def _quote(name: str) -> str:
-    return str(_PREPARER.quote_identifier(name))
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _quote_name(schema: str, name: str) -> str:

@@ -25,7 +25,10 @@ TYPED_TIMES = frozenset({"timestamptz", "timestamp", "int2", "int4", "int8"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresentIndex:
-    """An index as it stands. `keys` are column names in order; an expression is empty."""
+    """An index as it stands. `keys` are column names in order; an expression is empty.
+
+    `second_by_bytes`: its second key is a text in the order of bytes, the only one in which a count compares texts.
+    """
 
     name: str
     method: str
@@ -33,11 +36,24 @@ class PresentIndex:
     includes: tuple[str, ...]
     valid: bool
     partial: bool
+    second_by_bytes: bool = False
 
     @property
     def columns(self) -> frozenset[str]:
         """Every column that it holds."""
         return frozenset((*self.keys, *self.includes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """A partition, at any depth, with the table that it is directly a partition of; both names quoted.
+
+    `divided`: it has partitions itself, and no rows.
+    """
+
+    relation: str
+    parent: str
+    divided: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +74,8 @@ class TableFacts:
     time_required: bool
     time_correlation: float
     indexes: Sequence[PresentIndex]
-    partitions: Sequence[str]
+    partitions: Sequence[Partition]
+    """At any depth, each behind the one that it is a partition of."""
     page_seconds: float
     sort_seconds: float
     reads_text: bool
@@ -66,6 +83,13 @@ class TableFacts:
     form_seconds: float = 0.0
     times_checked: bool = False
     """Whether a CHECK keeps texts of the time in the usual form."""
+    unusual_indexed: bool = False
+    """Whether a small index names the rows whose texts have another form."""
+
+    @property
+    def lacks_small_index(self) -> bool:
+        """Whether a count looks at the form of each text of its scope, as neither an index nor a CHECK names it."""
+        return self.reads_text and not self.unusual_indexed and not self.times_checked
 
     @property
     def has_typed_time(self) -> bool:
@@ -92,15 +116,10 @@ def find_serving(facts: TableFacts) -> tuple[PresentIndex | None, PresentIndex |
     scope, at = facts.columns["scope"], facts.columns["at"]
     usable = [index for index in facts.indexes if index.valid and not index.partial and index.method == "btree"]
     by_scope = [index for index in usable if index.keys[:1] == (scope,)]
-    # A time that is a text is an expression there, because its order has to be that of bytes.
-    timed = [index for index in by_scope if index.keys[1:2] in ((at,), ("",))]
+    by_time = [index for index in by_scope if index.keys[1:2] == (at,)]
+    timed = [index for index in by_time if index.second_by_bytes or not facts.reads_text]
     whole = [index for index in timed if {facts.columns["decision"], at} <= index.columns]
     return next(iter(whole), None), next(iter(by_scope), None)
-
-
-def find_broken(facts: TableFacts) -> tuple[str, ...]:
-    """The indexes that are not valid: what an interrupted build left."""
-    return tuple(index.name for index in facts.indexes if not index.valid)
 
 
 def price_covering(facts: TableFacts, receipts: int) -> IndexPrice:
@@ -113,6 +132,15 @@ def price_covering(facts: TableFacts, receipts: int) -> IndexPrice:
         pages=pages,
         build_seconds=_estimate_build(facts, pages, sort=True),
         count_pages=_TREE_PAGES + math.ceil(pages * share),
+    )
+
+
+def price_small(facts: TableFacts, receipts: int) -> IndexPrice:
+    """The small index of the rows whose texts have another form, which are few, beside the one that is there."""
+    return IndexPrice(
+        pages=1,
+        build_seconds=_look_at_forms(facts),
+        count_pages=price_covering(facts, receipts).count_pages + 1,
     )
 
 
@@ -134,9 +162,13 @@ def _estimate_build(facts: TableFacts, pages: int, *, sort: bool) -> float:
     """CONCURRENTLY reads the table twice, sorts its rows once, and writes the index."""
     doublings = math.log2(max(2, facts.row_count))
     sorting = facts.row_count * doublings * facts.sort_seconds if sort else 0.0
-    # Of a text the second, partial index looks at each form, in both of its readings.
-    forms = 2 * (facts.row_count * facts.form_seconds + facts.pages * facts.page_seconds) if facts.form_seconds else 0.0
-    return 2 * facts.pages * facts.page_seconds + sorting + pages * facts.page_seconds + (forms if sort else 0.0)
+    forms = _look_at_forms(facts) if sort and facts.lacks_small_index else 0.0
+    return 2 * facts.pages * facts.page_seconds + sorting + pages * facts.page_seconds + forms
+
+
+def _look_at_forms(facts: TableFacts) -> float:
+    """The small index looks at the form of each text, in both of its readings."""
+    return 2 * (facts.row_count * facts.form_seconds + facts.pages * facts.page_seconds)
 
 
 def describe_bytes(size: int) -> str:
