@@ -129,8 +129,8 @@ def _find_candidates(
     missing = ", ".join(role for role in table_proposals.ROLES if role not in chosen)
     names = ", ".join(f"{column.name} ({column.declared})" for column in table.columns)
     raise errors.Refused(
-        f"{request.table} has no column that looks like: {missing}; its columns are {names}; name those with "
-        "--columns decision=NAME,at=NAME,scope=NAME"
+        f"{request.table} has no column that looks like: {missing}; those that this role may read are {names}; name "
+        "columns with --columns decision=NAME,at=NAME,scope=NAME, or grant the role SELECT on the others"
     )
 
 
@@ -175,7 +175,8 @@ def _estimate(
     newest = max(placed, key=lambda each: each[0], default=None)
     end = clock.now() if newest is None else datetime.fromtimestamp(newest[0], UTC) + timedelta(seconds=1)
     window = windows.Window(instants.later(end, -request.window_seconds), end)
-    scope = request.scope if request.scope is not None or newest is None else newest[1]
+    sampled = None if newest is None or len(newest[1] or "") >= table_catalog.TEXT_CHARACTERS else newest[1]
+    scope = sampled if request.scope is None else request.scope
     source = postgres_receipts.PostgresReceipts(
         lambda: resolve_dsn(request.dsn), columns=columns, form=form, application_name="burst/inspect", now=clock.now
     )

@@ -249,6 +249,31 @@ def test_a_table_that_was_never_analyzed_has_no_bloat_that_anybody_knows(databas
     assert table.total.bloat_bytes is None
 
 
+def test_a_role_that_may_read_some_columns_sees_no_bloat_and_takes_no_wide_column_for_waste(database_dsn: str) -> None:
+    execute(
+        database_dsn,
+        "create table wide (decision text, at timestamptz, payload text)",
+        "insert into wide select 'ADMIT', now(), repeat('x', 900) from generate_series(1, 20000)",
+        "create role narrow",
+        "grant select (decision, at) on wide to narrow",
+    )
+    execute(database_dsn, "vacuum analyze wide")
+    try:
+        as_owner = inspector(database_dsn).inspect("wide", give_up_at=soon()).table
+        narrow = f"{database_dsn}&options=-c%20role%3Dnarrow"
+        as_narrow = inspector(narrow).inspect("wide", give_up_at=soon()).table
+    finally:
+        execute(database_dsn, "drop owned by narrow", "drop role narrow")
+
+    assert as_owner is not None
+    assert as_owner.total is not None
+    assert as_owner.total.bloat_bytes is not None
+    assert as_owner.total.bloat_bytes < 0.2 * as_owner.total.size_bytes
+    assert as_narrow is not None
+    assert as_narrow.total is not None
+    assert as_narrow.total.bloat_bytes is None
+
+
 def test_partitions_are_listed_and_summed(database_dsn: str) -> None:
     execute(
         database_dsn,

@@ -142,7 +142,7 @@ def test_the_receipts_of_the_rate_are_part_of_the_cost(inspect: Inspect) -> None
 
 
 def test_a_table_without_the_columns_names_them_all_with_the_option_that_helps(inspect: Inspect) -> None:
-    words = r"like: at, scope; its columns are decision \(text\), n \(integer\).*--columns"
+    words = r"like: at, scope; those that this role may read are decision \(text\), n \(integer\).*--columns"
     with pytest.raises(errors.Refused, match=words):
         inspect("create table bare (decision text, n integer)", table="bare")
 
@@ -218,3 +218,31 @@ def test_the_command_says_in_words_what_it_found(
     assert "  receipts:\n    dsn: env:INSPECTED_DSN\n    table: receipts\n" in said
     assert "warn sample: the table holds no row" in said
     assert "two counts within count_timeout (1 min) have 27.5 s each: it fits" in said
+
+
+def test_values_as_large_as_memory_are_read_and_shown_in_part(inspect: Inspect) -> None:
+    inspection = inspect(
+        "create table hits (decision text, at text, scope text, event_id text)",
+        "insert into hits select repeat('word', 1000000), repeat('9', 1000000), repeat('s', 1000), g"
+        " from generate_series(1, 5) g",
+        table="hits",
+    )
+
+    said = json.dumps(table_inspections.describe_inspection(inspection))
+
+    assert len(said) < 20_000
+    assert inspection.cost is not None
+    assert inspection.cost.scope is None
+    assert [check.sound for check in inspection.checks if check.subject == "times can be read"] == [False]
+
+
+def test_a_sample_without_any_time_does_not_show_that_times_can_be_read(inspect: Inspect) -> None:
+    inspection = inspect(
+        "create table hits (decision text, at timestamptz, scope text, event_id text)",
+        "insert into hits (decision) select 'ADMIT' from generate_series(1, 5)",
+        table="hits",
+    )
+
+    check = next(check for check in inspection.checks if check.subject == "times can be read")
+
+    assert (check.sound, check.words) == (False, "no row of 5 sampled has a time in at, so nothing is shown")

@@ -99,7 +99,7 @@ def estimate_count(
     except sqlalchemy.exc.DBAPIError as failure:
         if not _is_of_the_sample(failure):
             raise
-        problem = f"a sample of at most {SAMPLE_PAGES} pages could not be counted: {failures.read_words(failure)}"
+        problem = f"a sample of at most {SAMPLE_PAGES} pages could not be counted: {failures.show_words(failure, str)}"
     catalog = _fill_rows(catalog, sample)
     scans = tuple(_build_scans(connection, table, values, plan, catalog))
     return count_costs.CountEstimate(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import psycopg
 import sqlalchemy
 
-from burst.domain.basics import errors
+from burst.domain.basics import errors, wording
 from burst.domain.receipts import receipt_table
 
 MISSING_PRIVILEGE = "42501"
@@ -38,6 +38,8 @@ _LOGIN_STATES = frozenset({"08004", "08P01", "28000", "28P01", "3D000"})
 _POOLER_STATES = frozenset({"08P01", "XX000"})
 """What poolers give for every failure of their own, for good or for a while: there their words tell."""
 _WRITES = "25006"
+LONGEST_WORDS = 1_000
+"""Characters of a failure's words in a message."""
 _QUERY_CLASSES = ("0A", "21", "22", "3F", "42", "P0", "25001")
 """Beginnings of SQLSTATEs. 25001 is of a query that wants to change its own transaction."""
 _ROW_SECURITY_FILE = "rls.c"
@@ -137,7 +139,12 @@ def describe(failure: BaseException) -> str:
 def translate(failure: Exception, *, act: str, attempts: int, redact: Callable[[str], str]) -> errors.BurstError:
     """The error of burst for a failure of `act`, with what to do about it; `redact` cleans its words."""
     kind, advice = _choose_error(failure, attempts)
-    return kind(redact(f"{act}: {read_words(failure)}; {advice}"))
+    return kind(f"{redact(act)}: {show_words(failure, redact)}; {redact(advice)}")
+
+
+def show_words(failure: BaseException, redact: Callable[[str], str]) -> str:
+    """The words of a failure as a message quotes them: cleaned, and then cut, as they may quote a whole value."""
+    return wording.shorten(redact(read_words(failure)), LONGEST_WORDS)
 
 
 def _choose_error(failure: Exception, attempts: int) -> tuple[type[errors.BurstError], str]:

@@ -87,6 +87,7 @@ WHERE oid = cast(to_regclass(cast(:table_name AS text)) AS oid)""")
 # A server that counts nothing (track_counts) shows zeros, which are no figures.
 # A row needs its item pointer (4 bytes), its header (24) and its columns, aligned to 8; a page has a header of 24.
 # pg_stats shows the widths of the columns that the role may read, and none of a table that was never analyzed.
+# A row is as wide as all its columns: the role sees the width of none that it may not read, and then knows no bloat.
 TABLES = sqlalchemy.text("""
 SELECT format('%I.%I', space.nspname, relation.relname) AS name, relation.relkind::text AS kind,
     greatest(relation.relpages, 0) AS pages, relation.reltuples AS rows_estimated,
@@ -95,7 +96,10 @@ SELECT format('%I.%I', space.nspname, relation.relname) AS name, relation.relkin
     activity.n_live_tup AS live_rows, activity.n_dead_tup AS dead_rows,
     activity.n_mod_since_analyze AS modified_since_analyze, activity.last_vacuum, activity.last_autovacuum,
     activity.last_analyze, activity.last_autoanalyze,
-    (SELECT sum((1 - null_frac) * avg_width) FROM pg_catalog.pg_stats
+    (SELECT CASE WHEN count(*) = (SELECT count(*) FROM pg_catalog.pg_attribute AS held
+            WHERE held.attrelid = relation.oid AND held.attnum > 0 AND NOT held.attisdropped
+                AND held.attgenerated <> 'v') THEN sum((1 - null_frac) * avg_width) END
+        FROM pg_catalog.pg_stats
         WHERE schemaname = space.nspname AND tablename = relation.relname AND NOT inherited) AS row_width,
     cast(coalesce(substring(array_to_string(relation.reloptions, ',') FROM 'fillfactor=(\\d+)'), '100') AS integer)
         AS fill_percent,

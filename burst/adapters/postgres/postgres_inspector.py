@@ -256,7 +256,7 @@ class _Reader:
             if state == failures.MISSING_PRIVILEGE:
                 self._hide(part, self._grant(_RIGHTS.get(part, "pg_monitor")))
             elif failures.is_about_the_query(failure) or state in _NO_ROWS_STATES:
-                self._hide(part, f"not read: {self._redact(failures.read_words(failure))}")
+                self._hide(part, f"not read: {failures.show_words(failure, self._redact)}")
             else:
                 raise
             return None

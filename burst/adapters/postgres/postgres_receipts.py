@@ -321,7 +321,7 @@ class PostgresReceipts:
                 with connection.begin_nested():
                     connection.execute(statements.try_scope(self._table), {"scope": scope}).all()
             except sqlalchemy.exc.DataError as failure:
-                words = self._database.redact(failures.read_words(failure))
+                words = failures.show_words(failure, self._database.redact)
                 raise errors.UsageError(
                     f"scope: {scope!r} cannot be in column {self._table.columns['scope'].name} of {self._table.name}: "
                     f"{words}; use the run's own scope, or name the column that holds it in receipts.columns.scope"
@@ -342,7 +342,7 @@ class PostgresReceipts:
             is_text = self._table.form.time_unit is None
             if failures.read_state(failure) not in (failures.NO_INSTANT if is_text else failures.NO_INSTANT_BY_NUMBER):
                 raise
-            words, column = self._database.redact(failures.read_words(failure)), self._table.columns["at"].name
+            words, column = failures.show_words(failure, self._database.redact), self._table.columns["at"].name
             raise errors.Refused(
                 f"receipts of {self._table.name}: {words}; every row must hold an instant in {column}"
             ) from None

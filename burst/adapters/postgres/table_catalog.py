@@ -13,6 +13,8 @@ from burst.domain.receipts import receipt_table, table_proposals
 TABLES_MAX = 5_000
 SAMPLE_ROWS = 1_000
 SAMPLE_PAGES = 50
+TEXT_CHARACTERS = 500
+"""How many characters of a sampled value are read."""
 
 # A partition is a part of its table, and no table to count by itself. A role may be granted single columns alone.
 _TABLES = sqlalchemy.text("""
@@ -97,7 +99,7 @@ class TableCatalog:
         ) -> tuple[Sequence[table_proposals.SampledRow], str, datetime]:
             typed = statements.read_types(connection, table)
             now: datetime = connection.execute(statements.CLOCK).scalar_one()
-            texts = [sqlalchemy.cast(typed.columns[role], sqlalchemy.Text).label(role) for role in statements.ROLES]
+            texts = [_cut_text(typed.columns[role]).label(role) for role in statements.ROLES]
             source = _limit_sample(connection, typed)
             seconds = sqlalchemy.func.extract("epoch", typed.casts["at"])
             try:
@@ -108,7 +110,7 @@ class TableCatalog:
             except sqlalchemy.exc.DBAPIError as failure:
                 if not failures.is_about_the_query(failure):
                     raise
-                problem = self._database.redact(failures.read_words(failure))
+                problem = failures.show_words(failure, self._database.redact)
             rows = connection.execute(sqlalchemy.select(*texts).select_from(source).limit(SAMPLE_ROWS)).all()
             return [_build_row(row, None) for row in rows], problem, now
 
@@ -147,6 +149,13 @@ def _limit_sample(connection: sqlalchemy.Connection, table: statements.ReceiptTa
     size = connection.execute(_PAGES, {"ids": [row.id for row in sources if row.kind in ("r", "m")]}).scalar_one()
     kind = str(connection.execute(count_plans.OWN_KIND, own_name).scalar_one())
     return count_plans.sample_rows(table, kind=kind, pages=size // _BLOCK_BYTES, sample_pages=SAMPLE_PAGES)
+
+
+def _cut_text(column: sqlalchemy.ColumnElement[Any]) -> sqlalchemy.ColumnElement[Any]:
+    """The text of a value, or its beginning: a value may be as large as memory."""
+    return sqlalchemy.func.left(
+        sqlalchemy.cast(column, sqlalchemy.Text), sqlalchemy.literal_column(str(TEXT_CHARACTERS))
+    )
 
 
 def _build_row(row: sqlalchemy.Row[*tuple[Any, ...]], seconds: float | None) -> table_proposals.SampledRow:

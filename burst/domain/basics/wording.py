@@ -6,6 +6,11 @@ def format_count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def shorten(text: str, longest: int) -> str:
+    """A text of at most so many characters; a longer one ends in an ellipsis."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 def format_span(seconds: float) -> str:
     """A length of time in the two largest units that it has: `9 h`, `2 d 3 h`, `1 min 30 s`, `2.5 s`."""
     if seconds < 60:

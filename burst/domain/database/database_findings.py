@@ -314,7 +314,7 @@ def _list_vacuum_problems(table: database_checks.TableEntry, total: database_che
 
 def _describe_bloat(total: database_checks.TableRow) -> str:
     if total.bloat_bytes is None:
-        return "bloat unknown before the first ANALYZE"
+        return "bloat unknown: this role sees no statistics of some column, as none was analyzed or it may not read it"
     share = total.bloat_bytes / total.size_bytes if total.size_bytes else 0.0
     return f"about {share:.0%} bloat"
 

@@ -219,7 +219,8 @@ class IndexRow(models.Model):
 
 
 class TableRow(models.Model):
-    """One table, or one partition: rows, pages, bloat and vacuum. None: not known, such as before the first ANALYZE."""
+    """One table, or one partition: rows, pages, bloat and vacuum. None: not known, such as before the first ANALYZE,
+    and the bloat where the role may not read every column."""
 
     name: str
     """The table with its schema."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
+from burst.domain.basics import wording
 from burst.domain.receipts import receipts
 
 ROLES = ("decision", "at", "scope")
@@ -56,6 +57,7 @@ _WORDS: Mapping[str, frozenset[str]] = {
     "QUARANTINE": frozenset(["quarantine", "quarantined", "reject", "rejected", "invalid", "deadletter", "dlq"]),
 }
 _LABELS_BONUS = 6
+_LONGEST_WORD = 60
 _SURE_BY_TYPE = 3
 """A type that says so much that the name may be anything."""
 _UNITS: Mapping[str, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -310,11 +312,14 @@ def _check_readable(column: CatalogColumn, rows: Sequence[SampledRow], problem: 
     subject = "times can be read"
     if problem:
         return SampleCheck(subject=subject, sound=False, words=f"{column.name}: {problem}")
-    endless = sum(row.at is not None and row.seconds is None for row in rows)
-    words = f"all of {len(rows):,} sampled in {column.name} are instants"
+    written = [row for row in rows if row.at is not None]
+    endless = sum(row.seconds is None for row in written)
+    words = f"all of {len(written):,} sampled in {column.name} are instants"
     if endless:
-        words = f"{endless} of {len(rows):,} sampled in {column.name} are no instant (infinite)"
-    return SampleCheck(subject=subject, sound=not endless, words=words)
+        words = f"{endless} of {len(written):,} sampled in {column.name} are no instant (infinite)"
+    if not written:
+        words = f"no row of {len(rows):,} sampled has a time in {column.name}, so nothing is shown"
+    return SampleCheck(subject=subject, sound=bool(written) and not endless, words=words)
 
 
 def _check_offset(column: CatalogColumn, rows: Sequence[SampledRow], unit: str | None) -> SampleCheck:
@@ -348,12 +353,16 @@ def _check_words(column: CatalogColumn, rows: Sequence[SampledRow], mapping: Dec
         sorted({row.decision for row in rows if row.decision is not None}),
     )
     if mapping.unknown:
-        unknown = ", ".join(repr(word) for word in mapping.unknown[:8])
+        unknown = _list_words(mapping.unknown)
         return SampleCheck(subject=subject, sound=False, words=f"{unknown} in {column.name} would count as other")
-    words = f"{', '.join(map(repr, decision_words[:8])) or 'none'} in {column.name}"
+    words = f"{_list_words(decision_words) or 'none'} in {column.name}"
     if mapping.guessed:
         words += "; what they stand for is a guess by their names: look at decisions below"
     return SampleCheck(subject=subject, sound=True, words=words)
+
+
+def _list_words(words: Sequence[str]) -> str:
+    return ", ".join(repr(wording.shorten(word, _LONGEST_WORD)) for word in words[:8])
 
 
 def _check_future(column: CatalogColumn, rows: Sequence[SampledRow], now_seconds: float) -> SampleCheck:
