@@ -241,6 +241,7 @@ class ReceiptChecks:
         self._clock = clock
         self._table_checked = threading.Event()
         self._table_failure: errors.BurstError | None = None
+        self._has_problems = False
         self._canary_over = threading.Event()
         self._canary_over.set()
         self._canary_answer: sending.CanaryAnswer | None = None
@@ -265,12 +266,21 @@ class ReceiptChecks:
             try:
                 return ask()
             except errors.BurstError as exc:
-                self._table_checked.wait(patience_seconds(self._plan))
-                if type(exc) is not type(self._table_failure):
+                if not self.is_unasked(exc):
                     raise
                 return findings.report_unasked(name, "receipts")
 
         return PreflightCheck(name=name, ask=ask_beside)
+
+    def is_out_of_reach(self) -> bool:
+        """Whether `receipts` could ask its database nothing, so that no other question there has an answer."""
+        self._table_checked.wait(patience_seconds(self._plan))
+        return self._table_failure is not None and not self._has_problems
+
+    def is_unasked(self, failure: errors.BurstError) -> bool:
+        """Whether `receipts` tells already why a question to its database failed."""
+        self._table_checked.wait(patience_seconds(self._plan))
+        return type(failure) is type(self._table_failure)
 
     def _give_up_at(self) -> datetime:
         return instants.later(self._clock.now(), patience_seconds(self._plan))
@@ -278,7 +288,10 @@ class ReceiptChecks:
     def _check_table(self) -> findings.Finding:
         try:
             problems = self._source().problems(give_up_at=self._give_up_at())
-            if not problems:
+            self._has_problems = bool(problems)
+            if problems:
+                self._table_failure = errors.UsageError("; ".join(problems))  # as every question about the table ends
+            else:
                 self._source().open_writers(give_up_at=self._give_up_at())  # the count will have to know them
         except errors.BurstError as exc:
             self._table_failure = exc

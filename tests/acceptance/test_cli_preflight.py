@@ -105,6 +105,22 @@ def test_a_bounded_rerun_is_preflighted_as_it_will_be_run(
     assert "not valid JSON" in prior["seen"]
 
 
+def test_a_fact_of_a_database_that_is_away_is_told_with_the_receipts(
+    plan: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.setenv("PREFLIGHT_DSN", f"postgresql://reader@{CLOSED}/ig")
+    signs = [{"name": "lag", "sql": "select 7", "at_least": 8}]
+    closed = ["--set", f"load.host=http://{CLOSED}", "--set", f"stop_when={json.dumps(signs)}"]
+
+    assert main.main(["preflight", str(plan), "--json", "--quiet", *closed]) == 4
+
+    every = json.loads(capsys.readouterr().out)["findings"]
+    (of_signs,) = [finding for finding in every if finding["check"] == "stop-when"]
+    assert of_signs["status"] == "refused"
+    assert of_signs["seen"] == "it could not be asked, for the reason that receipts gives"
+    assert of_signs["mend"] == ""
+
+
 @pytest.mark.parametrize("command", ["preflight", "run"])
 def test_an_execution_id_that_is_taken_is_said_before_any_check_is_asked(
     command: str, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown

@@ -398,6 +398,25 @@ def test_a_database_that_is_away_is_told_once_and_no_check_of_it_passes() -> Non
         assert (finding.mend, finding.runbook) == ("", root.runbook)
 
 
+def test_a_table_that_is_not_there_is_told_once_and_no_question_about_it_advises_something_else() -> None:
+    class Absent(fakes_receipts.MemoryReceiptSource):
+        def problems(self, *, give_up_at: datetime) -> Sequence[str]:
+            return ['table reciepts: relation "reciepts" does not exist']
+
+        def privileges(self, *, give_up_at: datetime) -> receipt_table.TablePrivileges:
+            raise errors.UsageError('relation "reciepts" does not exist')
+
+        def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:
+            raise errors.Unavailable("it took too long")
+
+    answers = found(Absent(now=fakes.TickingClock().now))
+
+    assert answers["receipts"].seen == 'table reciepts: relation "reciepts" does not exist'
+    assert answers["database-role"].refused
+    assert answers["database-role"].because_of == "receipts"
+    assert answers["clock-skew"].seen == "it took too long", "another failure than the table's"
+
+
 def test_what_fails_in_another_way_than_the_table_says_itself_why() -> None:
     class Odd(fakes_receipts.MemoryReceiptSource):
         def problems(self, *, give_up_at: datetime) -> Sequence[str]:

@@ -36,6 +36,14 @@ def judge(
     return finding.status.value, finding.seen
 
 
+def test_without_an_answer_of_the_canary_its_finding_is_what_has_to_be_mended() -> None:
+    plan = cases.plan(target={"kind": "local", "tasks": 2}, load={**PROFILE, "rate": 24_000})
+
+    finding = sending.judge_sending(plan, None, ROOMY)
+
+    assert finding.mend == "mend what the finding of the canary names"
+
+
 def test_two_hundred_a_second_answered_after_a_quarter_of_a_second_can_be_sent() -> None:
     assert judge() == (
         "passed",

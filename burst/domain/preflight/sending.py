@@ -80,8 +80,11 @@ def judge_sending(plan: plans.Plan, answer: CanaryAnswer | None, host: SendingHo
     each = plan.highest_rate / 60 / plan.target.tasks
     share = f"{each:.4g} events a second a task{' at most' if plan.rate_plan else ''}"
     problems = [*_judge_cores(plan, each, host)]
+    if answer is None and not problems:
+        doubt = f"{share}; no canary was answered, so nobody knows how many senders that takes"
+        return findings.report_warning("sending", doubt, mend="mend what the finding of the canary names")
     if answer is None:
-        return _report(share, problems, "no canary was answered, so nobody knows how many senders that takes")
+        return _report(share, problems, "")
     problems += [*_judge_senders(plan, each, answer, host), *_judge_ports(plan, each, answer, host)]
     share = f"{share}, each answered in {answer.seconds * 1000:.3g} ms"
     return _report(share, problems, _doubt_cores(plan, each, host))

@@ -106,7 +106,7 @@ def list_checks(
         *receipts.checks(),
         *inspection_checks.list_checks(plan, clock),
     ]
-    checks += _list_source_checks(plan, source, clock)
+    checks += _list_source_checks(plan, source, receipts, clock)
     if signer is not None:
         checks.append(preflight.PreflightCheck(name="signing", ask=functools.partial(_check_signing, signer)))
     if ask_counter is not None:
@@ -137,11 +137,14 @@ def _list_load_checks(plan: plans.Plan, baseline: baselines.Baseline | None) -> 
 
 
 def _list_source_checks(
-    plan: plans.Plan, source: Callable[[], ports.ReceiptSource], clock: ports.Clock
+    plan: plans.Plan,
+    source: Callable[[], ports.ReceiptSource],
+    receipts: preflight.ReceiptChecks,
+    clock: ports.Clock,
 ) -> Iterable[preflight.PreflightCheck]:
     """The checks of `stop_when` and `observe`, which ask the receipts among others."""
     if plan.stop_signs:
-        yield preflight.PreflightCheck(name="stop-when", ask=lambda: _check_stop_signs(plan, source, clock))
+        yield preflight.PreflightCheck(name="stop-when", ask=lambda: _check_stop_signs(plan, source, receipts, clock))
     if plan.observed_series:
         yield preflight.PreflightCheck(name="observe", ask=lambda: _check_series(plan, source, clock))
 
@@ -241,15 +244,27 @@ def _check_secrets(plan: plans.Plan, target: targets.Target, clock: ports.Clock)
 
 
 def _check_stop_signs(
-    plan: plans.Plan, source: Callable[[], ports.ReceiptSource], clock: ports.Clock
+    plan: plans.Plan,
+    source: Callable[[], ports.ReceiptSource],
+    receipts: preflight.ReceiptChecks,
+    clock: ports.Clock,
 ) -> Iterable[findings.Finding]:
-    """Asks every alarm and fact of `stop_when` once, as the run will ask them."""
+    """Asks every alarm and fact of `stop_when` once, as the run will ask them.
+
+    A fact of a database that `receipts` could not ask either is told there.
+    """
     arns = [entry.alarm for entry in plan.stop_signs if entry.alarm is not None]
     answers = list(sign_watch.ask_alarms(alarms.CloudWatchAlarms(), arns)) if arns else []
     give_up_at = instants.later(clock.now(), preflight.patience_seconds(plan))
     fact_signs = [entry for entry in plan.stop_signs if entry.alarm is None]
     answers += [sign_watch.ask_fact(entry, plan.scope, source(), inputs.document, give_up_at) for entry in fact_signs]
-    return judgements.judge_stop_signs(answers)
+    of_database = {entry.sign for entry in fact_signs if entry.sql is not None}
+    unasked = [answer for answer in answers if answer.unread and answer.sign in of_database]
+    if unasked and receipts.is_out_of_reach():
+        yield findings.report_unasked("stop-when", "receipts")
+        answers = [answer for answer in answers if answer not in unasked]
+    if answers:
+        yield from judgements.judge_stop_signs(answers)
 
 
 def _check_series(plan: plans.Plan, source: Callable[[], ports.ReceiptSource], clock: ports.Clock) -> findings.Finding:
