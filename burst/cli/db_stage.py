@@ -25,6 +25,12 @@ Exit codes:
     so that nobody can go back: act now
   7 nothing was begun in the folder       8 its journal or its file is not what was written
 """
+_PROOFS = {
+    True: "the database is byte for byte the snapshot before",
+    False: "the database IS NOT the snapshot before",
+    None: "no stage had begun, so nothing was changed and nothing was compared",
+}
+"""What a roll-back says of the database: equal, not equal, or never looked at."""
 _yes_option = click.option("--yes", is_flag=True, help="In staging, pilot and prod: do change this database.")
 _operator_option = click.option("--operator", metavar="NAME", help="Who asks; needed in staging, pilot and prod.")
 
@@ -168,8 +174,7 @@ def _text(view: "staged_changes.StagingView") -> str:
         lines.append(f"go on: burst db resume {folder}   or go back: burst db resume {folder} --roll-back")
     back = staging.roll_back
     if back is not None and staging.outcome is not None:
-        proof = "is byte for byte" if back.equal is not False else "IS NOT"
-        lines.append(f"rolled back: {back.reason}; the database {proof} the snapshot before")
+        lines.append(f"rolled back: {back.reason}; {_PROOFS[back.equal]}")
         lines += [f"  differs: {words}" for words in back.differences]
     if staging.outcome is None and staging.pause is None:
         lines.append(f"its process works on it, or has died; then go on: burst db resume {folder}")

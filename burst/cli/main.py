@@ -153,6 +153,11 @@ def _describe_refusal(exc: OSError) -> str:
     return f"this machine refused what the command needs: {exc.strerror or exc}{of}"
 
 
+def _read_notes(exc: BaseException) -> Sequence[str]:
+    """What the command noted on its end by a signal: what it leaves behind. For INT click raises its own error."""
+    return [*getattr(exc, "__notes__", ()), *getattr(exc.__cause__, "__notes__", ())]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code.
 
@@ -167,14 +172,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _refuse_missing_folder()
             answer = cli.main(words, prog_name="burst", obj=output, standalone_mode=False)
     except signal_ends.Terminated as exc:
-        output.fail(f"terminated by {exc}", 128 + signal.SIGTERM)
+        output.fail("\n".join((f"terminated by {exc}", *_read_notes(exc))), 128 + signal.SIGTERM)
         return 128 + signal.SIGTERM
     except errors.BurstError as exc:
         driven = isinstance(exc, errors.ControllerAtWork)
         output.fail(str(exc), exc.exit_code, driven=driven, advice=exc.advice)
         return exc.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        output.fail("interrupted", 128 + signal.SIGINT)
+    except (click.Abort, KeyboardInterrupt) as exc:
+        output.fail("\n".join(("interrupted", *_read_notes(exc))), 128 + signal.SIGINT)
         return 128 + signal.SIGINT
     except click.ClickException as exc:
         from burst.cli import mistakes  # difflib, where it is needed

@@ -14,6 +14,7 @@ from burst.domain.documents import database_snapshots, database_stages, models
 from burst.domain.staging import (
     changes,
     check_figures,
+    foreign_changes,
     red_lines,
     stage_decisions,
     stage_events,
@@ -25,6 +26,8 @@ from burst.domain.staging import (
 )
 
 Say = Callable[[str], None]
+UNTOUCHING = (changes.RunProgram, changes.MaintainTable)
+"""Changes of nothing that a snapshot holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,7 @@ class StageRunner:
             case stage_decisions.MeasureFigures():
                 self._measure(act)
             case stage_decisions.ApplyChange():
-                self._apply(act.stage, act.change, rolling_back=False)
+                self._apply(act.stage, act.change)
             case stage_decisions.PauseStaging():
                 self._pause(act)
             case stage_decisions.JudgeRedLines():
@@ -189,31 +192,50 @@ class StageRunner:
             raise errors.Refused(f"burst {named} ended with {answer.exit_code}: {answer.complaint}")
         return answer.output
 
-    def _apply(self, stage: str, change: changes.Change, *, rolling_back: bool) -> bool:
-        """Whether the change was applied; where the server refuses it, the journal says so."""
+    def _apply(self, stage: str, change: changes.Change) -> None:
+        """Applies a change; where the server refuses it, or somebody else changed the same, the journal says so."""
+        seized = self._find_seized(stage, change)
+        if seized is not None:
+            self._say(f"stage {stage}: refused: {change.words}: {seized}")
+            self._refuse_change(stage, f"{change.words}: {seized}", rolling_back=False)
+            return
+        name = f"{stage}.change-{self.staging.stage(stage).applied + 1}"
+        refusal = self._try_change(stage, name, change, rolling_back=False)
+        if refusal is not None:
+            self._refuse_change(stage, str(refusal), rolling_back=False)
+        self._parts.programs.forget(name)
+
+    def _try_change(
+        self, stage: str, name: str, change: changes.Change, *, rolling_back: bool
+    ) -> errors.BurstError | None:
+        """The server's refusal, which is not in the journal yet; None where the change was applied."""
         words = self._clean(change.words)
         self._say(f"stage {stage}: {'back: ' if rolling_back else ''}{words}")
-        name = f"{stage}.change-{self.staging.stage(stage).applied + 1}"
         self.note(stage_events.ChangeIntended(stage=stage, words=words, rolling_back=rolling_back))
-        refusal = self._try_change(name, change)
-        if refusal is None:
-            self.note(stage_events.ChangeDone(stage=stage, rolling_back=rolling_back))
-        else:
-            self._say(f"stage {stage}: refused: {refusal}")
-            self.note(stage_events.ChangeRefused(stage=stage, reason=refusal, rolling_back=rolling_back))
-        self._parts.programs.forget(name)
-        return refusal is None
-
-    def _try_change(self, name: str, change: changes.Change) -> str | None:
-        """Why the change was refused; None where it was applied."""
         try:
             if isinstance(change, changes.RunProgram):
                 self._run_command(name, change)
             else:
                 self._database.apply(change)
         except (errors.Refused, errors.UsageError) as exc:
-            return self._clean(str(exc))
+            self._say(f"stage {stage}: refused: {exc}")
+            return exc
+        self.note(stage_events.ChangeDone(stage=stage, rolling_back=rolling_back))
         return None
+
+    def _refuse_change(self, stage: str, reason: str, *, rolling_back: bool) -> None:
+        self.note(stage_events.ChangeRefused(stage=stage, reason=self._clean(reason), rolling_back=rolling_back))
+
+    def _find_seized(self, stage: str, change: changes.Change) -> str | None:
+        """What somebody else did to the thing of a change that was not begun yet. One that was cut may have left
+        anything that it makes."""
+        state = self.staging.stage(stage)
+        reference = state.snapshots.get("before")
+        if reference is None or state.begun > state.applied or isinstance(change, UNTOUCHING):
+            return None
+        begun = stage_decisions.list_begun(self.staging, stage, self._file)
+        present = self._database.read_snapshot(self._file.tables)
+        return foreign_changes.find_seized(self.read_snapshot(reference), present, change, begun)
 
     def _run_command(self, name: str, change: changes.RunProgram) -> None:
         answer = self._parts.programs.run(name, change.argv, seconds_max=change.seconds_max)
@@ -240,18 +262,31 @@ class StageRunner:
         self.note(stage_events.RedLinesJudged(stage=act.stage, lines=lines, regressions=regressions))
 
     def _walk_back(self, act: stage_decisions.WalkBack) -> None:
+        """Undoes what can be undone, whatever else is refused. Where a refusal may pass, a resume goes on."""
         target = self.read_snapshot(act.target)
         present = self._database.read_snapshot(self._file.tables)
-        for change in way_back.plan_way_back(target, present, act.touched):
-            if not self._apply(act.stage, change, rolling_back=True):
-                return
+        for words in foreign_changes.find_left(target, present, act.touched):
+            self._say(f"stage {act.stage}: not put back: {words}")
+        own = foreign_changes.list_own(target, present, act.touched)
+        refusals = []
+        for change in way_back.plan_way_back(target, present, own):
             self._database.require_lock()
-        self.note(stage_events.WayBackWalked())
+            refusal = self._try_change(act.stage, "", change, rolling_back=True)
+            refusals += [] if refusal is None else [refusal]
+        for refusal in refusals:
+            if isinstance(refusal, errors.Postponed):
+                raise refusal
+        for refusal in refusals:
+            self._refuse_change(act.stage, str(refusal), rolling_back=True)
+        if not refusals:
+            self.note(stage_events.WayBackWalked())
 
     def _prove(self, act: stage_decisions.ProveRollBack) -> None:
         target = self.read_snapshot(act.target)
         present = self._database.read_snapshot(self._file.tables)
         differences = way_back.find_differences(target, present)
+        if differences:
+            differences += foreign_changes.find_left(target, present, act.touched)
         waits = bool(differences) and way_back.waits_for_restart(target, present)
         self._note_snapshot(act.stage, "rolled-back", present)
         self.note(stage_events.RollBackProved(equal=not differences, differences=differences, waits_for_restart=waits))

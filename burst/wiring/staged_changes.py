@@ -18,7 +18,17 @@ from burst.adapters.postgres import staged_database
 from burst.control import staging
 from burst.domain.basics import canonical, errors, instants, redaction
 from burst.domain.documents import database_stages
-from burst.domain.staging import changes, own_sessions, stage_events, stage_files, stage_journals, stagings, way_back
+from burst.domain.staging import (
+    changes,
+    foreign_changes,
+    own_sessions,
+    stage_decisions,
+    stage_events,
+    stage_files,
+    stage_journals,
+    stagings,
+    way_back,
+)
 from burst.kit import own_programs
 from burst.wiring import halting
 
@@ -73,8 +83,9 @@ def begin(content: str, source: str, folder: Path | None, request: StagingReques
         try:
             runner = staging.StageRunner(file, _make_parts(database, journal, store, reference, say))
             began = _describe_beginning(file, identity, frozen)
-            runner.note(began(staging_id=staging_id, dsn_reference=reference, operator=operator))
-            return StagingView(folder=store.folder, file=file, staging=runner.drive())
+            with _say_how_far(runner, file, store.folder):
+                runner.note(began(staging_id=staging_id, dsn_reference=reference, operator=operator))
+                return StagingView(folder=store.folder, file=file, staging=runner.drive())
         finally:
             journal.close()
 
@@ -102,10 +113,7 @@ def resume(folder: Path, request: StagingRequest, say: staging.Say) -> StagingVi
     """Goes on with staged changes: after a pause, or where a process died. Raises as `begin`."""
     view = look(folder)
     operator = _require_operator(view.file, request)
-    if view.staging.outcome == "passed" and request.rolls_back:
-        raise errors.Refused(
-            f"{folder}: every stage passed and stays; nothing was rolled back; take a change back by a stage of its own"
-        )
+    _refuse_passed(folder, view.staging, request)
     if view.staging.ended:
         return view
     reference = _require_reference(request.dsn_reference or view.staging.dsn_reference)
@@ -119,14 +127,38 @@ def resume(folder: Path, request: StagingRequest, say: staging.Say) -> StagingVi
         try:
             store = folder_store.FolderStore(folder)
             runner = staging.StageRunner(view.file, _make_parts(database, journal, store, reference, say))
+            _refuse_passed(folder, runner.staging, request)  # again: another process may have gone on meanwhile
+            if runner.staging.ended:
+                return StagingView(folder=folder, file=view.file, staging=runner.staging)
             _refuse_other_database(runner.staging, identity)
             if runner.staging.pause is not None:
                 _refuse_unready(runner, runner.staging.pause, identity, request)
                 _refuse_foreign_changes(runner, database, view.file)
-            runner.note(stage_events.StagingResumed(operator=operator, rolls_back=request.rolls_back))
-            return StagingView(folder=folder, file=view.file, staging=runner.drive())
+            with _say_how_far(runner, view.file, folder):
+                runner.note(stage_events.StagingResumed(operator=operator, rolls_back=request.rolls_back))
+                return StagingView(folder=folder, file=view.file, staging=runner.drive())
         finally:
             journal.close()
+
+
+@contextmanager
+def _say_how_far(runner: staging.StageRunner, file: stage_files.StageFile, folder: Path) -> Iterator[None]:
+    """Lets no failure and no signal end the work without a word on what is in the database."""
+    try:
+        yield
+    except (errors.Refused, errors.Unavailable) as exc:
+        words = stage_decisions.describe_cut(runner.staging, file, str(folder))
+        raise errors.StagingCut(f"{exc}\n{words}") from exc
+    except BaseException as exc:
+        exc.add_note(stage_decisions.describe_cut(runner.staging, file, str(folder)))
+        raise
+
+
+def _refuse_passed(folder: Path, folded: stagings.Staging, request: StagingRequest) -> None:
+    if folded.outcome == "passed" and request.rolls_back:
+        raise errors.Refused(
+            f"{folder}: every stage passed and stays; nothing was rolled back; take a change back by a stage of its own"
+        )
 
 
 def look(folder: Path) -> StagingView:
@@ -214,10 +246,11 @@ def _refuse_obstacles(file: stage_files.StageFile, database: ports.StagedDatabas
     obstacles = [
         *database.find_obstacles(independent),
         *way_back.find_unheld(present, independent),
-        *way_back.find_unreadable(present, file.all_changes),
+        *way_back.find_unreturnable(present, file.all_changes),
         *way_back.find_installed(present, file.all_changes),
         *own_sessions.find_cutting(present, file.all_changes),
         *_find_restarts(file, present.settings),
+        *_find_pending(file, database),
     ]
     if obstacles:
         lines = "\n".join(f"  {obstacle}" for obstacle in obstacles)
@@ -234,6 +267,17 @@ def _find_restarts(file: stage_files.StageFile, settings: Sequence[object]) -> l
         for change in stage.changes
         if isinstance(change, changes.SetParameter) and contexts.get(change.name) == "postmaster"
     ]
+
+
+def _find_pending(file: stage_files.StageFile, database: ports.StagedDatabase) -> Iterator[str]:
+    """What somebody else configured and a restart would put in effect: the restart of a stage would do it, and no way
+    back would undo it."""
+    pending = database.list_pending() if any(stage.restart for stage in file.stages.values()) else ()
+    if pending:
+        yield (
+            f"{', '.join(pending)} waits for a restart of the server already, and the restart of a stage would put in "
+            "effect what somebody else set; restart the server before, or take that back"
+        )
 
 
 def _refuse_other_database(folded: stagings.Staging, identity: stagings.StagedIdentity) -> None:
@@ -266,10 +310,13 @@ def _refuse_foreign_changes(
     runner: staging.StageRunner, database: ports.StagedDatabase, file: stage_files.StageFile
 ) -> None:
     """Refuses to go on where somebody else changed the configuration during the pause."""
-    last = runner.staging.last_snapshot
-    if last is None:
+    last, pause = runner.staging.last_snapshot, runner.staging.pause
+    if last is None or pause is None:
         return
-    foreign = way_back.find_foreign(runner.read_snapshot(last), database.read_snapshot(file.tables), file.all_changes)
+    begun: tuple[changes.Change, ...] = ()
+    if pause.kind == "restart":  # the one pause with changes of the stage behind its last snapshot
+        begun = stage_decisions.list_begun(runner.staging, pause.stage, file)
+    foreign = foreign_changes.find_foreign(runner.read_snapshot(last), database.read_snapshot(file.tables), begun)
     if foreign:
         raise errors.Refused(
             f"the database was changed by somebody else during the pause: {'; '.join(foreign)}; put that back, then "

@@ -2,17 +2,23 @@
 
 import json
 import os
+import resource
+import signal
+import sys
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from burst.adapters.postgres import staged_database
 from burst.domain.documents import database_stages, models
 from tests import waiting
 from tests.faults import controller_driver
 from tests.staging import conftest, staging_driver
 from tests.staging.test_stages import BREAKS, one_stage
 
+LESS_THAN_A_SNAPSHOT = 20_000
+"""The bytes that a file may have on a disk that is almost full: more than a journal."""
 MODULES = "ALTER SYSTEM SET max_worker_processes = 9"
 
 
@@ -266,3 +272,78 @@ def test_what_somebody_else_wrote_and_the_server_did_not_read_is_not_put_in_effe
     assert (refused.code, cost) == (4, "2")
     assert "postgresql.auto.conf was written after the server read it" in refused.said
     assert (broken.code, broken.document["state"]) == (3, "rolled-back")
+
+
+def test_a_way_back_that_waits_for_a_lock_takes_back_the_rest_and_is_finished_by_a_resume(
+    desk: conftest.Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_first = desk.snapshot().content()
+    monkeypatch.setattr(staged_database, "_WORK_SETTINGS", ("SET lock_timeout = '1s'",))
+    with psycopg.connect(desk.dsn) as writer:
+        writer.execute("INSERT INTO receipts (receipt_id, platform_run_id) VALUES ('r', 's')")
+        cut = desk.stage(one_stage("ALTER SYSTEM SET work_mem = '32MB'", conftest.INDEX))
+        writer.rollback()
+    left = desk.ask("SHOW work_mem")
+    status = desk.call("status", str(desk.folder / "staging"))
+    back = desk.resume()
+
+    assert (cut.code, status.document["state"], left) == (4, "cut", "4MB")
+    assert "end the transaction that is in its way" in cut.said
+    assert "THE ROLL-BACK IS NOT FINISHED" in cut.said
+    assert (back.code, back.document["state"], back.document["roll_back"]["equal"]) == (3, "rolled-back", True)
+    assert desk.snapshot().content() == at_first
+
+
+def test_a_refusal_on_the_way_back_keeps_nothing_else_from_going_back(desk: conftest.Desk) -> None:
+    uses = "CREATE VIEW uses AS SELECT * FROM pg_stat_statements"
+    words = f"import psycopg; psycopg.connect({desk.dsn!r}, autocommit=True).execute({uses!r})"
+    script = desk.folder / "uses.py"
+    script.write_text(
+        f"import os\nif os.path.exists('once'):\n    {words}\nopen('once', 'w')\nprint('{{\"p95\": 9}}')\n"
+    )
+    command = json.dumps([sys.executable, str(script)])
+    more = f"    check: {{command: {command}}}\n    red_line: [{{figure: p95, at_most: 1}}]\n"
+
+    answer = desk.stage(
+        one_stage("ALTER SYSTEM SET work_mem = '32MB'", "CREATE EXTENSION pg_stat_statements", more=more)
+    )
+
+    assert (answer.code, answer.document["state"]) == (6, "not-rolled-back")
+    assert answer.document["roll_back"]["differences"] == ["extension pg_stat_statements: was not there"]
+    assert desk.ask("SHOW work_mem") == "4MB"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_does_not_end_the_work_without_a_word_on_what_is_in_the_database(
+    desk: conftest.Desk, number: signal.Signals
+) -> None:
+    path = desk.write(one_stage("ALTER SYSTEM SET work_mem = '32MB'", conftest.INDEX))
+    folder = desk.folder / "staging"
+    with psycopg.connect(desk.dsn) as writer:
+        writer.execute("INSERT INTO receipts (receipt_id, platform_run_id) VALUES ('r', 's')")
+        process = desk.start("stage", str(path), "--dsn", "env:STAGE_DSN", "--folder", str(folder), "--quiet")
+        waiting.until(lambda: desk.ask("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 1, what="the build")
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        writer.rollback()
+
+    assert process.returncode == 128 + number
+    assert "THE DATABASE IS CHANGED: of the changes 2 of 2 of stage A were begun" in said.decode()
+    assert f"burst db resume {folder} --roll-back" in said.decode()
+
+
+def test_a_full_disk_in_the_middle_of_a_stage_says_what_is_in_the_database(desk: conftest.Desk) -> None:
+    at_first = desk.snapshot().content()
+    desk.stage(one_stage("ALTER SYSTEM SET work_mem = '32MB'", more="    confirm: true\n"))
+
+    process = desk.start("resume", str(desk.folder / "staging"))
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LESS_THAN_A_SNAPSHOT, LESS_THAN_A_SNAPSHOT))
+    _, said = process.communicate(timeout=60)
+    left = desk.ask("SHOW work_mem")
+    back = desk.resume("--roll-back")
+
+    assert (process.returncode, left) == (4, "32MB")
+    assert "cannot be written: File too large" in said.decode()
+    assert "THE DATABASE IS CHANGED: of the changes 1 of 1 of stage A were begun" in said.decode()
+    assert (back.code, back.document["state"]) == (3, "rolled-back")
+    assert desk.snapshot().content() == at_first

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from burst.domain.documents import database_snapshots
-from burst.domain.staging import change_grammar, check_figures, red_lines, stage_files, way_back
+from burst.domain.staging import change_grammar, check_figures, foreign_changes, red_lines, stage_files, way_back
 from tests import fakes_staging
 
 TABLES = [change_grammar.parse_table("receipts")]
@@ -205,7 +205,7 @@ def test_the_way_back_leaves_alone_what_somebody_else_changed_and_says_so() -> N
     (step,) = way_back.plan_way_back(before, after, [change])
 
     assert step.words == "ALTER SYSTEM RESET work_mem"
-    assert way_back.find_foreign(before, after, [change]) == (
+    assert foreign_changes.find_foreign(before, after, [change]) == (
         "role setting work_mem of ada in every database: was not there",
     )
 

@@ -27,6 +27,14 @@ _MAY_READ_FILES = (
 _FILES = """
 SELECT sourcefile, name, setting FROM pg_file_settings WHERE name IS NOT NULL
 ORDER BY sourcefile COLLATE "C", name COLLATE "C", seqno"""
+_MARKED_PENDING = "SELECT name FROM pg_settings WHERE pending_restart ORDER BY name"
+_PENDING = """
+SELECT name FROM pg_settings WHERE pending_restart AND (
+    EXISTS (SELECT FROM pg_file_settings AS kept WHERE lower(kept.name) = lower(pg_settings.name)
+        AND kept.error IS NOT NULL)
+    OR (source = 'configuration file'
+        AND NOT EXISTS (SELECT FROM pg_file_settings AS kept WHERE lower(kept.name) = lower(pg_settings.name)))
+) ORDER BY name"""
 _SETTINGS = (
     "SELECT name, setting, unit, source, sourcefile, reset_val, context FROM pg_settings"
     ' WHERE source <> ALL (%(passing)s) ORDER BY name COLLATE "C"'
@@ -78,6 +86,13 @@ def read_identifier(connection: Connection) -> str | None:
     except psycopg.errors.InsufficientPrivilege:
         return None
     return None if row is None else str(row["identifier"])
+
+
+def list_pending(connection: Connection) -> list[str]:
+    """The settings that wait for a restart. Postgres keeps its mark on one that was set and put back before any
+    restart; where the files may be read, such a one is left out."""
+    statement = _PENDING if _read_rows(connection, _MAY_READ_FILES)[0]["allowed"] else _MARKED_PENDING
+    return [str(row["name"]) for row in _read_rows(connection, statement)]
 
 
 def read_snapshot(connection: Connection, tables: Sequence[changes.TableName]) -> database_snapshots.DatabaseSnapshot:

@@ -28,7 +28,7 @@ from burst.adapters.postgres import (
 from burst.domain.basics import errors, instants, windows
 from burst.domain.documents import database_snapshots
 from burst.domain.receipts import receipt_table
-from burst.domain.staging import changes, stage_files, stagings
+from burst.domain.staging import change_grammar, changes, stage_files, stagings
 
 LOCK_KEYS = (1651864179, 1)
 """The advisory lock of staged changes: `burs` as a number, and the first of its kind."""
@@ -41,6 +41,8 @@ _WORK_SETTINGS = (
     "SET statement_timeout = 0", "SET lock_timeout = '60s'", "SET idle_session_timeout = 0",
     "SET client_connection_check_interval = '1s'", "SET client_min_messages = error",
 )  # fmt: skip
+_POSTPONED = frozenset({"55P03", "57014"})
+"""A lock was not free within `lock_timeout`; somebody cancelled the statement, which has no `statement_timeout`."""
 _TRANSACTION_TIMEOUT_SINCE = 170000
 """The version of Postgres that has `transaction_timeout`."""
 _HELD_ELSEWHERE = """
@@ -135,7 +137,9 @@ class PostgresStages:
     def find_obstacles(self, planned_changes: Sequence[changes.Change]) -> Sequence[str]:
         """Why changes could not be applied here, in words."""
         with self._session("asking for rights and names") as connection:
-            return change_obstacles.find_obstacles(connection, planned_changes)
+            obstacles = change_obstacles.find_obstacles(connection, planned_changes)
+        with self._session("asking for libraries") as connection:
+            return [*obstacles, *change_obstacles.find_missing_libraries(connection, planned_changes)]
 
     def read_snapshot(self, tables: Sequence[changes.TableName]) -> database_snapshots.DatabaseSnapshot:
         """The database as a new session sees it."""
@@ -145,8 +149,7 @@ class PostgresStages:
     def list_pending(self) -> Sequence[str]:
         """The settings that are configured and wait for a restart."""
         with self._session("reading what waits for a restart") as connection:
-            rows = connection.execute("SELECT name FROM pg_settings WHERE pending_restart ORDER BY name").fetchall()
-            return [row["name"] for row in rows]
+            return database_catalog.list_pending(connection)
 
     def apply(self, statement: changes.Statement) -> None:
         """Applies a change, also one that was cut before."""
@@ -169,7 +172,7 @@ class PostgresStages:
         give_up_at = time.monotonic() + _RELOAD_SECONDS
         while True:
             with contextlib.closing(self._connect(_WORK)) as fresh:
-                if _load_time(fresh) > before:
+                if _load_time(fresh) != before:  # the server's clock may have been set back
                     return
             if time.monotonic() > give_up_at:
                 raise errors.Unavailable("the server did not read its configuration again; look at its log")
@@ -240,6 +243,8 @@ class PostgresStages:
             words = self._resolve().redact(f"{act}: {failures.read_words(failure)}")
             if failures.is_transient(failure):
                 raise errors.Unavailable(f"{words}; once the database answers, resume") from None
+            if failures.read_state(failure) in _POSTPONED:
+                raise errors.Postponed(f"{words}; end the transaction that is in its way, or wait for it") from None
             raise errors.Refused(words) from None
 
     @contextlib.contextmanager
@@ -290,7 +295,8 @@ def _settle_session(connection: Connection) -> None:
 
 
 def _make_room(connection: Connection, change: changes.CreateIndex) -> bool:
-    """Whether the index is still to be made; one that was cut is dropped first."""
+    """Whether the index is still to be made; one that was cut is dropped first. Raises `errors.Refused` where another
+    has its name, which is then somebody else's."""
     statement = (
         "SELECT namespace.nspname AS schema_name FROM pg_class AS relation"
         " JOIN pg_namespace AS namespace ON namespace.oid = relation.relnamespace"
@@ -302,10 +308,15 @@ def _make_room(connection: Connection, change: changes.CreateIndex) -> bool:
         return True
     name = changes.TableName(schema=row["schema_name"], name=change.name)
     quoted = change_statements.quote_table(name).as_string(connection)
-    statement = "SELECT indisvalid AND indisready AS whole FROM pg_index WHERE indexrelid = to_regclass(%(name)s)"
+    statement = (
+        "SELECT indisvalid AND indisready AS whole, pg_get_indexdef(indexrelid) AS definition FROM pg_index"
+        " WHERE indexrelid = to_regclass(%(name)s)"
+    )
     index = connection.execute(statement, {"name": quoted}).fetchone()
     if index is None:
         return True
+    if not change_grammar.describes_index(str(index["definition"]), change):
+        raise errors.Refused(f"{change.words}: somebody else made another index of this name; it was left as it is")
     if not index["whole"]:
         connection.execute(change_statements.build_statement(changes.DropIndex(index=name)))
     return not index["whole"]

@@ -4,6 +4,7 @@
     ├── UsageError            2   a flag, a plan or a setting is wrong: nothing was launched
     │   └── PlanError         2   ... with file, line and key
     ├── Refused               4   preflight said no, or the run failed before a verdict
+    │   ├── Postponed         4   the database gave an act up for now; a retry may help
     │   ├── UnknownQuestion   4   the counting task is too old to know the question
     │   └── Conflict          4   something already stands where this run wanted to write
     │       └── ControllerAtWork  4   another controller drives the run, whose tasks may be running
@@ -16,6 +17,7 @@
     ├── EvidenceCorrupt       8   evidence is there and wrong
     ├── EvidenceUnknown       9   cannot tell: no access, or a schema this version does not know
     └── Unavailable           4   an outside thing did not answer; a retry may help
+        └── StagingCut        4   staged changes stopped on their way, and a resume goes on
 
 The exit codes are a contract with users. A message names the place, the value, the
 allowed values and the next step.
@@ -60,6 +62,10 @@ class Refused(BurstError):
     exit_code = 4
 
 
+class Postponed(Refused):
+    """The database gave an act up for now: a lock was not free in time, or somebody cancelled it."""
+
+
 class UnknownQuestion(Refused):
     """The counting task is of an older image, which does not know the question; it answers every other one."""
 
@@ -78,6 +84,12 @@ class Unavailable(BurstError):
     exit_code = 4
     wait_seconds: float | None = None
     """How long it asked to be left alone, where it said so."""
+
+
+class StagingCut(Unavailable):
+    """Staged changes stopped on their way. The message says how far they came, because the database may be changed."""
+
+    advice = "mend what is named above, then go on or go back by the command that is named there"
 
 
 class PublicationFailed(BurstError):

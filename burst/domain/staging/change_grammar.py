@@ -28,8 +28,8 @@ _KEY_WORDS = frozenset({"asc", "collate", "desc", "nulls"})
 class _Reader:
     """Takes tokens one after another; every refusal names the place."""
 
-    def __init__(self, statement: str) -> None:
-        self._tokens = sql_tokens.split_statement(statement)
+    def __init__(self, statement: str, *, stop_at: str | None = None) -> None:
+        self._tokens = sql_tokens.split_statement(statement, stop_at=stop_at)
         self._next = 0
 
     @property
@@ -130,6 +130,41 @@ def parse_index_definition(definition: str) -> changes.CreateIndex:
     return index
 
 
+def describes_index(definition: str, change: changes.CreateIndex) -> bool:
+    """Whether `pg_get_indexdef` describes an index that a change makes: its table, method, columns, options, and
+    whether it has a condition. The condition itself is not compared, because Postgres words it anew."""
+    try:
+        reader = _Reader(definition, stop_at="where")
+        reader.require("create", "index")
+        index = _read_index(reader)
+        reader.require_end()
+    except sql_tokens.StatementRefused:
+        return False
+    has_condition = reader.token.at < len(definition)
+    return (
+        index.table.name == change.table.name
+        and change.table.schema in (None, index.table.schema)
+        and (index.name, index.method, index.include, dict(index.options), has_condition)
+        == (change.name, change.method, change.include, dict(change.options), bool(change.conditions))
+        and len(index.keys) == len(change.keys)
+        and all(map(_is_same_key, index.keys, change.keys))
+    )
+
+
+def _is_same_key(shown: changes.IndexKey, asked: changes.IndexKey) -> bool:
+    """Postgres leaves out what is the default, and the schema of what the search path finds."""
+    return (
+        (shown.column, bool(shown.descending), _puts_nulls_first(shown))
+        == (asked.column, bool(asked.descending), _puts_nulls_first(asked))
+        and (not shown.collation or shown.collation[-1:] == asked.collation[-1:])
+        and (not shown.operators or shown.operators[-1:] == asked.operators[-1:])
+    )
+
+
+def _puts_nulls_first(key: changes.IndexKey) -> bool:
+    return bool(key.descending) if key.nulls_first is None else key.nulls_first
+
+
 def _read_change(reader: _Reader) -> changes.Statement:
     for words, read in _BEGINNINGS:
         if reader.accept_words(*words):
@@ -184,8 +219,9 @@ def _read_values(reader: _Reader, name: str) -> tuple[str, ...]:
     while True:
         token = reader.token
         value = reader.scalar("a value")
-        if is_list and value and value not in allowed_settings.LIBRARIES:
-            allowed = f"one library of {', '.join(sorted(allowed_settings.LIBRARIES))}, each a value of its own"
+        if is_list and value not in allowed_settings.LIBRARIES:
+            libraries = ", ".join(sorted(allowed_settings.LIBRARIES))
+            allowed = f"one library of {libraries}, each a value of its own; for none of them ALTER SYSTEM RESET {name}"
             raise reader.refuse(allowed, token)
         values.append(value)
         if not is_list or not reader.accepts(","):

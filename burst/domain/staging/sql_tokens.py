@@ -44,20 +44,24 @@ class SqlToken:
         return "a quoted text" if self.kind == "text" else repr(self.text)
 
 
-def split_statement(statement: str) -> tuple[SqlToken, ...]:
-    """The tokens of a statement, an `end` the last. Raises `StatementRefused`."""
+def split_statement(statement: str, *, stop_at: str | None = None) -> tuple[SqlToken, ...]:
+    """The tokens of a statement, an `end` the last; with `stop_at` those before that word alone, and what follows is
+    not looked at. Raises `StatementRefused`."""
     if len(statement) > LONGEST_STATEMENT:
         at, sight = LONGEST_STATEMENT, f"{len(statement)} characters"
         raise StatementRefused(at, sight, f"expected a statement of at most {LONGEST_STATEMENT} characters")
     if control := _NUL_OR_CONTROL.search(statement):
         sight = f"U+{ord(control.group()):04X}"
         raise StatementRefused(control.start(), sight, "expected a statement without control characters")
-    tokens, at = [], 0
+    tokens: list[SqlToken] = []
+    at = 0
     while at < len(statement):
         if space := _SPACE.match(statement, at):
             at = space.end()
             continue
         token, at = _read_token(statement, at)
+        if stop_at is not None and (token.kind, token.text) == ("word", stop_at):
+            return (*tokens, SqlToken(kind="end", text="", at=token.at))
         tokens.append(token)
     return (*tokens, SqlToken(kind="end", text="", at=len(statement)))
 

@@ -79,6 +79,7 @@ class ProveRollBack:
 
     stage: str
     target: database_stages.SnapshotReference
+    touched: tuple[changes.Change, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,16 +174,21 @@ def _decide_roll_back(staging: stagings.Staging, back: stagings.RollBackState, f
     target = staging.stage(names[0]).snapshots.get("before") if names else None
     if target is None:
         return ReachStagingOutcome(outcome="rolled-back")
+    touched = tuple(change for name in names for change in list_begun(staging, name, file))
     if not back.applied:
-        touched = tuple(change for name in names for change in file.stages[name].changes)
         return WalkBack(stage=back.stage, target=target, touched=touched)
     if back.equal is None or (back.restarted and not back.equal and back.waits_for_restart):
-        return ProveRollBack(stage=back.stage, target=target)
+        return ProveRollBack(stage=back.stage, target=target, touched=touched)
     if back.equal:
         return ReachStagingOutcome(outcome="rolled-back")
     if back.waits_for_restart:
         return PauseStaging(stage=back.stage, kind="restart-back", reason=stagings.PAUSE_WORDS["restart-back"])
     return ReachStagingOutcome(outcome="not-rolled-back")
+
+
+def list_begun(staging: stagings.Staging, name: str, file: stage_files.StageFile) -> tuple[changes.Change, ...]:
+    """The changes of a stage that were begun; what it has not come to is nothing of its own, and does not go back."""
+    return file.stages[name].changes[: staging.stage(name).begun]
 
 
 def list_touched_stages(
@@ -193,3 +199,15 @@ def list_touched_stages(
         return []
     reached = list(file.stages)[: list(file.stages).index(back.stage) + 1]
     return reached if file.roll_back_to == "start" else [back.stage]
+
+
+def describe_cut(staging: stagings.Staging, file: stage_files.StageFile, folder: str) -> str:
+    """How far stages came that stopped on their way, and how they go on, in words."""
+    reached = [(name, staging.stage(name).begun, len(stage.changes)) for name, stage in file.stages.items()]
+    begun = ", ".join(f"{count} of {whole} of stage {name}" for name, count, whole in reached if count)
+    if staging.outcome is not None:
+        return f"the stages came to their end ({staging.outcome}); write their document: burst db resume {folder}"
+    if staging.roll_back is not None:
+        return f"THE ROLL-BACK IS NOT FINISHED: of the changes {begun or 'none'} were begun; burst db resume {folder}"
+    state = f"THE DATABASE IS CHANGED: of the changes {begun} were begun" if begun else "no change was begun"
+    return f"{state}; go on: burst db resume {folder}   or go back: burst db resume {folder} --roll-back"

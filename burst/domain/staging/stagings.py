@@ -74,6 +74,12 @@ class StageState:
     lines: tuple[database_stages.JudgedLine, ...] | None = None
     passed: bool = False
 
+    @property
+    def begun(self) -> int:
+        """The changes of the stage that were begun: those that were applied, and the one that was cut or refused."""
+        intended = [change for change in self.changes if not change.rolling_back]
+        return self.applied + (len(intended) > self.applied)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollBackState:

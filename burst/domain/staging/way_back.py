@@ -55,8 +55,7 @@ def read_setting(snapshot: Snapshot, change: changes.SetParameter) -> str | None
     """The value that a place gives a setting, None where it gives none."""
     place = change.place
     if place.is_system:
-        own = [row for row in snapshot.configured or () if row.file.endswith("/" + OWN_FILE)]
-        values = [row.value for row in own if row.name.lower() == change.name]
+        values = [row.value for row in _list_own_lines(snapshot, change)]
         return values[-1] if values else None
     for row in snapshot.role_settings:
         if (row.role, row.database, row.name.lower()) == (place.role, place.database, change.name):
@@ -64,14 +63,51 @@ def read_setting(snapshot: Snapshot, change: changes.SetParameter) -> str | None
     return None
 
 
-def find_unreadable(present: Snapshot, proposed: Iterable[changes.Change]) -> tuple[str, ...]:
-    """The changes of settings whose present value is masked, so that it could not be put back, in words."""
+def _list_own_lines(snapshot: Snapshot, change: changes.SetParameter) -> list[database_snapshots.ConfiguredSetting]:
+    """The lines of a setting in the file that ALTER SYSTEM writes."""
+    own = [row for row in snapshot.configured or () if row.file.endswith("/" + OWN_FILE)]
+    return [row for row in own if row.name.lower() == change.name]
+
+
+def read_values(snapshot: Snapshot, change: changes.SetParameter) -> tuple[str, ...] | None:
+    """The values that a place gives a setting, as a statement names them; None where it gives none."""
+    text = read_setting(snapshot, change)
+    return None if text is None else split_values(change.name, text)
+
+
+def find_unreturnable(present: Snapshot, proposed: Iterable[changes.Change]) -> tuple[str, ...]:
+    """The changes of settings whose present value could not come back as it is written, in words."""
     named = [change for change in proposed if isinstance(change, changes.SetParameter)]
     return tuple(
-        f"{change.words}: the present value may hold a secret and is not kept, so it could not be put back"
-        for change in named
-        if (read_setting(present, change) or "").startswith(database_snapshots.MASKED)
+        f"{change.words}: {words}" for change in named if (words := _find_unreturnable_setting(present, change))
     )
+
+
+def _find_unreturnable_setting(present: Snapshot, change: changes.SetParameter) -> str | None:
+    text = read_setting(present, change)
+    if (text or "").startswith(database_snapshots.MASKED):
+        return "the present value may hold a secret and is not kept, so it could not be put back"
+    lines = [row.name for row in _list_own_lines(present, change)] if change.place.is_system else []
+    if lines not in ([], [change.name]):
+        return (
+            f"{OWN_FILE} has it as {' and '.join(lines)}, and ALTER SYSTEM leaves one line of {change.name}; "
+            f"write that line alone, or ALTER SYSTEM SET {change.name} by hand before"
+        )
+    if text is not None and _join_values(change.name, split_values(change.name, text)) != text:
+        return (
+            f"the present list {changes.quote_text(text)} would come back in another form; write it as ALTER SYSTEM "
+            "does, such as 'pg_stat_statements, auto_explain', or RESET it by hand before"
+        )
+    return None
+
+
+def _join_values(name: str, values: Sequence[str]) -> str:
+    """The text that Postgres keeps of the values of a statement."""
+    return ", ".join(map(_quote_value, values)) if name in allowed_settings.LISTS else values[0]
+
+
+def _quote_value(value: str) -> str:
+    return changes.quote_name(value) if value else '""'
 
 
 def find_unheld(present: Snapshot, proposed: Iterable[changes.Change]) -> tuple[str, ...]:
@@ -171,34 +207,6 @@ def _name(row: object) -> str:
     return str(getattr(row, "name", row))
 
 
-def find_foreign(before: Snapshot, now: Snapshot, touched: Sequence[changes.Change]) -> tuple[str, ...]:
-    """What differs in the configuration between two snapshots and is none of what the stages touch, in words."""
-    return find_differences(_forget(before, touched), _forget(now, touched))
-
-
-def _forget(snapshot: Snapshot, touched: Sequence[changes.Change]) -> Snapshot:
-    """The snapshot without the settings in effect, and without everything that changes touch."""
-    settings = {(change.place, change.name) for change in touched if isinstance(change, changes.SetParameter)}
-    system = {name for place, name in settings if place.is_system}
-    indexes = {change.name for change in touched if isinstance(change, changes.CreateIndex)}
-    indexes |= {change.index.name for change in touched if isinstance(change, changes.DropIndex)}
-    extensions = {change.name for change in touched if isinstance(change, changes.CreateExtension)}
-    configured = [row for row in snapshot.configured or () if row.name.lower() not in system]
-    kept = {
-        "settings": [],
-        "tables": [],
-        "configured": None if snapshot.configured is None else configured,
-        "role_settings": [
-            row
-            for row in snapshot.role_settings
-            if (changes.SettingPlace(role=row.role, database=row.database), row.name.lower()) not in settings
-        ],
-        "indexes": [row for row in snapshot.indexes if row.name not in indexes],
-        "extensions": [row for row in snapshot.extensions if row.name not in extensions],
-    }
-    return snapshot.model_copy(update=kept)
-
-
 def waits_for_restart(target: Snapshot, present: Snapshot) -> bool:
     """Whether the present differs from the target in nothing but settings that change at a restart."""
     if target.content() == present.content():
@@ -211,14 +219,26 @@ def waits_for_restart(target: Snapshot, present: Snapshot) -> bool:
 
 
 def find_unmet(snapshot: Snapshot, applied: Sequence[changes.Change]) -> tuple[str, ...]:
-    """The changes that a snapshot after them does not show, in words."""
+    """The changes that a snapshot after them does not show, or that are not in effect, in words."""
+    settings = _list_last_settings(applied)
+    return (*find_unkept(snapshot, applied), *filter(None, (_find_without_effect(snapshot, each) for each in settings)))
+
+
+def _list_last_settings(applied: Sequence[changes.Change]) -> list[changes.SetParameter]:
     last = {(change.place, change.name): change for change in applied if isinstance(change, changes.SetParameter)}
-    words = [unmet for change in last.values() if (unmet := _find_unmet_setting(snapshot, change))]
+    return list(last.values())
+
+
+def find_unkept(snapshot: Snapshot, applied: Sequence[changes.Change]) -> tuple[str, ...]:
+    """The changes that a snapshot after them does not show, in words: because somebody else changed it again."""
+    words = [unkept for change in _list_last_settings(applied) if (unkept := _find_unkept_setting(snapshot, change))]
     for change in applied:
         if isinstance(change, changes.CreateIndex):
             index = find_index(snapshot, changes.TableName(schema=change.table.schema, name=change.name))
             if index is None or not index.valid:
                 words.append(f"index {change.name} is {'not there' if index is None else 'invalid'}")
+            elif not change_grammar.describes_index(index.definition, change):
+                words.append(f"index {change.name} is another than the stage made")
         elif isinstance(change, changes.DropIndex) and find_index(snapshot, change.index) is not None:
             words.append(f"index {change.index.name} is still there")
         elif isinstance(change, changes.CreateExtension):
@@ -242,6 +262,11 @@ def _find_otherwise_installed(
     return [] if asked == (installed.version, installed.schema_name) else [seen]
 
 
+def shows_extension(installed: database_snapshots.InstalledExtension, change: changes.CreateExtension) -> bool:
+    """Whether an extension is as a change makes it."""
+    return not _find_otherwise_installed(installed, change)
+
+
 def find_installed(present: Snapshot, proposed: Iterable[changes.Change]) -> tuple[str, ...]:
     """The changes that ask for an extension which is installed in another version or schema, in words: CREATE
     EXTENSION would leave it as it is."""
@@ -255,10 +280,14 @@ def find_installed(present: Snapshot, proposed: Iterable[changes.Change]) -> tup
     )
 
 
-def _find_unmet_setting(snapshot: Snapshot, change: changes.SetParameter) -> str | None:
-    configured = read_setting(snapshot, change)
+def _find_unkept_setting(snapshot: Snapshot, change: changes.SetParameter) -> str | None:
+    configured = read_values(snapshot, change)
     if (configured is None) != (change.values is None):
         return f"{change.name} is {'not ' if configured is None else ''}configured"
+    return None if configured == change.values else f"{change.name} is configured with another value than the stage's"
+
+
+def _find_without_effect(snapshot: Snapshot, change: changes.SetParameter) -> str | None:
     row = _find_effective(snapshot, change.name)
     if not change.place.is_system or row is None:
         return None
