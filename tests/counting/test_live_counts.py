@@ -4,6 +4,7 @@ import contextlib
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -240,6 +241,33 @@ def test_a_table_that_is_rewritten_meanwhile_is_counted_whole_again(database_dsn
     total_of(counter, 1050)
 
     assert counter.whole_counts == 1
+
+
+def test_a_table_that_is_rewritten_while_a_poll_waits_for_it_has_no_receipt_counted_twice(
+    database_dsn: str, follow: Follow
+) -> None:
+    """Its rows lie elsewhere then, and those before the mark behind it."""
+    counter = follow()
+    writers.insert(database_dsn, 20_000)
+    for _ in range(3):  # the mark moves over what was read before
+        total_of(counter, 20_000)
+    due = instants.later(counter.poll(datetime.now(UTC)).counted_to, 2.0)
+    waiting.until(lambda: datetime.now(UTC) >= due, what="one more slice to be due")
+    with futures.ThreadPoolExecutor(1) as threads, psycopg.connect(database_dsn) as writing:
+        writing.execute(
+            "alter table receipts add column padding text default repeat('x', 100 + (random() * 9)::integer)"
+        )
+        polled = threads.submit(counter.poll, datetime.now(UTC))
+        with writers.connect(database_dsn) as watching:
+            waiting.until(
+                lambda: watching.execute("select pid from pg_locks where not granted").fetchone(),
+                what="the poll waiting for the table",
+            )
+        writing.commit()
+    with contextlib.suppress(errors.Unavailable):
+        polled.result()
+
+    assert total_of(counter, 20_000).admit == 20_000
 
 
 @pytest.mark.parametrize(

@@ -271,7 +271,7 @@ class ReadOnlyDatabase:
         if self._prepares and isinstance(driver_connection, psycopg.Connection):
             driver_connection.execute(script.encode(), prepare=False)
         else:
-            connection.exec_driver_sql(script)
+            connection.exec_driver_sql(script.replace("%", "%%"))
 
     def _work_prepared(self, work: Work[T], connection: sqlalchemy.Connection) -> T:
         """Prepares nothing more once a server does not know what was prepared: then a pooler stands before it."""
@@ -289,8 +289,8 @@ class ReadOnlyDatabase:
             self._execute_script(connection, limits)
             return
         try:
-            self._execute_script(connection, limits + _STEADY.format(table=steady.replace("%", "%%")))
-        except sqlalchemy.exc.DBAPIError as failure:
+            self._execute_script(connection, limits + _STEADY.format(table=steady))
+        except (sqlalchemy.exc.DBAPIError, psycopg.Error) as failure:
             if not failures.is_about_the_query(failure):
                 raise
             self._execute_script(connection, _UNSTEADY)  # where the table is not there, the work says so

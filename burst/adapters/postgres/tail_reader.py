@@ -1,7 +1,8 @@
 """The tail reader: one poll of a table's tail, and one count of everything before it.
 
 A poll is one transaction on one kept connection: sizes, writers, and the count, each statement seeing what is committed
-when it begins. The count before the tail has a connection of its own, and may take minutes.
+when it begins, and nobody rewriting the table between them. The count before the tail has a connection of its own, and
+may take minutes.
 """
 
 import contextlib
@@ -141,7 +142,7 @@ class TailReader:
             rows = connection.execute(statement, values).scalar_one()
             return TailMark(leaves=leaves, reading=reading, marks=marks, rows=int(rows))
 
-        return self._live.perform("marking the newest receipts", work, give_up_at)
+        return self._live.perform("marking the newest receipts", work, give_up_at, steady=self._table.quoted_name)
 
     def read(
         self, followed: tail_leaves.Followed, leaves: tail_leaves.Leaves, marks: tails.Tails, *, give_up_at: datetime
@@ -174,7 +175,7 @@ class TailReader:
                 binds=statement.keep_bound(values),
             )
 
-        return self._live.perform("counting the newest receipts", work, give_up_at)
+        return self._live.perform("counting the newest receipts", work, give_up_at, steady=self._table.quoted_name)
 
     def count_before(
         self, followed: tail_leaves.Followed, leaves: tail_leaves.Leaves, marks: tails.Tails, *, give_up_at: datetime
