@@ -117,8 +117,12 @@ def resume(folder: Path, request: StagingRequest, say: staging.Say) -> StagingVi
     if view.staging.ended:
         return view
     reference = _require_reference(request.dsn_reference or view.staging.dsn_reference)
+    programs = kept_programs.LocalKeptPrograms(folder)
+    if programs.list_names():
+        with _locked_database(reference):  # a program that restarts the server takes this lock away
+            programs.await_earlier(say)
     with _locked_database(reference) as database:
-        kept_programs.LocalKeptPrograms(folder).await_earlier(say)
+        programs.await_earlier(say)
         identity = database.identify()
         clock = system_clock.SystemClock()
         journal = course_journal_file.CourseJournalFile.open(

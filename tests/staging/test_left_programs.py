@@ -85,6 +85,18 @@ def test_nothing_is_rolled_back_while_a_command_still_changes_the_database(desk:
     assert desk.snapshot().content() == at_first
 
 
+def test_a_command_that_restarts_the_server_takes_no_lock_of_the_resume_that_waits(desk: conftest.Desk) -> None:
+    kill_in_program(desk, write_stages(desk, "exit 0", checks=False))
+    resuming = begin_resume(desk)
+    lock_ends = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s"
+    assert desk.ask(lock_ends, "burst/stage lock") == 1
+    (desk.folder / "over").touch()
+    _, said = resuming.communicate(timeout=60)
+
+    assert resuming.returncode == 0, said
+    assert count_starts(desk) == 1
+
+
 def test_a_resume_that_is_told_to_end_while_it_waits_leaves_the_command_alone(desk: conftest.Desk) -> None:
     kill_in_program(desk, write_stages(desk, "exit 0", checks=False))
     resuming = begin_resume(desk)

@@ -57,11 +57,14 @@ class LocalKeptPrograms:
 
     def await_earlier(self, say: Callable[[str], None]) -> None:
         """Waits until no program runs that an earlier process began; see `ports.KeptPrograms`."""
-        for path in sorted(self._folder.glob("*.launch")):
-            name = path.name.removesuffix(".launch")
+        for name in self.list_names():
             with self._lock(name, say) as lock:
                 if self._read_end(name) is None:
                     self._refuse_survivors(name, lock)
+
+    def list_names(self) -> Sequence[str]:
+        """The programs that were started and are not forgotten."""
+        return sorted(path.name.removesuffix(".launch") for path in self._folder.glob("*.launch"))
 
     def forget(self, name: str) -> None:
         """Removes what was kept of a program whose end is known elsewhere."""
