@@ -1,6 +1,6 @@
 """Index advising: the indexes that would make a plan's final count cheap, as statements that burst never runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,10 +81,17 @@ def advise(request: AdviceRequest, clock: ports.Clock) -> IndexAdvice:
     )
 
 
+def _note_place(reading: index_catalog.IndexReading) -> Iterator[str]:
+    if reading.standby:
+        yield "this server is a standby: run the statements on its primary, for which times and pages may be others"
+    if reading.through:
+        yield f"{reading.facts.relation} is the table below the view {reading.through}"
+
+
 def _note(reading: index_catalog.IndexReading) -> Sequence[str]:
     facts = reading.facts
     covering, by_scope = index_advice.find_serving(facts)
-    notes = [f"{facts.relation} is the table below the view {reading.through}"] if reading.through else []
+    notes = [*_note_place(reading)]
     if covering is not None:
         notes.append(f"there is one already: {covering.name} holds scope, time and decision")
         if facts.lacks_small_index:

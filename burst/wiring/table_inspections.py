@@ -20,6 +20,9 @@ _FAR_SECONDS = 250_000_000_000.0
 """Seconds since 1970 near the last year that a datetime holds."""
 UNNAMED_DSN = "env:RECEIPTS_DSN"
 """The reference in the proposal where the DSN was given itself: a plan holds no DSN."""
+STANDBY_REMARK = (
+    "this server is a standby, whose writers are not seen: preflight refuses it; let the DSN name its primary"
+)
 _PLAN = receipts_sections.ReceiptsSection(dsn=UNNAMED_DSN)
 
 
@@ -102,7 +105,10 @@ def inspect_receipts(request: InspectionRequest, clock: ports.Clock) -> TableIns
     return TableInspection(
         candidates=candidates[:CANDIDATES_SHOWN],
         section=build_section(request.dsn, best, form),
-        remarks=_remark(best, unit_why if unit else "", words),
+        remarks=[
+            *_remark(best, unit_why if unit else "", words),
+            *([STANDBY_REMARK] if catalog.is_standby(give_up_at=give_up_at) else []),
+        ],
         checks=checks,
         cost=cost,
         cost_problem=cost_problem,

@@ -13,8 +13,9 @@ from burst.adapters.postgres import postgres_inspector
 from burst.domain.basics import instants, redaction
 from burst.domain.database import identities
 from burst.domain.documents import database_checks
+from burst.domain.receipts import receipt_table
 from burst.sandbox import postgres_supervisor
-from burst.wiring import checking_databases
+from burst.wiring import checking_databases, index_advising, table_inspections
 from tests import waiting
 from tests.counting import replication
 
@@ -161,3 +162,20 @@ def test_the_command_that_archives_is_known_to_be_set_and_its_words_are_shown_to
         assert pair.password not in read.model_dump_json()
     assert "primary_conninfo" in {row.name for row in readings[1].settings or ()}
     assert "settings of superusers" in readings[2].hidden_parts
+
+
+def test_an_inspection_and_advice_say_that_the_server_is_a_standby(pair: Pair) -> None:
+    def remark(dsn: str) -> str:
+        request = table_inspections.InspectionRequest(dsn=dsn, table="receipts")
+        return "; ".join(table_inspections.inspect_receipts(request, system_clock.SystemClock()).remarks)
+
+    def note(dsn: str) -> str:
+        columns = {"decision": "decision", "at": "created_at_utc", "scope": "platform_run_id"}
+        request = index_advising.AdviceRequest(
+            dsn=dsn, form=receipt_table.PLAIN_FORM, columns=columns, window_seconds=1200.0
+        )
+        return "; ".join(index_advising.advise(request, system_clock.SystemClock()).notes)
+
+    assert "this server is a standby" in remark(pair.standby_reader)
+    assert "this server is a standby: run the statements on its primary" in note(pair.standby_reader)
+    assert "standby" not in remark(pair.reader) + note(pair.reader)

@@ -56,6 +56,8 @@ class IndexReading:
     through: str = ""
     broken: Sequence[str] = ()
     """The indexes of the table and of its partitions that are not valid."""
+    standby: bool = False
+    """Whether the server is a standby, on which nothing can be made."""
 
 
 class IndexCatalog:
@@ -93,7 +95,8 @@ class IndexCatalog:
             if not table.type_of("scope").may_refuse_text:
                 values["scope"] = scope
             estimate = count_plans.estimate_count(connection, table, values, statement_seconds=_STATEMENT_SECONDS)
-            return _read_base(connection, table, estimate)
+            standby = bool(connection.execute(statements.STANDBY).scalar_one())
+            return replace(_read_base(connection, table, estimate), standby=standby)
 
         return self._database.perform(f"reading the indexes of {form.name}", work, give_up_at)
 

@@ -87,6 +87,14 @@ class TableCatalog:
 
         return self._database.perform("reading the catalog", work, give_up_at)
 
+    def is_standby(self, *, give_up_at: datetime) -> bool:
+        """Whether the server is a standby, which shows no writer of its primary."""
+        return self._database.perform(
+            "asking for a standby",
+            lambda connection: bool(connection.execute(statements.STANDBY).scalar_one()),
+            give_up_at,
+        )
+
     def sample(
         self, form: receipt_table.TableForm, columns: Mapping[str, str], *, give_up_at: datetime
     ) -> tuple[Sequence[table_proposals.SampledRow], str, datetime]:
