@@ -345,7 +345,7 @@ class ReceiptSource(Protocol):
         """The transactions that write to the table of receipts, or to a table that its rows come from, and have not
         ended. A count that begins after the answer sees the rows of every writer that is not in it.
 
-        Raises `errors.Refused` where nobody can tell."""
+        Raises `errors.Refused` where nobody can tell, and `errors.Unavailable` where nobody can tell now."""
         ...
 
     def follow(

@@ -182,7 +182,8 @@ class LiveCounter:
         Raises `errors.Unavailable`; nothing is lost then, the next slice starts at the same edge.
         """
         give_up_at = instants.later(now, self._patience_seconds)
-        edge = instants.later(self._source.clock(give_up_at=give_up_at).database_now, -self._settle_seconds)
+        # Asked for its clock with its writers: a standby, which has none and may lag behind, does not answer that.
+        edge = instants.later(self._source.open_writers(give_up_at=give_up_at).at, -self._settle_seconds)
         if self._until is not None:
             edge = min(edge, self._until)
         began = self._now()

@@ -12,9 +12,9 @@ import pytest
 
 from burst import ports
 from burst.adapters.local import system_clock
-from burst.adapters.postgres import postgres_receipts
+from burst.adapters.postgres import postgres_receipts, tail_counter
 from burst.domain.basics import errors, instants, redaction, windows
-from burst.domain.receipts import receipts
+from burst.domain.receipts import receipt_table, receipts
 from burst.kit import measure
 from burst.sandbox import postgres_supervisor
 from burst.task import counting
@@ -136,7 +136,7 @@ def test_a_burst_that_outlives_its_primary_is_counted_on_the_new_one_and_never_o
         pair.primary.stop()
         with pytest.raises(errors.Unavailable, match="standby"):
             counter.poll(datetime.now(UTC))
-        with pytest.raises(errors.Refused, match="let the DSN name the primary"):
+        with pytest.raises(errors.Unavailable, match="let the DSN name the primary"):
             measure_window(source, windows.Window(began, datetime.now(UTC)))
 
         pair.fail_over()
@@ -162,3 +162,49 @@ def test_receipts_that_a_failover_loses_between_two_counts_leave_the_count_unset
 
     assert [each.counts.admit for each in measured.rounds] == [35, 30]
     assert (measured.vanished, measured.settled) == (receipts.Counts(admit=5), False)
+
+
+def test_live_counts_that_begin_on_a_standby_wait_for_its_promotion_and_then_read_the_tail(pair: Pair) -> None:
+    insert(pair.primary_dsn, 30)
+    waiting.until(lambda: count_rows(pair.standby_dsn) == 30, what="the standby to replay 30 receipts")
+    pair.primary.stop()
+    with open_source(pair.both_dsn) as source:
+        began = datetime.now(UTC)
+        counter = source.follow(
+            start=began, until=instants.later(began, 600), scope=SCOPE, settle_seconds=0.05, every_seconds=1.0,
+            patience_seconds=5.0,
+        )  # fmt: skip
+        with pytest.raises(errors.Unavailable, match="standby"):
+            counter.poll(datetime.now(UTC))
+
+        pair.fail_over()
+        insert(pair.standby_dsn, 20)
+        wait_for_admits(counter, 20)
+
+    assert isinstance(counter, tail_counter.TailCounter)
+    assert not counter.has_no_tail
+
+
+def test_live_counts_without_a_tail_take_nothing_that_a_standby_says_for_a_count(pair: Pair) -> None:
+    with psycopg.connect(pair.primary_dsn, autocommit=True) as connection:
+        connection.execute("create view seen as select * from receipts")
+    began = datetime.now(UTC)
+    source = postgres_receipts.PostgresReceipts(
+        redaction.Secret(pair.both_dsn), columns=counting.COLUMNS, form=receipt_table.TableForm(name="seen")
+    )
+    counter = source.follow(
+        start=began, until=instants.later(began, 600), scope=SCOPE, settle_seconds=0.05, every_seconds=1.0,
+        patience_seconds=5.0,
+    )  # fmt: skip
+    insert(pair.primary_dsn, 30)
+    wait_for_admits(counter, 30)
+    waiting.until(lambda: count_rows(pair.standby_dsn) == 30, what="the standby to replay 30 receipts")
+
+    pair.primary.stop()
+    with pytest.raises(errors.Unavailable, match="standby"):
+        counter.poll(datetime.now(UTC))
+
+    pair.fail_over()
+    insert(pair.standby_dsn, 20)
+    wait_for_admits(counter, 50)
+    source.close()

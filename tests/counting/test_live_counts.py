@@ -370,6 +370,37 @@ def test_where_the_tail_is_lost_meanwhile_the_next_slice_begins_where_the_last_o
     assert [each.window.start for each in slices[1:]] == [each.window.end for each in slices[:-1]]
 
 
+@pytest.mark.parametrize(
+    ("loses", "has_again"),
+    [
+        ("revoke select on receipts from {name}", "grant select on receipts to {name}"),
+        ("alter table receipts enable row level security", "alter table receipts disable row level security"),
+    ],
+    ids=["no grant", "a policy"],
+)
+def test_a_role_that_may_not_read_for_a_while_is_told_so_and_reads_the_tail_again_afterwards(
+    database_dsn: str, follow: Follow, loses: str, has_again: str
+) -> None:
+    name = f"reader_{random.SystemRandom().randrange(10**9)}"
+    writers.run(database_dsn, f"create role {name} login password 'x'", f"grant select on receipts to {name}")
+    try:
+        counter = follow(dsn=f"postgresql://{name}:x@{database_dsn.partition('@')[2]}")
+        writers.insert(database_dsn, 40)
+        total_of(counter, 40)
+        writers.run(database_dsn, loses.format(name=name))
+        for _ in range(3):
+            with pytest.raises(errors.Refused, match=r"grant SELECT to the user|BYPASSRLS"):
+                counter.poll(datetime.now(UTC))
+        writers.run(database_dsn, has_again.format(name=name))
+        writers.insert(database_dsn, 10)
+        total_of(counter, 50)
+    finally:
+        writers.run(database_dsn, f"drop owned by {name}", f"drop role {name}")
+
+    assert not counter.has_no_tail
+    assert counter.whole_counts == 0
+
+
 PARTITIONED = (
     "create table parts (like receipts) partition by list (platform_run_id)",
     "create table parts_a partition of parts for values in ('a') partition by hash (receipt_id)",

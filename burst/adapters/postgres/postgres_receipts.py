@@ -238,12 +238,13 @@ class PostgresReceipts:
         return self._database.perform("reading the database clock", self._read_clock, give_up_at)
 
     def open_writers(self, *, give_up_at: datetime) -> receipts.OpenWriters:
-        """Reads the locks on every table that the receipts come from. Raises `errors.Refused` on a standby, and where
-        rows come from elsewhere: the locks of their writers are not there."""
+        """Reads the locks on every table that the receipts come from. Raises `errors.Unavailable` on a standby, which
+        may be promoted, and `errors.Refused` where rows come from elsewhere: the locks of their writers are not there.
+        """
 
         def work(connection: sqlalchemy.Connection) -> receipts.OpenWriters:
             if connection.execute(statements.STANDBY).scalar_one():
-                raise errors.Refused(
+                raise errors.Unavailable(
                     "this server is a standby, which shows no writer of its primary and may lag behind it, so no count "
                     "here is known to be all; let the DSN name the primary"
                 )

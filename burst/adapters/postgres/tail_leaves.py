@@ -50,10 +50,12 @@ class LeafGone(errors.Refused):
 
 
 def choose_leaves(connection: sqlalchemy.Connection, table: statements.ReceiptTable, followed: Followed) -> Leaves:
-    """The leaves that a burst's receipts can be in. Raises `NoTail`, and `LeafGone` where tables are exchanged or added
-    at that moment."""
+    """The leaves that a burst's receipts can be in. Raises `NoTail`, `LeafGone` where tables are exchanged or added at
+    that moment, and `errors.Unavailable` on a standby, which may be promoted."""
     sources = _read_sources(connection, table)
-    problem = _judge_sources(connection, sources)
+    problem = _judge_sources(sources)
+    if connection.execute(statements.STANDBY).scalar_one():
+        raise errors.Unavailable(tail_statements.STANDBY_ANSWERS)
     relations = tuple(source.id for source in sources)
     relatives = connection.execute(tail_statements.RELATIVES, {"parents": list(relations)}).scalar_one()
     rows = connection.execute(tail_statements.LEAVES, {"relations": list(relations)}).all()
@@ -63,7 +65,9 @@ def choose_leaves(connection: sqlalchemy.Connection, table: statements.ReceiptTa
         raise LeafGone(f"the tables of {table.name} were exchanged while they were looked for")
     readable = {row.id for row in rows if row.readable}
     unreadable = [leaf.name for leaf in kept if leaf.id not in readable]
-    if unreadable:
+    whole = {"table_name": table.quoted_name}
+    # A role that may read nothing of the table is told so by the server, and the tail is there once it may again.
+    if unreadable and connection.execute(tail_statements.IS_READABLE, whole).scalar_one():
         problem = f"the role may not read {unreadable[0]} itself"
     if problem or not kept:
         problem = problem or "no partition can hold the receipts of the burst"
@@ -81,18 +85,16 @@ def find_problem(connection: sqlalchemy.Connection, table: statements.ReceiptTab
     """Why live counts cannot read the tail alone; empty where they can."""
     try:
         choose_leaves(connection, table, followed)
-    except NoTail as exc:
+    except (NoTail, errors.Unavailable) as exc:
         return str(exc)
     return ""
 
 
-def _judge_sources(connection: sqlalchemy.Connection, sources: Sequence[sqlalchemy.Row[*tuple[Any, ...]]]) -> str:
+def _judge_sources(sources: Sequence[sqlalchemy.Row[*tuple[Any, ...]]]) -> str:
     """Why no tail can be read; empty where one can."""
     foreign = [source.name for source in sources if source.kind not in _OWN_KINDS]
     if foreign:
         return f"the receipts come from {foreign[0]}, which is no table"
-    if connection.execute(statements.STANDBY).scalar_one():
-        return "this server is a standby, which shows no writers"
     return ""
 
 

@@ -232,10 +232,7 @@ class TailReader:
         if sizes[0].relatives != leaves.relatives:
             raise tail_leaves.LeafGone("the tables that hold the receipts, or their names, are others now")
         if sizes[0].standby:
-            raise errors.Unavailable(
-                "the server that answers now is a standby, which shows no writer of its primary and may lag behind it; "
-                "live counts go on once it was promoted, or the primary answers again"
-            )
+            raise errors.Unavailable(tail_statements.STANDBY_ANSWERS)
         rows = connection.execute(statements.WRITERS, {"relations": list(leaves.relations)}).all()
         at = instants.utc(sizes[0].at)
         clock = receipts.DatabaseClock(

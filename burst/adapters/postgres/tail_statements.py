@@ -33,6 +33,15 @@ SELECT clock_timestamp() AS at, relation.oid::bigint AS id, pg_relation_filenode
     {_RELATIVES} AS relatives
 FROM pg_class AS relation WHERE relation.oid = ANY(cast(:leaves AS oid[])) ORDER BY 2""")  # noqa: S608 - the part above
 
+# Columns may be granted one by one, and a policy may stand on the parent alone.
+IS_READABLE = sqlalchemy.text("""
+SELECT has_any_column_privilege(whole, 'SELECT') AND NOT row_security_active(whole)
+FROM (SELECT cast(cast(:table_name AS text) AS regclass)::oid AS whole) AS receipts""")
+STANDBY_ANSWERS = (
+    "the server that answers now is a standby, which shows no writer of its primary and may lag behind it; live counts "
+    "go on once it was promoted, or the primary answers again"
+)
+
 _ctid: sqlalchemy.ColumnClause[Any] = sqlalchemy.literal_column("ctid")
 
 
