@@ -3,6 +3,7 @@
 A count that does not come is journalled, with the reason: without counts no rule of early stop can act.
 """
 
+import re
 from datetime import datetime
 
 from burst import ports
@@ -21,6 +22,11 @@ WAITED_SECONDS = 3.0
 """How long the loop waits for a live count that it began; the guard holds tasks to the deadline meanwhile."""
 PATIENCE_SECONDS = 30.0
 """How long one live count may take."""
+SILENCE_SECONDS = 6.0
+"""After so long a count that does not come is said: a server that gives up a wait for a lock has said so by then."""
+REASONS_MAX = 3
+"""So many reasons of one blindness are journalled: a lock may be followed by an outage, and each has its own mend."""
+_NUMBER = re.compile(r"\d[\d.,:]*")
 
 
 def poll_seconds(window_seconds: float) -> float:
@@ -80,8 +86,11 @@ class LiveCounting:
         self._source = source
         self._clock = clock
         self._question: questions_aside.Question[receipts.LiveCount] | None = None
+        self._counter: ports.Counter | None = None
         self._due: datetime | None = None
         self._is_asked = False
+        self._reasons: set[str] = set()
+        """Why no count comes at present, each reason without its numbers, which differ every time."""
 
     def look(self, now: datetime) -> None:
         """Begins the count that is due, and journals the one that has come."""
@@ -90,8 +99,7 @@ class LiveCounting:
         if counted_from is None or now < counted_from:
             return
         if self._question is None:
-            counter = self._follow(run, counted_from)
-            self._question = questions_aside.Question(lambda: counter.poll(self._clock.now()), every_seconds=0.0)
+            self._question = questions_aside.Question(lambda: self._poll(counted_from), every_seconds=0.0)
         seconds = 0.0
         if not self._is_asked and (self._due is None or now >= self._due):
             self._is_asked, seconds = self._question.begin(now), WAITED_SECONDS
@@ -101,8 +109,14 @@ class LiveCounting:
         if outcome is not None:
             self._is_asked = False
             self._note(outcome)
-        elif self._question.silent(self._clock.now()):
+        elif self._question.silent(self._clock.now(), SILENCE_SECONDS):
             self._note_blindness("the count that is under way does not come")
+
+    def _poll(self, counted_from: datetime) -> receipts.LiveCount:
+        """One count. The first one also begins to follow the burst, which may fail as a count may."""
+        if self._counter is None:
+            self._counter = self._follow(self._record.run, counted_from)
+        return self._counter.poll(self._clock.now())
 
     def _follow(self, run: runs.Run, counted_from: datetime) -> ports.Counter:
         budget = self._plan.budget
@@ -124,9 +138,12 @@ class LiveCounting:
         counted = outcome.answer.slice if outcome.answer is not None else None
         if counted is not None:
             window = counted.window
+            self._reasons.clear()
             self._record.note(watch_events.Counted(start=window.start, end=window.end, counts=counted.counts))
 
     def _note_blindness(self, why: str) -> None:
-        """Journals once that no count comes, until one has come."""
-        if self._record.run.count_blindness is None:
+        """Journals that no count comes, once for each of its reasons, until one has come."""
+        reason = _NUMBER.sub("", why)
+        if reason not in self._reasons and len(self._reasons) < REASONS_MAX:
+            self._reasons.add(reason)
             self._record.note(watch_events.CountBlind(why=why))

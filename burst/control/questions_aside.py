@@ -64,11 +64,12 @@ class Question(Generic[T]):
         with self._changing:
             return None if self._latest is None else self._latest.answer
 
-    def silent(self, now: datetime) -> bool:
-        """Whether the question that is under way has had no answer for too long."""
+    def silent(self, now: datetime, seconds: float | None = None) -> bool:
+        """Whether the question that is under way has had no answer for too long, `SILENCE_SECONDS` unless said."""
         with self._changing:
             asked_at = self._begun_at if self._asking else None
-        return asked_at is not None and now >= instants.later(asked_at, SILENCE_SECONDS)
+        longest = SILENCE_SECONDS if seconds is None else seconds
+        return asked_at is not None and now >= instants.later(asked_at, longest)
 
     def _work(self) -> None:
         outcome = self._find_outcome()

@@ -206,7 +206,9 @@ def build(situation: Situation, now: datetime) -> LiveView:
         clocks=_list_clocks(plan, run, now),
         rates=replace(find_rates(reckoning), now=None, sent=None) if situation.stale else find_rates(reckoning),
         bucket_seconds=0.0 if buckets is None else buckets.seconds,
-        tracks=() if buckets is None or situation.far else _list_tracks(situation, run, buckets, required_per_second),
+        tracks=()
+        if buckets is None or situation.far
+        else _list_tracks(situation, run, buckets, required_per_second, now),
         counts=None if situation.far and run.counted_to is None else run.counts,
         gates=() if situation.far else live_gates.list_standings(reckoning),
         asked_later=len(plan.facts),
@@ -302,7 +304,7 @@ def find_rates(reckoning: live_gates.Reckoning) -> Rates:
         if since_go < plan.load_seconds:
             events = plan.count_planned(max(0.0, since_go - 1), max(1.0, since_go))
             offered = None if events is None else events * 60
-    counted = () if run.count_blindness is not None else live_series.list_counted(run, "ADMIT")
+    counted = live_series.list_counted(run, "ADMIT") if _counts_are_fresh(run, reckoning.now) else ()
     return Rates(
         now=live_series.find_recent_rate(counted),
         needed=None if required is None else required * 60,
@@ -319,16 +321,26 @@ def _fit_buckets(plan: plans.Plan, run: runs.Run) -> live_series.Buckets | None:
     )
 
 
+def _counts_are_fresh(run: runs.Run, now: datetime) -> bool:
+    """Whether live counts come, and the last one is of a while that may be called now."""
+    if run.count_blindness is not None or run.counted_to is None:
+        return False
+    return run.stopping is not None or instants.seconds_between(run.counted_to, now) <= FRESH_SECONDS
+
+
+FRESH_SECONDS = 20.0
+"""A slice is counted some ten seconds after its end, once late receipts have come. A rate of older ones is not of now:
+where each count reads the whole window of a large table, minutes may pass between two."""
 FITTED_BUCKETS = 48
 """A terminal of 80 columns has room for so many bars beside name and figure."""
 
 
 def _list_tracks(
-    situation: Situation, run: runs.Run, buckets: live_series.Buckets, required_per_second: float | None
+    situation: Situation, run: runs.Run, buckets: live_series.Buckets, required_per_second: float | None, now: datetime
 ) -> tuple[Track, ...]:
     """The rates share one scale, so that a single error is no tall bar."""
     scale = None if required_per_second is None else required_per_second * 60
-    counting = run.count_blindness is None and not situation.stale
+    counting = _counts_are_fresh(run, now) and not situation.stale
     admitted, repeated = (live_series.list_counted(run, word) for word in ("ADMIT", "DUPLICATE"))
     slow = live_series.list_load(run, "p95_ms", grows=False)
     failed = live_series.list_load(run, "unsuccessful")

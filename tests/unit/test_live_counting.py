@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from burst import ports
-from burst.control import live_counting, questions_aside
+from burst.adapters.postgres import connections
+from burst.control import live_counting
 from burst.domain.basics import errors, instants
 from burst.domain.documents import document_names, window_metrics
 from burst.domain.receipts import receipts
 from burst.domain.run.events import base, watch_events
-from burst.report import html, run_states, terminal
+from burst.report import html, live_gates, live_views, run_states, terminal
 from tests import cases
 from tests.simulation import World, sound
 
@@ -124,7 +125,7 @@ def test_polls_come_every_two_seconds_and_in_a_short_window_more_often(window_se
 
 def test_a_count_that_hangs_holds_the_loop_up_once_and_is_said_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_counting, "WAITED_SECONDS", 0.05)
-    monkeypatch.setattr(questions_aside, "SILENCE_SECONDS", 3.0)
+    monkeypatch.setattr(live_counting, "SILENCE_SECONDS", 3.0)
     world, release = World(), threading.Event()
 
     class Hanging:
@@ -141,3 +142,67 @@ def test_a_count_that_hangs_holds_the_loop_up_once_and_is_said_after_a_while(mon
     sound(world)
     (blind,) = events(world, watch_events.CountBlind)
     assert blind.why == "the count that is under way does not come"
+
+
+def test_a_count_that_does_not_come_is_said_sooner_than_one_that_waits_for_a_lock_would_be_given_up_twice() -> None:
+    lock_seconds = connections.Timeouts().lock_seconds
+
+    assert lock_seconds < live_counting.SILENCE_SECONDS < 2 * lock_seconds
+
+
+def test_each_reason_of_a_blindness_is_said_once_and_the_numbers_in_it_make_no_other_one() -> None:
+    words = ["no answer within 29.8 s", "no answer within 4 s", "the table is locked"]
+    world = blinking_world(2.0, 2.0)
+    follow = world.source.follow
+
+    class Failing:
+        def __init__(self, counter: ports.Counter) -> None:
+            self._counter, self._polls, self._left = counter, 0, list(words)
+
+        def poll(self, now: datetime) -> receipts.LiveCount:
+            self._polls += 1
+            if self._polls > 1 and self._left:
+                raise errors.Unavailable(self._left.pop(0))
+            return self._counter.poll(now)
+
+    world.source.follow = lambda **options: Failing(follow(**options))  # type: ignore[method-assign]
+    world.run()
+
+    sound(world)
+    assert [event.why for event in events(world, watch_events.CountBlind)] == [words[0], words[2]]
+    (blindness,) = world.document["decision"]["count_blindnesses"]
+    assert blindness["why"] == "no answer within 29.8 s; later: the table is locked"
+    assert blindness["until_utc"] is not None
+
+
+def test_live_counts_that_cannot_be_begun_yet_end_no_burst_and_are_begun_later() -> None:
+    world, refusals = World(), ["the reference of the DSN cannot be resolved now"] * 2
+    follow = world.source.follow
+
+    def follow_later(**options: Any) -> ports.Counter:
+        if refusals:
+            raise errors.Unavailable(refusals.pop())
+        return follow(**options)
+
+    world.source.follow = follow_later  # type: ignore[method-assign]
+    world.run()
+
+    sound(world)
+    assert (world.document["exit_code"], world.blockers) == (0, set())
+    (blindness,) = world.document["decision"]["count_blindnesses"]
+    assert blindness["why"] == "the reference of the DSN cannot be resolved now"
+    assert blindness["until_utc"] is not None
+    live = window_metrics.LiveEntry.model_validate(metrics(world)["live"])
+    assert (live.difference, live.slices.admit > 0) == ("", True)
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(1.0, True), (20.0, True), (20.5, False), (600.0, False)])
+def test_a_rate_of_counts_that_ended_long_ago_is_no_rate_of_now(seconds: float, shown: bool) -> None:
+    world = World().run()
+    bursting = dataclasses.replace(world.outcome, stopping=None, measured=False, exit_code=None)
+    assert bursting.counted_to is not None
+    now = instants.later(bursting.counted_to, seconds)
+
+    rates = live_views.find_rates(live_gates.Reckoning(plan=world.plan, run=bursting, baseline_per_second=1.0, now=now))
+
+    assert (rates.now is not None) is shown

@@ -83,11 +83,11 @@ class CountBlindness(models.Model):
     to the end."""
 
     since_utc: models.Instant
-    """When a slice could first not be counted, by the controller's clock."""
+    """When it was seen that a slice could not be counted, by the controller's clock: a few seconds after it was due."""
     until_utc: models.Instant | None = None
     """When a slice was counted again; None where none was until the end."""
     why: models.Words
-    """The error of the first slice that could not be counted."""
+    """Why slices could not be counted: the first error, and behind "; later:" further ones of another kind."""
 
 
 class EarlyStop(models.Model):

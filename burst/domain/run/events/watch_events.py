@@ -99,7 +99,7 @@ class Counted(base.Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountBlind(base.Event):
-    """A slice could not be counted; written once until one is counted again."""
+    """A slice could not be counted; written once for each of the first reasons, until one is counted again."""
 
     wire_name: ClassVar[str] = "count-blind"
 
@@ -108,8 +108,14 @@ class CountBlind(base.Event):
 
     def apply(self, run: runs.Run, at: datetime) -> runs.Run:
         """No count comes from here on, so that no rule of early stop that needs counts can act."""
-        if run.count_blindness is not None:
-            return run
+        before = run.count_blindness
+        if before is not None:
+            further = (
+                before
+                if self.why in before.why
+                else before.model_copy(update={"why": f"{before.why}; later: {self.why}"})
+            )
+            return replace(run, count_blindnesses=(*run.count_blindnesses[:-1], further))
         blindness = task_results.CountBlindness(since_utc=at, why=self.why)
         return replace(run, count_blindnesses=(*run.count_blindnesses, blindness))
 
