@@ -371,6 +371,40 @@ def test_where_the_tail_is_lost_meanwhile_the_next_slice_begins_where_the_last_o
 
 
 @pytest.mark.parametrize(
+    "commands",
+    [
+        ["truncate receipts"],
+        ["alter table receipts rename to earlier", "create table receipts (like earlier)"],
+    ],
+    ids=["emptied", "exchanged"],
+)
+def test_receipts_that_are_gone_with_their_table_are_said_and_no_slice_calls_the_burst_silent(
+    database_dsn: str, follow: Follow, commands: list[str]
+) -> None:
+    counter = follow()
+    writers.insert(database_dsn, 30)
+    total_of(counter, 30)
+    writers.run(database_dsn, *commands)
+    writers.insert(database_dsn, 10)
+    slices: list[receipts.WindowCount] = []
+
+    def problem() -> str:
+        try:
+            live = counter.poll(datetime.now(UTC))
+        except errors.Unavailable as exc:
+            return str(exc)
+        slices.extend([live.slice] if live.slice is not None else [])
+        return ""
+
+    said = waiting.until(problem, seconds=30, what="the receipts that are gone to be said")
+    assert "20 receipts of those counted before can no longer be found" in said
+    assert slices == []
+
+    writers.insert(database_dsn, 25)
+    total_of(counter, 35)
+
+
+@pytest.mark.parametrize(
     ("loses", "has_again"),
     [
         ("revoke select on receipts from {name}", "grant select on receipts to {name}"),

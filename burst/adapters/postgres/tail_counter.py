@@ -18,7 +18,7 @@ from datetime import datetime
 
 from burst import ports
 from burst.adapters.postgres import tail_leaves, tail_reader, tails
-from burst.domain.basics import errors, instants, windows
+from burst.domain.basics import errors, instants, windows, wording
 from burst.domain.receipts import receipts
 from burst.kit import measure
 
@@ -112,6 +112,8 @@ class TailCounter:
         self._whole_due = 0.0
         """The monotonic instant from which the next whole count may begin."""
         self._live = receipts.LiveCount(slice=None, total=receipts.Counts(), counted_to=followed.start)
+        self._is_exchanged = False
+        """Whether the tables are others, or hold other files, than those that the last slice was counted in."""
 
     @property
     def has_no_tail(self) -> bool:
@@ -162,6 +164,7 @@ class TailCounter:
         """Adds what was read, and returns whether it is believed to be all."""
         self._marks = count.marks
         if count.afresh:
+            self._is_exchanged = True
             self._ledger, self._belief, self._whole, self._rows = None, None, None, 0
             self._whole_counted_to = None
         if self._ledger is not None:
@@ -229,9 +232,17 @@ class TailCounter:
         return followed.start + (settled_to - followed.start) // followed.span * followed.span
 
     def _close_slice(self, edge: datetime, count: tail_reader.TailCount, ledger: _Ledger) -> receipts.LiveCount:
-        """The slice up to the edge, with what appeared late of the slices before it."""
+        """The slice up to the edge, with what appeared late of the slices before it. Raises `errors.Unavailable` where
+        other tables hold fewer receipts than were counted before: what they gain would not be seen."""
         in_tail = (counts for start, counts in count.tail.items() if start < edge)
         total = sum(in_tail, ledger.sum_before(edge))
+        gone = receipts.count_losses([self._live.total, total]).total
+        if self._is_exchanged and gone:
+            raise errors.Unavailable(
+                f"{wording.format_count(gone, 'receipt')} of those counted before can no longer be found: the table "
+                "was emptied, or it or a partition was exchanged; slices are closed again once there are as many"
+            )
+        self._is_exchanged = False
         window = windows.Window(self._live.counted_to, edge)
         gained = receipts.count_gains(self._live.total, total)
         closed = receipts.WindowCount(
