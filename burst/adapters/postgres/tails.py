@@ -151,7 +151,9 @@ class Belief:
         missing, doubt = max(0, inserted - grown), ""
         if not reading.activity.known:
             doubt = "the server keeps no figures of its tables (track_counts is off)"
-        elif reading.activity.rewritten != self.activity.rewritten or inserted < 0:
+        elif reading.activity.rewritten < self.activity.rewritten or inserted < 0:
+            doubt = "the server's figures of the table began anew, as after a crash or a failover"
+        elif reading.activity.rewritten != self.activity.rewritten:
             doubt = "rows of the table are updated or deleted"
         elif missing > MISSING_SHARE * grown:
             doubt = f"{missing} rows were put into freed space or rolled back"
