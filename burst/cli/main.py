@@ -147,6 +147,15 @@ def _read_typed() -> tuple[str, ...]:
         return ()
 
 
+def _advise(exc: errors.BurstError) -> str:
+    """What to do where this machine shows more than the error knows; empty where it does not."""
+    if not isinstance(exc, errors.UsageError):
+        return ""
+    from burst.cli import mistakes
+
+    return mistakes.advise_on_variables(str(exc))
+
+
 def _describe_refusal(exc: OSError) -> str:
     """What the system refused, and of which file."""
     of = f": {exc.filename}" if exc.filename else ""
@@ -176,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGTERM
     except errors.BurstError as exc:
         driven = isinstance(exc, errors.ControllerAtWork)
-        output.fail(str(exc), exc.exit_code, driven=driven, advice=exc.advice)
+        output.fail(str(exc), exc.exit_code, driven=driven, advice=exc.advice or _advise(exc))
         return exc.exit_code
     except (click.Abort, KeyboardInterrupt) as exc:
         output.fail("\n".join(("interrupted", *_read_notes(exc))), 128 + signal.SIGINT)

@@ -4,6 +4,7 @@ Imported once there is a mistake.
 """
 
 import difflib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -93,6 +94,21 @@ def describe_no_run(words: str) -> errors.NoSuchRun:
         *(["--run-control the S3 place of another machine's runs"] if "run_control" in options else []),
     ]
     return errors.NoSuchRun(words, elsewhere=f"; {', '.join(elsewhere)}" if elsewhere else "")
+
+
+def advise_on_variables(words: str) -> str:
+    """What to do about a variable that is not set here, where the sandbox that is up has its value; else empty."""
+    if "is not set" not in words:
+        return ""
+    from burst.sandbox import sandbox_folders, standing_sandbox
+
+    missing = [name for name in sandbox_folders.SECRETS if name in words and name not in os.environ]
+    try:
+        folder = sandbox_folders.SandboxFolder(sandbox_folders.default_folder())
+        is_up = bool(missing) and standing_sandbox.find_standing(folder) is not None
+    except (errors.BurstError, OSError, RuntimeError):  # RuntimeError: nobody can tell the home of this user
+        return ""
+    return 'the sandbox is up, and has it: eval "$(burst sandbox up)", then give the command again' if is_up else ""
 
 
 def describe_missing_run(run: str, runs_dir: Path, folders: Mapping[str, Path]) -> errors.NoSuchRun:

@@ -58,6 +58,7 @@ def _list_program(plan: plans.Plan) -> dict[str, Any]:
         "program": ", ".join(load.locustfiles) or " ".join(load.command or ()),
         "user_classes": load.user_classes,
         "shipped_profile": _find_shipped_profile(plan),
+        "program_problem": _find_program_problem(plan),
         "host": load.host,
         "profile": _name_profile(load),
         "own_profile": load.runs_own_profile or load.runs_playback,
@@ -74,6 +75,12 @@ def _find_shipped_profile(plan: plans.Plan) -> str | None:
         return None
     profiles = (shipped_profiles.find_profile(name) for name in plan.load.locustfiles)
     return next((str(profile) for profile in profiles if profile is not None), None)
+
+
+def _find_program_problem(plan: plans.Plan) -> str:
+    """Why tasks on this machine cannot run a file of the plan; empty where they can, and where they run elsewhere."""
+    missing = map(shipped_profiles.describe_missing, plan.load.locustfiles if plan.target.kind == "local" else ())
+    return next((f"load.locustfile: {words}" for words in missing if words), "")
 
 
 def _list_rate(plan: plans.Plan, prepared: preparing.Prepared) -> dict[str, Any]:

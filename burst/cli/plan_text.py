@@ -191,7 +191,7 @@ def list_warnings(value: dict[str, Any]) -> list[str]:
             f"layers.lease_ttl {value['lease_ttl_seconds']:g} s is short for a lease on S3: a few slow answers end the "
             f"tasks; {math.ceil(value['lease_ttl_safe_seconds'])} s or more is safe"
         )
-    for name in ("events_problem", "step_problem"):
+    for name in ("program_problem", "events_problem", "step_problem"):
         if value[name]:
             warnings.append(f"preflight will refuse: {value[name]}")
     rate, source = value["events_per_minute"], value["source_events"]

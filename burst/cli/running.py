@@ -159,9 +159,14 @@ def check(output: common.Output, request: preparing.RunRequest) -> None:
     refused = [finding.check for finding in failed]
     if refused:
         setting = findings.is_setting(failed, checked.settings_problem)
-        raise (errors.UsageError if setting else errors.Refused)(
+        refusal = (errors.UsageError if setting else errors.Refused)(
             f"{len(refused)} of {len(checked.findings)} checks refuse: {', '.join(refused)}; nothing was launched"
         )
+        if setting:
+            from burst.cli import mistakes
+
+            refusal.advice = mistakes.advise_on_variables(checked.settings_problem)
+        raise refusal
 
 
 def render_status(output: common.Output, status: standings.RunStatus | standings.RemoteStatus) -> None:

@@ -10,6 +10,7 @@ NAME = "locustfiles/ingest.py"
 INGEST = Path(__file__).parent / "profiles" / "ingest.py"
 PLAYBACK = Path(__file__).parent / "profiles" / "playback.py"
 _SHIPPED = {NAME: INGEST, "locustfiles/playback.py": PLAYBACK}
+OF_BURST = f"the profile that ships with burst is {NAME}"
 
 
 def find_profile(locustfile: str) -> Path | None:
@@ -18,6 +19,12 @@ def find_profile(locustfile: str) -> Path | None:
     None for any other path, and where the working folder holds a file of that path.
     """
     return None if Path(locustfile).exists() else _SHIPPED.get(str(PurePosixPath(locustfile)))
+
+
+def describe_missing(locustfile: str) -> str:
+    """Why there is no file behind a plan's `load.locustfile`; empty where there is one."""
+    path = find_profile(locustfile) or Path(locustfile)
+    return "" if path.is_file() else f"{locustfile} is not there, looked for from {Path.cwd()}; {OF_BURST}"
 
 
 def describe(profile: Path) -> str:

@@ -112,11 +112,8 @@ def _find_files(names: tuple[str, ...]) -> Iterator[str]:
         path = shipped_profiles.find_profile(name) or Path(name)
         if path.is_dir():
             raise errors.UsageError(f"{name!r} is a folder; name its files one by one")
-        if not path.is_file():
-            raise errors.UsageError(
-                f"{name} is not there, looked for from {Path.cwd()}; "
-                f"the profile that ships with burst is {shipped_profiles.NAME}"
-            )
+        if missing := shipped_profiles.describe_missing(name):
+            raise errors.UsageError(missing)
         if "," in str(path):
             raise errors.UsageError(f"{name} has a comma in its name, by which Locust parts files; rename it")
         yield str(path)

@@ -470,3 +470,19 @@ def test_a_shell_completes_runs_and_blockers(
     completed = shell_completion.BashComplete(main.cli, {}, "burst", "_BURST_COMPLETE").complete()
 
     assert completed.split() == [f"plain,{answer}" for answer in answers]
+
+
+def test_a_locustfile_that_is_not_there_is_a_warning_of_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IG_API_KEY", "a-key")
+    monkeypatch.setenv("IG_ADMISSION_DSN", "postgresql://127.0.0.1/ig")
+    main.main(["init", "--short"])
+    capsys.readouterr()
+
+    assert main.main(["plan", "plan.yaml", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["program_problem"] == ""
+    assert main.main(["plan", "plan.yaml", "--set", "load.locustfile=locustfiles/ingst.py"]) == 0
+    told = f"load.locustfile: locustfiles/ingst.py is not there, looked for from {tmp_path}"
+    assert f"warning    preflight will refuse: {told}" in capsys.readouterr().out

@@ -105,14 +105,17 @@ def test_a_bounded_rerun_is_preflighted_as_it_will_be_run(
     assert "not valid JSON" in prior["seen"]
 
 
+@pytest.mark.parametrize("dsn", [f"postgresql://reader@{CLOSED}/ig", None], ids=["away", "not named"])
 def test_a_fact_of_a_database_that_is_away_is_told_with_the_receipts(
-    plan: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
+    dsn: str | None, plan: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown
 ) -> None:
-    monkeypatch.setenv("PREFLIGHT_DSN", f"postgresql://reader@{CLOSED}/ig")
+    monkeypatch.delenv("PREFLIGHT_DSN")
+    if dsn is not None:
+        monkeypatch.setenv("PREFLIGHT_DSN", dsn)
     signs = [{"name": "lag", "sql": "select 7", "at_least": 8}]
     closed = ["--set", f"load.host=http://{CLOSED}", "--set", f"stop_when={json.dumps(signs)}"]
 
-    assert main.main(["preflight", str(plan), "--json", "--quiet", *closed]) == 4
+    assert main.main(["preflight", str(plan), "--json", "--quiet", *closed]) == (2 if dsn is None else 4)
 
     every = json.loads(capsys.readouterr().out)["findings"]
     (of_signs,) = [finding for finding in every if finding["check"] == "stop-when"]

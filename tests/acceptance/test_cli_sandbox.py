@@ -217,3 +217,26 @@ def test_the_plans_that_init_writes_are_ready_for_it(sandbox: Sandbox, tmp_path:
     for plan in ("plan.yaml", "steps.yaml", "short.yaml"):
         assert f"host: http://127.0.0.1:{sandbox.port}" in (tmp_path / plan).read_text()
         assert f"wrote {plan}; its host is the sandbox's" in played.stderr
+
+
+@pytest.mark.parametrize("command", ["plan", "preflight"])
+def test_a_variable_that_is_not_set_here_is_told_with_the_command_that_sets_it_where_the_sandbox_is_up(
+    command: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    def give() -> str:
+        environment = {name: value for name, value in sandbox.environment().items() if not name.startswith("IG_")}
+        words = [sys.executable, "-m", "burst", command, "plan.yaml"]
+        told = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+        assert told.returncode == 2
+        return next(line for line in told.stderr.splitlines() if line.startswith("what to do: "))
+
+    plan = [sys.executable, "-m", "burst", "init", "--short"]
+    subprocess.run(plan, cwd=tmp_path, env=sandbox.environment(), check=True, capture_output=True)
+    before = give()
+    sandbox.up()
+
+    assert before == "what to do: mend what is named above and give the command again; see: burst runbook exit-2"
+    assert give() == (
+        'what to do: the sandbox is up, and has it: eval "$(burst sandbox up)", then give the command again; '
+        "see: burst runbook exit-2"
+    )

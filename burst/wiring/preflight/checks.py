@@ -257,7 +257,15 @@ def _check_stop_signs(
     answers = list(sign_watch.ask_alarms(alarms.CloudWatchAlarms(), arns)) if arns else []
     give_up_at = instants.later(clock.now(), preflight.patience_seconds(plan))
     fact_signs = [entry for entry in plan.stop_signs if entry.alarm is None]
-    answers += [sign_watch.ask_fact(entry, plan.scope, source(), inputs.document, give_up_at) for entry in fact_signs]
+    try:
+        opened = source() if fact_signs else None
+    except errors.BurstError as exc:
+        if not receipts.is_unasked(exc):
+            raise
+        yield findings.report_unasked("stop-when", "receipts")
+        opened = None
+    if opened is not None:
+        answers += [sign_watch.ask_fact(entry, plan.scope, opened, inputs.document, give_up_at) for entry in fact_signs]
     of_database = {entry.sign for entry in fact_signs if entry.sql is not None}
     unasked = [answer for answer in answers if answer.unread and answer.sign in of_database]
     if unasked and receipts.is_out_of_reach():

@@ -200,12 +200,8 @@ def describe_program(plan: plans.Plan) -> str:
         if shutil.which(plan.load.command[0]) is None:
             raise errors.Refused(f"load.command: {plan.load.command[0]} is not an executable program")
         return f"{plan.load.command[0]} is there"
-    for name, path in zip(plan.load.locustfiles, find_locustfiles(plan), strict=True):
-        if not path.is_file():
-            raise errors.Refused(
-                f"load.locustfile: {name} is not there, looked for from {Path.cwd()}; "
-                f"the profile that ships with burst is {shipped_profiles.NAME}"
-            )
+    for missing in filter(None, map(shipped_profiles.describe_missing, plan.load.locustfiles)):
+        raise errors.Refused(f"load.locustfile: {missing}")
     if importlib.util.find_spec("locust") is None:
         raise errors.Refused("Locust is not installed; install burst with its load extra: pip install 'burst[load]'")
     return f"{describe_locustfiles(plan)}: {_list_users(plan)}"
