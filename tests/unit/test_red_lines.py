@@ -177,6 +177,20 @@ def test_output_without_figures_is_refused(output: bytes) -> None:
         check_figures.read_figures(output)
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        b'{"p95": 9, "p95": 1}',
+        b'{"p95": null, "p95": 1}',
+        b'{"a": {"p95": 9}, "a.p95": 1}',
+        b'{"a": [{"b": 1, "b": 2}]}',
+    ],
+)
+def test_a_figure_that_is_given_twice_is_none(output: bytes) -> None:
+    with pytest.raises(ValueError, match=r"expected one JSON object with each .* twice"):
+        check_figures.read_figures(output)
+
+
 def test_the_verdict_of_a_run_has_the_figures_of_its_load() -> None:
     checks = {
         "achieved_multiplier": {"value": 3.1},

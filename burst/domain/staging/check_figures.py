@@ -35,9 +35,24 @@ def read_run(output: bytes) -> dict[str, float]:
     return figures
 
 
+class _GivenTwice(Exception):
+    """A key that stands twice in one object, where nobody can tell which of its values is meant."""
+
+
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for key, inner in pairs:
+        if key in value:
+            raise _GivenTwice(key)
+        value[key] = inner
+    return value
+
+
 def _read_object(output: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(output)
+        value = json.loads(output, object_pairs_hook=_refuse_twice)
+    except _GivenTwice as twice:
+        raise ValueError(f"expected one JSON object with each name once, and got {str(twice)[:100]!r} twice") from None
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -62,5 +77,7 @@ def _collect_one(name: str, number: object, figures: dict[str, float]) -> None:
         figure = float(number)
     except OverflowError:
         return
+    if name in figures:
+        raise ValueError(f"expected one JSON object with each figure once, and got {name!r} twice")
     if math.isfinite(figure) and len(figures) < _FIGURES_MAX:
         figures[name] = figure
