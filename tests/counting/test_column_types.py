@@ -322,6 +322,38 @@ def test_a_table_that_is_rewritten_while_a_count_waits_for_it_is_counted_as_it_i
     assert counting_now.result().counts == receipts.Counts(admit=1, duplicate=1)
 
 
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("create unlogged table part partition of given for values in ('a')", "alter table part set logged"),
+        ("create table part (own integer) inherits (given)", "alter table part alter column own type bigint"),
+    ],
+    ids=["partition", "heir"],
+)
+def test_a_part_of_a_table_that_is_rewritten_while_a_count_waits_for_it_is_counted(
+    database_dsn: str, part: str, change: str
+) -> None:
+    partitioned = "partition by list (scope)" if "partition" in part else ""
+    with psycopg.connect(database_dsn, autocommit=True) as connection:
+        connection.execute(f"create table given (decision text, at text, scope text) {partitioned}".encode())
+        connection.execute(part.encode())
+        connection.execute("insert into part (decision, at, scope) values ('ADMIT', %s, 'a')", [START.isoformat()])
+    source = postgres_receipts.PostgresReceipts(
+        redaction.Secret(database_dsn), columns=ROLES, form=receipt_table.TableForm(name="given")
+    )
+    with futures.ThreadPoolExecutor(1) as threads, psycopg.connect(database_dsn) as writing:
+        writing.execute(change.encode())
+        counting_now = threads.submit(source.count, WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+        with psycopg.connect(database_dsn, autocommit=True) as watching:
+            waiting.until(
+                lambda: watching.execute("select pid from pg_locks where not granted").fetchone(),
+                what="the count waiting for a part of the table",
+            )
+        writing.commit()
+
+    assert counting_now.result().counts == receipts.Counts(admit=1)
+
+
 def test_a_reader_of_some_columns_counts_though_it_may_not_lock_the_table(
     make_table: MakeTable, database_dsn: str
 ) -> None:

@@ -45,6 +45,14 @@ _UNUSUAL_TIMES_INDEXED = """EXISTS (
         AND partial.indisvalid AND pg_get_expr(partial.indpred, partial.indrelid)
             = format('((%I ~ %L::text) IS NOT TRUE)', cast(:time_column AS text), cast(:usual_text AS text)))"""
 
+# Whether a table of rows has another file than this transaction's snapshot shows: rows that were rewritten since look
+# as if they were not there. The catalog is read as of the snapshot, and the function answers as of now.
+REWRITTEN = sqlalchemy.text(f"""
+WITH RECURSIVE {_HEIRS} SELECT EXISTS (
+    SELECT FROM heir JOIN pg_class AS relation ON relation.oid = heir.id
+    WHERE relation.relkind = 'r' AND relation.relfilenode <> pg_relation_filenode(relation.oid)
+)""")  # noqa: S608 - the part is the one above
+
 # The types below every domain; a column that is no column of the relation has no row. An heir may have lost NOT NULL,
 # one that is not valid says nothing of older rows, and a foreign table only says so. What the table keeps of its times
 # comes with each, so that a count asks once.
@@ -67,7 +75,7 @@ WITH RECURSIVE {_HEIRS}, nullable (name) AS (
 SELECT typed.name::text AS name, type.typname::text AS type_name, type.typtype::text AS kind, typed.required,
     coalesce(collation_of.collisdeterministic, true) AS deterministic,
     {_UNUSUAL_TIMES_INDEXED} AS unusual_times_indexed,
-    {_TIMES_CHECKED_HERE} AND NOT {_HAS_FOREIGN_HEIR} AS times_checked
+    {_TIMES_CHECKED_HERE} AND NOT {_HAS_FOREIGN_HEIR} AS times_checked, (SELECT count(*) FROM heir) > 1 AS has_heirs
 FROM typed JOIN pg_type AS type ON type.oid = typed.id
 LEFT JOIN pg_collation AS collation_of ON collation_of.oid = typed.collation_id
 WHERE type.typtype <> 'd'""")  # noqa: S608 - the parts are those above

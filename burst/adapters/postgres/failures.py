@@ -66,6 +66,10 @@ _WRONG_PASSWORD = re.compile(r"authentication failed|no password supplied|passwo
 _NO_OPTIONS = "unsupported startup parameter"
 
 
+class TableMoved(TimeoutError):
+    """A part of a table was rewritten while it was read; a moment later it can be read as it is then."""
+
+
 def _read_original(failure: BaseException) -> BaseException:
     """The driver's failure."""
     original = failure.orig if isinstance(failure, sqlalchemy.exc.DBAPIError) else None
