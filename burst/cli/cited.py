@@ -22,13 +22,16 @@ def is_document(words: str) -> bool:
 def verify(output: common.Output, file: Path, search: Sequence[str], *, key: str | None, required: bool) -> int:
     """Verifies a document by its schema; the exit code. Raises `errors.EvidenceUnknown` for another schema."""
     from burst.domain.basics import canonical, errors
-    from burst.kit import files
+    from burst.kit import files, run_folders
 
     value = canonical.decode(files.read_named(file, "FILE"))
     schema = value.get("schema") if isinstance(value, dict) else None
     if schema not in VERIFIERS:
         allowed = ", ".join(VERIFIERS)
-        raise errors.EvidenceUnknown(f"{file}: schema {schema!r} cites no run that is known; allowed: {allowed}")
+        unknown = errors.EvidenceUnknown(f"{file}: schema {schema!r} cites no run that is known; allowed: {allowed}")
+        if run_folders.is_run(file.parent):
+            unknown.advice = f"a document of a run is verified with all others of it: burst verify {file.parent}"
+        raise unknown
     module, _, name = VERIFIERS[schema].partition(":")
     code: int = getattr(importlib.import_module(module), name)(output, file, search, key, required)
     return code

@@ -486,3 +486,13 @@ def test_a_locustfile_that_is_not_there_is_a_warning_of_the_plan(
     assert main.main(["plan", "plan.yaml", "--set", "load.locustfile=locustfiles/ingst.py"]) == 0
     told = f"load.locustfile: locustfiles/ingst.py is not there, looked for from {tmp_path}"
     assert f"warning    preflight will refuse: {told}" in capsys.readouterr().out
+
+
+def test_a_document_of_a_run_is_told_with_the_command_that_verifies_the_run(runs: Path, capsys: Shown) -> None:
+    (runs / OLD / "m10_f_burst_snapshot.json").write_text('{"schema": "burst.snapshot/v1"}')
+
+    assert main.main(["verify", f"runs/{OLD}/m10_f_burst_snapshot.json"]) == 9
+
+    assert f"what to do: a document of a run is verified with all others of it: burst verify runs/{OLD}; " in (
+        capsys.readouterr().err
+    )

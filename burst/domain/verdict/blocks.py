@@ -8,7 +8,7 @@ its first run on, blocks follow one another.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from burst.domain.basics import canonical, errors, windows
+from burst.domain.basics import canonical, errors, windows, wording
 from burst.domain.documents import attempts, window_metrics
 from burst.domain.plan import load_sections, plans, target_sections
 from burst.domain.verdict import baselines, cases, promotions, stability
@@ -113,7 +113,9 @@ def judge(runs: Iterable[BlockRun], terms: BlockTerms, place_runs: Sequence[Plac
         raise errors.UsageError(f"{', '.join(twice)} stands twice; name each run of the block once")
     if len(block) != terms.runs:
         by = "the plan of these runs declares" if terms.declared else "by default a block has"
-        raise errors.UsageError(f"{len(block)} runs named, and {by} {terms.runs}; name exactly {terms.runs} runs")
+        raise errors.UsageError(
+            f"{wording.format_count(len(block), 'run')} named, and {by} {terms.runs}; name exactly {terms.runs} runs"
+        )
     newest = block[-1]
     values = [run.value for run in block if run.value is not None]
     draft = promotions.Promotion(
