@@ -13,6 +13,7 @@ import pydantic
 from burst.domain.closure import active_baselines, closure_statements, closures, score_files
 from burst.domain.course import campaign_files
 from burst.domain.documents import (
+    answers,
     attempts,
     campaign_records,
     database_checks,
@@ -173,7 +174,7 @@ KINDS: dict[str, DocumentKind] = {
     "session": _kind(questions.SessionStart, questions.SESSION),
     "session-end": _kind(questions.SessionEnd, questions.END),
     "question": _kind(questions.QuestionDocument, "question_NUMBER.json"),
-    "answer": _kind(questions.AnswerDocument, "answer_NUMBER.json"),
+    "answer": _kind(answers.AnswerDocument, "answer_NUMBER.json"),
     "alias": _kind(run_records.Alias, document_names.ALIAS),
     "pruned": _kind(run_records.PruneReceipt, document_names.PRUNED),
     "bundle": _kind(run_records.BundleIndex, "bundle.json"),

@@ -53,8 +53,8 @@ _CAST = _TALLY + " and created_at_utc::timestamptz >= %(start)s and created_at_u
 # What a person writes who knows that every text ends in +00:00: with the exact cast behind it, and without.
 _BY_TEXT = _TALLY + """ and created_at_utc collate "C" >= %(first)s and created_at_utc collate "C" < %(last)s"""
 _BY_TEXT_AND_CAST = _BY_TEXT + _CAST.removeprefix(_TALLY)
-# What a person writes who trusts no text, sees what the shipped count sees (other offsets, blanks, digits beyond ASCII),
-# and knows that the planner casts last only behind an OFFSET. It is the fastest by hand that is right for those texts.
+# What a person writes who trusts no text, and sees what the shipped count sees: other offsets, blanks, digits beyond
+# ASCII. The planner casts last only behind an OFFSET. It is the fastest by hand that is right for those texts.
 _FORMS = " or ".join(
     f"created_at_utc like '____-__-__T__:__:__{fraction}{offset}'"
     for offset in ("+00:00", "Z")

@@ -18,6 +18,7 @@ from burst.cli import schema as command
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.closure import active_baselines, closure_statements
 from burst.domain.documents import (
+    answers,
     attempts,
     campaign_records,
     database_stages,
@@ -294,8 +295,8 @@ EXAMPLES: dict[str, Any] = {
         ).content()
     ),
     "answer": json.loads(
-        questions.AnswerDocument(
-            session=SESSION, number=1, question_sha256="0" * 64, told=questions.ProblemsAnswer(problems=[])
+        answers.AnswerDocument(
+            session=SESSION, number=1, question_sha256="0" * 64, told=answers.ProblemsAnswer(problems=[])
         ).content()
     ),
     "attempt": _written(
