@@ -21,7 +21,15 @@ from typing import Protocol, TypeVar
 
 from burst import ports
 from burst.domain.basics import canonical, errors, instants, windows
-from burst.domain.documents import answers, chunks, database_checks, estimate_answers, models, questions, window_metrics
+from burst.domain.documents import (
+    chunks,
+    database_checks,
+    estimate_answers,
+    models,
+    questions,
+    task_answers,
+    window_metrics,
+)
 from burst.domain.receipts import count_costs, driver_figures, duplicates, receipt_table, receipts
 from burst.domain.tasks import tasks
 
@@ -41,7 +49,7 @@ END_SECONDS = 20.0
 SILENT_SLICES = 5
 """After how many slices that are due and do not come ECS is asked whether the task still runs."""
 
-T = TypeVar("T", bound=answers.Answer)
+T = TypeVar("T", bound=task_answers.Answer)
 
 
 class CountingTask(Protocol):
@@ -151,7 +159,7 @@ class TaskReceipts:
             scope=scope,
             bucket_seconds=bucket_seconds,
         )
-        answer, origin = self._ask(question, answers.CountAnswer, give_up_at)
+        answer, origin = self._ask(question, task_answers.CountAnswer, give_up_at)
         return answer.count(origin)
 
     def classify_duplicates(
@@ -164,53 +172,53 @@ class TaskReceipts:
             scope=scope,
             event_column=event_column,
         )
-        return self._ask(question, answers.DuplicatesAnswer, give_up_at)[0].duplicate_classes
+        return self._ask(question, task_answers.DuplicatesAnswer, give_up_at)[0].duplicate_classes
 
     def clock(self, *, give_up_at: datetime) -> receipts.DatabaseClock:
         """The database clock against the task's, which is AWS's own."""
-        return self._ask(questions.ClockQuestion(), answers.ClockAnswer, give_up_at)[0].clock
+        return self._ask(questions.ClockQuestion(), task_answers.ClockAnswer, give_up_at)[0].clock
 
     def open_writers(self, *, give_up_at: datetime) -> receipts.OpenWriters:
         """The open writers of the table."""
-        return self._ask(questions.WritersQuestion(), answers.WritersAnswer, give_up_at)[0].open_writers
+        return self._ask(questions.WritersQuestion(), task_answers.WritersAnswer, give_up_at)[0].open_writers
 
     def ask(self, sql: str, *, scope: str, give_up_at: datetime) -> object:
         """The single value of a fact query."""
         question = questions.build(questions.FactQuestion, sql=sql, scope=scope)
-        return self._ask(question, answers.FactAnswer, give_up_at)[0].value
+        return self._ask(question, task_answers.FactAnswer, give_up_at)[0].value
 
     def problems(self, *, give_up_at: datetime) -> Sequence[str]:
         """Every problem of the table and its columns, as sentences."""
-        return self._ask(questions.ProblemsQuestion(), answers.ProblemsAnswer, give_up_at)[0].problems
+        return self._ask(questions.ProblemsQuestion(), task_answers.ProblemsAnswer, give_up_at)[0].problems
 
     def server(self, *, give_up_at: datetime) -> receipt_table.DatabaseServer:
         """The version of the database server, and whether it is a standby."""
-        return self._ask(questions.ServerQuestion(), answers.ServerAnswer, give_up_at)[0].server
+        return self._ask(questions.ServerQuestion(), task_answers.ServerAnswer, give_up_at)[0].server
 
     def privileges(self, *, give_up_at: datetime) -> receipt_table.TablePrivileges:
         """The rights to write of the role that the task logs in as."""
-        return self._ask(questions.PrivilegesQuestion(), answers.PrivilegesAnswer, give_up_at)[0].privileges
+        return self._ask(questions.PrivilegesQuestion(), task_answers.PrivilegesAnswer, give_up_at)[0].privileges
 
     def role(self, *, give_up_at: datetime) -> database_checks.RoleEntry:
         """The role of the task's DSN."""
-        return self._ask(questions.RoleQuestion(), answers.RoleAnswer, give_up_at)[0].role
+        return self._ask(questions.RoleQuestion(), task_answers.RoleAnswer, give_up_at)[0].role
 
     def sample_times(self, rows: int, *, give_up_at: datetime) -> receipt_table.TimesSample:
         """How the times of at most so many receipts are written."""
         question = questions.build(questions.TimesQuestion, rows=rows)
-        return self._ask(question, answers.TimesAnswer, give_up_at)[0].sample
+        return self._ask(question, task_answers.TimesAnswer, give_up_at)[0].sample
 
     def scope_contents(self, scope: str, *, event_column: str, give_up_at: datetime) -> receipt_table.ScopeContents:
         """Everything in a scope."""
         question = questions.build(questions.ScopeQuestion, scope=scope, event_column=event_column)
-        return self._ask(question, answers.ScopeAnswer, give_up_at)[0].contents
+        return self._ask(question, task_answers.ScopeAnswer, give_up_at)[0].contents
 
     def find_receipt(
         self, event_id: str, *, scope: str, event_column: str, give_up_at: datetime
     ) -> receipt_table.EventReceipt | None:
         """The receipt of one event."""
         question = questions.build(questions.ReceiptQuestion, event_id=event_id, scope=scope, event_column=event_column)
-        return self._ask(question, answers.ReceiptAnswer, give_up_at)[0].event_receipt
+        return self._ask(question, task_answers.ReceiptAnswer, give_up_at)[0].event_receipt
 
     def estimate_count(
         self, window: windows.Window, *, scope: str | None, bucket_seconds: float, give_up_at: datetime
@@ -228,10 +236,10 @@ class TaskReceipts:
         """Asks a task. One that the database has let in before, and does not any more, holds a password that was
         changed since: then a new task, which ECS starts with the present one, is asked once."""
         session, answer, origin = self._ask_once(question, give_up_at)
-        if isinstance(answer, answers.FailureAnswer) and answer.login_refused and session.let_in:
+        if isinstance(answer, task_answers.FailureAnswer) and answer.login_refused and session.let_in:
             self._give_up(session)
             session, answer, origin = self._ask_once(question, give_up_at)
-        if isinstance(answer, answers.FailureAnswer):
+        if isinstance(answer, task_answers.FailureAnswer):
             if answer.unknown_kind:
                 raise errors.UnknownQuestion(
                     f"{session.words} does not know the question {question.kind!r}, because its image is older than "
@@ -245,7 +253,7 @@ class TaskReceipts:
 
     def _ask_once(
         self, question: questions.Question, give_up_at: datetime
-    ) -> tuple[_Session, answers.Answer, receipts.Origin]:
+    ) -> tuple[_Session, task_answers.Answer, receipts.Origin]:
         if self._clock.now() >= give_up_at:
             raise errors.Unavailable(f"no time left to ask a counting task: it was {instants.text(give_up_at)} already")
         with self._lock:
@@ -471,7 +479,7 @@ class TaskReceipts:
         content = _read_object(session.place, questions.answer_name(followed.number))
         if content is not None:
             answer = _read_answer(session, content, followed.number, followed.sha256)
-            if isinstance(answer, answers.FailureAnswer):
+            if isinstance(answer, task_answers.FailureAnswer):
                 if answer.login_refused and session.let_in:
                     self._give_up(session)  # the next one is started with the present password
                 raise answer.failure
@@ -535,10 +543,10 @@ class TaskCounter:
 
     def _read_slice(self, followed: _Followed, content: bytes, now: datetime) -> receipts.LiveCount:
         answer = _read_answer(followed.session, content, followed.number, followed.sha256)
-        if isinstance(answer, answers.FailureAnswer):
+        if isinstance(answer, task_answers.FailureAnswer):
             followed.slices, followed.heard_at = followed.slices + 1, now
             raise _CountBlind(answer.words)
-        if not isinstance(answer, answers.CountAnswer):
+        if not isinstance(answer, task_answers.CountAnswer):
             raise errors.Refused(f"{followed.session.words} left {answer.kind} in place of a slice")
         window = answer.window.window
         if window.start != self._live.counted_to:
@@ -579,10 +587,10 @@ def _lacking(session: _Session, awaited: _Awaited) -> str:
     return "; ".join(part for part in (missing, log) if part)
 
 
-def _read_answer(session: _Session, content: bytes, number: int, sha256: str) -> answers.Answer:
+def _read_answer(session: _Session, content: bytes, number: int, sha256: str) -> task_answers.Answer:
     """The answer in a document. Raises `errors.Refused` for an answer to another question."""
     try:
-        document = models.read(answers.AnswerDocument, content)
+        document = models.read(task_answers.AnswerDocument, content)
     except errors.BurstError as exc:
         raise errors.Refused(f"{session.words} gave an answer that cannot be read: {exc}") from exc
     if (document.session, document.number, document.question_sha256) != (session.name, number, sha256):

@@ -20,7 +20,7 @@ def count_parts(
     run: runs.Run,
     window: windows.Window,
     source: ports.ReceiptSource,
-    patience: pausing.Patience,
+    patience: pausing.QuestionPatience,
 ) -> list[window_metrics.DrillWindowsEntry]:
     """The receipts of a settled window by its drills; why there are none, where they could not be counted."""
     observed = observations_builder.build_observations(plan, run)
@@ -58,7 +58,7 @@ def _count_drill(
     plan: plans.Plan,
     parts: tuple[windows.Window | None, windows.Window | None, windows.Window | None],
     source: ports.ReceiptSource,
-    patience: pausing.Patience,
+    patience: pausing.QuestionPatience,
 ) -> window_metrics.DrillWindowsEntry:
     def count(part: windows.Window | None) -> window_metrics.WindowCountsEntry | None:
         if part is None:

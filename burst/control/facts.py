@@ -23,7 +23,7 @@ def ask_facts(
     plan: plans.Plan,
     source: ports.ReceiptSource,
     read_document: ReadDocument,
-    patience: pausing.Patience,
+    patience: pausing.QuestionPatience,
 ) -> list[fact_answers.FactEntry]:
     """Asks every fact the plan declares; one that cannot be answered has no value and says why.
 

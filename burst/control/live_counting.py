@@ -44,7 +44,7 @@ def check_slices(
     run: runs.Run,
     measured: measure.Measurement,
     source: ports.ReceiptSource,
-    patience: pausing.Patience,
+    patience: pausing.QuestionPatience,
     *,
     lead_seconds: float = 0.0,
 ) -> window_metrics.LiveEntry | None:

@@ -65,7 +65,7 @@ class Measuring:
     ) -> measure.Measurement:
         plan, source, clock = self._plan, self._source, self._clock
         give_up_at = instants.later(clock.now(), plan.receipts.patience_seconds)
-        patience = pausing.Patience(clock=clock, give_up_at=give_up_at, is_interrupted=is_interrupted)
+        patience = pausing.QuestionPatience(clock=clock, give_up_at=give_up_at, is_interrupted=is_interrupted)
         measured = self._count(window, patience)
         self._driver.look()
         answers = facts.ask_facts(plan, source, self._read_document, patience)
@@ -82,7 +82,7 @@ class Measuring:
         self._ask_reproduction(patience)
         return measured
 
-    def _count(self, window: windows.Window, patience: pausing.Patience) -> measure.Measurement:
+    def _count(self, window: windows.Window, patience: pausing.QuestionPatience) -> measure.Measurement:
         """Counts a window; a count without an answer is repeated."""
         settling = measure.Settling(settle_seconds=self._plan.receipts.settle, give_up_at=patience.give_up_at)
         return patience.ask(
@@ -97,7 +97,7 @@ class Measuring:
             )
         )
 
-    def _ask_reproduction(self, patience: pausing.Patience) -> None:
+    def _ask_reproduction(self, patience: pausing.QuestionPatience) -> None:
         """Asks the key sets of both scopes, where the run reproduces another."""
         section = self._plan.reproduces
         if section is None:

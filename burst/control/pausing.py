@@ -20,7 +20,7 @@ _SHORTEST_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class QuestionPatience:
     """For how long questions that were not answered are repeated: to an instant, or to a signal."""
 
     clock: ports.Clock

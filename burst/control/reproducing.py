@@ -17,7 +17,7 @@ def ask_reproduction(
     reference: bytes,
     source: ports.ReceiptSource,
     read_document: facts.ReadDocument,
-    patience: pausing.Patience,
+    patience: pausing.QuestionPatience,
 ) -> reproduction_vectors.Reproduction:
     """The key sets of both scopes, by the reference's snapshot; one that cannot be had says why."""
     snapshot = canonical.decode(reference)
@@ -47,7 +47,7 @@ def _ask_keys(
     scope: str,
     source: ports.ReceiptSource,
     read_document: facts.ReadDocument,
-    patience: pausing.Patience,
+    patience: pausing.QuestionPatience,
 ) -> tuple[list[str] | None, str]:
     try:
         if section.sql is not None:

@@ -13,7 +13,6 @@ import pydantic
 from burst.domain.closure import active_baselines, closure_statements, closures, score_files
 from burst.domain.course import campaign_files
 from burst.domain.documents import (
-    answers,
     attempts,
     campaign_records,
     database_checks,
@@ -35,6 +34,7 @@ from burst.domain.documents import (
     risk_documents,
     rollup_documents,
     run_records,
+    task_answers,
     task_records_document,
     task_results,
     window_metrics,
@@ -174,7 +174,7 @@ KINDS: dict[str, DocumentKind] = {
     "session": _kind(questions.SessionStart, questions.SESSION),
     "session-end": _kind(questions.SessionEnd, questions.END),
     "question": _kind(questions.QuestionDocument, "question_NUMBER.json"),
-    "answer": _kind(answers.AnswerDocument, "answer_NUMBER.json"),
+    "answer": _kind(task_answers.AnswerDocument, "answer_NUMBER.json"),
     "alias": _kind(run_records.Alias, document_names.ALIAS),
     "pruned": _kind(run_records.PruneReceipt, document_names.PRUNED),
     "bundle": _kind(run_records.BundleIndex, "bundle.json"),

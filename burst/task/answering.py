@@ -11,7 +11,7 @@ from datetime import datetime
 
 from burst import ports
 from burst.domain.basics import canonical, errors, instants
-from burst.domain.documents import answers, chunks, driver_entries, estimate_answers, models, questions
+from burst.domain.documents import chunks, driver_entries, estimate_answers, models, questions, task_answers
 
 POLL_SECONDS = 0.4
 """How often the task looks for the next question."""
@@ -33,7 +33,7 @@ class CountingSession:
     """How long it lasts without a question."""
     say: Say
 
-    def tell(self, name: str, answer: answers.AnswerDocument) -> None:
+    def tell(self, name: str, answer: task_answers.AnswerDocument) -> None:
         """Gives one answer both ways. Raises as the store does."""
         content = answer.content()
         for line in chunks.lines(questions.log_name(self.name, name), content):
@@ -73,9 +73,9 @@ def _answer(
     """Answers one question. A question of a kind that is not known, or of another session, is answered too, with a
     failure that says so."""
 
-    def document(answer: answers.Answer) -> answers.AnswerDocument:
+    def document(answer: task_answers.Answer) -> task_answers.AnswerDocument:
         figures = source.read_figures()
-        return answers.AnswerDocument(
+        return task_answers.AnswerDocument(
             session=session.name,
             number=number,
             question_sha256=canonical.digest(content),
@@ -92,37 +92,37 @@ def _answer(
             return
         answer = _ask(question.ask, source, instants.later(clock.now(), question.patience_seconds))
     except errors.BurstError as exc:
-        answer = answers.FailureAnswer.from_error(exc)
+        answer = task_answers.FailureAnswer.from_error(exc)
     session.tell(questions.answer_name(number), document(answer))
 
 
-def _ask(question: questions.SingleQuestion, source: ports.ReceiptSource, give_up_at: datetime) -> answers.Answer:
+def _ask(question: questions.SingleQuestion, source: ports.ReceiptSource, give_up_at: datetime) -> task_answers.Answer:
     match question:
         case questions.CountQuestion(window=entry, scope=scope, bucket_seconds=bucket_seconds):
             counted = source.count(entry.window, scope=scope, bucket_seconds=bucket_seconds, give_up_at=give_up_at)
-            return answers.CountAnswer.from_count(counted)
+            return task_answers.CountAnswer.from_count(counted)
         case questions.ClockQuestion():
-            return answers.ClockAnswer.from_clock(source.clock(give_up_at=give_up_at))
+            return task_answers.ClockAnswer.from_clock(source.clock(give_up_at=give_up_at))
         case questions.WritersQuestion():
-            return answers.WritersAnswer.from_writers(source.open_writers(give_up_at=give_up_at))
+            return task_answers.WritersAnswer.from_writers(source.open_writers(give_up_at=give_up_at))
         case questions.FactQuestion(sql=sql, scope=scope):
-            return answers.build_fact_answer(source.ask(sql, scope=scope, give_up_at=give_up_at))
+            return task_answers.build_fact_answer(source.ask(sql, scope=scope, give_up_at=give_up_at))
         case questions.ProblemsQuestion():
-            return answers.ProblemsAnswer(problems=list(source.problems(give_up_at=give_up_at)))
+            return task_answers.ProblemsAnswer(problems=list(source.problems(give_up_at=give_up_at)))
         case questions.ServerQuestion():
-            return answers.ServerAnswer.from_server(source.server(give_up_at=give_up_at))
+            return task_answers.ServerAnswer.from_server(source.server(give_up_at=give_up_at))
         case questions.PrivilegesQuestion():
-            return answers.PrivilegesAnswer.from_privileges(source.privileges(give_up_at=give_up_at))
+            return task_answers.PrivilegesAnswer.from_privileges(source.privileges(give_up_at=give_up_at))
         case questions.RoleQuestion():
-            return answers.RoleAnswer(role=source.role(give_up_at=give_up_at))
+            return task_answers.RoleAnswer(role=source.role(give_up_at=give_up_at))
         case questions.TimesQuestion(rows=rows):
-            return answers.TimesAnswer.from_sample(source.sample_times(rows, give_up_at=give_up_at))
+            return task_answers.TimesAnswer.from_sample(source.sample_times(rows, give_up_at=give_up_at))
         case questions.ScopeQuestion(scope=scope, event_column=event_column):
             contents = source.scope_contents(scope, event_column=event_column, give_up_at=give_up_at)
-            return answers.ScopeAnswer.from_contents(contents)
+            return task_answers.ScopeAnswer.from_contents(contents)
         case questions.ReceiptQuestion(event_id=event_id, scope=scope, event_column=event_column):
             receipt = source.find_receipt(event_id, scope=scope, event_column=event_column, give_up_at=give_up_at)
-            return answers.ReceiptAnswer.from_receipt(receipt)
+            return task_answers.ReceiptAnswer.from_receipt(receipt)
         case questions.EstimateQuestion(window=entry, scope=scope, bucket_seconds=bucket_seconds):
             estimate = source.estimate_count(
                 entry.window, scope=scope, bucket_seconds=bucket_seconds, give_up_at=give_up_at
@@ -132,14 +132,14 @@ def _ask(question: questions.SingleQuestion, source: ports.ReceiptSource, give_u
             classes = source.classify_duplicates(
                 entry.window, scope=scope, event_column=event_column, give_up_at=give_up_at
             )
-            return answers.DuplicatesAnswer.from_classes(classes)
+            return task_answers.DuplicatesAnswer.from_classes(classes)
 
 
 def _follow(
     session: CountingSession,
     number: int,
     question: questions.FollowQuestion,
-    document: Callable[[answers.Answer], answers.AnswerDocument],
+    document: Callable[[task_answers.Answer], task_answers.AnswerDocument],
     source: ports.ReceiptSource,
     clock: ports.Clock,
 ) -> None:
@@ -165,11 +165,11 @@ def _follow(
             counted = counter.poll(clock.now()).slice
         except errors.Unavailable as exc:
             if not is_blind:
-                session.tell(questions.slice_name(number, index), document(answers.FailureAnswer.from_error(exc)))
+                session.tell(questions.slice_name(number, index), document(task_answers.FailureAnswer.from_error(exc)))
                 is_blind, index = True, index + 1
             continue
         if counted is not None:
-            session.tell(questions.slice_name(number, index), document(answers.CountAnswer.from_count(counted)))
+            session.tell(questions.slice_name(number, index), document(task_answers.CountAnswer.from_count(counted)))
             is_blind, index = False, index + 1
 
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from burst.domain.basics import canonical, instants, windows
-from burst.domain.documents import answers, chunks, models, questions, window_metrics
+from burst.domain.documents import chunks, models, questions, task_answers, window_metrics
 
 SCOPE = "platform_20260219T234150Z"
 WINDOW = ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:02:00Z", "--scope", SCOPE]
@@ -164,9 +164,9 @@ def test_questions_are_answered_the_same_in_the_log_and_beside_them_until_the_se
     assert (served.returncode, err) == (0, "questions answered: 1\n")
     stored = (place / questions.answer_name(1)).read_bytes()
     assert chunks.Heard().hear(out.splitlines()).document("count-001-answer_0001") == stored
-    answer = models.read(answers.AnswerDocument, stored)
+    answer = models.read(task_answers.AnswerDocument, stored)
     assert answer.question_sha256 == canonical.digest(question)
-    assert isinstance(answer.told, answers.CountAnswer)
+    assert isinstance(answer.told, task_answers.CountAnswer)
     assert (answer.told.counts.admit, answer.told.counts.duplicate) == (2, 1)
 
 

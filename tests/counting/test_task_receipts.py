@@ -17,7 +17,7 @@ from burst.adapters import task_receipts
 from burst.adapters.postgres import postgres_receipts
 from burst.control import preflight
 from burst.domain.basics import canonical, errors, instants, redaction, windows
-from burst.domain.documents import answers, chunks, models, questions
+from burst.domain.documents import chunks, models, questions, task_answers
 from burst.domain.preflight import findings
 from burst.domain.receipts import driver_figures, receipts
 from burst.task import answering
@@ -441,7 +441,7 @@ def test_an_answer_of_an_older_image_is_read_without_its_figures() -> None:
         "schema": "burst.answer/v1", "session": "count-001", "number": 1, "question_sha256": "0" * 64, "told": told
     }  # fmt: skip
 
-    answer = models.read(answers.AnswerDocument, canonical.encode(document))
+    answer = models.read(task_answers.AnswerDocument, canonical.encode(document))
 
     assert answer.driver is None
 
@@ -555,20 +555,20 @@ class OlderTask(fakes_evidence.MemoryEvidenceStore):
         if not name.startswith("question_"):
             return
         number = int(name.removeprefix("question_").removesuffix(".json"))
-        document = answers.AnswerDocument(
+        document = task_answers.AnswerDocument(
             session="count-001", number=number, question_sha256=canonical.digest(content), told=self._answer(content)
         ).content()
         self.lines += chunks.lines(questions.log_name("count-001", questions.answer_name(number)), document)
         super().put_once(questions.answer_name(number), document)
 
-    def _answer(self, content: bytes) -> answers.Answer:
+    def _answer(self, content: bytes) -> task_answers.Answer:
         try:
             question = models.read(FirstQuestionDocument, content)
         except errors.BurstError as exc:
-            return answers.FailureAnswer.from_error(exc)
+            return task_answers.FailureAnswer.from_error(exc)
         assert isinstance(question.ask, questions.ClockQuestion)
         give_up_at = instants.later(self.clock.now(), question.patience_seconds)
-        return answers.ClockAnswer.from_clock(self.source.clock(give_up_at=give_up_at))
+        return task_answers.ClockAnswer.from_clock(self.source.clock(give_up_at=give_up_at))
 
     def end_reason(self) -> str | None:
         return "its session is over" if questions.END in self.documents else None

@@ -34,7 +34,7 @@ def answer(path: str, held: dict[str, bytes]) -> tuple[object, str, str]:
     plan = cases.plan(facts=[fact(path)])
     source = fakes_receipts.MemoryReceiptSource([], now=fakes_receipts.HandClock(cases.moment(0)).now)
     (entry,) = facts.ask_facts(
-        plan, source, read, pausing.Patience(clock=fakes.TickingClock(), give_up_at=cases.moment(60))
+        plan, source, read, pausing.QuestionPatience(clock=fakes.TickingClock(), give_up_at=cases.moment(60))
     )
     return entry.value, entry.detail, entry.source
 

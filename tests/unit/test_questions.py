@@ -5,7 +5,7 @@ import json
 import pytest
 
 from burst.domain.basics import canonical, errors
-from burst.domain.documents import answers, models, questions
+from burst.domain.documents import models, questions, task_answers
 
 # As the first version wrote them.
 QUESTIONS: dict[str, bytes] = {
@@ -83,7 +83,7 @@ def test_a_question_to_follow_gains_its_end_and_ceiling_and_is_else_written_as_b
 
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_an_answer_of_the_first_version_is_read_without_the_figures_that_it_did_not_tell(kind: str) -> None:
-    document = models.read(answers.AnswerDocument, ANSWERS[kind])
+    document = models.read(task_answers.AnswerDocument, ANSWERS[kind])
 
     value = {**json.loads(ANSWERS[kind]), "driver": None}
     value["told"] |= {"pages": None} if kind == "count" else {}
@@ -95,10 +95,10 @@ def test_the_failure_of_a_question_of_a_kind_to_come_differs_from_that_of_a_brok
     unknown = QUESTIONS["clock"].replace(b'"kind":"clock"', b'"kind":"to-come"')
     broken = QUESTIONS["fact"].replace(b'"sql":"select 1"', b'"sql":1')
 
-    def failure(content: bytes) -> answers.FailureAnswer:
+    def failure(content: bytes) -> task_answers.FailureAnswer:
         with pytest.raises(errors.BurstError) as refusal:
             models.read(questions.QuestionDocument, content)
-        return answers.FailureAnswer.from_error(refusal.value)
+        return task_answers.FailureAnswer.from_error(refusal.value)
 
     assert failure(unknown).unknown_kind
     assert not failure(broken).unknown_kind

@@ -18,7 +18,6 @@ from burst.cli import schema as command
 from burst.domain.basics import canonical, errors, instants
 from burst.domain.closure import active_baselines, closure_statements
 from burst.domain.documents import (
-    answers,
     attempts,
     campaign_records,
     database_stages,
@@ -34,6 +33,7 @@ from burst.domain.documents import (
     rate_search_documents,
     risk_documents,
     run_records,
+    task_answers,
     task_results,
     window_metrics,
 )
@@ -295,8 +295,8 @@ EXAMPLES: dict[str, Any] = {
         ).content()
     ),
     "answer": json.loads(
-        answers.AnswerDocument(
-            session=SESSION, number=1, question_sha256="0" * 64, told=answers.ProblemsAnswer(problems=[])
+        task_answers.AnswerDocument(
+            session=SESSION, number=1, question_sha256="0" * 64, told=task_answers.ProblemsAnswer(problems=[])
         ).content()
     ),
     "attempt": _written(

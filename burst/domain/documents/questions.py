@@ -1,5 +1,5 @@
 """Questions: the methods of `ports.ReceiptSource` as documents, for a task that counts inside the VPC, which tells
-`answers`.
+`task_answers`.
 
 They hold no SQL but a fact's own, no secret and no code.
 
