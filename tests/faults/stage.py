@@ -164,6 +164,14 @@ class Ran:
         """Every living process of its tasks."""
         return [process for process in _LOOK.take().tasks.get(self.execution_id, ()) if process_tree.is_living(process)]
 
+    def guards(self) -> list[psutil.Process]:
+        """The living guards of its tasks: they carry its mark, and no guard started them."""
+        return [process for process in self.tasks() if _read_marks(process) == (True, False)]
+
+    def programs(self) -> list[psutil.Process]:
+        """Every living process of its tasks that a guard started, or that comes of such a one."""
+        return [process for process in self.tasks() if _read_marks(process) == (True, True)]
+
     def watchdogs(self) -> list[psutil.Process]:
         """Its living watchdogs."""
         return [one for one in _LOOK.take().watchdogs.get(self.execution_id, ()) if process_tree.is_living(one)]
@@ -184,6 +192,12 @@ class Ran:
     def nothing_left(self) -> bool:
         """Whether neither task nor watchdog of it lives."""
         return not self.tasks() and not self.watchdogs()
+
+
+def _read_marks(process: psutil.Process) -> tuple[bool, bool]:
+    """Whether it carries the mark of a task, and that of a guard. Pids tell neither: they begin anew at their end."""
+    environment = process_tree.read_environment(process)
+    return bool(environment.get(process_tree.TASK_MARK)), bool(environment.get(process_tree.GUARD_MARK))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,8 @@
 """What an operator does to a run under way or left behind: stop, reap, resume, and starting it twice."""
 
-import contextlib
 import signal
 from datetime import UTC, datetime
 
-import psutil
 import pytest
 
 from burst.kit import process_tree
@@ -133,7 +131,7 @@ def test_reap_leaves_alone_what_is_in_time(play: stage.Stage) -> None:
 def test_reap_ends_what_outlived_its_deadline_when_every_other_layer_is_gone(play: stage.Stage) -> None:
     command, ran = play.begin_programs(guarding.DOUBLE_FORKS_AND_IGNORES_TERM, cap=8)
     command.kill()
-    for process in [*ran.watchdogs(), *(one for one in ran.tasks() if _is_guard(one))]:
+    for process in [*ran.watchdogs(), *ran.guards()]:
         process_tree.send_signal(process, signal.SIGKILL)
     deadline = ran.deadline()
     waiting.until(lambda: datetime.now(UTC) > deadline, seconds=12, what="the deadline")
@@ -151,12 +149,6 @@ def test_reap_ends_what_outlived_its_deadline_when_every_other_layer_is_gone(pla
     assert stage.layers_that_stopped(ran.snapshot()) == {"sweeper"}
     assert "M10F-B8" in ran.snapshot()["blockers"], "the budget was breached"
     assert play.verify(ran) == 3
-
-
-def _is_guard(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.Error):
-        return "burst.task.guard" in process.cmdline()
-    return False
 
 
 def test_two_runs_started_at_once_share_neither_folder_nor_scope(play: stage.Stage) -> None:

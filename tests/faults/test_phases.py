@@ -92,7 +92,7 @@ def test_a_window_with_a_gap_holds_for_its_contiguity(play: stage.Stage) -> None
     command, ran = play.begin(window_plan(play, seconds=12.0))
     ran.reached("go-given", seconds=PATIENT_SECONDS)
     waiting.until(lambda: _count_receipts(play.dsn), seconds=PATIENT_SECONDS, what="the first receipts")
-    senders = [process for process in ran.tasks() if "sender.py" in " ".join(process.cmdline())]
+    senders = ran.programs()
     for process in senders:
         process.send_signal(signal.SIGSTOP)
     time.sleep(GAP_SECONDS)  # the gap itself

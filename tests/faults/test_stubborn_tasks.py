@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import psutil
 import pytest
 
 from burst.domain.basics import instants
@@ -28,22 +27,9 @@ BY_KILL = (137, None)
 """The guard's, or where the machine kept that one waiting the controller's, which leaves nobody to tell a code."""
 
 
-def guards(ran: stage.Ran) -> list[psutil.Process]:
-    """The living guards of a run."""
-    return [process for process in ran.tasks() if "burst.task.guard" in _words(process)]
-
-
-def _words(process: psutil.Process) -> list[str]:
-    """Its command line; of one that has just ended, nothing."""
-    try:
-        return process.cmdline()
-    except psutil.NoSuchProcess:
-        return []
-
-
 def signal_guards(ran: stage.Ran, number: signal.Signals) -> None:
     """Sends both guards a signal they cannot catch."""
-    found = guards(ran)
+    found = ran.guards()
     assert len(found) == 2
     for guard in found:
         process_tree.send_signal(guard, number)
@@ -87,7 +73,7 @@ def test_frozen_guards_are_thawed_and_end_their_tasks(play: stage.Stage) -> None
 def test_what_fled_from_killed_guards_is_killed_by_the_controller(play: stage.Stage) -> None:
     command, ran = play.begin_programs(guarding.DOUBLE_FORKS_AND_IGNORES_TERM, cap=60)
     signal_guards(ran, signal.SIGKILL)
-    waiting.until(lambda: not guards(ran), what="the guards to be gone")
+    waiting.until(lambda: not ran.guards(), what="the guards to be gone")
     assert ran.tasks()
 
     command.go_on()
@@ -104,7 +90,7 @@ def test_a_task_that_somebody_else_ends_in_mid_burst_has_not_held(play: stage.St
     plan = play.plan({"load": {"command": [*guarding.OBEYS], "waits_for_go": False}}, window=30, cap=90)
     command, ran = play.begin(plan)
     ran.reached("go-given")
-    process_tree.send_signal(guards(ran)[0], signal.SIGTERM)
+    process_tree.send_signal(ran.guards()[0], signal.SIGTERM)
 
     answer = command.wait()
 

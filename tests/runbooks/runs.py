@@ -147,8 +147,7 @@ def _troubled(site: Site, name: str) -> None:
             " values ('ambiguous', 'PUBLISH_AMBIGUOUS', %s, 'ambiguous', true)",
             (TROUBLED_SCOPE,),
         )
-    process = waiting.until(ran.tasks, what="its tasks")[0]
-    process.send_signal(signal.SIGKILL)
+    waiting.until(ran.programs, what="its programs")[0].send_signal(signal.SIGKILL)
     command.go_on()
     assert command.wait(PLAYED_SECONDS).code == 3
 
