@@ -25,6 +25,8 @@ from burst.sandbox import embedded_postgres
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
 WINDOW = windows.Window(START, START + timedelta(minutes=20))
 APPLICATION = "burst/hostile"
+BEGINS_A_TRANSACTION = ("BEGIN ISOLATION LEVEL ", "SET LOCAL ", "SAVEPOINT ", "LOCK TABLE ONLY ", "RELEASE SAVEPOINT ")
+"""What the statements of the script that begins a transaction start with."""
 MARK = "evilword"
 HOSTILE = {
     "a quote": f"{MARK}'; drop table kept; --",
@@ -197,11 +199,13 @@ def assert_quoted(asked: Asked, word: str, server: LoggingServer) -> None:
 
 
 def assert_harmless(asked: Asked, server: LoggingServer) -> None:
-    """Nothing of the hostile word is left beside the quoted names, and no statement is two."""
+    """Nothing of the hostile word is left beside the quoted names, and no statement is two, but for the script that
+    begins a transaction."""
     for each in asked.logged:
         assert MARK not in each.bare.lower(), each
         assert "drop table" not in each.bare.lower(), each
-        assert ";" not in each.bare or each.bare.lstrip().startswith("SET LOCAL"), each
+        parts = each.bare.split(";")
+        assert len(parts) == 1 or all(part.strip().startswith(BEGINS_A_TRANSACTION) for part in parts), each
     assert server.has_kept()
 
 

@@ -190,6 +190,46 @@ def test_a_tail_is_read_by_the_place_of_its_rows_whatever_indexes_there_are(data
     assert "Index" not in plan
 
 
+def test_the_writers_of_a_reading_are_looked_for_after_its_sizes(database_dsn: str) -> None:
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(database_dsn), poolclass=sqlalchemy.pool.NullPool
+    )
+    with engine.connect() as c:
+        c.execute(sqlalchemy.text("set local max_parallel_workers_per_gather = 0"))
+        ids = {"leaves": [1259], "relations": [1259]}
+        explain = sqlalchemy.text(f"explain (verbose, format json) {tail_statements.SIZES_THEN_WRITERS.text}")
+        whole = c.execute(explain, ids).scalar_one()[0]["Plan"]
+
+    first, second = (json.dumps(part) for part in whole["Plans"] if part["Parent Relationship"] == "Member")
+    assert whole["Node Type"] == "Append"
+    assert '"pg_class"' in first
+    assert "pg_lock_status" in second
+    assert "pg_lock_status" not in first
+
+
+def test_a_poll_is_four_round_trips(database_dsn: str) -> None:
+    source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), columns=counting.COLUMNS)
+    with contextlib.closing(source):
+        now = datetime.now(UTC)
+        counter = source.follow(
+            start=now,
+            until=instants.later(now, 60),
+            scope=writers.SCOPE,
+            settle_seconds=0.0,
+            every_seconds=2.0,
+            patience_seconds=10.0,
+        )
+        for _ in range(5):
+            counter.poll(datetime.now(UTC))
+        before = source.read_figures()
+        counter.poll(datetime.now(UTC))
+        after = source.read_figures()
+
+    assert after.statements - before.statements == 3
+    assert after.round_trips - before.round_trips == 4
+    assert after.reused - before.reused == 2
+
+
 @pytest.mark.parametrize(
     ("type_", "time_unit", "strange", "now"),
     [

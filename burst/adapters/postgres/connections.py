@@ -53,7 +53,9 @@ _SHORTEST_TIMEOUT_SECONDS = 2
 """libpq takes a shorter one for this."""
 # Without row_security Postgres refuses a query from which a policy would hide rows; with it they would not be counted.
 # Year first and UTC, whatever the server's habit: a date such as 02/03/2026 is then refused, not guessed.
-_SETTINGS = """\
+# The driver's own BEGIN would be a round trip more.
+_BEGIN = """\
+BEGIN ISOLATION LEVEL {isolation} READ ONLY;
 SET LOCAL statement_timeout = {statement_milliseconds};
 SET LOCAL lock_timeout = {lock_milliseconds};
 SET LOCAL idle_in_transaction_session_timeout = {idle_milliseconds};
@@ -257,12 +259,11 @@ class ReadOnlyDatabase:
         engine = kept.engine if kept else self._met or _engine(self._connect_in_time, poolclass=sqlalchemy.NullPool)
         self._patience.seconds_left = seconds_left
         turn = kept.take_turn(self._timeouts.attempt_seconds) if kept else contextlib.nullcontext()
-        with turn, engine.connect() as bare:
+        with turn, engine.connect() as connection:
             if kept is None:
                 self._met = engine
-            connection = bare.execution_options(isolation_level=self._isolation, postgresql_readonly=True)
             with connection.begin():
-                self._begin(connection, self._render_limits(connection, seconds_left), steady)
+                self._begin(connection, self._render_beginning(connection, seconds_left), steady)
                 return self._work_prepared(work, connection) if self._prepares else work(connection)
 
     def _execute_script(self, connection: sqlalchemy.Connection, script: str) -> None:
@@ -283,26 +284,27 @@ class ReadOnlyDatabase:
                 connection.invalidate()
             raise
 
-    def _begin(self, connection: sqlalchemy.Connection, limits: str, steady: str) -> None:
-        """Sets the limits of a transaction, and keeps a table steady, in one statement."""
+    def _begin(self, connection: sqlalchemy.Connection, beginning: str, steady: str) -> None:
+        """Begins a transaction within its limits, and keeps a table steady, in one round trip."""
         if not steady:
-            self._execute_script(connection, limits)
+            self._execute_script(connection, beginning)
             return
         try:
-            self._execute_script(connection, limits + _STEADY.format(table=steady))
+            self._execute_script(connection, beginning + _STEADY.format(table=steady))
         except (sqlalchemy.exc.DBAPIError, psycopg.Error) as failure:
             if not failures.is_about_the_query(failure):
                 raise
             self._execute_script(connection, _UNSTEADY)  # where the table is not there, the work says so
 
-    def _render_limits(self, connection: sqlalchemy.Connection, seconds_left: float) -> str:
+    def _render_beginning(self, connection: sqlalchemy.Connection, seconds_left: float) -> str:
         driver_connection = connection.connection.driver_connection
         statement_seconds = min(self._timeouts.statement_seconds, _STATEMENT_SHARE * seconds_left)
-        settings = _SETTINGS + (_PLANS_ONCE if self._prepares else "")
+        settings = _BEGIN + (_PLANS_ONCE if self._prepares else "")
         if isinstance(driver_connection, driver_meter.MeteredConnection):
             driver_connection.limit_seconds = statement_seconds
             settings += _TRANSACTION_TIMEOUT if driver_connection.info.server_version >= 170000 else ""
         return settings.format(
+            isolation=self._isolation,
             statement_milliseconds=_milliseconds(statement_seconds),
             lock_milliseconds=_milliseconds(min(self._timeouts.lock_seconds, _LOCK_SHARE * seconds_left)),
             idle_milliseconds=_milliseconds(self._limits.idle_seconds),
@@ -336,6 +338,7 @@ class ReadOnlyDatabase:
         parameters["connect_timeout"] = max(_SHORTEST_TIMEOUT_SECONDS, math.floor(shared_seconds))
         connection = driver_meter.MeteredConnection.connect(
             **parameters,
+            autocommit=True,
             prepare_threshold=_PREPARES_AFTER if self._prepares else None,
             cursor_factory=driver_meter.MeteredCursor,
         )

@@ -1,7 +1,7 @@
 """The meter of the driver: counts each statement where psycopg sends it, whoever asked for it.
 
-SQLAlchemy asks a new connection for its version and more, which no event of SQLAlchemy shows, and psycopg sends BEGIN
-by itself. So the connection and its cursors count, and no layer above them.
+SQLAlchemy asks a new connection for its version and more, which no event of SQLAlchemy shows, and psycopg prepares by
+itself. So the connection and its cursors count, and no layer above them.
 """
 
 import contextlib
@@ -59,7 +59,8 @@ def _describe_wait(seconds: float, limit_seconds: float) -> driver_figures.Drive
 
 
 class MeteredConnection(psycopg.Connection[Any]):
-    """A connection whose work a meter counts, from `begin_counting` on."""
+    """A connection whose work a meter counts, from `begin_counting` on. It is one with `autocommit`: what else would
+    send a BEGIN of its own is not counted."""
 
     meter: DriverMeter | None = None
     limit_seconds: float = 0.0
@@ -107,12 +108,11 @@ class MeteredCursor(psycopg.Cursor[Any]):
     """Whether the statement that is executed now was prepared for this execution."""
 
     def execute(self, *words: Any, **options: Any) -> Self:
-        """Executes one statement, and counts it, its answer and the BEGIN before it."""
+        """Executes one statement or script, and counts it and its answer."""
         connection = self.connection
         if not isinstance(connection, MeteredConnection) or connection.meter is None:
             return super().execute(*words, **options)
-        begins = not connection.autocommit and connection.info.transaction_status == pq.TransactionStatus.IDLE
-        connection.meter.count(driver_figures.DriverFigures(statements=1, round_trips=1 + begins))
+        connection.meter.count(driver_figures.DriverFigures(statements=1, round_trips=1))
         with connection.meter.waiting(connection.limit_seconds):
             super().execute(*words, **options)
         connection.meter.count(self._describe_rows())

@@ -62,7 +62,7 @@ SELECT relation.oid::bigint AS id, relation.oid::regclass::text AS name, relatio
 FROM source JOIN pg_class AS relation ON relation.oid = source.id ORDER BY 2""")
 # Any role sees these locks. A writer takes RowExclusiveLock and keeps it to its end; one that still waits for the lock
 # may hold an instant of the window too. A prepared transaction has no process, and is known by its transaction id.
-WRITERS = sqlalchemy.text("""
+SELECT_WRITERS = """
 SELECT DISTINCT coalesce('prepared ' || prepared.transaction::text, writing.virtualtransaction) AS id,
     writing.pid AS pid, coalesce(prepared.gid, session.application_name, '') AS name
 FROM pg_locks AS writing
@@ -73,8 +73,8 @@ LEFT JOIN (
     AND own.virtualtransaction = writing.virtualtransaction
 WHERE writing.locktype = 'relation' AND writing.mode = 'RowExclusiveLock'
     AND writing.relation = ANY(cast(:relations AS oid[]))
-    AND writing.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-ORDER BY 1""")
+    AND writing.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+WRITERS = sqlalchemy.text(f"{SELECT_WRITERS} ORDER BY 1")
 # Every transaction holds the lock on its own identity to its end. A prepared one writes nothing more.
 TRANSACTIONS = sqlalchemy.text(
     "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'virtualxid' AND mode = 'ExclusiveLock' AND granted"

@@ -57,7 +57,7 @@ def choose_leaves(connection: sqlalchemy.Connection, table: statements.ReceiptTa
     if connection.execute(statements.STANDBY).scalar_one():
         raise errors.Unavailable(tail_statements.STANDBY_ANSWERS)
     relations = tuple(source.id for source in sources)
-    relatives = connection.execute(tail_statements.RELATIVES, {"parents": list(relations)}).scalar_one()
+    relatives = connection.execute(tail_statements.RELATIVES, {"relations": list(relations)}).scalar_one()
     rows = connection.execute(tail_statements.LEAVES, {"relations": list(relations)}).all()
     leaves = tuple(tails.Leaf(id=row.id, schema=row.schema, name=row.name) for row in rows)
     kept = () if problem else _prune(connection, table, leaves, followed)

@@ -221,20 +221,13 @@ class TailReader:
     def _read_sizes(
         self, connection: sqlalchemy.Connection, leaves: tail_leaves.Leaves
     ) -> tuple[receipts.DatabaseClock, tails.TailReading]:
-        ids = {"leaves": [leaf.id for leaf in leaves.leaves], "parents": list(leaves.relations)}
+        ids = {"leaves": [leaf.id for leaf in leaves.leaves], "relations": list(leaves.relations)}
         before = self._now()
-        sizes = connection.execute(tail_statements.SIZES, ids).all()
+        rows = connection.execute(tail_statements.SIZES_THEN_WRITERS, ids).all()
         round_trip_seconds = instants.seconds_between(before, self._now())
-        if len(sizes) < len(leaves.leaves):
-            present = {row.id for row in sizes}
-            names = ", ".join(leaf.name for leaf in leaves.leaves if leaf.id not in present)
-            raise tail_leaves.LeafGone(f"{names}, in which receipts were, is gone")
-        if sizes[0].relatives != leaves.relatives:
-            raise tail_leaves.LeafGone("the tables that hold the receipts, or their names, are others now")
-        if sizes[0].standby:
-            raise errors.Unavailable(tail_statements.STANDBY_ANSWERS)
-        rows = connection.execute(statements.WRITERS, {"relations": list(leaves.relations)}).all()
-        at = instants.utc(sizes[0].at)
+        sizes = [row for row in rows if row.writer is None]
+        _require_same(leaves, sizes)
+        at = instants.utc(min(row.at for row in sizes))
         clock = receipts.DatabaseClock(
             database_now=at,
             skew_seconds=instants.seconds_between(instants.later(before, round_trip_seconds / 2), at),
@@ -245,13 +238,28 @@ class TailReader:
             blocks={row.id: row.blocks for row in sizes},
             files={row.id: row.file for row in sizes},
             relatives=sizes[0].relatives,
-            writers=tuple(receipts.OpenWriter(id=row.id, pid=row.pid, name=row.name) for row in rows),
+            writers=tuple(
+                receipts.OpenWriter(id=row.writer, pid=row.pid, name=row.name) for row in rows if row.writer is not None
+            ),
             activity=tails.Activity(
                 inserted=sum(row.inserted for row in sizes),
                 rewritten=sum(row.rewritten for row in sizes),
                 known=sizes[0].counted,
             ),
         )
+
+
+def _require_same(leaves: tail_leaves.Leaves, sizes: Sequence[sqlalchemy.Row[*tuple[Any, ...]]]) -> None:
+    """Raises `tail_leaves.LeafGone` where the receipts lie in other tables now, and `errors.Unavailable` where a
+    standby answers."""
+    if len(sizes) < len(leaves.leaves):
+        present = {row.id for row in sizes}
+        names = ", ".join(leaf.name for leaf in leaves.leaves if leaf.id not in present)
+        raise tail_leaves.LeafGone(f"{names}, in which receipts were, is gone")
+    if sizes[0].relatives != leaves.relatives:
+        raise tail_leaves.LeafGone("the tables that hold the receipts, or their names, are others now")
+    if sizes[0].standby:
+        raise errors.Unavailable(tail_statements.STANDBY_ANSWERS)
 
 
 def _spans(rows: Any) -> dict[datetime, receipts.Counts]:

@@ -19,19 +19,28 @@ SELECT relation.oid::bigint AS id, space.nspname::text AS schema, relation.relna
 FROM pg_class AS relation JOIN pg_namespace AS space ON space.oid = relation.relnamespace
 WHERE relation.oid = ANY(cast(:relations AS oid[])) AND relation.relkind = 'r' ORDER BY 1""")
 _RELATIVES = """(SELECT md5(coalesce(string_agg(heir.inhrelid::text, ',' ORDER BY heir.inhrelid), ''))
-        FROM pg_inherits AS heir WHERE heir.inhparent = ANY(cast(:parents AS oid[])))
+        FROM pg_inherits AS heir WHERE heir.inhparent = ANY(cast(:relations AS oid[])))
     || (SELECT md5(string_agg(format('%s %I.%I', own.oid, space.nspname, own.relname), ',' ORDER BY own.oid))
         FROM pg_class AS own JOIN pg_namespace AS space ON space.oid = own.relnamespace
-        WHERE own.oid = ANY(cast(:parents AS oid[])))"""
+        WHERE own.oid = ANY(cast(:relations AS oid[])))"""
 RELATIVES = sqlalchemy.text(f"SELECT {_RELATIVES}")
-SIZES = sqlalchemy.text(f"""
-SELECT clock_timestamp() AS at, relation.oid::bigint AS id, pg_relation_filenode(relation.oid)::bigint AS file,
-    pg_relation_size(relation.oid) / cast(current_setting('block_size') AS bigint) AS blocks,
-    pg_stat_get_tuples_inserted(relation.oid) AS inserted,
-    pg_stat_get_tuples_updated(relation.oid) + pg_stat_get_tuples_deleted(relation.oid) AS rewritten,
-    current_setting('track_counts') = 'on' AS counted, pg_is_in_recovery() AS standby,
-    {_RELATIVES} AS relatives
-FROM pg_class AS relation WHERE relation.oid = ANY(cast(:leaves AS oid[])) ORDER BY 2""")  # noqa: S608 - the part above
+# The writers are those of a later instant than the sizes: an Append reads its parts one after the other. In one
+# statement, because a poll is little else than round trips.
+SIZES_THEN_WRITERS = sqlalchemy.text(f"""
+SELECT at, id, file, blocks, inserted, rewritten, counted, standby, relatives,
+    cast(NULL AS text) AS writer, cast(NULL AS integer) AS pid, cast(NULL AS text) AS name
+FROM (
+    SELECT clock_timestamp() AS at, relation.oid::bigint AS id, pg_relation_filenode(relation.oid)::bigint AS file,
+        pg_relation_size(relation.oid) / cast(current_setting('block_size') AS bigint) AS blocks,
+        pg_stat_get_tuples_inserted(relation.oid) AS inserted,
+        pg_stat_get_tuples_updated(relation.oid) + pg_stat_get_tuples_deleted(relation.oid) AS rewritten,
+        current_setting('track_counts') = 'on' AS counted, pg_is_in_recovery() AS standby,
+        {_RELATIVES} AS relatives
+    FROM pg_class AS relation WHERE relation.oid = ANY(cast(:leaves AS oid[])) ORDER BY 2 OFFSET 0
+) AS sizes
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, writers.id, writers.pid, writers.name
+FROM ({statements.SELECT_WRITERS} ORDER BY 1 OFFSET 0) AS writers""")  # noqa: S608 - the parts above
 
 # Columns may be granted one by one, and a policy may stand on the parent alone.
 IS_READABLE = sqlalchemy.text("""
