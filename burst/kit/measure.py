@@ -85,34 +85,57 @@ def measure(
     receipts, or an interruption or the end of `settling` comes first, the last count is returned unsettled.
     """
     settle_seconds, give_up_at = settling.settle_seconds, settling.give_up_at
-    writers = _WritersOfTheEnd(window.end)
-
-    def count() -> tuple[Round, receipts.WindowCount]:
-        began = clock.now()
-        writers.read(source.open_writers(give_up_at=give_up_at))
-        counted = source.count(window, scope=scope, bucket_seconds=bucket_seconds, give_up_at=give_up_at)
-        return Round(counted_at=began, counts=counted.counts), counted
-
-    first, last = count()
+    counter = _WindowCounter(source, window, scope, bucket_seconds, give_up_at=give_up_at, clock=clock)
+    first, last = counter.count()
     rounds, settled, problem, pause_seconds = [first], False, "", settle_seconds
     while not settled and len(rounds) < settling.rounds_max and _has_time(clock, pause_seconds, give_up_at):
         clock.sleep(pause_seconds)
         try:
-            again, counted = count()
+            again, counted = counter.count()
         except errors.Unavailable as exc:
             problem, pause_seconds = str(exc), max(settle_seconds, RETRY_SECONDS)
             if is_interrupted():
                 break
             continue
         problem, pause_seconds = "", settle_seconds
-        settled = writers.ended and _is_settled(last, counted) and _are_apart(rounds[-1], again, settle_seconds)
+        settled = counter.writers.ended and _is_settled(last, counted) and _are_apart(rounds[-1], again, settle_seconds)
         rounds.append(again)
         last = counted
         if _count_losses(rounds).total:
             break
-    return Measurement(
-        count=last, rounds=tuple(rounds), settled=settled, open_writers=writers.still_open, problem=problem
-    )
+    still_open = counter.writers.still_open
+    return Measurement(count=last, rounds=tuple(rounds), settled=settled, open_writers=still_open, problem=problem)
+
+
+class _WindowCounter:
+    """Counts one window again and again, each time after a reading of the writers."""
+
+    def __init__(
+        self,
+        source: ports.ReceiptSource,
+        window: windows.Window,
+        scope: str | None,
+        bucket_seconds: float,
+        *,
+        give_up_at: datetime,
+        clock: ports.Clock,
+    ) -> None:
+        self._source = source
+        self._window = window
+        self._scope = scope
+        self._bucket_seconds = bucket_seconds
+        self._give_up_at = give_up_at
+        self._clock = clock
+        self.writers = _WritersOfTheEnd(window.end)
+
+    def count(self) -> tuple[Round, receipts.WindowCount]:
+        """Counts once. Raises as `ports.ReceiptSource.count` does."""
+        began = self._clock.now()
+        self.writers.read(self._source.open_writers(give_up_at=self._give_up_at))
+        counted = self._source.count(
+            self._window, scope=self._scope, bucket_seconds=self._bucket_seconds, give_up_at=self._give_up_at
+        )
+        return Round(counted_at=began, counts=counted.counts), counted
 
 
 class _WritersOfTheEnd:
