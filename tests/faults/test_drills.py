@@ -20,10 +20,10 @@ from tests.faults import controller_driver, drilled_service, stage
 
 pytestmark = pytest.mark.timeout(240)
 
-WINDOW_SECONDS, CAP_SECONDS = 12.0, 40.0
-AT_SECONDS, WITHIN_SECONDS, SUSTAINED_SECONDS = 2.0, 4.0, 2.0
-IN_TIME_SECONDS, LATE_SECONDS = 0.5, 5.0
-"""How long the supervisor leaves the service down."""
+WINDOW_SECONDS, CAP_SECONDS = 22.0, 70.0
+AT_SECONDS, WITHIN_SECONDS, SUSTAINED_SECONDS = 2.0, 8.0, 3.0
+IN_TIME_SECONDS, LATE_SECONDS = 0.5, 9.0
+"""How long the supervisor leaves the service down; a busy machine takes seconds more to start it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ def recovery_plan(play: stage.Stage, service: Service, *, once: bool = False) ->
     """A phase of kind recovery whose drill kills the service two seconds after GO."""
     up = {
         "name": "up",
-        "command": service.words("probe", str(service.port)),
+        "command": [sys.executable, "-I", "-S", "-c", drilled_service.PROBE, str(service.port)],
         "path": "/up",
         "rules": [{"blocker": "M10F-B3", "aggregate": "min", "over": "after recovery", "at_least": 1}],
     }
@@ -102,7 +102,7 @@ def recovery_plan(play: stage.Stage, service: Service, *, once: bool = False) ->
     sections |= {
         "kind": "recovery",
         "facts": [],
-        "observe": {"every": "1s", "settle": "500ms", "series": [up]},
+        "observe": {"every": f"{SUSTAINED_SECONDS:g}s", "settle": "500ms", "series": [up]},
         "during": [drill],
     }
     return stage.write_plan(path, sections)

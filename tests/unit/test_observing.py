@@ -4,14 +4,16 @@ import dataclasses
 import itertools
 import json
 import threading
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from burst.control import observing
-from burst.domain.basics import errors, instants
+from burst.domain.basics import errors, instants, redaction
 from burst.domain.documents import document_names
-from burst.domain.observations import samples
+from burst.domain.observations import answers, samples
+from burst.domain.preflight import series_judgements
 from burst.domain.run import journals
 from burst.domain.run.events import watch_events
 from tests import cases, fakes, simulation
@@ -51,6 +53,29 @@ def taken(world: simulation.World) -> tuple[samples.Sample, ...]:
 
 def gate(world: simulation.World, name: str) -> dict[str, Any]:
     return next(entry for entry in world.document["gates"] if entry["name"] == name)
+
+
+@pytest.mark.parametrize(
+    ("answers_take", "took"),
+    [((0.2,), 0.2), ((1.5, 0.3), 0.3), ((1.5, 1.2), 1.2), ((1.2, 1.5), 1.2)],
+    ids=["in time", "late once", "late twice", "later the second time"],
+)
+def test_preflight_asks_a_series_that_answered_late_once_more(answers_take: tuple[float, ...], took: float) -> None:
+    clock, left = fakes.TickingClock(), list(answers_take)
+
+    class Probe:
+        def ask(self, *, give_up_at: datetime) -> answers.Answer:
+            clock.sleep(left.pop(0))
+            return answers.Answer(value=3)
+
+    lag = {"name": "lag", "sql": "select 3", "rules": RULES}
+    plan = simulation.plan(observe={"every": "1s", "settle": "1s", "series": [lag]})
+
+    tried = observing.try_each(plan, {"lag": Probe()}, clock, redaction.Redactor(()))
+
+    assert tried["lag"].took_seconds == pytest.approx(took)
+    assert left == []
+    assert series_judgements.judge_series(plan, tried).refused == (took >= 1.0)
 
 
 def test_a_series_is_asked_from_before_go_until_after_the_last_stop() -> None:

@@ -1,4 +1,4 @@
-"""Judgements of preflight on observed series: each is asked once, and has to answer as a run needs it."""
+"""Judgements of preflight on observed series: each is tried, and has to answer as a run needs it."""
 
 from collections.abc import Iterable, Mapping
 

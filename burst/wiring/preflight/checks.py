@@ -276,9 +276,9 @@ def _check_stop_signs(
 
 
 def _check_series(plan: plans.Plan, source: Callable[[], ports.ReceiptSource], clock: ports.Clock) -> findings.Finding:
-    """Asks every observed series once, side by side, as the run will ask them."""
+    """Asks every observed series, side by side, as the run will ask them."""
     asks_receipts = any(series.sql is not None for series in plan.observed_series)
     opened = series_probes.open_probes(plan, clock)
     built = probes.build_probes(plan, source() if asks_receipts else None, inputs.document, opened)
     redactor = redaction.Redactor(secrets.RESOLVED)
-    return series_judgements.judge_series(plan, observing.ask_each_once(plan, built, clock, redactor))
+    return series_judgements.judge_series(plan, observing.try_each(plan, built, clock, redactor))
