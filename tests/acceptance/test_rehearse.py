@@ -213,7 +213,7 @@ def test_a_controller_that_a_fault_kills_is_followed_by_a_resume_that_settles_th
 DRILL = """\
 services: [{name: ingest-writer, environment: {PLATFORM_RUN: "{scope}"}}]
 observe:
-  every: 1s
+  every: 2s
   settle: 500ms
   series:
     - {name: ready, sql: "select 1", rules: [{blocker: M10F-B7, aggregate: min, over: after recovery, at_least: 1}]}
@@ -221,7 +221,7 @@ during:
   - name: restart-writer
     at: 2s
     restart: {service: ingest-writer}
-    recover_within: 6s
+    recover_within: 12s
     recovered_when: {series: ready, equals: 1, sustained: 2s}
 """
 
@@ -230,7 +230,7 @@ during:
 def test_a_service_is_rolled_restarted_once_and_put_back(
     tmp_path: Path, rehearsal: Rehearsing, fault: str | None
 ) -> None:
-    played = rehearsal(window=14, cap=120)
+    played = rehearsal(window=22, cap=150)
     plan = tmp_path / "plan.yaml"
     plan.write_text(plan.read_text() + DRILL)
 
@@ -247,7 +247,7 @@ def test_a_service_is_rolled_restarted_once_and_put_back(
         assert {gate["status"] for gate in drilled} == {"PASS"}, [gate["why"] for gate in drilled]
         assert gates["observed:ready.min.after"]["status"] == "PASS"
         assert snapshot["blockers"] == ["M10F-B2", "M10F-B6"], answer.stderr
-        assert drill["restart_to_stable_seconds"] <= 6.0
+        assert drill["restart_to_stable_seconds"] <= 12.0
     else:  # samples that the dead controller did not take may show the recovery late or not at all, and that holds
         assert {gates["restart:restart-writer"]["status"], gates["drill_undone:restart-writer"]["status"]} == {"PASS"}
     assert played.events().count("drill-intended") == 1
@@ -262,7 +262,7 @@ def test_a_service_is_rolled_restarted_once_and_put_back(
 WRITERS = """\
 services: [{name: ingest-writer, desired: 1}]
 observe:
-  every: 1s
+  every: 3s
   settle: 500ms
   series:
     - {name: writers, service: ingest-writer, rules: [{blocker: M10F-B7, aggregate: min, at_least: LEAST}]}
@@ -273,7 +273,7 @@ observe:
 def test_a_service_with_fewer_tasks_than_asked_holds_the_phase(
     tmp_path: Path, rehearsal: Rehearsing, least: int, status: str
 ) -> None:
-    played = rehearsal(window=5, cap=60)
+    played = rehearsal(window=8, cap=80)
     plan = tmp_path / "plan.yaml"
     plan.write_text(plan.read_text() + WRITERS.replace("LEAST", str(least)))
 
@@ -293,18 +293,18 @@ facts:
   - {blocker: M10G-B3, name: stalled, sql: "select 0", equals: 0}
   - {blocker: M10G-B5, name: drift, sql: "select 0", equals: 0}
 observe:
-  every: 1s
+  every: 3s
   settle: 500ms
   series:
     - {name: writers, service: ingest-writer, rules: [{blocker: M10G-B2, aggregate: min, at_least: 1}]}
 """
 
 
-@pytest.mark.parametrize("fault", ["service-short@bursting+3+1.5", None], ids=["falls in the middle", "does not fall"])
+@pytest.mark.parametrize("fault", ["service-short@bursting+3+4.5", None], ids=["falls in the middle", "does not fall"])
 def test_a_soak_in_which_a_service_loses_a_task_for_a_moment_holds(
     tmp_path: Path, rehearsal: Rehearsing, fault: str | None
 ) -> None:
-    played = rehearsal(window=7, cap=60)
+    played = rehearsal(window=14, cap=90)
     plan = tmp_path / "plan.yaml"
     lines = [line for line in plan.read_text().splitlines() if not line.startswith(("baseline", "gates"))]
     text = "\n".join(lines).replace("phase: M10.F", "phase: M10.G") + "\ngates: {offered_load: 0.1}\n"

@@ -221,11 +221,11 @@ def _drilled(undo: str, code: int) -> "Maker":
             "at": "2s",
             "command": ["true"],
             "undo": [undo],
-            "recover_within": "4s",
-            "recovered_when": {"series": "well", "equals": 1, "sustained": "2s"},
+            "recover_within": "10s",
+            "recovered_when": {"series": "well", "equals": 1, "sustained": "3s"},
         }
-        observe = {"every": "1s", "settle": "500ms", "series": [well]}
-        plan = site.plan(stage.UNHURRIED, window=10.0)
+        observe = {"every": "3s", "settle": "500ms", "series": [well]}
+        plan = site.plan(stage.UNHURRIED, window=16.0)
         sections = {**stage.read_document(plan), "observe": observe, "during": [drill]}
         site.run(name, stage.write_plan(plan, sections), code=code)
 
