@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from burst.adapters.postgres import change_statements, failures
-from burst.domain.staging import allowed_settings, change_grammar, changes, sql_tokens
+from burst.domain.staging import allowed_settings, change_grammar, changes, sql_tokens, start_limits
 
 OLDEST_VERSION = 140000
 Connection = psycopg.Connection[dict[str, Any]]
@@ -18,7 +18,7 @@ SELECT current_setting('server_version_num')::integer AS version, pg_is_in_recov
     rolcreaterole AS creates_roles, rolname AS role,
     (SELECT reset_val FROM pg_settings WHERE name = 'default_transaction_read_only') AS read_only
 FROM pg_roles WHERE rolname = current_user"""
-_SETTING = "SELECT context, source FROM pg_settings WHERE name = %(name)s"
+_SETTING = "SELECT context, source, unit, boot_val FROM pg_settings WHERE name = %(name)s"
 _TABLE = """
 SELECT relation.relkind::text AS kind, pg_has_role(relation.relowner, 'USAGE') AS owned,
     has_schema_privilege(relation.relnamespace, 'CREATE') AS creates, namespace.nspname AS schema_name
@@ -38,6 +38,18 @@ SELECT relation.relkind::text AS kind, pg_has_role(kept.relowner, 'USAGE') AS ow
 FROM pg_class AS relation LEFT JOIN pg_index AS index ON index.indexrelid = relation.oid
 LEFT JOIN pg_class AS kept ON kept.oid = index.indrelid
 WHERE relation.oid = to_regclass(%(name)s)"""
+
+_START = """
+SELECT current_setting('wal_level') AS wal_level,
+    (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') AS wal_segment_bytes,
+    (SELECT sum(setting::integer)::integer FROM pg_settings
+        WHERE name IN ('superuser_reserved_connections', 'reserved_connections')) AS reserved_connections,
+    (SELECT count(*) FROM pg_replication_slots) AS replication_slots,
+    (SELECT count(*) FROM pg_prepared_xacts) AS prepared_transactions"""
+_BELOW = """
+SELECT setting FROM pg_file_settings WHERE lower(name) = %(name)s
+    AND sourcefile NOT LIKE '%%/postgresql.auto.conf' ORDER BY seqno DESC LIMIT 1"""
+"""What the other files give a setting: with it the server starts once ALTER SYSTEM has reset it."""
 
 _SCHEMA = "SELECT FROM pg_namespace WHERE nspname = %(name)s"
 
@@ -183,6 +195,30 @@ def _list_setting_obstacles(
     allowed = _ask(connection, "SELECT current_setting('allow_alter_system', true) AS allowed")
     if allowed is not None and allowed["allowed"] == "off":
         yield "the server does not allow ALTER SYSTEM (allow_alter_system)"
+    yield from _list_start_obstacles(connection, setting, change)
+
+
+def _list_start_obstacles(
+    connection: Connection, setting: dict[str, Any], change: changes.SetParameter
+) -> Iterator[str]:
+    """Why the server would not start again with a value that it takes while it runs."""
+    if change.name not in start_limits.LIMITED:
+        return
+    facts = start_limits.StartFacts(**(_ask(connection, _START) or {}))
+    value = change.values[0] if change.values else _read_below(connection, setting, change.name)
+    words = start_limits.describe_unstartable(facts, change.name, value, setting["unit"])
+    if words is not None:
+        yield words
+
+
+def _read_below(connection: Connection, setting: dict[str, Any], name: str) -> str:
+    """The value that a setting has without ALTER SYSTEM; the one that Postgres is built with where no file names it, or
+    where the role may not see that."""
+    try:
+        row = _ask(connection, _BELOW, name=name)
+    except psycopg.errors.InsufficientPrivilege:
+        row = None
+    return str(setting["boot_val"] if row is None else row["setting"])
 
 
 def _may_alter(connection: Connection, name: str) -> bool:
