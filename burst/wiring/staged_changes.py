@@ -253,6 +253,7 @@ def _refuse_obstacles(file: stage_files.StageFile, database: ports.StagedDatabas
         *way_back.find_unreturnable(present, file.all_changes),
         *way_back.find_installed(present, file.all_changes),
         *own_sessions.find_cutting(present, file.all_changes),
+        *own_sessions.find_unmeasured(present, file.stages),
         *_find_restarts(file, present.settings),
         *_find_pending(file, database),
     ]
@@ -269,7 +270,9 @@ def _find_restarts(file: stage_files.StageFile, settings: Sequence[object]) -> l
         for name, stage in file.stages.items()
         if not stage.restart
         for change in stage.changes
-        if isinstance(change, changes.SetParameter) and contexts.get(change.name) == "postmaster"
+        if isinstance(change, changes.SetParameter)
+        and change.place.is_system
+        and contexts.get(change.name) == "postmaster"
     ]
 
 

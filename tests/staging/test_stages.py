@@ -231,6 +231,38 @@ def test_the_overhead_of_a_change_that_observes_has_a_red_line_of_its_own(desk: 
     assert held.code == (0 if line["holds"] else 3)
 
 
+@pytest.mark.parametrize(
+    ("before", "statement", "words"),
+    [
+        ("SELECT 1", "ALTER ROLE other SET track_io_timing = on", "whose sessions do not begin with this"),
+        ("SELECT 1", "ALTER DATABASE postgres SET log_duration = on", "whose sessions do not begin with this"),
+        (
+            "ALTER ROLE burst SET track_io_timing = off",
+            "ALTER SYSTEM SET track_io_timing = on",
+            "which has a value of its own (track_io_timing of burst in the catalog)",
+        ),
+    ],
+)
+def test_an_overhead_that_the_sessions_of_the_check_would_not_meet_is_refused(
+    desk: conftest.Desk, before: str, statement: str, words: str
+) -> None:
+    desk.ask("CREATE ROLE other")
+    desk.ask(before)
+
+    answer = desk.stage(one_stage(statement, more=f"    check: {{{COUNT}}}\n"))
+    desk.ask("DROP ROLE other")
+
+    assert answer.code == 4
+    assert f"{words}, so its overhead would not be measured" in answer.said
+
+
+def test_the_overhead_of_a_setting_of_the_role_that_counts_is_measured(desk: conftest.Desk) -> None:
+    answer = desk.stage(one_stage("ALTER ROLE burst SET track_io_timing = on", more=f"    check: {{{COUNT}}}\n"))
+
+    (line,) = answer.document["stages"][0]["red_lines"]
+    assert (line["figure"], line["before"] is not None) == ("least_seconds", True)
+
+
 def test_the_figures_of_a_database_check_may_be_a_red_line(desk: conftest.Desk) -> None:
     more = (
         "    check: {database: true}\n    red_line:\n      - {figure: reading.health.round_trip_seconds, at_most: 60}\n"

@@ -175,3 +175,14 @@ def test_a_change_that_observes_gets_a_red_line_where_the_file_gives_none() -> N
 
     assert (line.figure, line.not_worse_than) == ("least_seconds", stage_files.OVERHEAD_MAX)
     assert parse(with_stage(check={"count": count})).stages["A"].red_lines == ()
+
+
+def test_a_red_line_about_something_else_does_not_stand_for_the_one_about_the_overhead() -> None:
+    count = {"from": "2026-02-21T02:00:00Z", "to": "2026-02-21T02:20:00Z"}
+    observing = {"apply": ["ALTER SYSTEM SET track_io_timing = on"], "check": {"count": count}}
+    beside = parse(with_stage(**observing, red_line=[{"figure": "receipts", "at_least": 0}])).stages["A"].red_lines
+    instead = parse(with_stage(**observing, red_line=[{"figure": "seconds", "at_most": 2}])).stages["A"].red_lines
+
+    assert [line.figure for line in beside] == ["receipts", "least_seconds"]
+    assert beside[1].not_worse_than == stage_files.OVERHEAD_MAX
+    assert [line.figure for line in instead] == ["seconds"]

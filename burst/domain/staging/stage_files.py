@@ -114,6 +114,18 @@ class CheckSection(sections.Section):
         """The figure that a default red line is drawn by; None where only the operator knows it."""
         return "least_seconds" if self.count is not None else "achieved_multiplier" if self.plan is not None else None
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it works in sessions of the role of the DSN."""
+        return self.count is not None or self.database is not None
+
+    @property
+    def overhead_figures(self) -> frozenset[str]:
+        """The figures that show what a change costs; none where only the operator knows them."""
+        if self.count is not None:
+            return frozenset({"seconds", "least_seconds"})
+        return frozenset() if self.plan is None else frozenset({"achieved_multiplier", "duration_seconds"})
+
     def direction(self, figure: str) -> Better | None:
         """Which way a figure gets better, where burst knows it."""
         if self.count is not None:
@@ -239,6 +251,15 @@ class StageSection(sections.Section):
         return tuple(lines.values())
 
     @property
+    def observing_settings(self) -> tuple[changes.SetParameter, ...]:
+        """The changes of settings that make the server measure or log more."""
+        return tuple(
+            change
+            for change in self.changes
+            if isinstance(change, changes.SetParameter) and allowed_settings.is_observing(change.name)
+        )
+
+    @property
     def changes(self) -> tuple[changes.Change, ...]:
         """What the stage applies, in order."""
         return tuple(
@@ -251,19 +272,20 @@ class StageSection(sections.Section):
     @property
     def is_observing(self) -> bool:
         """Whether a change makes the server measure or log more."""
-        return any(
-            (isinstance(change, changes.SetParameter) and allowed_settings.is_observing(change.name))
-            or (isinstance(change, changes.CreateExtension) and change.name in allowed_settings.OBSERVING_EXTENSIONS)
+        return bool(self.observing_settings) or any(
+            isinstance(change, changes.CreateExtension) and change.name in allowed_settings.OBSERVING_EXTENSIONS
             for change in self.changes
         )
 
     @property
     def red_lines(self) -> tuple[RedLine, ...]:
-        """The red lines, with the one that an observing stage has by itself."""
-        if self.red_line or self.check is None or not self.is_observing or self.check.main_figure is None:
+        """The red lines, with the one that an observing stage has by itself where none is about its overhead."""
+        if self.check is None or not self.is_observing or self.check.main_figure is None:
+            return tuple(self.red_line)
+        if any(line.figure in self.check.overhead_figures for line in self.red_line):
             return tuple(self.red_line)
         as_written = {"figure": self.check.main_figure, "not_worse_than": f"{OVERHEAD_MAX:.0%}"}
-        return (RedLine.model_validate(as_written),)
+        return (*self.red_line, RedLine.model_validate(as_written))
 
 
 StageName = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,30}$")]
