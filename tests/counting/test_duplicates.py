@@ -136,7 +136,7 @@ def test_it_takes_no_longer_than_it_may_and_is_asked_once(database_dsn: str, mon
             source.classify_duplicates(WINDOW, scope="a", event_column="event_id", give_up_at=soon(60))
         took_seconds = time.monotonic() - began
 
-    assert took_seconds < 5.0
+    assert took_seconds < 20.0, "it had 60"
     assert source.read_figures().database_seconds < 2.0
 
 

@@ -321,7 +321,7 @@ def test_a_question_that_is_open_when_the_connections_are_closed_ends_its_own(da
         late = source.ask("select 1", scope="a", give_up_at=give_up_at)
 
         assert late == 1
-        assert watcher.execute(sessions, [name]).fetchall() == []
+        waiting.until(lambda: not watcher.execute(sessions, [name]).fetchall(), what="every session to end")
 
 
 def test_questions_behind_a_connection_that_cannot_be_made_learn_so_as_soon_as_it_is_known() -> None:

@@ -138,7 +138,7 @@ class Ran:
         """The first event of a name."""
         return next((event for event in self.events() if event["event"] == name), None)
 
-    def reached(self, name: str, seconds: float = 30.0) -> dict[str, Any]:
+    def reached(self, name: str, seconds: float = 90.0) -> dict[str, Any]:
         """Waits for the first event of a name."""
         return waiting.until(lambda: self.event(name), seconds=seconds, what=f"{name} in {self.execution_id}")
 

@@ -52,7 +52,7 @@ def test_a_campaign_goes_on_from_another_machine_with_the_run_that_is_under_way(
     with gateway.start(dsn=database_dsn, api_key="a-key") as running:
         text = PLAN.format(
             name=cloud.name, host=running.url, python=sys.executable,
-            sender=Path(__file__).parents[2] / "locustfiles" / "sender.py", window=WINDOW_SECONDS, ttl="30s",
+            sender=Path(__file__).parents[2] / "locustfiles" / "sender.py", window=WINDOW_SECONDS, ttl="30s", cap=240,
             facts=json.dumps(stage.facts()),
         )  # fmt: skip
         (first / "plan.yaml").write_text(text)

@@ -116,7 +116,7 @@ def test_a_campaign_killed_at_any_step_of_its_own_goes_on_there(play: stage.Stag
 
 
 def test_a_campaign_is_stopped_by_another_process_and_undone(play: stage.Stage) -> None:
-    slow = play.plan(stage.UNHURRIED, window=20.0, cap=60.0)
+    slow = play.plan(stage.UNHURRIED, window=600.0, cap=660.0)
     undone = play.folder / "undone"
     path = write_campaign(play, plan=slow)
     path.write_text(

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(400)
 def bursting(play: stage.Stage) -> tuple[stage.Command, stage.Ran]:
     """A run whose load is under way, for longer than any test looks at it: commands start so fast that one might come
     before the first event."""
-    command, ran = play.begin(play.plan(window=60, cap=100))
+    command, ran = play.begin(play.plan(window=600, cap=660))
     waiting.until(
         lambda: any(event["event"] == "counted" and event["counts"]["admit"] for event in ran.events()),
         seconds=60,

@@ -23,7 +23,7 @@ from tests.faults import controller_driver, stage
 
 pytestmark = pytest.mark.timeout(300)
 
-LONG_SECONDS, SHORT_SECONDS, CONTINUED_SECONDS = 120, 15, 40
+LONG_SECONDS, SHORT_SECONDS, CONTINUED_SECONDS = 900, 15, 40
 """A window that no test waits for or may meet on a busy machine; one that who takes the run over waits for; and one
 that ends well after a takeover began."""
 TAKEOVER_SECONDS = 5.0
@@ -51,7 +51,7 @@ load:
   waits_for_go: true
   api_key: env:TAKEOVER_API_KEY
 layers: {{require: [guard, sidecar, lease, schedule], lease_ttl: {ttl}}}
-budget: {{max: 240s, operator_cap: 240s, min_window: {window}s, stop_grace: 1s, start_timeout: 90s}}
+budget: {{max: {cap}s, operator_cap: {cap}s, min_window: {window}s, stop_grace: 1s, start_timeout: 90s}}
 receipts: {{dsn: env:TAKEOVER_DSN, bucket: 1s, settle: 200ms}}
 gates: {{admit_ratio: 0.995}}
 facts: {facts}
@@ -104,6 +104,7 @@ def elsewhere(
         window, ttl = getattr(request, "param", (LONG_SECONDS, "6s"))
         text = PLAN.format(
             name=cloud.name, host=running.url, python=sys.executable, sender=sender, window=window, ttl=ttl,
+            cap=window + 200,
             facts=json.dumps(stage.facts()),
         )  # fmt: skip
         (tmp_path / "plan.yaml").write_text(text)

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from burst.rehearsal import armed_faults, aws_simulation, bootstrap
 from burst.wiring import preparing
 from tests import fixtures_aws
 from tests.faults import stage as faults_stage
-from tests.matrix import driver
+from tests.matrix import driver, table
 
 ROOT = Path(__file__).parents[2]
 DSN_NAME, API_KEY_NAME = "MATRIX_DSN", "MATRIX_API_KEY"
@@ -36,6 +36,8 @@ two seconds, and on a busy machine the fault strikes seconds after its event."""
 LEASE_TTL_SECONDS = 8.0
 SENDER = (sys.executable, str(ROOT / "locustfiles" / "sender.py"))
 REAPER = "reaper"
+Changes = Mapping[str, Mapping[str, object] | list[object]]
+"""What of a plan is another way, by section."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,7 +101,7 @@ class Stage:
     def plan(
         self,
         ran: faults_stage.Ran,
-        changes: Mapping[str, Mapping[str, object] | list[object]] | None = None,
+        changes: Changes | None = None,
         *,
         window: float = WINDOW_SECONDS,
         cap: float = CAP_SECONDS,
@@ -112,7 +114,7 @@ class Stage:
     def write(
         self,
         ran: faults_stage.Ran,
-        changes: Mapping[str, Mapping[str, object] | list[object]] | None = None,
+        changes: Changes | None = None,
         *,
         window: float = WINDOW_SECONDS,
         cap: float = CAP_SECONDS,
@@ -192,6 +194,20 @@ class Stage:
         """Starts a run."""
         words = ("run", str(plan), "--execution-id", ran.execution_id, "--json")
         return self.start(*words, strikes=strikes, **settings)
+
+    def kill_at(
+        self, event: str, changes: Callable[[faults_stage.Ran], Changes], *, window: float, cap: float
+    ) -> faults_stage.Ran:
+        """A run whose controller was killed at an event. Where the machine is so slow that half its time is over then,
+        another run, with a later deadline."""
+        for cap_seconds in (cap, 5 * cap):
+            ran = self.named()
+            plan = self.plan(ran, changes(ran), window=window, cap=cap_seconds)
+            code = self.begin(ran, plan, strikes=[self.strike(event, table.KILL)]).ended()
+            assert code in (faults_stage.SIGKILLED, faults_stage.OVER), self.said()
+            if code == faults_stage.SIGKILLED and datetime.now(UTC) < instants.later(ran.deadline(), -cap_seconds / 2):
+                return ran
+        raise AssertionError(f"no run came to {event} within {2.5 * cap:g} s: {self.said()}")
 
     def resume(self, ran: faults_stage.Ran, *, strikes: Sequence[driver.Strike] = ()) -> faults_stage.Command:
         """Starts to settle a run."""

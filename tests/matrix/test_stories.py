@@ -55,11 +55,13 @@ def run(
     play: stage.Stage,
     ran: faults_stage.Ran,
     *strikes: tuple[str, str],
+    start_seconds: float = 60.0,
 ) -> dict[str, Any]:
-    """The snapshot of a run that is struck with faults at events and comes to its verdict by itself. An eighth of what
-    is sent will do for it to pass, so that a busy machine cannot miss it."""
+    """The snapshot of a run that is struck with faults at events and comes to its verdict by itself. It has time to
+    start, and an eighth of what is sent will do for it to pass, so that a busy machine cannot miss it."""
     made = [play.strike(event, label) for event, label in strikes]
-    code = play.begin(ran, play.plan(ran, faults_stage.UNHURRIED), strikes=made).ended()
+    unhurried = {**faults_stage.UNHURRIED, "budget": {"start_timeout": f"{start_seconds:g}s"}}
+    code = play.begin(ran, play.plan(ran, unhurried, cap=start_seconds + 30.0), strikes=made).ended()
     assert code in playing.SETTLED, play.said()
     snapshot = ran.snapshot()
     playing.sound(play, ran, snapshot, code)
@@ -251,7 +253,9 @@ def test_fewer_tasks_than_the_minimum_are_stopped_and_leave_b9_open(play: stage.
     ran = play.named()
     eye = play.eye(ran)
 
-    snapshot = run(play, ran, ("launch-intended", "partial-launch"), ("launch-answered", "capacity"))
+    snapshot = run(
+        play, ran, ("launch-intended", "partial-launch"), ("launch-answered", "capacity"), start_seconds=15.0
+    )
 
     assert len(tasks_of(eye)) == 1
     assert not eye.look()

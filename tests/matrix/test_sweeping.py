@@ -61,16 +61,13 @@ def drill(ran: faults_stage.Ran, noted: Path) -> dict[str, Any]:
 
 
 def test_reap_takes_back_the_fault_of_a_run_that_nobody_resumes_and_twice_does_no_harm(play: stage.Stage) -> None:
-    ran = play.named()
     place, noted = f"{play.cloud.place}/run_control", play.folder / "mended"
-    plan = play.plan(ran, drill(ran, noted), window=8.0, cap=30.0)
-    command = play.begin(ran, plan, strikes=[play.strike("drill-struck", table.KILL)])
-    assert command.ended() == faults_stage.SIGKILLED, play.said()
+    ran = play.kill_at("drill-struck", lambda ran: drill(ran, noted), window=8.0, cap=30.0)
     words = ("reap", "--run", ran.execution_id, "--cluster", ran.execution_id, "--run-control", place, "--json")
     early = play.start(*words)
     assert early.ended() == 0
     assert json.loads(early.out.read_text())["drills"] == []
-    waiting.until(lambda: datetime.now(UTC) > ran.deadline(), seconds=60, what="the deadline")
+    waiting.until(lambda: datetime.now(UTC) > ran.deadline(), seconds=180, what="the deadline")
 
     seen = play.start(*words, "--dry-run")
     assert seen.ended() == 0
@@ -86,16 +83,13 @@ def test_reap_takes_back_the_fault_of_a_run_that_nobody_resumes_and_twice_does_n
 
 
 def test_reap_puts_back_the_services_of_a_run_that_nobody_resumes_and_twice_does_no_harm(play: stage.Stage) -> None:
-    ran = play.named()
     place = f"{play.cloud.place}/run_control"
-    plan = play.plan(ran, around(ran), window=1.0, cap=12.0)
-    command = play.begin(ran, plan, strikes=[play.strike("services-up", table.KILL)])
-    assert command.ended() == faults_stage.SIGKILLED, play.said()
+    ran = play.kill_at("services-up", around, window=1.0, cap=12.0)
     words = ("reap", "--run", ran.execution_id, "--cluster", ran.execution_id, "--run-control", place, "--json")
     early = play.start(*words)
     assert early.ended() == 0
     assert play.desired(ran, SERVICE) == UP
-    waiting.until(lambda: datetime.now(UTC) > ran.deadline(), seconds=20, what="the deadline")
+    waiting.until(lambda: datetime.now(UTC) > ran.deadline(), seconds=90, what="the deadline")
 
     seen = play.start(*words, "--dry-run")
     assert seen.ended() == 0

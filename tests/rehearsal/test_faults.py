@@ -17,7 +17,7 @@ from burst.domain.basics import errors
 from burst.rehearsal import armed_faults, aws_simulation, faults
 from tests import waiting
 from tests.rehearsal import aws_clients
-from tests.rehearsal.test_services import at, awslogs, due, messages, schedule, stop_target
+from tests.rehearsal.test_services import at, awslogs, due, messages, schedule, schedule_soon, stop_target
 
 GUARD = ("burst", "guard", "--budget", "300", "--grace", "0.3", "--")
 REFUSES = armed_faults.FaultOptions(manner=armed_faults.REFUSE)
@@ -98,8 +98,8 @@ def test_a_service_that_is_down_hangs_first_but_not_for_ever(ecs: aws_clients.Ec
 
 def test_with_all_of_aws_down_nothing_answers_and_no_schedule_fires(ecs: aws_clients.EcsCluster) -> None:
     arn = ecs.start("all-down", aws_clients.STAYS)
-    expression = at(3)
-    schedule(aws_clients.make_client(ecs.aws, "scheduler"), "all-down", expression, stop_target(arn))
+    scheduler = aws_clients.make_client(ecs.aws, "scheduler")
+    expression = schedule_soon(scheduler, "all-down", stop_target(arn), seconds=5)
     ecs.aws.faults.arm("all-aws-down", options=RESETS)
 
     for call in (call_ecs, call_s3, call_sts):
@@ -398,7 +398,7 @@ def test_a_task_whose_stop_was_ignored_still_ends_with_its_essential_container(
 def test_a_missing_task_is_neither_described_nor_listed_until_its_seconds_are_over(
     ecs: aws_clients.EcsCluster,
 ) -> None:
-    ecs.aws.faults.arm("tasks-missing:2")
+    ecs.aws.faults.arm("tasks-missing:5")
     definition = ecs.register("missing", {"name": "app", "command": ["true"]})
     launched = time.monotonic()
 
@@ -412,7 +412,7 @@ def test_a_missing_task_is_neither_described_nor_listed_until_its_seconds_are_ov
 
     assert (answer["tasks"], [failure["reason"] for failure in answer["failures"]]) == ([], ["MISSING"])
     assert listed == [[], []]
-    assert time.monotonic() - launched >= 2.0
+    assert time.monotonic() - launched >= 5.0
 
 
 def test_a_denied_action_is_refused_to_whoever_asks_and_no_other_action_is(
@@ -461,7 +461,7 @@ def test_a_denial_has_the_code_of_its_service(aws: aws_simulation.AwsSimulation,
 def test_a_schedule_whose_action_is_denied_starts_nothing(ecs: aws_clients.EcsCluster) -> None:
     arn = ecs.start("denied-schedule", aws_clients.STAYS)
     ecs.aws.faults.arm("denied:ecs:StopTask")
-    schedule(aws_clients.make_client(ecs.aws, "scheduler"), "denied", at(1), stop_target(arn))
+    schedule_soon(aws_clients.make_client(ecs.aws, "scheduler"), "denied", stop_target(arn))
 
     waiting.until(
         lambda: any(
@@ -515,8 +515,7 @@ def test_late_logs_arrive_when_the_fault_is_over(ecs: aws_clients.EcsCluster) ->
 def test_a_late_schedule_fires_when_the_fault_is_over(ecs: aws_clients.EcsCluster) -> None:
     arn = ecs.start("late-schedule", aws_clients.STAYS)
     ecs.aws.faults.arm("schedule-late")
-    expression = at(1)
-    schedule(aws_clients.make_client(ecs.aws, "scheduler"), "late", expression, stop_target(arn))
+    expression = schedule_soon(aws_clients.make_client(ecs.aws, "scheduler"), "late", stop_target(arn))
 
     wait_past(expression)
     over_at = datetime.now(UTC)

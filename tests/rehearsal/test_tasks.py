@@ -176,8 +176,12 @@ def test_a_container_that_ignores_term_is_killed_after_its_stop_timeout(ecs: aws
     assert 1.0 <= took < 4.5  # 5 s at the tests' scale of 0.2
 
 
-def test_a_task_that_is_to_be_stopped_is_listed_as_stopped_while_it_still_runs(ecs: aws_clients.EcsCluster) -> None:
-    arn = ecs.start("wished", aws_clients.IGNORES_TERM, definition={"stopTimeout": 10}, startedBy="burst/wished")
+def test_a_task_that_is_to_be_stopped_is_listed_as_stopped_while_it_still_runs(
+    ecs: aws_clients.EcsCluster, tmp_path: Path
+) -> None:
+    over = tmp_path / "over"
+    lingers = ("sh", "-c", f"trap '' TERM; until [ -e {over} ]; do sleep 0.05; done")
+    arn = ecs.start("wished", lingers, definition={"stopTimeout": 120}, startedBy="burst/wished")
 
     ecs.client.stop_task(cluster=aws_clients.CLUSTER, task=arn)
     stopping = ecs.wait(arn, "STOPPING")
@@ -188,6 +192,7 @@ def test_a_task_that_is_to_be_stopped_is_listed_as_stopped_while_it_still_runs(e
         for status in ("RUNNING", "PENDING", "STOPPED")
     }  # fmt: skip
     still_running = ecs.process(arn).running
+    over.touch()
     ecs.wait(arn, "STOPPED")
 
     assert (stopping["lastStatus"], stopping["desiredStatus"]) == ("STOPPING", "STOPPED")
@@ -282,15 +287,21 @@ def test_a_program_that_does_not_exist_fails_to_start(ecs: aws_clients.EcsCluste
     assert "executable file not found" in task["containers"][0]["reason"]
 
 
-def test_a_new_task_is_missing_for_a_moment_and_a_stopped_one_is_forgotten_with_its_token(own_folder: Path) -> None:
-    options = settings.SimulationSettings(missing_seconds=1.5, forget_seconds=1.5)
+def test_a_new_task_is_missing_for_a_moment_and_a_stopped_one_is_forgotten_with_its_token(
+    own_folder: Path, tmp_path: Path
+) -> None:
+    over = tmp_path / "over"
+    options = settings.SimulationSettings(missing_seconds=3.0, forget_seconds=3.0)
     with aws_simulation.start(own_folder, options=options) as aws:
         ecs = conftest.make_cluster(aws)
-        definition = ecs.register("brief", {"name": "app", "command": ["true"]})
+        command = ["sh", "-c", f"until [ -e {over} ]; do sleep 0.05; done"]
+        definition = ecs.register("brief", {"name": "app", "command": command})
         (arn,) = ecs.run(definition, clientToken="once")
 
         first = ecs.client.describe_tasks(cluster=aws_clients.CLUSTER, tasks=[arn])
         listed = ecs.client.list_tasks(cluster=aws_clients.CLUSTER)["taskArns"]
+        shown = ecs.wait(arn, "RUNNING")
+        over.touch()
         stopped = ecs.wait(arn, "STOPPED")
         waiting.until(lambda: not ecs.describe(arn), what="the task to be forgotten")
         last = ecs.client.describe_tasks(cluster=aws_clients.CLUSTER, tasks=[arn])
@@ -299,6 +310,7 @@ def test_a_new_task_is_missing_for_a_moment_and_a_stopped_one_is_forgotten_with_
     assert anew != arn
     assert (first["tasks"], first["failures"]) == ([], [{"arn": arn, "reason": "MISSING"}])
     assert listed == []
+    assert shown["taskArn"] == arn
     assert aws_clients.exit_codes(stopped) == {"app": 0}
     assert (last["tasks"], last["failures"]) == ([], [{"arn": arn, "reason": "MISSING"}])
 

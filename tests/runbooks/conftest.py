@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import secrets
-import socket
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import pytest
 from burst.rehearsal import bootstrap
 from burst.sandbox import embedded_postgres, gateway, sandbox_folders, standing_sandbox
 from burst.wiring import preparing
-from tests import fixtures_aws, terraforming
+from tests import fixtures_aws, loopback_server, terraforming
 from tests.faults import stage
 from tests.faults.conftest import forked_commands
 from tests.fixtures_postgres import TemplatedServer
@@ -113,9 +112,7 @@ def furnished_home(
         with fixtures_aws.operating(simulated_aws.world):
             bootstrap.furnish_account(example, python=sys.executable, api_key=key)
             runs.make_finished(frozenset().union(*map(runs.named, pages.every())), site)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        yield Home(site=site, programs=folder, sandbox_port=port)
+        yield Home(site=site, programs=folder, sandbox_port=loopback_server.find_free_port())
         standing_sandbox.take_down(sandbox_folders.SandboxFolder(folder / "sandbox"))
         site.here.end()
         site.aws.end()

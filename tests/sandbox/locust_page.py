@@ -2,21 +2,13 @@
 
 import http.client
 import json
-import socket
 import urllib.parse
 from dataclasses import dataclass
 from typing import Any
 
-from tests import waiting
+from tests import loopback_server, waiting
 
 START_SECONDS = 40
-
-
-def find_free_port() -> int:
-    """A port of loopback that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,4 +76,4 @@ class Page:
 
 def open_page() -> Page:
     """A page for a Locust that is to be started."""
-    return Page(port=find_free_port())
+    return Page(port=loopback_server.find_free_port())
