@@ -60,6 +60,8 @@ class Offered:
     """What the accounts say was due, by step."""
     sent: tuple[int, ...]
     """What was sent in the seconds of each step."""
+    fell_due: tuple[int, ...]
+    """What fell due in those seconds. They begin at GO, and a task's schedule when it sees GO, a little later."""
     planned: tuple[int, ...]
     backlog: int
     latest_seconds: float
@@ -125,16 +127,19 @@ def _describe(case: Case, folder: Path, go_at: int, shares: list[float]) -> Offe
         reader.read()
         whole.add_value(reader.account.to_value())
     edges = range(go_at, go_at + case.step_seconds * len(case.rates), case.step_seconds)
-    sent = [
-        sum(whole.seconds.get(at + second, Counter())["sent"] for second in range(case.step_seconds)) for at in edges
-    ]
+
+    def add_up(figure: str) -> tuple[int, ...]:
+        seconds = [range(at, at + case.step_seconds) for at in edges]
+        return tuple(sum(whole.seconds.get(second, Counter())[figure] for second in step) for step in seconds)
+
     waiting, backlog = 0, 0
     for _, counts in sorted(whole.seconds.items()):
         waiting += counts["sent"] - counts["acknowledged"] - counts["refused"] - counts["failed"]
         backlog = max(backlog, waiting)
     return Offered(
         due=tuple(whole.steps[step.name]["sending"]["due"] for step in case.plan.steps),
-        sent=tuple(sent),
+        sent=add_up("sent"),
+        fell_due=add_up("due"),
         planned=tuple(place.events for place in case.plan.placed),
         backlog=backlog,
         latest_seconds=whole.latest_seconds,

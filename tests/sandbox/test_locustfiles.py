@@ -359,10 +359,10 @@ def test_another_file_under_the_path_of_bursts_own_profile_is_refused_because_it
 def test_senders_follow_the_time_that_answers_take(launch: Launch, tmp_path: Path) -> None:
     account_file = tmp_path / "load.account.jsonl"
     command = (sys.executable, "-m", "burst.load.locust_start", *LOCUST[3:], "-u", "4", "-r", "4")
-    with untrusted_servers.serve_plain(delay_seconds=0.25) as slow:
+    with untrusted_servers.serve_plain(delay_seconds=0.5) as slow:
         url = f"http://127.0.0.1:{slow.server_port}"
-        # A hundred a second at 250 ms are 25 on their way: four senders alone would send 16 a second.
-        process = launch(command, BURST_HOST=url, BURST_RATE_PER_MINUTE=6000, BURST_ACCOUNT_FILE=account_file)
+        # Forty a second at half a second each are 20 on their way: four senders alone would send eight a second.
+        process = launch(command, BURST_HOST=url, BURST_RATE_PER_MINUTE=2400, BURST_ACCOUNT_FILE=account_file)
         waiting.until(lambda: len(slow.keys) >= 300, seconds=START_SECONDS, what="300 events")
         _end(process)
 
@@ -370,7 +370,7 @@ def test_senders_follow_the_time_that_answers_take(launch: Launch, tmp_path: Pat
     reader.read()
     account = reader.account
     due, in_time = (sum(counts[what] for counts in account.seconds.values()) for what in ("due", "in_time"))
-    # Four senders would send a sixth in time; a busy machine may cost some of the rest.
+    # Four senders would send a fifth in time; a busy machine may cost some of the rest.
     assert in_time > 0.6 * due, account.latest_seconds
     assert account.bad_lines == 0
 
