@@ -33,6 +33,8 @@ from burst.kit import own_programs
 from burst.wiring import halting
 
 BURST_WORDS = own_programs.start_words("burst")
+_TRACES = (database_stages.NAME, "snapshot_*.json")
+"""The documents of stages that were at work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ def _describe_beginning(
 def resume(folder: Path, request: StagingRequest, say: staging.Say) -> StagingView:
     """Goes on with staged changes: after a pause, or where a process died. Raises as `begin`."""
     view = look(folder)
-    operator = _require_operator(view.file, request)
+    operator = _require_operator(view.file, request, resumes=True)
     _refuse_passed(folder, view.staging, request)
     if view.staging.ended:
         return view
@@ -137,7 +139,7 @@ def resume(folder: Path, request: StagingRequest, say: staging.Say) -> StagingVi
             _refuse_other_database(runner.staging, identity)
             if runner.staging.pause is not None:
                 _refuse_unready(runner, runner.staging.pause, identity, request)
-                _refuse_foreign_changes(runner, database, view.file)
+                _refuse_foreign_changes(runner, database, view.file, request)
             with _say_how_far(runner, view.file, folder):
                 runner.note(stage_events.StagingResumed(operator=operator, rolls_back=request.rolls_back))
                 return StagingView(folder=folder, file=view.file, staging=runner.drive())
@@ -168,15 +170,43 @@ def _refuse_passed(folder: Path, folded: stagings.Staging, request: StagingReque
 def look(folder: Path) -> StagingView:
     """A staging from its folder alone. Raises `errors.EvidenceIncomplete` where there is none, and
     `errors.EvidenceCorrupt` where the file of the stages is not the one that the journal names."""
-    lines = course_journal_file.read_lines(folder / database_stages.JOURNAL, stage_journals.FORM)
-    folded = stage_journals.fold(lines)
+    try:
+        folded = stage_journals.fold(
+            course_journal_file.read_lines(folder / database_stages.JOURNAL, stage_journals.FORM)
+        )
+    except errors.NothingBegun:
+        _refuse_traces(folder, "is not there")
+        raise
     if folded.stage_file is None:
+        _refuse_traces(folder, "has no event")
         raise errors.NothingBegun(f"{folder}: nothing was begun, and nothing was applied; stage the file again")
-    content = folder_store.FolderStore(folder).read(database_stages.STAGE_FILE)
+    content = _read_stage_file(folder)
     if canonical.digest(content) != folded.stage_file.sha256:
         raise errors.EvidenceCorrupt(f"{folder / database_stages.STAGE_FILE} is not the file that the journal names")
     file = stage_files.parse(content.decode(), source=str(folder / database_stages.STAGE_FILE))
     return StagingView(folder=folder, file=file, staging=folded)
+
+
+def _refuse_traces(folder: Path, seen: str) -> None:
+    """Raises `errors.EvidenceCorrupt` where a folder without a journal holds what only stages at work leave."""
+    traces = sorted(path.name for pattern in _TRACES for path in folder.glob(pattern))
+    if traces:
+        raise errors.EvidenceCorrupt(
+            f"{folder / database_stages.JOURNAL} {seen}, and {traces[0]} is there: stages were at work, and THE "
+            "DATABASE MAY BE CHANGED; put the journal back from a copy of the folder; without one, put back by hand "
+            "what differs from the snapshots of the folder"
+        )
+
+
+def _read_stage_file(folder: Path) -> bytes:
+    """The file of the stages. Raises `errors.EvidenceCorrupt` where it is gone, though the journal names it."""
+    try:
+        return folder_store.FolderStore(folder).read(database_stages.STAGE_FILE)
+    except errors.EvidenceIncomplete as exc:
+        raise errors.EvidenceCorrupt(
+            f"{exc}, and the journal names it: THE DATABASE MAY BE CHANGED; put it back from a copy of the folder; "
+            f"without one, put back by hand the changes that {folder / database_stages.JOURNAL} lists"
+        ) from exc
 
 
 def _make_parts(
@@ -222,8 +252,11 @@ def _require_reference(reference: str | None) -> str:
     return reference
 
 
-def _require_operator(file: stage_files.StageFile, request: StagingRequest) -> str:
-    """The person who asks. Raises `errors.Refused` in a guarded environment where nobody is named, or says yes."""
+def _require_operator(file: stage_files.StageFile, request: StagingRequest, *, resumes: bool = False) -> str:
+    """The person who asks; who resumes may be another than the one that the file names.
+
+    Raises `errors.Refused` in a guarded environment where nobody is named, or says yes.
+    """
     if file.is_guarded:
         missing = [] if request.operator else ["--operator NAME"]
         missing += [] if request.said_yes else ["--yes"]
@@ -233,7 +266,7 @@ def _require_operator(file: stage_files.StageFile, request: StagingRequest) -> s
                 "nothing was applied"
             )
     named = request.operator or file.operator or halting.name_operator()
-    if file.operator is not None and request.operator not in (None, file.operator):
+    if not resumes and file.operator is not None and request.operator not in (None, file.operator):
         raise errors.UsageError(
             f"--operator {request.operator}: the file names {file.operator}; let both name one person, or leave it out "
             "of the file"
@@ -314,16 +347,24 @@ def _refuse_unready(
 
 
 def _refuse_foreign_changes(
-    runner: staging.StageRunner, database: ports.StagedDatabase, file: stage_files.StageFile
+    runner: staging.StageRunner, database: ports.StagedDatabase, file: stage_files.StageFile, request: StagingRequest
 ) -> None:
-    """Refuses to go on where somebody else changed the configuration during the pause."""
+    """Refuses to go on where somebody else changed the configuration during the pause, and to go back where the way
+    back could not end at its snapshot."""
     last, pause = runner.staging.last_snapshot, runner.staging.pause
     if last is None or pause is None:
         return
-    begun: tuple[changes.Change, ...] = ()
-    if pause.kind == "restart":  # the one pause with changes of the stage behind its last snapshot
-        begun = stage_decisions.list_begun(runner.staging, pause.stage, file)
-    foreign = foreign_changes.find_foreign(runner.read_snapshot(last), database.read_snapshot(file.tables), begun)
+    before, present = runner.read_snapshot(last), database.read_snapshot(file.tables)
+    if request.rolls_back and runner.staging.roll_back is None:
+        back = stagings.RollBackState(stage=pause.stage, reason="")
+        target, touched = stage_decisions.find_way_back(runner.staging, back, file)
+        goal = before if target is None else runner.read_snapshot(target)
+        foreign = foreign_changes.find_in_the_way(goal, before, present, touched)
+    else:
+        begun: tuple[changes.Change, ...] = ()
+        if pause.kind == "restart":  # the one pause with changes of the stage behind its last snapshot
+            begun = stage_decisions.list_begun(runner.staging, pause.stage, file)
+        foreign = foreign_changes.find_foreign(before, present, begun)
     if foreign:
         raise errors.Refused(
             f"the database was changed by somebody else during the pause: {'; '.join(foreign)}; put that back, then "

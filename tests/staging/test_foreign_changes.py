@@ -13,7 +13,7 @@ from burst.domain.staging import change_grammar, changes
 from tests import waiting
 from tests.faults import controller_driver
 from tests.staging import conftest, staging_driver
-from tests.staging.test_stages import BREAKS, one_stage
+from tests.staging.test_stages import BREAKS, WORSENS, one_stage
 
 RESTARTS = "ALTER SYSTEM SET max_worker_processes = 9"
 MADE = "CREATE INDEX CONCURRENTLY by_decision"
@@ -144,7 +144,6 @@ def test_an_index_that_somebody_else_made_after_a_stage_was_killed_is_not_its_ow
         (FOREIGN_INDEX, "DROP INDEX by_decision", "    confirm: true\n"),
         ("ALTER ROLE burst SET work_mem = '48MB'", "ALTER ROLE burst RESET work_mem", "    confirm: true\n"),
         ("ALTER ROLE burst SET work_mem = '48MB'", "ALTER ROLE burst SET work_mem = '32MB'", "    restart: true\n"),
-        ("ALTER ROLE burst RESET work_mem", "ALTER ROLE burst SET work_mem = '32MB'", "    restart: true\n"),
     ],
 )
 @pytest.mark.parametrize("way", [(), ("--roll-back",)], ids=["on", "back"])
@@ -163,6 +162,33 @@ def test_nothing_goes_on_from_a_pause_in_which_somebody_else_changed_what_the_st
     assert (paused.code, refused.code) == (3, 4)
     assert "changed by somebody else during the pause" in refused.said
     assert (done.code, done.document["state"]) == ((3, "rolled-back") if way else (0, "passed"))
+
+
+@pytest.mark.parametrize(
+    ("more", "by_hand"),
+    [
+        ("    restart: true\n", "ALTER ROLE burst RESET work_mem"),
+        ("    restart: true\n", "DROP INDEX by_decision"),
+        (WORSENS, "ALTER ROLE burst RESET work_mem"),
+    ],
+)
+def test_what_was_taken_back_by_hand_during_a_pause_keeps_a_stage_from_going_on_and_not_from_going_back(
+    desk: conftest.Desk, more: str, by_hand: str
+) -> None:
+    at_first = desk.snapshot().content()
+    (desk.folder / "figures").write_text('{"p95": 100}')
+    paused = desk.stage(one_stage("ALTER ROLE burst SET work_mem = '32MB'", INDEX, more=more))
+    desk.ask(by_hand)
+    if "restart" in more:
+        desk.restart()
+
+    refused = desk.resume()
+    back = desk.resume("--roll-back")
+
+    assert (paused.code, refused.code) == (3, 4)
+    assert "changed by somebody else during the pause" in refused.said
+    assert (back.code, back.document["state"], back.document["roll_back"]["equal"]) == (3, "rolled-back", True)
+    assert desk.snapshot().content() == at_first
 
 
 @pytest.mark.parametrize(

@@ -524,6 +524,18 @@ def test_a_guarded_environment_needs_a_name_and_a_yes(desk: conftest.Desk, envir
     assert (done.code, done.document["operators"]) == (0, ["ada"])
 
 
+def test_another_person_than_the_one_of_the_file_goes_on_and_is_named(desk: conftest.Desk) -> None:
+    text = "operator: ada\n" + one_stage("ALTER SYSTEM SET work_mem = '32MB'", more="    confirm: true\n")
+    text = text.replace("environment: dev", "environment: prod")
+
+    other = desk.stage(text, "--operator", "bob", "--yes", folder="other")
+    desk.stage(text, "--operator", "ada", "--yes")
+    back = desk.resume("--operator", "bob", "--yes", "--roll-back")
+
+    assert (other.code, "the file names ada" in other.said) == (2, True)
+    assert (back.code, back.document["operators"]) == (3, ["ada", "bob"])
+
+
 def test_a_pause_in_production_is_ended_by_a_name_and_a_yes_alone(desk: conftest.Desk) -> None:
     text = one_stage("ALTER SYSTEM SET work_mem = '32MB'", more="    confirm: true\n").replace("dev", "prod")
     desk.stage(text, "--yes", "--operator", "ada")

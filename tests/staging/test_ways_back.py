@@ -244,6 +244,28 @@ def test_a_configuration_that_was_put_back_and_not_read_again_is_read_again(desk
     assert desk.snapshot().content() == at_first
 
 
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda folder: (folder / "journal.jsonl").unlink(), "journal.jsonl is not there, and snapshot_"),
+        (lambda folder: (folder / "journal.jsonl").write_bytes(b""), "journal.jsonl has no event, and snapshot_"),
+        (lambda folder: (folder / "stages.json").unlink(), "stages.json is not there, and the journal names it"),
+    ],
+)
+@pytest.mark.parametrize("command", ["status", "resume"])
+def test_a_folder_whose_journal_or_file_is_gone_is_not_called_one_in_which_nothing_was_begun(
+    desk: conftest.Desk, spoil: conftest.Spoil, words: str, command: str
+) -> None:
+    desk.stage(one_stage("ALTER SYSTEM SET work_mem = '32MB'", more="    restart: true\n"))
+    spoil(desk.folder / "staging")
+
+    answer = desk.call(command, str(desk.folder / "staging"))
+
+    assert answer.code == 8
+    assert words in answer.said
+    assert "THE DATABASE MAY BE CHANGED" in answer.said
+
+
 def test_a_folder_without_a_staging_is_told_what_to_do(desk: conftest.Desk) -> None:
     answers = [desk.resume(folder="nowhere"), desk.call("status", str(desk.folder / "nowhere"))]
 

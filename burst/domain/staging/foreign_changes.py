@@ -19,6 +19,15 @@ def find_foreign(last: Snapshot, now: Snapshot, begun: Sequence[changes.Change])
     return (*elsewhere, *way_back.find_unkept(now, begun))
 
 
+def find_in_the_way(
+    target: Snapshot, last: Snapshot, now: Snapshot, touched: Sequence[changes.Change]
+) -> tuple[str, ...]:
+    """What keeps a way back from ending at the target, in words: what somebody else changed since the last snapshot,
+    but for what is as the target has it, such as a line that was taken out by hand so that the server starts."""
+    elsewhere = way_back.find_differences(_forget(last, touched), _forget(now, touched))
+    return (*elsewhere, *find_left(target, now, touched))
+
+
 def find_left(before: Snapshot, now: Snapshot, touched: Sequence[changes.Change]) -> tuple[str, ...]:
     """What the way back leaves as somebody else made it, in words, each once."""
     seized = (find_seized(before, now, change, touched) for change in touched)

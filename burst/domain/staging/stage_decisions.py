@@ -170,11 +170,9 @@ def describe_line(line: database_stages.JudgedLine) -> str:
 
 
 def _decide_roll_back(staging: stagings.Staging, back: stagings.RollBackState, file: stage_files.StageFile) -> StageAct:
-    names = list_touched_stages(staging, back, file)
-    target = staging.stage(names[0]).snapshots.get("before") if names else None
+    target, touched = find_way_back(staging, back, file)
     if target is None:
         return ReachStagingOutcome(outcome="rolled-back")
-    touched = tuple(change for name in names for change in list_begun(staging, name, file))
     if not back.applied:
         return WalkBack(stage=back.stage, target=target, touched=touched)
     if back.equal is None or (back.restarted and not back.equal and back.waits_for_restart):
@@ -184,6 +182,15 @@ def _decide_roll_back(staging: stagings.Staging, back: stagings.RollBackState, f
     if back.waits_for_restart:
         return PauseStaging(stage=back.stage, kind="restart-back", reason=stagings.PAUSE_WORDS["restart-back"])
     return ReachStagingOutcome(outcome="not-rolled-back")
+
+
+def find_way_back(
+    staging: stagings.Staging, back: stagings.RollBackState, file: stage_files.StageFile
+) -> tuple[database_stages.SnapshotReference | None, tuple[changes.Change, ...]]:
+    """The snapshot that a roll-back goes to, None where nothing was begun, and the changes that it undoes."""
+    names = list_touched_stages(staging, back, file)
+    target = staging.stage(names[0]).snapshots.get("before") if names else None
+    return target, tuple(change for name in names for change in list_begun(staging, name, file))
 
 
 def list_begun(staging: stagings.Staging, name: str, file: stage_files.StageFile) -> tuple[changes.Change, ...]:

@@ -70,8 +70,7 @@ def _build_roll_back(staging: stagings.Staging, file: stage_files.StageFile) -> 
     back = staging.roll_back
     if back is None:
         return None
-    names = stage_decisions.list_touched_stages(staging, back, file)
-    target = staging.stage(names[0]).snapshots.get("before") if names else None
+    target, _ = stage_decisions.find_way_back(staging, back, file)
     if target is None:
         return None
     return database_stages.RollBackEntry(
