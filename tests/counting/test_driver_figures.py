@@ -1,6 +1,7 @@
 """What the driver did, against what went over the wire: a relay reads Postgres' own protocol between the two."""
 
 import contextlib
+import secrets
 import select
 import socket
 import struct
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from burst.adapters.postgres import connections, driver_meter, postgres_receipts
 from burst.domain.basics import errors, redaction, windows
-from burst.domain.receipts import driver_figures
+from burst.domain.receipts import driver_figures, receipt_table
 from burst.task import counting
 from tests import waiting
 from tests.counting import strange_server
@@ -42,9 +43,13 @@ class Wire:
     answered: Counter[str] = field(default_factory=Counter)
     value_bytes: int = 0
     prepared: set[bytes] = field(default_factory=set)
+    outside: list[bytes] = field(default_factory=list)
+    """What was asked while no transaction was open."""
 
-    def hear_question(self, kind: str, body: bytes) -> None:
+    def hear_question(self, kind: str, body: bytes, *, is_outside: bool) -> None:
         self.asked[kind] += 1
+        if is_outside and kind in ("Q", "P"):
+            self.outside.append(body)
         if kind == "P" and not body.startswith(b"\0"):
             self.prepared.add(body.partition(b"\0")[0])
 
@@ -92,6 +97,7 @@ def wire(database_dsn: str) -> Iterator[tuple[Wire, str]]:
 
     def relay(client: socket.socket) -> None:
         asked, answered = Messages(begins_bare=True), Messages(begins_bare=False)
+        status = b"I"
         with client, socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
             server.connect(target)
             while True:
@@ -101,11 +107,12 @@ def wire(database_dsn: str) -> Iterator[tuple[Wire, str]]:
                         return
                     if source is client:
                         for kind, body in asked.feed(chunk):
-                            heard.hear_question(kind, body)
+                            heard.hear_question(kind, body, is_outside=status == b"I")
                         server.sendall(chunk)
                     else:
                         for kind, body in answered.feed(chunk):
                             heard.hear_answer(kind, body)
+                            status = body if kind == "Z" else status
                         client.sendall(chunk)
 
     def greet(client: socket.socket) -> None:
@@ -288,8 +295,8 @@ def test_the_plan_of_a_poll_is_made_once_and_that_of_any_other_question_for_its_
         database.close()
 
 
-def test_a_question_after_the_first_asks_the_server_nothing_about_itself(database_dsn: str) -> None:
-    """SQLAlchemy asks a server that it does not know for its version and more."""
+def test_no_question_asks_the_server_about_itself(database_dsn: str) -> None:
+    """SQLAlchemy would ask a server that it does not know for its version and more."""
     database = connections.ReadOnlyDatabase(
         redaction.Secret(database_dsn), application_name="burst", timeouts=connections.Timeouts()
     )
@@ -299,11 +306,55 @@ def test_a_question_after_the_first_asks_the_server_nothing_about_itself(databas
         database.perform("asking", lambda asked: asked.execute(sqlalchemy.text("select 1")).all(), soon())
         return database.figures.statements - before
 
-    first, *later = [ask() for _ in range(3)]
-
-    assert first > 2
-    assert later == [2, 2], "the settings and the question"
+    assert [ask() for _ in range(3)] == [2, 2, 2], "the settings and the question"
     assert database.figures.connections == 3
+
+
+def test_every_statement_is_asked_within_a_transaction_that_can_only_read(
+    database_dsn: str, wire: tuple[Wire, str]
+) -> None:
+    heard, dsn = wire
+    fill(database_dsn)
+    source = postgres_receipts.PostgresReceipts(redaction.Secret(dsn), columns=counting.COLUMNS)
+    missing = postgres_receipts.PostgresReceipts(
+        redaction.Secret(dsn), columns=counting.COLUMNS, form=receipt_table.TableForm(name="elsewhere")
+    )
+
+    source.open(soon())
+    assert source.wait_for_mark(20)
+    counter = source.follow(
+        start=datetime.now(UTC), until=soon(), scope="a", settle_seconds=0.0, every_seconds=1.0, patience_seconds=10.0
+    )
+    for _ in range(3):
+        counter.poll(datetime.now(UTC))
+    source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+    with pytest.raises(errors.UsageError, match="elsewhere"):
+        missing.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+    source.close()
+
+    beginnings = {question.partition(b" READ ONLY;")[0] for question in heard.outside}
+    assert beginnings == {b"BEGIN ISOLATION LEVEL REPEATABLE READ", b"BEGIN ISOLATION LEVEL READ COMMITTED"}
+
+
+def test_a_role_whose_own_transactions_wait_for_every_writer_counts_at_once(database_dsn: str) -> None:
+    """Its serializable transactions would wait until no serializable writer is left."""
+    fill(database_dsn)
+    role = f"patient_{secrets.token_hex(4)}"
+    with psycopg.connect(database_dsn, autocommit=True) as owner:
+        owner.execute(f"create role {role} login password 'x'; grant select on receipts to {role}".encode())
+        for setting in ("isolation = serializable", "read_only = on", "deferrable = on"):
+            owner.execute(f"alter role {role} set default_transaction_{setting}".encode())
+        owner.execute("begin isolation level serializable; insert into receipts (platform_run_id) values ('b')")
+        source = postgres_receipts.PostgresReceipts(
+            redaction.Secret(f"postgresql://{role}:x@{database_dsn.partition('@')[2]}"), columns=counting.COLUMNS
+        )
+        try:
+            counted = source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon(10))
+        finally:
+            owner.execute("rollback")
+            owner.execute(f"drop owned by {role}; drop role {role}".encode())
+
+    assert counted.counts.admit == 300
 
 
 def test_the_settings_end_with_the_transaction(database_dsn: str) -> None:

@@ -34,6 +34,7 @@ import psycopg
 import sqlalchemy
 import tenacity
 from psycopg import conninfo
+from sqlalchemy.dialects.postgresql import psycopg as dialects
 
 from burst.adapters.postgres import driver_meter, failures
 from burst.domain.basics import errors, instants, redaction
@@ -498,9 +499,22 @@ def _has_two_readings(address: str) -> bool:
     return bool(at) and ("@" in login or "/" in login)
 
 
+class SilentDialect(dialects.PGDialect_psycopg):
+    """SQLAlchemy's Postgres, which asks a new connection nothing: such questions would run outside of every
+    transaction of burst, with the role's own isolation and without limits, and burst needs none of their answers."""
+
+    supports_statement_cache = True
+
+    def initialize(self, connection: sqlalchemy.Connection) -> None:
+        """Asks nothing."""
+
+
+sqlalchemy.dialects.registry.register("postgresql.burst", __name__, SilentDialect.__name__)
+
+
 def _engine(connect: Callable[[], psycopg.Connection[Any]], **pool: Any) -> sqlalchemy.Engine:
     return sqlalchemy.create_engine(
-        "postgresql+psycopg://", creator=connect, hide_parameters=True, use_native_hstore=False, **pool
+        "postgresql+burst://", creator=connect, hide_parameters=True, use_native_hstore=False, **pool
     )
 
 

@@ -1,7 +1,7 @@
 """The meter of the driver: counts each statement where psycopg sends it, whoever asked for it.
 
-SQLAlchemy asks a new connection for its version and more, which no event of SQLAlchemy shows, and psycopg prepares by
-itself. So the connection and its cursors count, and no layer above them.
+psycopg prepares by itself, and a script goes past SQLAlchemy. So the connection and its cursors count, and no layer
+above them.
 """
 
 import contextlib
