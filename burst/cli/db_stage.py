@@ -28,7 +28,7 @@ Exit codes:
 _PROOFS = {
     True: "the database is byte for byte the snapshot before",
     False: "the database IS NOT the snapshot before",
-    None: "no stage had begun, so nothing was changed and nothing was compared",
+    None: "no stage was at work, so nothing was changed and nothing was compared",
 }
 """What a roll-back says of the database: equal, not equal, or never looked at."""
 _yes_option = click.option("--yes", is_flag=True, help="In staging, pilot and prod: do change this database.")
@@ -135,7 +135,7 @@ def _state(staging: "stagings.Staging") -> str:
 
 def _fields(view: "staged_changes.StagingView") -> dict[str, Any]:
     from burst.domain.documents import database_stages
-    from burst.domain.staging import stage_results
+    from burst.domain.staging import stage_decisions, stage_results
 
     staging = view.staging
     pause, back = staging.pause, staging.roll_back
@@ -147,13 +147,13 @@ def _fields(view: "staged_changes.StagingView") -> dict[str, Any]:
         "state": _state(staging),
         "pause": None if pause is None else {"stage": pause.stage, "kind": pause.kind, "reason": pause.reason},
         "stages": [
-            stage_results.build_stage(name, staging, view.file).model_dump(mode="json", by_alias=True)
-            for name in view.file.stages
+            {**entry.model_dump(mode="json", by_alias=True), "end": stage_results.describe_end(entry)}
+            for entry in (stage_results.build_stage(name, staging, view.file) for name in view.file.stages)
         ],
         "roll_back": None
         if back is None
         else {
-            "stage": back.stage,
+            "stage": stage_decisions.name_rolled_back(staging, back, view.file),
             "reason": back.reason,
             "equal": back.equal,
             "differences": list(back.differences),
@@ -182,9 +182,9 @@ def _text(view: "staged_changes.StagingView") -> str:
 
 
 def _stage_lines(entry: "database_stages.StageEntry") -> list[str]:
-    from burst.domain.staging import stage_decisions
+    from burst.domain.staging import stage_decisions, stage_results
 
-    lines = [f"stage {entry.name}: {entry.end}" + (f": {entry.reason}" if entry.reason else "")]
+    lines = [f"stage {entry.name}: {stage_results.describe_end(entry)}" + (f": {entry.reason}" if entry.reason else "")]
     for change in entry.changes:
         lines.append(f"  {'back: ' if change.rolling_back else ''}{change.words}{'' if change.done_utc else '  (cut)'}")
     for line in entry.red_lines:

@@ -172,7 +172,7 @@ class StageRunner:
                 "--dsn",
                 self._parts.dsn_reference,
                 "--table",
-                self._file.table,
+                self._file.table_name.plain,
                 "--json",
                 "--quiet",
             ]
@@ -189,7 +189,8 @@ class StageRunner:
         answer = self._parts.programs.run(name, [*self._parts.burst_words, *words], seconds_max=seconds_max)
         if answer.exit_code not in allowed:
             named = " ".join(words[:2])
-            raise errors.Refused(f"burst {named} ended with {answer.exit_code}: {answer.complaint}")
+            reason = answer.complaint.strip() or check_figures.read_refusal(answer.output)
+            raise errors.Refused(f"burst {named} ended with {answer.exit_code}: {reason or 'it gave no reason'}")
         return answer.output
 
     def _apply(self, stage: str, change: changes.Change) -> None:

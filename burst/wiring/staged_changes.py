@@ -115,7 +115,7 @@ def resume(folder: Path, request: StagingRequest, say: staging.Say) -> StagingVi
     """Goes on with staged changes: after a pause, or where a process died. Raises as `begin`."""
     view = look(folder)
     operator = _require_operator(view.file, request, resumes=True)
-    _refuse_passed(folder, view.staging, request)
+    _refuse_passed(folder, view.file, view.staging, request)
     if view.staging.ended:
         return view
     reference = _require_reference(request.dsn_reference or view.staging.dsn_reference)
@@ -133,7 +133,9 @@ def resume(folder: Path, request: StagingRequest, say: staging.Say) -> StagingVi
         try:
             store = folder_store.FolderStore(folder)
             runner = staging.StageRunner(view.file, _make_parts(database, journal, store, reference, say))
-            _refuse_passed(folder, runner.staging, request)  # again: another process may have gone on meanwhile
+            _refuse_passed(
+                folder, view.file, runner.staging, request
+            )  # again: another process may have gone on meanwhile
             if runner.staging.ended:
                 return StagingView(folder=folder, file=view.file, staging=runner.staging)
             _refuse_other_database(runner.staging, identity)
@@ -160,8 +162,10 @@ def _say_how_far(runner: staging.StageRunner, file: stage_files.StageFile, folde
         raise
 
 
-def _refuse_passed(folder: Path, folded: stagings.Staging, request: StagingRequest) -> None:
-    if folded.outcome == "passed" and request.rolls_back:
+def _refuse_passed(
+    folder: Path, file: stage_files.StageFile, folded: stagings.Staging, request: StagingRequest
+) -> None:
+    if request.rolls_back and folded.roll_back is None and all(folded.stage(name).passed for name in file.stages):
         raise errors.Refused(
             f"{folder}: every stage passed and stays; nothing was rolled back; take a change back by a stage of its own"
         )

@@ -276,6 +276,41 @@ def test_the_figures_of_a_database_check_may_be_a_red_line(desk: conftest.Desk) 
     assert stage["figures_before"]["reading.connections.maximum"] == 60
 
 
+def test_a_table_whose_name_is_quoted_is_asked_by_every_check(desk: conftest.Desk) -> None:
+    desk.ask('CREATE TABLE "Receipts" (LIKE receipts INCLUDING ALL)')
+    by_figure = {"database: true": "reading.health.round_trip_seconds", COUNT: "pages"}
+
+    codes = []
+    for index, (check, figure) in enumerate(by_figure.items()):
+        more = f"    check: {{{check}}}\n    red_line: [{{figure: {figure}, at_most: 100}}]\n"
+        text = "table: '\"Receipts\"'\n" + one_stage('ANALYZE "Receipts"', more=more)
+        codes.append(desk.stage(text, folder=str(index)).code)
+
+    assert codes == [0, 0]
+
+
+def test_a_check_that_another_burst_refused_says_why(desk: conftest.Desk) -> None:
+    more = "    check: {database: true}\n    red_line: [{figure: reading.connections.maximum, at_least: 1}]\n"
+
+    answer = desk.stage("table: nowhere\n" + one_stage("ALTER SYSTEM SET work_mem = '32MB'", more=more))
+
+    (stage,) = answer.document["stages"]
+    assert answer.code == 3
+    assert "burst db check ended with 4: " in stage["reason"]
+    assert "nowhere" in stage["reason"]
+
+
+def test_a_stage_whose_changes_are_in_the_database_is_not_called_one_that_was_not_reached(desk: conftest.Desk) -> None:
+    more = "    restart: true\n"
+    paused = desk.stage(
+        one_stage("ALTER SYSTEM SET work_mem = '32MB'", more=more) + "  B: {apply: [ANALYZE receipts]}\n"
+    )
+    status = desk.call("status", str(desk.folder / "staging"))
+
+    for answer in (paused, status):
+        assert [stage["end"] for stage in answer.document["stages"]] == ["begun", "not-reached"]
+
+
 def test_the_figures_of_a_burst_are_those_of_its_verdict_and_a_refused_one_has_none(
     desk: conftest.Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -186,3 +186,13 @@ def test_a_red_line_about_something_else_does_not_stand_for_the_one_about_the_ov
     assert [line.figure for line in beside] == ["receipts", "least_seconds"]
     assert beside[1].not_worse_than == stage_files.OVERHEAD_MAX
     assert [line.figure for line in instead] == ["seconds"]
+
+
+def test_a_table_with_a_dot_in_its_name_is_refused_where_a_check_would_ask_another() -> None:
+    count = {"from": "2026-02-21T02:00:00Z", "to": "2026-02-21T02:20:00Z"}
+    dotted = {"table": '"my.sch"."re.ceipts"'}
+
+    with pytest.raises(errors.UsageError, match=r"table: saw .*allowed: a schema and a table without a dot in them"):
+        parse({**with_stage(check={"count": count}), **dotted})
+
+    assert parse({**with_stage(), **dotted}).table_name.name == "re.ceipts"

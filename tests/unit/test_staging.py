@@ -31,6 +31,15 @@ stages:
 """
 
 
+TWO = """\
+environment: dev
+roll_back_to: GOAL
+stages:
+  A: {apply: ["ALTER SYSTEM SET work_mem = '32MB'"]}
+  B: {apply: ["ALTER SYSTEM SET work_mem = '64MB'"]}
+"""
+
+
 class Died(BaseException):
     """The process is gone."""
 
@@ -179,6 +188,30 @@ def test_a_snapshot_that_was_changed_in_the_folder_undoes_nothing(tmp_path: Path
         site.work(begins=False)
 
     assert site.server.configured["work_mem"] == "32MB"
+
+
+@pytest.mark.parametrize(
+    ("goal", "left", "ends"),
+    [("stage", {"work_mem": "32MB"}, ["passed", "not-reached"]), ("start", {}, ["taken-back", "not-reached"])],
+)
+def test_a_roll_back_between_two_stages_leaves_the_one_that_passed_unless_the_file_says_start(
+    tmp_path: Path, goal: str, left: dict[str, str], ends: list[str]
+) -> None:
+    site = Site(tmp_path, "9")
+    site.file = stage_files.parse(TWO.replace("GOAL", goal), source="stages.yaml")
+    passed = 5  # began, the snapshot before, a change intended and done, the snapshot after: then it passes
+    _kill_at(site, passed + 1, durable=True)
+    assert isinstance(site.journal.lines()[-1].event, stage_events.StagePassed)
+
+    site.work(begins=False, rolls_back=True)
+    result = site.finish()
+
+    assert (result.outcome, site.server.configured) == ("rolled-back", left)
+    assert [stage.end for stage in result.stages] == ends
+    assert (result.roll_back is None) == (goal == "stage")
+    if result.roll_back is not None:
+        assert (result.roll_back.stage, result.roll_back.equal) == ("A", True)
+        assert result.roll_back.proof is not None
 
 
 def test_nothing_is_done_without_the_lock(tmp_path: Path) -> None:

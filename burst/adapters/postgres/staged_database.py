@@ -184,12 +184,11 @@ class PostgresStages:
         A first count warms the cache, and its time is left out. The others run in one session, so that connecting,
         which takes longer than a small count, is no part of their time.
         """
-        name = table.name if table.schema is None else f"{table.schema}.{table.name}"
         window = windows.Window(cost.start, cost.end)
         source = postgres_receipts.PostgresReceipts(
             self._resolve,
             columns=cost.columns.model_dump(),
-            form=receipt_table.TableForm(name=name),
+            form=receipt_table.TableForm(name=table.plain),
             application_name=_WORK,
             timeouts=connections.Timeouts(statement_seconds=_COUNT_SECONDS),
         )

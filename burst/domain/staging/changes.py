@@ -37,6 +37,16 @@ class TableName:
         """The name as people read it."""
         return quote_name(self.name) if self.schema is None else f"{quote_name(self.schema)}.{quote_name(self.name)}"
 
+    @property
+    def plain(self) -> str:
+        """The name as a plan and `--table` take it: without quotes, so that a dot within a part cannot be told."""
+        return self.name if self.schema is None else f"{self.schema}.{self.name}"
+
+    @property
+    def has_dots(self) -> bool:
+        """Whether a part of it has a dot."""
+        return "." in self.name or "." in (self.schema or "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingPlace:

@@ -35,6 +35,19 @@ def read_run(output: bytes) -> dict[str, float]:
     return figures
 
 
+def read_refusal(output: bytes) -> str:
+    """Why another burst refused, as it says so on stdout: its error, or the findings that are refused; empty where it
+    says neither."""
+    try:
+        value = _read_object(output)
+    except ValueError:
+        return ""
+    findings = value.get("findings")
+    refused = [each for each in findings if isinstance(each, dict)] if isinstance(findings, list) else []
+    words = [f"{each.get('check')}: {each.get('seen')}" for each in refused if each.get("status") == "refused"]
+    return "; ".join(words) or str(value.get("error") or "")
+
+
 class _GivenTwice(Exception):
     """A key that stands twice in one object, where nobody can tell which of its values is meant."""
 

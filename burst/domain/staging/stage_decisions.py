@@ -173,14 +173,15 @@ def _decide_roll_back(staging: stagings.Staging, back: stagings.RollBackState, f
     target, touched = find_way_back(staging, back, file)
     if target is None:
         return ReachStagingOutcome(outcome="rolled-back")
+    name = name_rolled_back(staging, back, file)
     if not back.applied:
-        return WalkBack(stage=back.stage, target=target, touched=touched)
+        return WalkBack(stage=name, target=target, touched=touched)
     if back.equal is None or (back.restarted and not back.equal and back.waits_for_restart):
-        return ProveRollBack(stage=back.stage, target=target, touched=touched)
+        return ProveRollBack(stage=name, target=target, touched=touched)
     if back.equal:
         return ReachStagingOutcome(outcome="rolled-back")
     if back.waits_for_restart:
-        return PauseStaging(stage=back.stage, kind="restart-back", reason=stagings.PAUSE_WORDS["restart-back"])
+        return PauseStaging(stage=name, kind="restart-back", reason=stagings.PAUSE_WORDS["restart-back"])
     return ReachStagingOutcome(outcome="not-rolled-back")
 
 
@@ -201,11 +202,17 @@ def list_begun(staging: stagings.Staging, name: str, file: stage_files.StageFile
 def list_touched_stages(
     staging: stagings.Staging, back: stagings.RollBackState, file: stage_files.StageFile
 ) -> Sequence[str]:
-    """The stages that go back: the broken one, or every one up to it."""
+    """The stages that go back: the broken one, or every one up to it; between two stages, those that passed."""
+    goes_to_start = file.roll_back_to == "start"
     if back.stage not in file.stages:
-        return []
+        return [name for name in file.stages if staging.stage(name).passed] if goes_to_start else []
     reached = list(file.stages)[: list(file.stages).index(back.stage) + 1]
-    return reached if file.roll_back_to == "start" else [back.stage]
+    return reached if goes_to_start else [back.stage]
+
+
+def name_rolled_back(staging: stagings.Staging, back: stagings.RollBackState, file: stage_files.StageFile) -> str:
+    """The stage that the changes of a roll-back and its proof are written down with."""
+    return back.stage or next(reversed(list_touched_stages(staging, back, file)), "")
 
 
 def describe_cut(staging: stagings.Staging, file: stage_files.StageFile, folder: str) -> str:

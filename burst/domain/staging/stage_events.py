@@ -83,7 +83,7 @@ class StagingResumed(StageEvent):
         staging = replace(staging, operators=operators)
         pause = staging.pause
         if self.rolls_back and staging.roll_back is None:
-            stage = pause.stage if pause is not None else _current_stage(staging)
+            stage = pause.stage if pause is not None else _find_open_stage(staging)
             began = stagings.RollBackState(stage=stage, reason="the operator asked for it")
             return replace(staging, pause=None, roll_back=began)
         if pause is None:
@@ -94,9 +94,10 @@ class StagingResumed(StageEvent):
         return replace(staging.with_stage(pause.stage, allowed=allowed), pause=None)
 
 
-def _current_stage(staging: stagings.Staging) -> str:
-    """The stage that was reached last."""
-    return list(staging.stages)[-1] if staging.stages else ""
+def _find_open_stage(staging: stagings.Staging) -> str:
+    """The stage that is at work; empty between two stages, because one that passed stays."""
+    reached = list(staging.stages)[-1:]
+    return next((name for name in reached if not staging.stage(name).passed), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -306,6 +306,13 @@ class StageFile(sections.Section):
     stages: Annotated[dict[StageName, StageSection], pydantic.Field(min_length=1, max_length=26)]
     """The stages by their name, in the order in which they are made."""
 
+    @pydantic.model_validator(mode="after")
+    def _require_plain_table(self) -> Self:
+        is_asked = any(stage.check is not None and stage.check.is_own for stage in self.stages.values())
+        if is_asked and self.table_name.has_dots:
+            raise field_types.Misfit(("table",), "a schema and a table without a dot in them, where a check asks them")
+        return self
+
     @property
     def is_guarded(self) -> bool:
         """Whether a person has to be named, and to say yes."""

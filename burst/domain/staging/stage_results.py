@@ -61,6 +61,12 @@ def build_stage(name: str, staging: stagings.Staging, file: stage_files.StageFil
     )
 
 
+def describe_end(entry: database_stages.StageEntry) -> str:
+    """How a stage stands: as the result says it, or `begun` where its changes were begun and it has no end yet."""
+    begun = any(not change.rolling_back for change in entry.changes)
+    return "begun" if begun and entry.end == "not-reached" else entry.end
+
+
 def _copy_figures(state: stagings.StageState, moment: stagings.Moment) -> dict[str, float] | None:
     figures = state.figures.get(moment)
     return None if figures is None else dict(figures)
@@ -73,11 +79,12 @@ def _build_roll_back(staging: stagings.Staging, file: stage_files.StageFile) -> 
     target, _ = stage_decisions.find_way_back(staging, back, file)
     if target is None:
         return None
+    name = stage_decisions.name_rolled_back(staging, back, file)
     return database_stages.RollBackEntry(
-        stage=back.stage,
+        stage=name,
         reason=back.reason,
         target=target,
-        proof=staging.stage(back.stage).snapshots.get("rolled-back"),
+        proof=staging.stage(name).snapshots.get("rolled-back"),
         equal=back.equal is True,
         differences=list(back.differences),
     )

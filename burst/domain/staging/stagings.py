@@ -83,7 +83,8 @@ class StageState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollBackState:
-    """A roll-back so far. `stage`: the one whose red line was broken."""
+    """A roll-back so far. `stage`: the one whose red line was broken; empty where the operator asked for it between two
+    stages."""
 
     stage: str
     reason: str
