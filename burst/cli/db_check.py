@@ -61,6 +61,7 @@ Examples:
 Exit codes:
   0 all well; warnings and notes too      2 a reference or a plan is wrong
   4 a finding refuses: a standby, an index that is not valid, no connection left, a login refused,
+    a table that the role may not read or of which a policy may hide rows,
     or DSNs that reach different databases where receipts.require_check of the plan is true
   9 cannot tell: the database does not answer, or what may refuse is not visible to the role
 """
@@ -150,7 +151,7 @@ Examples:
 Exit codes:
   0 nothing that was compared differs     2 a file cannot be read
   3 something differs                     8 a file is no such document
-  9 cannot tell: one role saw less than the other, or a database was not read
+  9 cannot tell: one role saw less than the other, the checks looked at two tables, or a database was not read
 """
 )
 @click.argument("before", metavar="A", type=click.Path(path_type=Path))

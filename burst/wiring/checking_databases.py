@@ -101,6 +101,7 @@ def check_database(
             "findings": findings,
             "reading": reading,
             "dsns": rows,
+            "table": demands.table,
         }
     )
 
@@ -146,7 +147,7 @@ def _list_dsns(request: CheckRequest) -> list[_NamedDsn]:
         secret=_resolve(reference),
     )
     named = list(_list_plan_dsns(request.plan, with_receipts=request.dsn is not None)) if request.plan else []
-    named += [_try_resolve("also", "--also", reference) for reference in request.also]
+    named += [_try_resolve("also", "--also", reference, of_program=True) for reference in request.also]
     return [checked, *named, *_list_variables(request.environment)]
 
 
@@ -156,7 +157,7 @@ def _list_plan_dsns(plan: plans.Plan, *, with_receipts: bool) -> Iterator[_Named
     for name, value in plan.load.environment.items():
         if not (secrets.is_reference(value) or dsn_places.reads_as_dsn(value)):
             continue
-        named = _try_resolve("plan", f"plan load.environment.{name}", value)
+        named = _try_resolve("plan", f"plan load.environment.{name}", value, of_program=True)
         if named.secret is not None and dsn_places.reads_as_dsn(named.secret.reveal()):
             yield named
 
@@ -165,7 +166,9 @@ def _list_variables(environment: Mapping[str, str]) -> Iterator[_NamedDsn]:
     for name, value in sorted(environment.items()):
         if dsn_places.reads_as_dsn(value):
             should_be_same = name == receipt_sources.DSN_VARIABLE
-            yield _try_resolve("variable", f"variable {name}", value, should_be_same=should_be_same)
+            yield _try_resolve(
+                "variable", f"variable {name}", value, should_be_same=should_be_same, of_program=not should_be_same
+            )
 
 
 def _name_reference(place: str, reference: str) -> str:
@@ -180,12 +183,20 @@ def _resolve(reference: str) -> redaction.Secret:
 
 
 def _try_resolve(
-    origin: database_checks.NamedOrigin, place: str, reference: str, *, should_be_same: bool = True
+    origin: database_checks.NamedOrigin,
+    place: str,
+    reference: str,
+    *,
+    should_be_same: bool = True,
+    of_program: bool = False,
 ) -> _NamedDsn:
-    """A DSN by its reference; one that does not resolve keeps the reason."""
+    """A DSN by its reference; one that does not resolve keeps the reason. `of_program`: another program reads it, which
+    may take more forms than burst does."""
     name = _name_reference(place, reference)
     try:
         secret, why = _resolve(reference), ""
+        if of_program:
+            secret = secrets.accept_literal(dsn_places.write_for_libpq(secret.reveal()), origin=name)
     except errors.BurstError as exc:
         secret, why = None, str(exc)
     return _NamedDsn(origin=origin, name=name, should_be_same=should_be_same, secret=secret, why=why)

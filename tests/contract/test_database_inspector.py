@@ -339,7 +339,53 @@ def test_a_table_in_a_schema_that_the_role_may_not_use_is_hidden_and_not_absent(
     read = inspector(reader_dsn).inspect("apart.receipts", give_up_at=soon())
 
     assert read.table is None
-    assert ["USAGE ON its SCHEMA" in part.why for part in read.hidden if part.part == "table"] == [True]
+    (why,) = [part.why for part in read.hidden if part.part == "table"]
+    execute(database_dsn, *why.partition(": ")[2].split("; "))  # as they are printed
+    shown = inspector(reader_dsn).inspect("apart.receipts", give_up_at=soon()).table
+    assert shown is not None
+    assert (shown.relation, shown.readable) == ("apart.receipts", "all")
+
+
+@pytest.mark.parametrize(
+    ("statements", "readable"),
+    [
+        (["GRANT SELECT ON odd TO {}"], "all"),
+        ([], "nothing"),
+        (["GRANT SELECT (a) ON odd TO {}"], "some columns"),
+        (["GRANT SELECT (a, b) ON odd TO {}"], "all"),
+        (["GRANT SELECT ON odd TO {}", "ALTER TABLE odd ENABLE ROW LEVEL SECURITY"], "some rows"),
+    ],
+)
+def test_what_the_role_may_read_of_the_table_is_told(
+    database_dsn: str, reader_dsn: str, statements: list[str], readable: str
+) -> None:
+    role = urllib.parse.urlsplit(reader_dsn).username or ""
+    execute(database_dsn, "create table odd (a text, b text)", *(each.format(role) for each in statements))
+
+    table = inspector(reader_dsn).inspect("odd", give_up_at=soon()).table
+
+    assert table is not None
+    assert (table.relation, table.readable) == ("public.odd", readable)
+
+
+def test_an_index_is_defined_alike_whatever_the_search_path_of_the_role(database_dsn: str) -> None:
+    execute(
+        database_dsn,
+        "create schema apart",
+        "create type apart.word as enum ('ADMIT')",
+        "create table apart.receipts (word apart.word)",
+        "create index on apart.receipts (word) where word = 'ADMIT'",
+    )
+
+    plain, inside = (
+        inspector(f"{database_dsn}{path}").inspect("apart.receipts", give_up_at=soon()).table
+        for path in ("", "&options=-csearch_path%3Dapart")
+    )
+
+    assert plain is not None
+    assert inside is not None
+    assert plain.indexes == inside.indexes
+    assert "apart.word" in plain.indexes[0].definition
 
 
 def test_a_system_identifier_that_is_not_visible_is_hidden_and_nobody_calls_the_database_the_same(

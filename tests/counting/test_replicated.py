@@ -179,3 +179,29 @@ def test_an_inspection_and_advice_say_that_the_server_is_a_standby(pair: Pair) -
     assert "this server is a standby" in remark(pair.standby_reader)
     assert "this server is a standby: run the statements on its primary" in note(pair.standby_reader)
     assert "standby" not in remark(pair.reader) + note(pair.reader)
+
+
+def test_statements_on_tables_whose_names_hold_that_of_the_table_are_not_told_of_it(pair: Pair) -> None:
+    with psycopg.connect(pair.primary, autocommit=True) as owner:
+        owner.execute("select pg_stat_statements_reset()")
+        owner.execute("create table if not exists old_receipts (receipts_id text)")
+        for source in (b"old_receipts", b'public."receipts"'):
+            owner.execute(b"select count(*) from " + source)
+
+    entry = inspect(pair.primary).statements
+
+    assert entry is not None
+    told = {row.query.partition(" from ")[2] for row in entry.top}
+    assert 'public."receipts"' in told
+    assert "old_receipts" not in told
+
+
+def test_an_extension_that_the_server_did_not_load_says_so_and_is_no_hidden_part(database_dsn: str) -> None:
+    with psycopg.connect(database_dsn, autocommit=True) as owner:
+        owner.execute("create extension pg_stat_statements")
+
+    reading = inspect(database_dsn)
+
+    assert reading.statements is not None
+    assert reading.statements.how == "put pg_stat_statements into shared_preload_libraries, then restart"
+    assert "statements" not in reading.hidden_parts

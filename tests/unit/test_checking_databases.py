@@ -187,6 +187,12 @@ def test_the_table_is_the_plans_unless_it_is_named(variables: Callable[..., None
         (HERE, True),
         ("postgres://host/db", True),
         ("postgresql+psycopg://host/db", True),
+        ("postgresql+psycopg2://host/db", True),
+        ("postgresql+asyncpg://host/db", True),
+        ("jdbc:postgresql://host/db?user=u", True),
+        ("POSTGRES://host/db", True),
+        (" postgresql://host/db\n", True),
+        ("postgresql://u:two words@host/db", True),
         ("host=db.internal dbname=ingest password=x", True),
         ("service=ingest", True),
         ("https://user:word@host/path?host=x", False),
@@ -197,8 +203,30 @@ def test_the_table_is_the_plans_unless_it_is_named(variables: Callable[..., None
         ("/usr/bin:/bin", False),
     ],
 )
-def test_a_text_reads_as_a_dsn_only_where_libpq_would_take_it(text: str, is_dsn: bool) -> None:
+def test_a_text_reads_as_a_dsn_only_where_a_program_would_take_it_for_one(text: str, is_dsn: bool) -> None:
     assert dsn_places.reads_as_dsn(text) is is_dsn
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        HERE.replace("postgresql://", "postgresql+asyncpg://"),
+        HERE.replace("postgresql://", "postgresql+psycopg2://"),
+        HERE.replace("postgresql://", "POSTGRES://"),
+        f"jdbc:{HERE}",
+        f" {HERE}\n",
+    ],
+)
+def test_the_dsn_of_another_program_is_followed_to_its_database_and_never_shown(
+    written: str, variables: Callable[..., None]
+) -> None:
+    variables(IG_DSN=HERE)
+
+    checked = check(dsn="env:IG_DSN", environment={"INGEST_DSN": written}, also=(written,))
+
+    assert rows(checked)["variable INGEST_DSN"] == ("same", False)
+    assert rows(checked)["--also"] == ("same", True)
+    assert PASSWORD not in checked.model_dump_json()
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,31 @@ def test_a_table_that_neither_has_is_no_unread_part() -> None:
     assert database_differences.compare(without, without).known
 
 
+@pytest.mark.parametrize(
+    ("names", "relations", "compared"),
+    [
+        (("receipts", "public.receipts"), ("public.receipts", "public.receipts"), True),
+        (("receipts", "receipts"), ("public.receipts", "audit.receipts"), False),
+        (("receipts", "audit.receipts"), ("public.receipts", None), False),
+        (("receipts", "receipts"), ("public.receipts", None), True),
+        ((None, None), (None, None), True),
+    ],
+)
+def test_indexes_are_compared_only_where_both_checks_looked_at_one_table(
+    names: tuple[str | None, str | None], relations: tuple[str | None, str | None], compared: bool
+) -> None:
+    def look(name: str | None, relation: str | None, **changes: object) -> database_checks.DatabaseCheck:
+        table = fakes_database.reading().table
+        assert table is not None
+        found = None if name and not relation else table.model_copy(update={"relation": relation, **changes})
+        return fakes_database.check(table=name, reading=fakes_database.reading(table=found))
+
+    difference = database_differences.compare(look(names[0], relations[0]), look(names[1], relations[1], indexes=[]))
+
+    assert [change.section for change in difference.changes] == (["index"] if compared else [])
+    assert difference.known == compared
+
+
 def test_a_check_that_read_nothing_cannot_be_compared() -> None:
     with pytest.raises(errors.EvidenceUnknown, match="B holds no reading"):
         database_differences.compare(fakes_database.check(), fakes_database.check(reading=None))

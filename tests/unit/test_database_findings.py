@@ -30,6 +30,12 @@ def with_table(**changes: object) -> database_checks.DatabaseReading:
     return fakes_database.reading(table=table)
 
 
+def with_entry(**changes: object) -> database_checks.DatabaseReading:
+    table = fakes_database.reading().table
+    assert table is not None
+    return fakes_database.reading(table=table.model_copy(update=changes))
+
+
 def with_indexes(*indexes: database_checks.IndexRow) -> database_checks.DatabaseReading:
     table = fakes_database.reading().table
     assert table is not None
@@ -96,6 +102,13 @@ FAULTS: Mapping[str, tuple[database_checks.DatabaseReading, str, str, str]] = {
         with_indexes(fakes_database.index_row(ready=False)), "indexes", "refused", "receipts_scope",
     ),
     "no such table": (fakes_database.reading(table=None), "table", "refused", "no table receipts"),
+    "a table that the role may not read": (
+        with_entry(readable="nothing"), "table", "refused", "may read nothing of receipts",
+    ),
+    "a policy that may hide rows": (with_entry(readable="some rows"), "table", "refused", "a policy may hide rows"),
+    "some columns alone": (
+        with_entry(readable="some columns"), "table", "note", "some columns of receipts alone",
+    ),
     "a table that nobody sees": (hiding("table", table=None), "table", "unknown", "GRANT pg_monitor"),
     "dead rows": (with_table(live_rows=50_000, dead_rows=50_000), "vacuum", "warning", "50,000 dead rows"),
     "bloat": (with_table(size_bytes=GIB, bloat_bytes=GIB * 3 // 4), "vacuum", "warning", "75% bloat of 1024 MiB"),
@@ -112,7 +125,9 @@ FAULTS: Mapping[str, tuple[database_checks.DatabaseReading, str, str, str]] = {
     "a superuser": (
         fakes_database.reading(role=fakes_database.role(superuser=True)), "role-settings", "warning", "superuser",
     ),
-    "no pg_stat_statements": (fakes_database.reading(statements=UNREADABLE), "statements", "note", "not here"),
+    "no pg_stat_statements": (
+        fakes_database.reading(statements=UNREADABLE), "statements", "note", "shows nothing here",
+    ),
     "a part that is hidden": (hiding("wal receiver"), "hidden", "note", "GRANT pg_monitor"),
 }  # fmt: skip
 
@@ -179,7 +194,38 @@ def test_the_statements_that_mend_a_role_name_it_quoted_and_only_what_it_lacks()
     safeguards = [row for row in fakes_database.role().safeguards if row.name != "lock_timeout"]
     role = fakes_database.role(name='odd"role', safeguards=safeguards)
 
-    assert database_findings.mend_role(role) == 'ALTER ROLE "odd""role" SET lock_timeout = \'5s\''
+    mend = database_findings.mend_role(role)
+
+    assert 'where burst alone uses this role: ALTER ROLE "odd""role" SET lock_timeout = \'5s\'; else' in mend
+    assert mend.count("ALTER ROLE") == 1
+
+
+def test_no_statement_is_advised_that_would_make_every_session_of_a_superuser_read_only() -> None:
+    safeguards = [row.model_copy(update={"setting": "0"}) for row in fakes_database.role().safeguards]
+
+    mend = database_findings.mend_role(fakes_database.role(superuser=True, safeguards=safeguards))
+
+    assert "ALTER ROLE" not in mend
+    assert "infra/reader_role.sql" in mend
+
+
+@pytest.mark.parametrize(
+    ("kind", "relation", "advised"),
+    [
+        ("table", '"Odd".receipts', 'VACUUM (ANALYZE) "Odd".receipts;'),
+        ("partitioned table", "public.receipts", "VACUUM (ANALYZE) public.receipts;"),
+        ("view", "public.receipts", 'VACUUM (ANALYZE) a."One", b.two;'),
+    ],
+)
+def test_vacuum_is_advised_of_tables_as_sql_takes_their_names(kind: str, relation: str, advised: str) -> None:
+    rows = [fakes_database.table_row(name, last_analyze_utc=None) for name in ('a."One"', "b.two")]
+    table = fakes_database.reading().table
+    assert table is not None
+    changes = {"kind": kind, "relation": relation, "tables": rows}
+
+    findings = judge(fakes_database.reading(table=table.model_copy(update=changes)))
+
+    assert advised in findings["vacuum"].mend
 
 
 # Whether two DSNs reach one database

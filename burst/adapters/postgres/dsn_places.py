@@ -8,14 +8,15 @@ from psycopg import conninfo
 from burst.adapters.postgres import connections
 from burst.domain.basics import errors, redaction
 
-_URL = re.compile(r"postgres(ql)?(\+psycopg)?://\S+")
+# As programs write them: with the driver of SQLAlchemy behind a plus, or as Java does.
+_URL = re.compile(r"(?:jdbc:)?postgres(?:ql)?(?:\+\w+)?://(?P<place>.+)", re.IGNORECASE | re.DOTALL)
 _KEYWORD = re.compile(r"(^|\s)(host|hostaddr|dbname|service)\s*=\s*\S")
 _DEFAULTS = {"host": "libpq's default host", "dbname": "libpq's default database", "user": "libpq's default role"}
 
 
 def reads_as_dsn(text: str) -> bool:
     """Whether a text is the DSN of a Postgres database: a URL, or keywords of which one names host or database."""
-    if _URL.fullmatch(text):
+    if _URL.fullmatch(text.strip()):
         return True
     if "://" in text or not _KEYWORD.search(text):
         return False
@@ -23,6 +24,13 @@ def reads_as_dsn(text: str) -> bool:
         return bool(conninfo.conninfo_to_dict(text))
     except psycopg.Error:
         return False
+
+
+def write_for_libpq(text: str) -> str:
+    """The DSN of another program as libpq takes it: its address without the name of a driver, and without white space
+    around it. What libpq does not know of it stays, and is then refused."""
+    match = _URL.fullmatch(text.strip())
+    return f"postgresql://{match['place']}" if match else text.strip()
 
 
 def describe_dsn(dsn: redaction.Secret) -> str:

@@ -3,6 +3,7 @@
 Names are always those of the catalogs, so that nothing depends on the search path of the role.
 """
 
+import re
 from typing import Any
 
 import sqlalchemy
@@ -82,8 +83,20 @@ EXTENSIONS = sqlalchemy.text(
     "SELECT extname::text AS name, extversion AS version FROM pg_catalog.pg_extension ORDER BY extname"
 )
 TABLE = sqlalchemy.text("""
-SELECT relkind::text AS kind FROM pg_catalog.pg_class
-WHERE oid = cast(to_regclass(cast(:table_name AS text)) AS oid)""")
+SELECT relation.relkind::text AS kind, format('%I.%I', space.nspname, relation.relname) AS name,
+    CASE WHEN NOT has_any_column_privilege(relation.oid, 'SELECT') THEN 'nothing'
+        WHEN row_security_active(relation.oid) THEN 'some rows'
+        WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute AS held WHERE held.attrelid = relation.oid
+            AND held.attnum > 0 AND NOT held.attisdropped
+            AND NOT has_column_privilege(relation.oid, held.attnum, 'SELECT')) THEN 'some columns'
+        ELSE 'all' END AS readable
+FROM pg_catalog.pg_class AS relation JOIN pg_catalog.pg_namespace AS space ON space.oid = relation.relnamespace
+WHERE relation.oid = cast(to_regclass(cast(:table_name AS text)) AS oid)""")
+MAY_USE_SCHEMA = sqlalchemy.text(
+    "SELECT has_schema_privilege(oid, 'USAGE') AS allowed FROM pg_catalog.pg_namespace WHERE nspname = :schema_name"
+)
+# A definition names a type or a function without its schema where the search path of the session has it.
+CATALOG_PATH = sqlalchemy.text("SET LOCAL search_path TO pg_catalog")
 # A server that counts nothing (track_counts) shows zeros, which are no figures.
 # A row needs its item pointer (4 bytes), its header (24) and its columns, aligned to 8; a page has a header of 24.
 # pg_stats shows the widths of the columns that the role may read, and none of a table that was never analyzed.
@@ -124,6 +137,8 @@ STATEMENTS_PLACE = sqlalchemy.text("""
 SELECT space.nspname::text FROM pg_catalog.pg_extension AS extension
 JOIN pg_catalog.pg_namespace AS space ON space.oid = extension.extnamespace
 WHERE extension.extname = 'pg_stat_statements'""")
+# The library defines its settings when the server starts.
+STATEMENTS_LOADED = sqlalchemy.text("SELECT current_setting('pg_stat_statements.max', true) IS NOT NULL")
 STATEMENTS_SHIP = sqlalchemy.text(
     "SELECT EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = 'pg_stat_statements')"
 )
@@ -138,14 +153,21 @@ def _statements_view(place: str) -> sqlalchemy.TableClause:
 
 
 def select_statements(place: str, limit: int) -> sqlalchemy.Select[*tuple[Any, ...]]:
-    """The statements that name a table and took longest, from the view in a schema; binds `table_word`. Statements that
+    """The statements that name a table and took longest, from the view in a schema; binds `naming`. Statements that
     are no reading or writing of rows are left out: they keep their values, and those may hold a password."""
     view = _statements_view(place)
     plain = view.c.query.regexp_match(r"^\s*(select|insert|update|delete|with|merge)\M", flags="i")
-    named = sqlalchemy.func.strpos(sqlalchemy.func.lower(view.c.query), sqlalchemy.bindparam("table_word")) > 0
+    named = view.c.query.regexp_match(sqlalchemy.bindparam("naming"), flags="i")
     columns = [column for column in view.c if column.name != "dbid"]
     chosen = sqlalchemy.select(*columns).where(_is_here(view), plain, named)
     return chosen.order_by(view.c.total_exec_time.desc()).limit(limit)
+
+
+def match_name(table: str) -> str:
+    """The pattern of a statement that names a table, and no other whose name only holds it. Its schema may be another:
+    from PostgreSQL 18 on, tables of one name share one entry, with the text of whichever came first."""
+    own_name = re.escape(table.replace('"', '""'))
+    return f"(^|[^[:alnum:]_$]){own_name}([^[:alnum:]_$]|$)"
 
 
 def count_hidden_statements(place: str) -> sqlalchemy.Select[int]:

@@ -29,7 +29,10 @@ _RIGHTS = {
     "system identifier": "EXECUTE ON FUNCTION pg_control_system()",
     "sessions": "SELECT ON pg_catalog.pg_stat_activity",
     "settings": "SELECT ON pg_catalog.pg_settings",
-    "table": "USAGE ON its SCHEMA, and SELECT on the table,",
+    "table": "SELECT ON pg_catalog.pg_stats, pg_catalog.pg_stat_all_tables, pg_catalog.pg_stat_all_indexes",
+    "connections": "SELECT ON pg_catalog.pg_stat_database, pg_catalog.pg_stat_activity, pg_catalog.pg_roles",
+    "role": "SELECT ON pg_catalog.pg_roles, pg_catalog.pg_db_role_setting, pg_catalog.pg_settings",
+    "extensions": "SELECT ON pg_catalog.pg_extension",
 }
 """What a role lacks that may not read a part, where membership in pg_monitor would not do."""
 _KINDS = {"r": "table", "p": "partitioned table", "m": "materialized view", "v": "view", "f": "foreign table"}
@@ -107,7 +110,7 @@ class _Reader:
             settings=self._read_part("settings", lambda: self._read_settings(role)),
             extensions=self._read_part("extensions", self._read_extensions),
             table=self._read_part("table", lambda: self._read_table(table)),
-            statements=self._read_part("statements", lambda: self._read_statements(table)),
+            statements=self._read_part("statements", lambda: self._read_statements(_split_name(table)[1])),
             hidden=self._hidden,
         )
 
@@ -198,13 +201,16 @@ class _Reader:
     def _read_table(self, table: str) -> database_checks.TableEntry | None:
         """The table with every table that its rows come from; None where there is no such relation."""
         name = _quote_table(table)
-        kinds = self._all(inspection_statements.TABLE, table_name=name)
-        if not kinds:
+        if self._lacks_schema(*_split_name(table)):
+            return None
+        named = self._all(inspection_statements.TABLE, table_name=name)
+        if not named:
             return None
         sources = self._all(statements.SOURCES, table_name=name)
         ids = {"ids": [source.id for source in sources]}
+        self._connection.execute(inspection_statements.CATALOG_PATH)
         tables = [_table_row(row) for row in self._all(inspection_statements.TABLES, **ids)]
-        kind = _KINDS.get(kinds[0].kind, "other")
+        kind = _KINDS.get(named[0].kind, "other")
         return database_checks.TableEntry.model_validate(
             {
                 "name": table,
@@ -212,19 +218,29 @@ class _Reader:
                 "total": table_figures.sum_tables(table, tables),
                 "tables": tables,
                 "indexes": [_index_row(row) for row in self._all(inspection_statements.INDEXES, **ids)],
+                "relation": named[0].name,
+                "readable": named[0].readable,
             }
         )
 
-    def _read_statements(self, table: str) -> database_checks.StatementsEntry:
+    def _lacks_schema(self, schema: str, bare: str) -> bool:
+        """Whether the role may not use the schema that is named, which `hidden` then says."""
+        rows = self._all(inspection_statements.MAY_USE_SCHEMA, schema_name=schema) if schema else []
+        if not rows or rows[0].allowed:
+            return False
+        usage = f"USAGE ON SCHEMA {_quote(schema)}"
+        self._hide("table", f"{self._grant(usage)}; {self._write_grant(f'SELECT ON {_quote(schema)}.{_quote(bare)}')}")
+        return True
+
+    def _read_statements(self, bare: str) -> database_checks.StatementsEntry:
         place = self._connection.execute(inspection_statements.STATEMENTS_PLACE).scalar()
-        if place is None:
-            ships = self._connection.execute(inspection_statements.STATEMENTS_SHIP).scalar_one()
-            how = "" if ships else "install the server's contrib package; then "
-            words = "put pg_stat_statements into shared_preload_libraries, restart, and CREATE EXTENSION it here"
-            return database_checks.StatementsEntry(visible=False, how=f"{how}{words}", others_hidden=0, top=[])
+        loaded = self._connection.execute(inspection_statements.STATEMENTS_LOADED).scalar_one()
+        if place is None or not loaded:
+            how = self._say_how_to_load(installed=place is not None, loaded=loaded)
+            return database_checks.StatementsEntry(visible=False, how=how, others_hidden=0, top=[])
         top = self._connection.execute(
             inspection_statements.select_statements(place, _TOP_STATEMENTS),
-            {"table_word": table.rpartition(".")[2].lower()},
+            {"naming": inspection_statements.match_name(bare)},
         ).all()
         hidden = self._connection.execute(inspection_statements.count_hidden_statements(place)).scalar_one()
         return database_checks.StatementsEntry(
@@ -233,6 +249,13 @@ class _Reader:
             others_hidden=hidden,
             top=[self._statement_row(row) for row in top],
         )
+
+    def _say_how_to_load(self, *, installed: bool, loaded: bool) -> str:
+        ships = installed or self._connection.execute(inspection_statements.STATEMENTS_SHIP).scalar_one()
+        acts = [] if ships else ["install the server's contrib package"]
+        acts += [] if loaded else ["put pg_stat_statements into shared_preload_libraries", "restart"]
+        acts += [] if installed else ["CREATE EXTENSION pg_stat_statements here"]
+        return ", then ".join(acts)
 
     def _statement_row(self, row: Row) -> database_checks.StatementRow:
         query = redaction.Redactor().text(self._redact(row.query))
@@ -266,8 +289,10 @@ class _Reader:
             self._hidden.append(database_checks.HiddenPart(part=part, why=why))
 
     def _grant(self, right: str) -> str:
-        quoted = '"' + self._role.replace('"', '""') + '"'
-        return f"not visible to role {self._role}: GRANT {right} TO {quoted}"
+        return f"not visible to role {self._role}: {self._write_grant(right)}"
+
+    def _write_grant(self, right: str) -> str:
+        return f"GRANT {right} TO {_quote(self._role)}"
 
     def _one(self, statement: sqlalchemy.TextClause) -> Row:
         return self._connection.execute(statement).one()
@@ -280,6 +305,16 @@ def _quote_table(table: str) -> str:
     """The name as `to_regclass` takes it. Raises `errors.UsageError` for what cannot be a name."""
     form = receipt_table.TableForm(name=table)
     return statements.describe_table(form, {role: role for role in statements.ROLES}).quoted_name
+
+
+def _split_name(table: str) -> tuple[str, str]:
+    """Schema and name; without a schema where it names none."""
+    schema, _, bare = table.rpartition(".")
+    return schema, bare
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _table_row(row: Row) -> database_checks.TableRow:

@@ -60,12 +60,13 @@ def compare(before: database_checks.DatabaseCheck, after: database_checks.Databa
     """The changes from one check to another. Raises `errors.EvidenceUnknown` where one holds no reading."""
     readings = [_require_reading(check, name) for check, name in ((before, "A"), (after, "B"))]
     sections = [_read_sections(reading) for reading in readings]
-    uncompared = list(_list_uncompared(*readings))
+    other_tables = _describe_other_tables(before, after)
+    uncompared = [*_list_uncompared(*readings), *([other_tables] if other_tables else [])]
     seen_by_one = _seen_by_one(*readings)
     changes: list[RowChange] = []
     for section in _SECTIONS:
         rows_before, rows_after = (read[section] for read in sections)
-        if rows_before is None or rows_after is None:
+        if rows_before is None or rows_after is None or (section == "index" and other_tables):
             continue
         changes += [
             change
@@ -88,6 +89,23 @@ def _require_reading(check: database_checks.DatabaseCheck, name: str) -> databas
 
 def _name_check(check: database_checks.DatabaseCheck) -> str:
     return f"{check.checked} at {instants.text(check.checked_utc)}"
+
+
+def _describe_other_tables(before: database_checks.DatabaseCheck, after: database_checks.DatabaseCheck) -> str:
+    """That the two checks looked at two tables, whose indexes say nothing of each other; empty where they did not."""
+    relations, names = zip(*(_name_tables(check) for check in (before, after)), strict=True)
+    compared = names if None in relations else relations
+    if None in compared or compared[0] == compared[1]:
+        return ""
+    return f"index: A looked at the table {compared[0]}, B at {compared[1]}; check the same table in both"
+
+
+def _name_tables(check: database_checks.DatabaseCheck) -> tuple[str | None, str | None]:
+    """The table that was found, with its schema, and the one that was asked for; None where a check does not say."""
+    table = check.reading.table if check.reading is not None else None
+    if table is None:
+        return None, check.table
+    return table.relation, check.table or table.name
 
 
 def _read_sections(reading: database_checks.DatabaseReading) -> dict[str, Rows | None]:

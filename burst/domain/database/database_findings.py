@@ -40,6 +40,8 @@ ADVISED: Mapping[str, str] = {
 }
 """The safeguards that a role which counts should have, each with the value that `infra/` gives it."""
 
+_OWN_ROLE = "let the DSN name a role of its own that has SELECT alone, as infra/reader_role.sql makes it"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckDemands:
@@ -142,12 +144,12 @@ def list_missing_safeguards(role: database_checks.RoleEntry) -> dict[str, str]:
 
 
 def mend_role(role: database_checks.RoleEntry) -> str:
-    """The statements that give a role the safeguards that it lacks."""
-    quoted = '"' + role.name.replace('"', '""') + '"'
-    lines = [f"ALTER ROLE {quoted} SET {name} = '{ADVISED[name]}'" for name in list_missing_safeguards(role)]
-    if role.superuser:
-        lines.append("let the DSN name a role that has SELECT alone")
-    return "; ".join(lines)
+    """The statements that give a role of burst's own the safeguards that it lacks; of a role that others use none may
+    run, as it would keep them from writing."""
+    if role.superuser:  # other programs and people work as it, and the settings would hold them too
+        return f"leave it as it is, and {_OWN_ROLE}"
+    lines = [f"ALTER ROLE {_quote(role.name)} SET {name} = '{ADVISED[name]}'" for name in list_missing_safeguards(role)]
+    return f"where burst alone uses this role: {'; '.join(lines)}; else {_OWN_ROLE}"
 
 
 def _describe_health(reading: database_checks.DatabaseReading) -> str:
@@ -237,7 +239,7 @@ def _judge_table(
 ) -> Iterator[database_checks.DatabaseFinding]:
     hidden = {part.part: part.why for part in reading.hidden}
     if reading.table is None and "table" in hidden:
-        mend = f"GRANT USAGE on its schema and SELECT on {demands.table} to the role"
+        mend = "mend what is named, or name another table: --table SCHEMA.NAME"
         yield database_checks.DatabaseFinding(
             check="table", status="unknown", seen=f"{demands.table}: {hidden['table']}", mend=mend
         )
@@ -250,8 +252,37 @@ def _judge_table(
             {"check": "table", "status": status, "seen": words, "mend": mend}
         )
         return
+    yield from _judge_rights(reading.table, reading.identity.role)
     yield _judge_indexes(reading.table)
     yield from _judge_vacuum(reading.table)
+
+
+def _judge_rights(table: database_checks.TableEntry, role: str) -> Iterator[database_checks.DatabaseFinding]:
+    """What keeps a role from the table, or from a part of it."""
+    relation, quoted = table.relation or table.name, _quote(role)
+    match table.readable:
+        case "nothing":
+            yield database_checks.DatabaseFinding(
+                check="table",
+                status="refused",
+                seen=f"the role {role} may read nothing of {table.name}",
+                mend=f"GRANT SELECT ON {relation} TO {quoted}",
+            )
+        case "some rows":
+            yield database_checks.DatabaseFinding(
+                check="table",
+                status="refused",
+                seen=f"a policy may hide rows of {table.name} from the role {role}, and those would not be counted",
+                mend=f"ALTER ROLE {quoted} BYPASSRLS, or let the DSN name a role that no policy applies to",
+            )
+        case "some columns":
+            yield database_checks.DatabaseFinding(
+                check="table",
+                status="note",
+                seen=f"the role {role} may read some columns of {table.name} alone; a count needs those of "
+                "receipts.columns",
+                mend=f"GRANT SELECT ON {relation} TO {quoted}, where one of them is missing",
+            )
 
 
 def _judge_indexes(table: database_checks.TableEntry) -> database_checks.DatabaseFinding:
@@ -284,16 +315,23 @@ def _judge_vacuum(table: database_checks.TableEntry) -> Iterator[database_checks
             check="freeze",
             status="refused" if age > LAST_AGE else "warning",
             seen=f"the oldest row of {table.name} is {age:,} transactions old; at 2^31 the server stops writes",
-            mend=f"VACUUM (FREEZE) {table.name}, and find out what keeps autovacuum from it",
+            mend=f"VACUUM (FREEZE) {_list_vacuumed(table)}, and find out what keeps autovacuum from it",
         )
     problems = list(_list_vacuum_problems(table, total))
     if problems:
-        mend = f"VACUUM (ANALYZE) {table.name}; where bloat stays, have pg_repack or VACUUM FULL planned"
+        mend = f"VACUUM (ANALYZE) {_list_vacuumed(table)}; where bloat stays, have pg_repack or VACUUM FULL planned"
         yield database_checks.DatabaseFinding(check="vacuum", status="warning", seen="; ".join(problems), mend=mend)
         return
     rows = "an unknown number of rows" if total.live_rows is None else wording.format_count(total.live_rows, "row")
     words = f"{table.name}: {rows}, {wording.format_count(total.pages, 'page')}, {_describe_bloat(total)}"
     yield database_checks.DatabaseFinding(check="vacuum", status="passed", seen=words)
+
+
+def _list_vacuumed(table: database_checks.TableEntry) -> str:
+    """The tables to name to VACUUM, as SQL takes them: of a partitioned table itself alone, of a view those below."""
+    if table.relation is not None and table.kind != "view":
+        return table.relation
+    return ", ".join(row.name for row in table.tables)
 
 
 def _list_vacuum_problems(table: database_checks.TableEntry, total: database_checks.TableRow) -> Iterator[str]:
@@ -326,9 +364,9 @@ def _judge_statements(entry: database_checks.StatementsEntry | None) -> database
         )
     if not entry.visible:
         return database_checks.DatabaseFinding(
-            check="statements", status="note", seen="pg_stat_statements is not here", mend=entry.how
+            check="statements", status="note", seen="pg_stat_statements shows nothing here", mend=entry.how
         )
-    words = f"pg_stat_statements is visible, {wording.format_count(len(entry.top), 'statement')} on the table"
+    words = f"pg_stat_statements is visible; {_describe_top(len(entry.top))}"
     if entry.others_hidden:
         return database_checks.DatabaseFinding(
             check="statements",
@@ -337,6 +375,18 @@ def _judge_statements(entry: database_checks.StatementsEntry | None) -> database
             mend=entry.how,
         )
     return database_checks.DatabaseFinding(check="statements", status="passed", seen=words)
+
+
+def _describe_top(number: int) -> str:
+    """How many statements are shown, which are never all that there may be."""
+    if number == 0:
+        return "no statement that it shows names such a table"
+    longest = "that names such a table" if number == 1 else "that name such a table and took longest"
+    return f"{wording.format_count(number, 'statement')} {longest}"
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _list_hidden(reading: database_checks.DatabaseReading) -> Iterator[database_checks.DatabaseFinding]:

@@ -252,6 +252,10 @@ class TableRow(models.Model):
     """Transactions since the oldest row that is not frozen; None for a partitioned table, which has no rows."""
 
 
+Readable = Literal["all", "some rows", "some columns", "nothing"]
+"""What of a table a role may read: `some rows` where a policy of row-level security may hide others."""
+
+
 class TableEntry(models.Model):
     """The receipts table: itself, or every table that its rows come from, their sum, and their indexes."""
 
@@ -265,6 +269,10 @@ class TableEntry(models.Model):
     """Every table or partition that its rows come from."""
     indexes: list[IndexRow]
     """Every index of those tables."""
+    relation: str | None = None
+    """The table with its schema, quoted where SQL needs it; None in a document of an earlier burst."""
+    readable: Readable | None = None
+    """What of it the role may read; None in a document of an earlier burst."""
 
 
 class StatementRow(models.Model):
@@ -378,3 +386,5 @@ class DatabaseCheck(models.Model):
     """None where the database could not be read; the finding `connect` says why."""
     dsns: list[DsnRow]
     """Every DSN that was named, with the database that it leads to."""
+    table: str | None = None
+    """The table that was looked for, as it was named; None in a document of an earlier burst."""
