@@ -9,13 +9,15 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tests import spreading
+from tests import spreading, waiting
 
 pytest_plugins = ["tests.leaks", "tests.fixtures_postgres", "tests.fixtures_ingest", "tests.fixtures_aws"]
 
-# CI finds the same examples every time; a failure there can be had again by anyone.
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None)
-hypothesis.settings.register_profile("local", deadline=None)
+# CI finds the same examples every time; a failure there can be had again by anyone. How long an example takes to
+# be made says nothing of burst, so on a busy machine no test fails for it.
+SLOW = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None, suppress_health_check=SLOW)
+hypothesis.settings.register_profile("local", deadline=None, suppress_health_check=SLOW)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 # A shell starts what it puts in the background deaf to Ctrl-C, and every process a test starts would inherit that.
@@ -41,6 +43,12 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On a worker, what takes longest comes first, unless the order is to be random."""
+    """A test has `waiting.SLOWEST` times the seconds of its mark, unless the command line names seconds. On a worker,
+    what takes longest comes first, unless the order is to be random."""
+    if config.getoption("timeout", default=None) is None:
+        for item in items:
+            mark = item.get_closest_marker("timeout")
+            seconds = float(mark.args[0] if mark is not None else config.getini("timeout"))
+            item.add_marker(pytest.mark.timeout(waiting.SLOWEST * seconds), append=False)
     if hasattr(config, "workerinput") and not spreading.shuffled(config):
         spreading.longest_first(items)

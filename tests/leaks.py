@@ -25,7 +25,7 @@ import pytest
 
 from burst.adapters import secrets
 
-SETTLE_SECONDS = 10.0
+SETTLE_SECONDS = 40.0
 POLL_SECONDS = 0.01
 MARK = "TESTED_BY"
 """In the environment of this process and of all that it begins: its pid."""

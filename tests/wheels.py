@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from burst.sandbox import embedded_postgres, gateway
+from tests import waiting
 
 ROOT = Path(__file__).parents[1]
 SHORT = (
@@ -59,7 +60,7 @@ def build_wheel(folder: Path) -> Path:
     """The wheel of this repository."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder)]
-    subprocess.run([*build, str(ROOT)], check=True, capture_output=True, timeout=120)
+    subprocess.run([*build, str(ROOT)], check=True, capture_output=True, timeout=waiting.PROCESS_SECONDS)
     (wheel,) = folder.glob("burst-*.whl")
     return wheel
 

@@ -12,7 +12,7 @@ import pytest
 from burst.cli import main
 from burst.domain.basics import canonical
 from burst.domain.documents import document_names
-from tests import cases
+from tests import cases, waiting
 
 PLAN = """\
 schema: burst.plan/v1
@@ -59,7 +59,7 @@ MINIMAL_PRIOR = {
 
 def burst(*arguments: str | Path) -> "subprocess.CompletedProcess[bytes]":
     command = [sys.executable, "-m", "burst", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, check=False, timeout=waiting.PROCESS_SECONDS)
 
 
 def write(folder: Path, **documents: object) -> list[str]:

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from burst.cli import demonstrating, main
-from tests import hearing
+from tests import hearing, waiting
 
 Shown = pytest.CaptureFixture[str]
 FILES: dict[str, Callable[[Path], object]] = {
@@ -230,7 +230,7 @@ def test_what_is_wrong_with_aws_is_told_and_nothing_is_taken_for_well(
 def process(script: str) -> "subprocess.CompletedProcess[str]":
     """A command in a shell of its own, `burst` as it is installed here."""
     command = f'burst() {{ {sys.executable} -m burst "$@"; }}\n{script}'
-    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=waiting.PROCESS_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_a_signal_ends_a_command_that_has_launched_nothing_also_where_a_shell_ig
     # The pipe is open once the command has opened it to read its plan.
     with _reading_a_plan(number if is_ignored else None) as command, (nowhere / "plan").open("w"):
         command.send_signal(number)
-        _, shown = command.communicate(timeout=60)
+        _, shown = command.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert command.returncode == code
     assert shown.strip() == f"burst: {said}"
@@ -287,7 +287,7 @@ def test_a_signal_ends_a_command_that_has_launched_nothing_also_where_a_shell_ig
 def test_a_terminal_that_goes_away_ends_a_command_and_is_named(nowhere: Path) -> None:
     with _reading_a_plan(None) as command, (nowhere / "plan").open("w"):
         command.send_signal(signal.SIGHUP)
-        _, shown = command.communicate(timeout=60)
+        _, shown = command.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert (command.returncode, shown.strip()) == (143, "burst: terminated by SIGHUP")
 
@@ -297,7 +297,7 @@ def test_a_command_under_nohup_outlives_its_terminal(nowhere: Path) -> None:
         command.send_signal(signal.SIGHUP)
         plan.write("schema: burst.plan/v0\n")
         plan.close()
-        _, shown = command.communicate(timeout=60)
+        _, shown = command.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert command.returncode == 2
     assert "burst.plan/v0" in shown

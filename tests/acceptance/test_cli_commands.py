@@ -22,7 +22,7 @@ from burst.load import shipped_profiles
 from burst.report import html
 from burst.wiring import preparing
 from burst.wiring.preflight import checks
-from tests import cases, terraforming
+from tests import cases, terraforming, waiting
 
 COMMANDS = tuple(main.COMMANDS)
 Shown = pytest.CaptureFixture[str]
@@ -232,7 +232,8 @@ def test_terraforms_outputs_may_be_piped_in(tmp_path: Path) -> None:
 
     done = subprocess.run(
         [sys.executable, "-m", "burst", *words],
-        cwd=tmp_path, input=terraforming.outputs(), capture_output=True, text=True, timeout=60, check=False,
+        cwd=tmp_path, input=terraforming.outputs(), capture_output=True, text=True, check=False,
+        timeout=waiting.PROCESS_SECONDS,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
@@ -560,7 +561,7 @@ def burst_process(
         stderr=subprocess.PIPE,
         text=True,
         check=False,
-        timeout=60,
+        timeout=waiting.PROCESS_SECONDS,
         env={**os.environ, **(environment or {})},
     )
 
@@ -637,7 +638,11 @@ def test_a_bug_is_pythons_own_traceback_and_exit_1(passed: Path) -> None:
         "sys.exit(main.main(['verify', sys.argv[1]]))\n"
     )
     died = subprocess.run(
-        [sys.executable, "-c", script, str(passed)], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", script, str(passed)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=waiting.PROCESS_SECONDS,
     )
 
     assert died.returncode == 1

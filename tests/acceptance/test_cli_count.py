@@ -15,6 +15,7 @@ import pytest
 
 from burst.domain.basics import canonical, instants, windows
 from burst.domain.documents import chunks, models, questions, task_answers, window_metrics
+from tests import waiting
 
 SCOPE = "platform_20260219T234150Z"
 WINDOW = ["--from", "2026-02-21T02:00:00Z", "--to", "2026-02-21T02:02:00Z", "--scope", SCOPE]
@@ -57,7 +58,7 @@ def deaf() -> Iterator[socket.socket]:
 
 def test_a_window_is_counted_by_scope_and_bucket(receipts_dsn: str) -> None:
     asked = count("--json", dsn="env:BURST_TEST_DSN", environment=receipts_dsn)
-    out, err = asked.communicate(timeout=60)
+    out, err = asked.communicate(timeout=waiting.PROCESS_SECONDS)
     answer = json.loads(out)
 
     assert (asked.returncode, err) == (0, "")
@@ -71,7 +72,7 @@ def test_a_dsn_in_a_file_works_and_the_answer_reads_well(receipts_dsn: str, tmp_
     (tmp_path / "dsn").write_text(receipts_dsn + "\n")
 
     asked = count(dsn=f"file:{tmp_path / 'dsn'}")
-    out, _ = asked.communicate(timeout=60)
+    out, _ = asked.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert asked.returncode == 0
     assert "ADMIT 2, DUPLICATE 1, QUARANTINE 0, other 0" in out
@@ -83,7 +84,7 @@ def test_an_interrupted_count_exits_130_without_a_traceback(deaf: socket.socket)
     client, _ = deaf.accept()
     with client:
         asked.send_signal(signal.SIGINT)
-        out, err = asked.communicate(timeout=60)
+        out, err = asked.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert (asked.returncode, out) == (130, "")
     assert "interrupted" in err
@@ -121,7 +122,7 @@ def test_a_burst_is_followed_in_slices_that_add_up_to_the_whole(receipts_dsn: st
         insert(receipts_dsn, instants.later(start, index * 3 / 8), f"followed-{index}")
 
     followed = burst_count(*words, "--follow", "--json", dsn=receipts_dsn)
-    out, err = followed.communicate(timeout=60)
+    out, err = followed.communicate(timeout=waiting.PROCESS_SECONDS)
     slices = [json.loads(line) for line in out.splitlines()]
 
     assert (followed.returncode, err) == (0, "")
@@ -139,7 +140,7 @@ def test_a_burst_that_is_over_is_followed_in_one_slice_that_is_the_whole(receipt
 
     words = ("--from", instants.text(start), "--until", until, "--scope", SCOPE, "--follow", "--json")
     followed = burst_count(*words, dsn=receipts_dsn)
-    out, err = followed.communicate(timeout=60)
+    out, err = followed.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert (followed.returncode, err) == (0, "")
     assert json.loads(out)["window"] == {"start_utc": instants.text(start), "end_utc": until}
@@ -159,7 +160,7 @@ def test_questions_are_answered_the_same_in_the_log_and_beside_them_until_the_se
     (place / questions.END).write_bytes(b"{}")
 
     served = burst_count("--serve", str(place), "--until", instants.text(instants.later(now(), 60)), dsn=receipts_dsn)
-    out, err = served.communicate(timeout=90)
+    out, err = served.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert (served.returncode, err) == (0, "questions answered: 1\n")
     stored = (place / questions.answer_name(1)).read_bytes()
@@ -183,7 +184,7 @@ def test_questions_are_answered_the_same_in_the_log_and_beside_them_until_the_se
 )
 def test_what_does_not_fit_together_is_wrong_usage(words: tuple[str, ...], said: str) -> None:
     asked = burst_count(*words, dsn="postgresql://nobody@127.0.0.1:1/none")
-    _, err = asked.communicate(timeout=60)
+    _, err = asked.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert asked.returncode == 2
     assert said in err

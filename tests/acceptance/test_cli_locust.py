@@ -20,7 +20,6 @@ from tests import waiting
 
 ROOT = Path(__file__).parents[2]
 MARK = "LOCUST_TEST_MARK"
-USUAL_SECONDS = 60.0
 
 QUIET = """
 from locust import User, constant, task
@@ -98,7 +97,7 @@ def start(mark: str, folder: Path, *words: str) -> "subprocess.Popen[str]":
 def run(mark: str, folder: Path, *words: str) -> tuple[int, str, str]:
     """The exit code, stdout and stderr of `burst locust`; no process of it is left."""
     process = start(mark, folder, *words)
-    out, err = process.communicate(timeout=USUAL_SECONDS)
+    out, err = process.communicate(timeout=waiting.PROCESS_SECONDS)
     assert find_processes(mark) == []
     return process.returncode, out, err
 
@@ -198,7 +197,7 @@ def test_an_interruption_ends_forked_workers_too_and_still_shows_what_was_sent(
     assert told is not None
     waiting.until(lambda: "All users spawned" in told.readline(), what="users at work")
     process.send_signal(number)
-    out, err = process.communicate(timeout=USUAL_SECONDS)
+    out, err = process.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert process.returncode == code, err
     assert find_processes(mark) == []
@@ -235,9 +234,9 @@ def test_an_interruption_before_locust_begins_is_told_as_one(
 ) -> None:
     process = start(mark, tmp_path, write(tmp_path, IMPORTED_FOR_LONG))
     # the guard listens by then
-    waiting.until(lambda: len(find_processes(mark)) >= 2, seconds=USUAL_SECONDS, what="Locust below burst")
+    waiting.until(lambda: len(find_processes(mark)) >= 2, seconds=60, what="Locust below burst")
     process.send_signal(number)
-    out, err = process.communicate(timeout=USUAL_SECONDS)
+    out, err = process.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert (process.returncode, out) == (code, ""), err
     assert f"interrupted: {number.name} received before Locust began, and nothing was sent" in err

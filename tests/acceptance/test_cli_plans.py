@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from burst.cli import main
+from tests import waiting
 
 GOOD = """\
 schema: burst.plan/v1
@@ -166,7 +167,7 @@ def test_a_bad_plan_as_a_process_exits_2_and_leaves_nothing(command: str, tmp_pa
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=waiting.PROCESS_SECONDS,
     )
 
     assert (asked.returncode, json.loads(asked.stdout)["exit_code"]) == (2, 2)

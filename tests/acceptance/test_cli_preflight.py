@@ -188,7 +188,7 @@ def test_an_interrupted_preflight_leaves_no_process_behind(
         waiting.until((tmp_path / "pid").exists, seconds=30, what="Locust to import the locustfile")
         importing = psutil.Process(int((tmp_path / "pid").read_text()))
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=waiting.PROCESS_SECONDS)
     finally:
         process.kill()
 

@@ -30,7 +30,13 @@ class Sandbox:
     def command(self, *words: str, **settings: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "burst", "sandbox", *words]
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=150, check=False, env=self.environment(), **settings
+            command,
+            capture_output=True,
+            text=True,
+            timeout=waiting.PROCESS_SECONDS,
+            check=False,
+            env=self.environment(),
+            **settings,
         )
 
     def environment(self) -> dict[str, str]:
@@ -133,7 +139,7 @@ def test_a_keeper_that_is_killed_leaves_nothing_and_the_next_one_starts(sandbox:
     parts = keeper.children(recursive=True)
     keeper.kill()
 
-    gone, alive = psutil.wait_procs(parts, timeout=60)
+    gone, alive = psutil.wait_procs(parts, timeout=waiting.PROCESS_SECONDS)
     assert (len(gone) > 2, alive) == (True, [])
     shown = sandbox.command("status", "--json")
     assert (shown.returncode, json.loads(shown.stdout)) == (4, {"up": False})
@@ -177,7 +183,7 @@ def test_an_interrupted_start_leaves_nothing(sandbox: Sandbox) -> None:
     with subprocess.Popen(command, env=sandbox.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as begun:
         keeper = waiting.until(lambda: find_keeper(sandbox), seconds=60, what="the keeper")
         begun.send_signal(signal.SIGINT)
-        begun.communicate(timeout=120)
+        begun.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert not process_tree.is_living(keeper)
     assert not (sandbox.folder / "api-key").exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from burst import cli
+from tests import waiting
 from tests.evidence import evidencing
 
 HEAVY = {
@@ -48,7 +49,9 @@ print(json.dumps(seen))
 def imported_modules(*arguments: str, folder: Path | None = None) -> set[str]:
     """The modules that a command imports."""
     command = [sys.executable, "-X", "importtime", "-m", "burst", *arguments]
-    asked = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60)
+    asked = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=True, timeout=waiting.PROCESS_SECONDS
+    )
     lines = [line for line in asked.stderr.splitlines() if line.startswith("import time:")]
     return {line.rpartition("|")[2].strip() for line in lines}
 
@@ -65,7 +68,9 @@ def within(modules: set[str], *rooms: str) -> set[str]:
 
 def test_no_help_imports_anything_heavy() -> None:
     """In one process, so that what the first to import names is the one that is wrong."""
-    asked = subprocess.run([sys.executable, "-c", ASK_EVERY_HELP], capture_output=True, text=True, timeout=60)
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK_EVERY_HELP], capture_output=True, text=True, timeout=waiting.PROCESS_SECONDS
+    )
 
     seen = json.loads(asked.stdout)
     assert {"", "run", "demo", "rehearse", "reap", "evidence prune", "baseline make"} <= seen.keys()
@@ -77,7 +82,7 @@ def processor_seconds(*words: str) -> float:
     taken = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, *words], capture_output=True, check=True, timeout=60)
+        subprocess.run([sys.executable, *words], capture_output=True, check=True, timeout=waiting.PROCESS_SECONDS)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         taken.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
     return min(taken)

@@ -15,6 +15,7 @@ import pytest
 
 from burst.domain.basics import canonical, instants
 from burst.report import runbook_pages
+from tests import waiting
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -28,7 +29,7 @@ def make_demo(runs: Path, *words: str) -> subprocess.CompletedProcess[str]:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=800,
         check=False,
         env={name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))},
     )
@@ -36,7 +37,7 @@ def make_demo(runs: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def burst(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "burst", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=waiting.PROCESS_SECONDS, check=False)
 
 
 def evidence_of(snapshot: dict[str, Any], runs: Path) -> Path:

@@ -21,7 +21,7 @@ import pytest
 
 from tests import waiting
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 30.0 * waiting.SLOWEST
 COLOUR = re.compile(rb"\x1b\[[0-9;]*\b(?:3[0-9]|4[0-9]|9[0-7]|10[0-7])[0-9;]*m")
 
 

@@ -12,6 +12,7 @@ import junitparser
 import pytest
 import yaml
 
+from tests import waiting
 from tests.evidence import evidencing
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +43,7 @@ class Runner:
                 cwd=self.folder,
                 env={**given, **environment},
                 stdout=stdout,
-                timeout=60,
+                timeout=waiting.PROCESS_SECONDS,
                 check=False,
             ).returncode
 

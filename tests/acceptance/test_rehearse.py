@@ -99,7 +99,7 @@ class Rehearsal:
         """`burst` with these words, to its end."""
         process = self.start(*words)
         try:
-            out, err = process.communicate(timeout=240)
+            out, err = process.communicate(timeout=600)
         finally:
             process.kill()
         return subprocess.CompletedProcess(words, process.returncode, out, err)
@@ -333,7 +333,7 @@ def test_a_rehearsal_that_is_interrupted_leaves_no_process_behind(rehearsal: Reh
     try:
         waiting.until(lambda: "go-given" in played.events(), seconds=120, what="GO")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=120)
+        process.communicate(timeout=waiting.PROCESS_SECONDS)
     finally:
         process.kill()
 

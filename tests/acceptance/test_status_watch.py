@@ -13,7 +13,7 @@ import pytest
 from burst.domain.basics import canonical
 from burst.domain.run import journals
 from burst.domain.run.events import ending_events
-from tests import live_situations
+from tests import live_situations, waiting
 
 LINES = [*live_situations.start(), *live_situations.burst(38)]
 RUN_ID = str(live_situations.PLAN.execution_id)
@@ -84,7 +84,7 @@ def test_a_run_is_followed_until_it_is_finished(watch: Watch, journal: Path) -> 
     first = read_line(watching, "rates_per_minute")
 
     end_run(journal)
-    rest, told = watching.communicate(timeout=60)[::-1]
+    rest, told = watching.communicate(timeout=waiting.PROCESS_SECONDS)[::-1]
 
     assert first["rates_per_minute"]["now"] is None  # nobody drives it, so nobody knows what goes on now
     assert first["counts"]["ADMIT"] > 0
@@ -102,7 +102,7 @@ def test_ctrl_c_ends_the_watching_and_changes_nothing(watch: Watch, journal: Pat
     watching.stderr.readline()
 
     watching.send_signal(2)
-    watching.communicate(timeout=60)
+    watching.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert watching.returncode == 130
     assert journal.read_bytes() == before
@@ -111,7 +111,7 @@ def test_ctrl_c_ends_the_watching_and_changes_nothing(watch: Watch, journal: Pat
 def test_a_watch_gives_no_single_document(watch: Watch, journal: Path) -> None:
     watching = watch("--json")
 
-    told, words = watching.communicate(timeout=60)
+    told, words = watching.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert (watching.returncode, json.loads(told)["exit_code"]) == (2, 2)
     assert "--log-format json" in words
@@ -126,6 +126,6 @@ def test_what_cannot_be_read_for_a_while_is_tried_again(watch: Watch, journal: P
     read_line(watching, "trying again")
     away.rename(journal)
     end_run(journal)
-    watching.communicate(timeout=60)
+    watching.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert watching.returncode == 0

@@ -10,7 +10,7 @@ from burst.domain.plan import catalogues, plans
 from burst.evidence import places
 from burst.wiring import attempt_places
 from burst.wiring.targets import ecs_places
-from tests import cases
+from tests import cases, waiting
 from tests.fixtures_aws import Cloud
 
 
@@ -46,7 +46,7 @@ def test_16_attempts_begun_at_once_on_s3_have_16_numbers(cloud: Cloud) -> None:
     barrier = threading.Barrier(16)
 
     def begin(number: int) -> int:
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=waiting.PROCESS_SECONDS)
         return attempting.claim(run_plan(cloud, number), "a" * 64, cases.moment(number), where).number
 
     with futures.ThreadPoolExecutor(max_workers=16) as pool:

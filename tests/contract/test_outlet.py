@@ -25,7 +25,7 @@ from burst.domain.basics import errors, redaction
 from burst.domain.documents import models
 from burst.domain.verdict import run_messages
 from burst.kit import own_programs
-from tests import event_queue, fakes_outlets, receiving
+from tests import event_queue, fakes_outlets, receiving, waiting
 
 PORT = ports.Outlet
 CLOCK = system_clock.SystemClock()
@@ -139,7 +139,9 @@ def test_the_program_of_a_notice_ends_itself_though_nobody_waits_for_it_any_more
         order = {"address": f"json://127.0.0.1:{deaf.getsockname()[1]}", "title": "t", "body": "b", "success": True}
         order |= {"seconds": 0.2, "data_bytes": notices.LARGEST_DATA_BYTES}
         words = own_programs.start_words(notice_client.__name__)
-        ended = subprocess.run(words, input=json.dumps(order).encode(), capture_output=True, timeout=120)
+        ended = subprocess.run(
+            words, input=json.dumps(order).encode(), capture_output=True, timeout=waiting.PROCESS_SECONDS
+        )
 
     assert (ended.returncode, ended.stdout) == (-signal.SIGALRM, b"")
 

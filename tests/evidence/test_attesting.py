@@ -14,6 +14,7 @@ from burst.adapters import signing
 from burst.cli import main
 from burst.domain.basics import errors
 from burst.domain.verdict import attestations, predicates
+from tests import waiting
 from tests.evidence import evidencing
 
 PASSED, HELD = "m10_20260221T020923Z_000001", "m10_20260221T030923Z_000002"
@@ -116,6 +117,8 @@ def test_the_evidence_api_needs_no_cloud_and_no_database() -> None:
     heavy = ("boto3", "botocore", "sqlalchemy", "psycopg", "locust", "click", "rich")
     words = f"import sys, burst.evidence; print([name for name in {heavy} if name in sys.modules])"
 
-    told = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True, timeout=60)
+    told = subprocess.run(
+        [sys.executable, "-c", words], capture_output=True, text=True, check=True, timeout=waiting.PROCESS_SECONDS
+    )
 
     assert told.stdout.strip() == "[]"

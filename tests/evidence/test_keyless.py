@@ -124,7 +124,10 @@ def test_sigstores_own_command_verifies_the_bundle(
     words = [sys.executable, "-m", "sigstore", "--trust-config", str(trust), "verify", "identity", str(snapshot)]
     words += ["--bundle", str(bundle), "--cert-oidc-issuer", sigstore.provider.issuer, "--cert-identity"]
 
-    codes = [subprocess.run([*words, who], capture_output=True, timeout=120).returncode for who in (ALICE, BOB)]
+    codes = [
+        subprocess.run([*words, who], capture_output=True, timeout=waiting.PROCESS_SECONDS).returncode
+        for who in (ALICE, BOB)
+    ]
 
     assert codes == [0, 1]
 
@@ -135,7 +138,12 @@ def test_a_signature_of_the_snapshot_itself_is_read_too(
     bundle, snapshot = tmp_path / "snapshot.sigstore.json", runs / PASSED / evidencing.SNAPSHOT
     words = [sys.executable, "-m", "sigstore", "--trust-config", str(trust), "sign", "--bundle", str(bundle)]
     token = sigstore.provider.make_token(ALICE)
-    subprocess.run([*words, "--identity-token", token, str(snapshot)], capture_output=True, check=True, timeout=120)
+    subprocess.run(
+        [*words, "--identity-token", token, str(snapshot)],
+        capture_output=True,
+        check=True,
+        timeout=waiting.PROCESS_SECONDS,
+    )
 
     assert verify(bundle, runs / PASSED, trust) == 0
     assert f"signature of {evidencing.SNAPSHOT}@" in capsys.readouterr().out
@@ -533,7 +541,9 @@ def test_sigstores_library_ends_itself_though_nobody_waits_for_it_any_more() -> 
         order["statement"] = predicates.make_statement("vsa", {}, []).decode()
         order |= {"seconds": 2.0, "data_bytes": keyless.LARGEST_DATA_BYTES}
         words = own_programs.start_words(sigstore_client.__name__)
-        ended = subprocess.run(words, input=json.dumps(order).encode(), capture_output=True, timeout=120)
+        ended = subprocess.run(
+            words, input=json.dumps(order).encode(), capture_output=True, timeout=waiting.PROCESS_SECONDS
+        )
 
     assert (ended.returncode, ended.stdout) == (-signal.SIGALRM, b"")
 
@@ -658,7 +668,10 @@ def test_without_the_extra_the_message_names_it(
     given = [places.get(word, word) for word in words]
 
     answer = subprocess.run(
-        [sys.executable, "-c", WITHOUT_EXTRA, "evidence", *given], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", WITHOUT_EXTRA, "evidence", *given],
+        capture_output=True,
+        text=True,
+        timeout=waiting.PROCESS_SECONDS,
     )
 
     assert answer.returncode == code, answer.stderr

@@ -12,7 +12,7 @@ from burst import evidence
 from burst.cli import main
 from burst.domain.basics import canonical, errors
 from burst.domain.verdict import baselines, promotions
-from tests import cases, promoting
+from tests import cases, promoting, waiting
 from tests.evidence import evidencing
 from tests.fixtures_aws import Cloud
 
@@ -293,7 +293,9 @@ def test_statistics_are_loaded_where_a_figure_needs_them_alone(runs: Path, tmp_p
     folder = promoting.make_run(runs, 1, 100_000)
     words = [f"verify {folder}", f"baseline make {folder} -o {tmp_path / 'b.json'}", "schema promotion"]
 
-    asked = subprocess.run([sys.executable, "-c", LIGHT, *words], capture_output=True, text=True, timeout=60)
+    asked = subprocess.run(
+        [sys.executable, "-c", LIGHT, *words], capture_output=True, text=True, timeout=waiting.PROCESS_SECONDS
+    )
 
     assert asked.stdout.splitlines()[-1] == "[0, 0, 0] False", asked.stderr
 
@@ -329,7 +331,9 @@ def test_without_the_extra_a_verdict_is_reached_and_a_promotion_says_what_is_mis
     names = " ".join(map(str, block))
     words = [f"verify {block[0]}", f"baseline promote {names} -o {file}"]
 
-    asked = subprocess.run([sys.executable, "-c", WITHOUT, *words], capture_output=True, text=True, timeout=60)
+    asked = subprocess.run(
+        [sys.executable, "-c", WITHOUT, *words], capture_output=True, text=True, timeout=waiting.PROCESS_SECONDS
+    )
 
     assert asked.stdout.splitlines()[-1] == "[0, 2]", asked.stderr
     assert "pip install 'burst[statistics]'" in asked.stderr

@@ -567,6 +567,6 @@ def test_another_process_can_arm_a_fault(aws: aws_simulation.AwsSimulation, tmp_
         f"from burst.rehearsal import aws_simulation; aws_simulation.FaultClient({aws.address!r}).arm('ecs-throttle')"
     )
 
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, timeout=50)
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, timeout=waiting.PROCESS_SECONDS)
 
     assert aws.faults.active() == ["ecs-throttle"]

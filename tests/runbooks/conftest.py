@@ -13,7 +13,7 @@ import pytest
 from burst.rehearsal import bootstrap
 from burst.sandbox import embedded_postgres, gateway, sandbox_folders, standing_sandbox
 from burst.wiring import preparing
-from tests import fixtures_aws, loopback_server, terraforming
+from tests import fixtures_aws, loopback_server, terraforming, waiting
 from tests.faults import stage
 from tests.faults.conftest import forked_commands
 from tests.fixtures_postgres import TemplatedServer
@@ -22,7 +22,7 @@ from tests.runbooks import pages, playing, quick, runs
 
 __all__ = ["forked_commands"]
 
-PLAYED_SECONDS = 480.0
+PLAYED_SECONDS = 480.0 * waiting.SLOWEST
 AS_TESTED = {
     "http://127.0.0.1:8080": "{host}",
     "min_window: 20s": "min_window: 3s",

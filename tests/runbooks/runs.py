@@ -32,7 +32,7 @@ EVIDENCE = {
     "run_control": f"s3://{BUCKET}/evidence/dev/run_control",
     "run_scoped": f"s3://{BUCKET}/evidence/runs",
 }
-PLAYED_SECONDS = 150.0
+PLAYED_SECONDS = 150.0 * waiting.SLOWEST
 CAP_SECONDS = 90.0
 PATIENT = {"start_timeout": "60s"}
 """Room for a busy machine: these runs show a verdict each, and no speed."""
@@ -63,7 +63,7 @@ class Site:
             assert command.code() is None, f"{name} ended before GO: {command.err.read_text()}"
             return ran.event("go-given") is not None
 
-        waiting.until(going, seconds=PLAYED_SECONDS, what=f"GO of {name}")
+        waiting.until(going, seconds=150, what=f"GO of {name}")
         return command, ran
 
     def ran(self, name: str) -> stage.Ran:
@@ -191,7 +191,7 @@ def _reference(site: Site, name: str) -> None:
 def _wait_for_passed(site: Site) -> stage.Ran:
     """`m10_pass`, once it is finished: it is made beside the others."""
     passed = site.ran("m10_pass")
-    waiting.until(lambda: passed.event("run-finished"), seconds=PLAYED_SECONDS, what="m10_pass to be finished")
+    waiting.until(lambda: passed.event("run-finished"), seconds=150, what="m10_pass to be finished")
     return passed
 
 
@@ -245,7 +245,7 @@ def _conflicting(site: Site, name: str) -> None:
     """While it bursts, something else is put where its evidence is to go."""
     ran = _on_aws(site, name)
     command = site.aws.begin(ran, _aws_plan(site, ran))
-    waiting.until(lambda: ran.event("go-given"), seconds=PLAYED_SECONDS, what=f"GO of {name}")
+    waiting.until(lambda: ran.event("go-given"), seconds=150, what=f"GO of {name}")
     key = f"evidence/dev/run_control/{name}/m10_f_task_result.json"
     aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b'{"schema":"burst.task-result/v1"}')
     assert command.ended(PLAYED_SECONDS) == 5

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import waiting
 from tests.runbooks import pages, playing
 
 PLAYED = ("fault-controller-kill.md",)
@@ -45,7 +46,7 @@ def test_make_rehearse_passes_on_a_simulated_aws_and_its_evidence_verifies(tmp_p
 
     answer = subprocess.run(
         ["make", "--silent", "rehearse", f"ARGS={words}"],
-        cwd=pages.ROOT, env=environment(), capture_output=True, text=True, timeout=360, check=False,
+        cwd=pages.ROOT, env=environment(), capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
 
     assert answer.returncode == 0, answer.stderr
@@ -53,4 +54,4 @@ def test_make_rehearse_passes_on_a_simulated_aws_and_its_evidence_verifies(tmp_p
     assert rehearsed["snapshot"]["overall_pass"] is True
     assert rehearsed["tasks_left"] == 0
     verify = [sys.executable, "-m", "burst", "verify", rehearsed["folder"]]
-    assert subprocess.run(verify, capture_output=True, timeout=60, check=False).returncode == 0
+    assert subprocess.run(verify, capture_output=True, timeout=waiting.PROCESS_SECONDS, check=False).returncode == 0

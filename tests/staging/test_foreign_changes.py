@@ -251,8 +251,8 @@ def test_of_two_that_resume_at_once_the_later_one_rolls_nothing_back_that_passed
     second = desk.start("resume", folder, "--roll-back")
     waiting.until(lambda: desk.ask(holders) == 2 or second.poll() is not None, what="the second to ask for it")
     (desk.folder / "over").touch()
-    first.communicate(timeout=60)
-    second.communicate(timeout=60)
+    first.communicate(timeout=waiting.PROCESS_SECONDS)
+    second.communicate(timeout=waiting.PROCESS_SECONDS)
 
     lines = [json.loads(line) for line in (desk.folder / "staging" / "journal.jsonl").read_text().splitlines()]
     assert (first.returncode, second.returncode) == (0, 4)

@@ -53,7 +53,7 @@ def test_a_command_that_outlived_burst_is_waited_for_and_its_end_is_that_of_the_
     kill_in_program(desk, write_stages(desk, then, checks=False))
     resuming = begin_resume(desk)
     (desk.folder / "over").touch()
-    _, said = resuming.communicate(timeout=60)
+    _, said = resuming.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert resuming.returncode == code, said
     assert count_starts(desk) == 1
@@ -65,7 +65,7 @@ def test_the_figures_of_a_check_that_outlived_burst_are_not_lost(desk: conftest.
     kill_in_program(desk, write_stages(desk, "echo '{\"p95\": 5}'", checks=True))
     resuming = begin_resume(desk)
     (desk.folder / "over").touch()
-    _, said = resuming.communicate(timeout=60)
+    _, said = resuming.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert resuming.returncode == 0, said
     assert count_starts(desk) == 2  # before the changes and after them
@@ -79,7 +79,7 @@ def test_nothing_is_rolled_back_while_a_command_still_changes_the_database(desk:
 
     assert desk.ask("SHOW work_mem") == "32MB"
     (desk.folder / "over").touch()
-    _, said = resuming.communicate(timeout=60)
+    _, said = resuming.communicate(timeout=waiting.PROCESS_SECONDS)
     assert resuming.returncode == 3, said
     assert count_starts(desk) == 1
     assert desk.snapshot().content() == at_first
@@ -91,7 +91,7 @@ def test_a_command_that_restarts_the_server_takes_no_lock_of_the_resume_that_wai
     lock_ends = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s"
     assert desk.ask(lock_ends, "burst/stage lock") == 1
     (desk.folder / "over").touch()
-    _, said = resuming.communicate(timeout=60)
+    _, said = resuming.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert resuming.returncode == 0, said
     assert count_starts(desk) == 1
@@ -101,7 +101,7 @@ def test_a_resume_that_is_told_to_end_while_it_waits_leaves_the_command_alone(de
     kill_in_program(desk, write_stages(desk, "exit 0", checks=False))
     resuming = begin_resume(desk)
     resuming.terminate()
-    resuming.communicate(timeout=60)
+    resuming.communicate(timeout=waiting.PROCESS_SECONDS)
     launch = json.loads((desk.folder / "staging" / "programs" / "A.change-2.launch").read_text())
 
     assert resuming.returncode == 143
@@ -117,7 +117,7 @@ def test_a_command_that_burst_was_told_to_end_with_is_ended_and_runs_again(desk:
     waiting.until(lambda: (desk.folder / "began").exists(), what="the program to begin", seconds=60)
     launch = json.loads((desk.folder / "staging" / "programs" / "A.change-2.launch").read_text())
     process.terminate()
-    process.communicate(timeout=60)
+    process.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert process.returncode == 143
     assert not psutil.pid_exists(launch["pid"])

@@ -458,7 +458,7 @@ def test_a_lost_lock_stops_the_work_and_a_resume_goes_on(desk: conftest.Desk) ->
         process = desk.start("stage", str(path), "--dsn", "env:STAGE_DSN", "--folder", str(folder))
         waiting.until(lambda: desk.ask("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 1, what="the build")
         desk.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'burst/stage lock'")
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=waiting.PROCESS_SECONDS)
         writer.rollback()
     done = desk.resume()
 
@@ -475,7 +475,7 @@ def test_a_process_that_is_told_to_end_in_the_middle_of_a_change_is_resumed(desk
         process = desk.start("stage", str(path), "--dsn", "env:STAGE_DSN", "--folder", str(folder))
         waiting.until(lambda: desk.ask("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 1, what="the build")
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=waiting.PROCESS_SECONDS)
         writer.rollback()
     cut = desk.call("status", str(folder))
     done = desk.resume()

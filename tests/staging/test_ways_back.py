@@ -180,7 +180,7 @@ def test_a_change_outlasts_the_transaction_timeout_of_its_role(desk: conftest.De
             what="a build of 3 seconds",
         )
         writer.rollback()
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=waiting.PROCESS_SECONDS)
 
     assert process.returncode == 0, said.decode()
 
@@ -346,7 +346,7 @@ def test_a_signal_does_not_end_the_work_without_a_word_on_what_is_in_the_databas
         process = desk.start("stage", str(path), "--dsn", "env:STAGE_DSN", "--folder", str(folder), "--quiet")
         waiting.until(lambda: desk.ask("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 1, what="the build")
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=waiting.PROCESS_SECONDS)
         writer.rollback()
 
     assert process.returncode == 128 + number
@@ -360,7 +360,7 @@ def test_a_full_disk_in_the_middle_of_a_stage_says_what_is_in_the_database(desk:
 
     process = desk.start("resume", str(desk.folder / "staging"))
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (LESS_THAN_A_SNAPSHOT, LESS_THAN_A_SNAPSHOT))
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=waiting.PROCESS_SECONDS)
     left = desk.ask("SHOW work_mem")
     back = desk.resume("--roll-back")
 

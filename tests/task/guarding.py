@@ -94,7 +94,7 @@ class Guarded:
         processes = process_tree.group_by_task(process_tree.list_processes()).get((run, int(shard)), [])
         return [process for process in processes if process.pid != self.process.pid]
 
-    def exit_code(self, seconds: float = 30.0) -> int:
+    def exit_code(self, seconds: float = waiting.PROCESS_SECONDS) -> int:
         return self.process.wait(seconds)
 
     def has_ended(self) -> bool:

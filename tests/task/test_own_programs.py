@@ -35,7 +35,11 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("module", ORDERS)
 def test_a_program_starts_in_a_folder_of_files_that_are_called_like_modules(module: str, folder: Path) -> None:
     done = subprocess.run(
-        [*own_programs.start_words(module), *ORDERS[module]], cwd=folder, capture_output=True, text=True, timeout=60
+        [*own_programs.start_words(module), *ORDERS[module]],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=waiting.PROCESS_SECONDS,
     )
 
     assert done.returncode == 0, done.stderr
@@ -43,7 +47,11 @@ def test_a_program_starts_in_a_folder_of_files_that_are_called_like_modules(modu
 
 def test_python_would_take_such_files_for_the_modules(folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "burst", "--version"], cwd=folder, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "burst", "--version"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=waiting.PROCESS_SECONDS,
     )
 
     assert "a file of the current folder was imported" in done.stderr
@@ -92,19 +100,21 @@ def test_a_bound_program_ends_where_the_process_that_started_it_is_killed(tmp_pa
 def test_a_bound_program_has_the_exit_code_and_the_output_of_its_words() -> None:
     words = [*own_programs.bound_words(), "sh", "-c", 'echo "$1"; exit 5', "sh", "a  b"]
 
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=waiting.PROCESS_SECONDS)
 
     assert (done.returncode, done.stdout) == (5, "a  b\n")
 
 
 def test_a_bound_program_ends_itself_at_its_limit() -> None:
-    done = subprocess.run([*own_programs.bound_words(seconds_max=0.2), "sleep", "100"], timeout=60)
+    done = subprocess.run([*own_programs.bound_words(seconds_max=0.2), "sleep", "100"], timeout=waiting.PROCESS_SECONDS)
 
     assert done.returncode == -signal.SIGALRM
 
 
 def test_a_bound_program_that_is_not_there_is_said() -> None:
-    done = subprocess.run([*own_programs.bound_words(), "no-such"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [*own_programs.bound_words(), "no-such"], capture_output=True, text=True, timeout=waiting.PROCESS_SECONDS
+    )
 
     assert (done.returncode, done.stderr) == (127, "no-such cannot be started: No such file or directory\n")
 
@@ -112,7 +122,7 @@ def test_a_bound_program_that_is_not_there_is_said() -> None:
 def test_a_bound_program_never_begins_where_the_process_that_starts_it_is_gone(tmp_path: Path) -> None:
     words = [*own_programs.start_words("burst.kit.bounded_program"), "1", "0.0", "touch", str(tmp_path / "began")]
 
-    done = subprocess.run(words, timeout=60)
+    done = subprocess.run(words, timeout=waiting.PROCESS_SECONDS)
 
     assert done.returncode == 137
     assert not (tmp_path / "began").exists()

@@ -17,7 +17,7 @@ from burst.domain.documents import attempts, document_names
 from burst.domain.plan import catalogues, plans
 from burst.report import comparison, html, terminal
 from burst.wiring import attempt_places
-from tests import cases, fakes_evidence
+from tests import cases, fakes_evidence, waiting
 from tests.evidence import evidencing
 
 CONTRACT, OTHER_CONTRACT = "a" * 64, "b" * 64
@@ -119,7 +119,7 @@ def test_16_attempts_begun_at_once_have_16_numbers(kind: str, tmp_path: Path) ->
     where, barrier = places(claims), threading.Barrier(16)
 
     def begin(number: int) -> attempts.AttemptClaim:
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=waiting.PROCESS_SECONDS)
         return claim(number, where)
 
     with futures.ThreadPoolExecutor(max_workers=16) as pool:

@@ -12,7 +12,7 @@ import pytest
 from burst.adapters.local import journal_file
 from burst.domain.basics import errors
 from burst.domain.run.events import base, launch_events
-from tests import cases, fakes
+from tests import cases, fakes, waiting
 
 EVENTS: tuple[base.Event, ...] = (
     cases.run_created(),
@@ -194,7 +194,7 @@ os.kill(os.getpid(), 9)
 
 
 def test_an_event_that_was_appended_survives_a_kill_at_once(path: Path) -> None:
-    subprocess.run([sys.executable, "-c", WRITER, str(path)], check=False, timeout=30)
+    subprocess.run([sys.executable, "-c", WRITER, str(path)], check=False, timeout=waiting.PROCESS_SECONDS)
 
     assert names(path) == ["go-intended"]
 

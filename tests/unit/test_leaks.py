@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests import leaks
+from tests import leaks, waiting
 
 ROOT = Path(__file__).parents[2]
 LOOKS = 50
@@ -117,7 +117,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     (folder / "test_leaving.py").write_text("\n\n".join([BEGINNING, *tests]))
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "tests.leaks", "--junitxml=seen.xml", "test_leaving.py"],
-        cwd=folder, capture_output=True, text=True, timeout=120, check=False,
+        cwd=folder, capture_output=True, text=True, timeout=waiting.PROCESS_SECONDS, check=False,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )  # fmt: skip
     assert ended.returncode == 1, ended.stdout + ended.stderr

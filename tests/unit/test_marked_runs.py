@@ -61,7 +61,7 @@ def test_stop_without_a_folder_ends_the_run_s_tasks_and_writes_stop_where_they_r
     assert code == 0
     said = capsys.readouterr().out
     assert f"every task of {RUN} is stopped; for the verdict: burst resume {tmp_path / 'other' / RUN}" in said
-    assert marked.wait(timeout=10) != 0
+    assert marked.wait(timeout=waiting.PROCESS_SECONDS) != 0
     lease = file_leases.FileLeaseStore(tmp_path / "other" / RUN / "control.json").read()
     assert lease is not None
     assert lease.state is leases.LeaseState.STOP
@@ -87,7 +87,7 @@ def test_stop_ends_the_tasks_of_a_run_whose_folder_lost_its_plan(
 
     assert seen == 6, "its tasks live"
     assert code == 0, capsys.readouterr().err
-    assert marked.wait(timeout=10) != 0
+    assert marked.wait(timeout=waiting.PROCESS_SECONDS) != 0
 
 
 def test_a_task_that_appears_while_others_are_stopped_is_stopped_too(

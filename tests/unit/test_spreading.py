@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests import spreading
+from tests import spreading, waiting
 
 ROOT = Path(__file__).parents[2]
 HOOKS = "from tests.conftest import pytest_collection_modifyitems, pytest_xdist_make_scheduler\n"
@@ -35,7 +35,7 @@ def order_of(folder: Path, *options: str) -> list[str]:
     """The tests of a small suite, in the order in which one worker ran them."""
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "xdist", "-v", *options],
-        cwd=folder, capture_output=True, text=True, timeout=120, check=True,
+        cwd=folder, capture_output=True, text=True, timeout=waiting.PROCESS_SECONDS, check=True,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )  # fmt: skip
     return list(dict.fromkeys(re.findall(r"tests/\w+/test_\w\.py::test_\w", ended.stdout)))

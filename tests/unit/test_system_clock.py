@@ -7,6 +7,7 @@ import time
 from datetime import UTC, timedelta
 
 from burst.adapters.local import system_clock
+from tests import waiting
 
 
 def test_now_is_utc() -> None:
@@ -57,7 +58,11 @@ print("awake")
 
 def test_a_wake_from_a_signal_handler_never_waits_for_what_it_interrupted() -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", WOKEN_FROM_A_HANDLER], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", WOKEN_FROM_A_HANDLER],
+        capture_output=True,
+        text=True,
+        timeout=waiting.PROCESS_SECONDS,
+        check=False,
     )
 
     assert (ended.returncode, ended.stdout) == (0, "awake\n")
