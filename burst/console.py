@@ -6,7 +6,6 @@ to end in order.
 """
 
 import _signal
-import gc
 import os
 import sys
 from types import FrameType
@@ -25,6 +24,8 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # else ign
 
 def run() -> None:
     """Runs one command as the process that it is."""
+    import gc
+
     from burst.cli import main
 
     exit_code = main.main()

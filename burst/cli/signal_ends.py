@@ -1,6 +1,5 @@
 """The end of a command by a signal: an exception that unwinds it, so that it ends its child processes."""
 
-import _thread
 import contextlib
 import signal
 import sys
@@ -51,6 +50,7 @@ class _Handlers:
     def __init__(self) -> None:
         self.raised: list[tuple[BaseException, signal.Signals]] = []
         self._resending: list[threading.Timer] = []
+        self._over = False
         self._handlers_before: dict[signal.Signals, Any] = {}
         self._hook_before = sys.unraisablehook
 
@@ -60,25 +60,30 @@ class _Handlers:
         sys.unraisablehook = self._send_again
 
     def remove(self) -> None:
-        """Puts back what was before."""
+        """Puts back what was before. What is being sent again arrives before that, and finds nothing left to end."""
+        self._over = True
         for timer in self._resending:
             timer.cancel()
+            timer.join()
         sys.unraisablehook = self._hook_before
         for number, handler in self._handlers_before.items():
             signal.signal(number, handler)
 
     def _end(self, number: int, _: object) -> None:
+        if self._over:
+            return
         heard = signal.Signals(number)
         end = KeyboardInterrupt() if heard is signal.SIGINT else Terminated(heard.name)
         self.raised.append((end, heard))
         raise end
 
     def _send_again(self, unraisable: "sys.UnraisableHookArgs") -> None:
+        """As a signal of the system's, which ends a wait of the main thread."""
         dropped = [number for end, number in self.raised if end is unraisable.exc_value]
         if not dropped:
             self._hook_before(unraisable)
         for number in dropped:
-            timer = threading.Timer(_AGAIN_SECONDS, _thread.interrupt_main, [number])
+            timer = threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, [threading.main_thread().ident, number])
             timer.daemon = True
             self._resending.append(timer)
             timer.start()

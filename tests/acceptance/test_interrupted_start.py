@@ -1,5 +1,6 @@
 """An interrupt at any instant of a start ends the command with no traceback of burst: 130, and one line of words."""
 
+import os
 import re
 import signal
 import subprocess
@@ -12,38 +13,66 @@ from pathlib import Path
 import pytest
 
 from burst.cli import main
-from tests import cases
+from tests import cases, waiting
 
-INSTANTS = [0.03 * number for number in range(30)]
-"""Seconds after the start of the process, up to where every command has begun its work."""
-OF_BURST = re.compile(r'File "[^"]*/burst/(?!__main__|__init__)')
-"""A line of a traceback that is of burst: before Python has found its first module, nothing of burst can hear."""
+INSTANTS = 9
+"""At so many imports of a command, evenly spread over all that it makes until it ends, the interrupt comes once."""
+WAITS_SECONDS = 60.0
+OF_BURST = re.compile(r'File "[^"]*/burst/(?!__main__|__init__|console)')
+"""A line of a traceback that is of burst: before it has run the first, `console`, nothing of burst can hear."""
+INTERRUPTS_ITSELF = """\
+import os
+import signal
+import sys
+
+number, interrupted_at = 0, int(os.environ["INTERRUPTED_AT"])
+imports = os.open(os.environ["IMPORTS"], os.O_WRONLY | os.O_CREAT)
 
 
-def interrupt(after_seconds: float, *words: str, folder: Path) -> tuple[int, str]:
-    """The exit code and stderr of a command that is interrupted so long after its start."""
-    process = subprocess.Popen(
+def hear(event, arguments):
+    global number
+    if event == "import":
+        number += 1
+        if number == interrupted_at:
+            os.kill(os.getpid(), signal.SIGINT)
+        os.write(imports, b".")
+
+
+sys.addaudithook(hear)
+"""
+"""A command's own progress gives the instant: by a clock, a slow machine would never come to burst's own modules."""
+
+
+def interrupt(at: int, *words: str, folder: Path) -> tuple[int, str, int]:
+    """The exit code and stderr of a command that is interrupted at its import of this number, and how many it began."""
+    (folder / "sitecustomize.py").write_text(INTERRUPTS_ITSELF)
+    imports = folder / f"imports-{words[0]}-{at}"
+    path = f"{folder}:{Path(__file__).parents[2]}"
+    ended = subprocess.run(
         [sys.executable, "-m", "burst", *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         cwd=folder,
+        env={**os.environ, "PYTHONPATH": path, "INTERRUPTED_AT": str(at), "IMPORTS": str(imports)},
         text=True,
+        timeout=waiting.PROCESS_SECONDS,
     )
-    time.sleep(after_seconds)
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
-    return process.returncode, told
+    return ended.returncode, ended.stderr, len(imports.read_text())
 
 
 @pytest.mark.parametrize("words", [("plan", "plan.yaml"), ("status", "no-such-run")], ids=["plan", "status"])
 def test_an_interrupt_at_any_instant_of_the_start_is_no_bug_in_burst(words: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_text(str(cases.plan_value()))
-    ends = [interrupt(seconds, *words, folder=tmp_path) for seconds in INSTANTS]
+    code, told, imports = interrupt(0, *words, folder=tmp_path)
+    assert (code in {0, 2, 7}, "Traceback" in told) == (True, False)
+    assert imports > 10 * INSTANTS
 
-    assert [told for _, told in ends if OF_BURST.search(told)] == []
-    own = [(code, told) for code, told in ends if "Traceback" not in told and code != -signal.SIGINT]
-    assert {code for code, _ in own} <= {130, 2, 7, 0}
-    assert all(told.strip() == "burst: interrupted" for code, told in own if code == 130)
+    ends = [interrupt(imports * number // INSTANTS, *words, folder=tmp_path) for number in range(1, INSTANTS + 1)]
+
+    assert [told for _, told, _ in ends if OF_BURST.search(told)] == []
+    own = [(code, told.strip()) for code, told, _ in ends if "Traceback" not in told]
+    assert set(own) == {(130, "burst: interrupted")}
+    assert len(own) >= INSTANTS - 1  # the first may come before Python has run the first module of burst
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -72,10 +101,12 @@ def test_an_interrupt_that_python_drops_within_a_callback_comes_once_more(
         watched = Watched()
         kept = weakref.ref(watched, lambda _: signal.raise_signal(signal.SIGINT))
         del watched
-        threading.Event().wait(30)
+        threading.Event().wait(WAITS_SECONDS)
         raise AssertionError(f"the interrupt was lost: {kept}")
 
     monkeypatch.setattr(main.cli, "main", drop)
 
+    began = time.monotonic()
     assert main.main([]) == 130
+    assert time.monotonic() - began < WAITS_SECONDS, "it was heard only after what the command waited for"
     assert "Exception ignored" not in capsys.readouterr().err
