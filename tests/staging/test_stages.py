@@ -360,13 +360,13 @@ def test_a_check_without_figures_and_a_change_that_the_server_refuses_go_back(de
 
     failing = desk.stage(one_stage("ALTER SYSTEM SET work_mem = '32MB'", more=more), folder="failing")
     refused = desk.stage(
-        one_stage("ALTER SYSTEM SET work_mem = '32MB'", "ALTER SYSTEM SET maintenance_work_mem = 'much'"),
+        one_stage("ALTER SYSTEM SET work_mem = '32MB'", "CREATE INDEX CONCURRENTLY i ON receipts (no_column)"),
         folder="refused",
     )
 
     assert (failing.code, refused.code) == (3, 3)
     assert "gave no figures" in failing.document["roll_back"]["reason"]
-    assert "invalid value for parameter" in refused.document["roll_back"]["reason"]
+    assert 'column "no_column" does not exist' in refused.document["roll_back"]["reason"]
     assert desk.snapshot().content() == at_first
 
 
@@ -615,6 +615,12 @@ def test_a_role_without_the_rights_is_refused_before_anything_is_applied(
         ("ALTER SYSTEM SET shared_buffers = '64MB'", "restart: true"),
         ("ALTER ROLE burst SET shared_buffers = '64MB'", "use ALTER SYSTEM"),
         ("ALTER ROLE burst SET work_mem = 'much'", "invalid value"),
+        ("ALTER SYSTEM SET work_mem = '64 mb'", 'invalid value for parameter "work_mem"'),
+        ("ALTER SYSTEM SET enable_seqscan = perhaps", 'parameter "enable_seqscan" requires a Boolean value'),
+        ("ALTER SYSTEM SET max_wal_size = '4 Gb'", "takes no such unit; allowed: 2 to 2147483647, counted in MB"),
+        ("ALTER SYSTEM SET checkpoint_timeout = '2d'", "takes no such value; allowed: 30 to 86400, counted in s"),
+        ("ALTER SYSTEM SET checkpoint_completion_target = 1.01", "takes no such value; allowed: 0 to 1"),
+        ("ALTER SYSTEM SET statement_timeout = -1", "takes no such value; allowed: 0 to 2147483647, counted in ms"),
         ("ALTER ROLE nobody_here SET work_mem = '8MB'", "does not exist"),
         ("ANALYZE nowhere", "no such table"),
     ],

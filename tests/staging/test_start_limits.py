@@ -1,8 +1,12 @@
-"""A value that the server takes while it runs, and with which it would not start again, is refused before."""
+"""A value that the server would not take, or with which it would not start again, is refused before; no other is."""
 
 import psycopg
 import pytest
+from psycopg import sql
 
+from burst.adapters.postgres import staged_database
+from burst.domain.basics import redaction
+from burst.domain.staging import allowed_settings, changes
 from tests.staging import conftest
 from tests.staging.test_stages import one_stage
 
@@ -61,3 +65,22 @@ def test_the_server_starts_with_the_least_value_that_is_allowed(desk: conftest.D
     answer = desk.resume()
 
     assert (paused.code, answer.code) == (3, 0)
+
+
+@pytest.mark.parametrize("column", ["setting", "boot_val", "min_val", "max_val"])
+def test_no_value_that_postgres_itself_names_for_a_setting_is_called_one_that_it_does_not_take(
+    desk: conftest.Desk, column: str
+) -> None:
+    with psycopg.connect(desk.dsn) as connection:
+        query = sql.SQL("SELECT name, {0} FROM pg_settings WHERE {0} <> ''").format(sql.Identifier(column))
+        rows = connection.execute(query).fetchall()
+    wanted = [
+        changes.SetParameter(place=changes.SettingPlace(), name=name, values=(value,))
+        for name, value in rows
+        if allowed_settings.is_allowed(name) and name not in {*allowed_settings.LISTS, "max_stack_depth"}
+    ]
+
+    obstacles = staged_database.PostgresStages(lambda: redaction.Secret(desk.dsn)).find_obstacles(wanted)
+
+    assert len(wanted) > 60
+    assert [words for words in obstacles if "would not start" not in words and "command line" not in words] == []

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from burst.adapters.postgres import change_statements, failures
-from burst.domain.staging import allowed_settings, change_grammar, changes, sql_tokens, start_limits
+from burst.domain.staging import allowed_settings, change_grammar, changes, setting_amounts, sql_tokens, start_limits
 
 OLDEST_VERSION = 140000
 Connection = psycopg.Connection[dict[str, Any]]
@@ -18,7 +18,7 @@ SELECT current_setting('server_version_num')::integer AS version, pg_is_in_recov
     rolcreaterole AS creates_roles, rolname AS role,
     (SELECT reset_val FROM pg_settings WHERE name = 'default_transaction_read_only') AS read_only
 FROM pg_roles WHERE rolname = current_user"""
-_SETTING = "SELECT context, source, unit, boot_val FROM pg_settings WHERE name = %(name)s"
+_SETTING = "SELECT context, source, unit, boot_val, vartype, min_val, max_val FROM pg_settings WHERE name = %(name)s"
 _TABLE = """
 SELECT relation.relkind::text AS kind, pg_has_role(relation.relowner, 'USAGE') AS owned,
     has_schema_privilege(relation.relnamespace, 'CREATE') AS creates, namespace.nspname AS schema_name
@@ -195,7 +195,38 @@ def _list_setting_obstacles(
     allowed = _ask(connection, "SELECT current_setting('allow_alter_system', true) AS allowed")
     if allowed is not None and allowed["allowed"] == "off":
         yield "the server does not allow ALTER SYSTEM (allow_alter_system)"
+    yield from _list_value_obstacles(connection, setting, change)
     yield from _list_start_obstacles(connection, setting, change)
+
+
+def _list_value_obstacles(
+    connection: Connection, setting: dict[str, Any], change: changes.SetParameter
+) -> Iterator[str]:
+    """Why the server would not take a value: as it says itself where a session may have it, else by its limits."""
+    if not change.values or change.name in allowed_settings.LISTS:
+        return
+    value, is_ending = change.values[0], change.name.endswith("_timeout")  # which might end this very session
+    if setting["context"] in ("user", "superuser") and not is_ending:
+        try:
+            with connection.transaction(force_rollback=True):
+                connection.execute(
+                    "SELECT set_config(%(name)s, %(value)s, true)", {"name": change.name, "value": value}
+                )
+        except psycopg.errors.InvalidParameterValue as failure:
+            yield failures.read_words(failure)
+        except psycopg.errors.InsufficientPrivilege:
+            return  # ALTER SYSTEM may be granted without SET
+        return
+    if setting["vartype"] in ("integer", "real"):
+        misfit = setting_amounts.describe_misfit(
+            value,
+            unit=setting["unit"],
+            least=setting["min_val"],
+            most=setting["max_val"],
+            whole=setting["vartype"] == "integer",
+        )
+        if misfit is not None:
+            yield misfit
 
 
 def _list_start_obstacles(
