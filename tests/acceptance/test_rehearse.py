@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from burst.cli import main
 from tests import journalled, waiting
 
 pytestmark = pytest.mark.timeout(400)
@@ -378,29 +379,32 @@ def test_a_rehearsal_that_is_killed_leaves_no_process_behind(rehearsal: Rehearsi
     ],
 )
 def test_what_cannot_be_rehearsed_is_wrong_usage_and_starts_nothing(
-    tmp_path: Path, rehearsal: Rehearsing, words: tuple[str, ...], said: str
+    tmp_path: Path,
+    rehearsal: Rehearsing,
+    words: tuple[str, ...],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    played = rehearsal(window=3, cap=30)
+    rehearsal(window=3, cap=30)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REHEARSED_API_KEY", API_KEY)
 
-    answer = played.burst(*words)
-
-    assert answer.returncode == 2
-    assert said in answer.stderr
+    assert main.main([*words]) == 2
+    assert said in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_local_plan_is_not_rehearsed(rehearsal: Rehearsing) -> None:
-    played = rehearsal(window=3, cap=30)
-    assert played.burst("init", "--target", "local", "-o", "local.yaml").returncode == 0
+def test_a_local_plan_is_not_rehearsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main.main(["init", "--target", "local", "-o", "local.yaml"]) == 0
 
-    answer = played.burst("rehearse", "local.yaml")
-
-    assert answer.returncode == 2
-    assert "a rehearsal needs ecs" in answer.stderr
+    assert main.main(["rehearse", "local.yaml"]) == 2
+    assert "a rehearsal needs ecs" in capsys.readouterr().err
 
 
-def test_every_fault_is_listed_with_what_it_does(rehearsal: Rehearsing) -> None:
-    answer = rehearsal(window=3, cap=30).burst("rehearse", "--list-faults", "--json")
-
-    assert answer.returncode == 0
-    assert {"ecs-down", "controller-kill", "clock-skew"} <= set(json.loads(answer.stdout))
+def test_every_fault_is_listed_with_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["rehearse", "--list-faults", "--json"]) == 0
+    assert {"ecs-down", "controller-kill", "clock-skew"} <= set(json.loads(capsys.readouterr().out))
