@@ -150,12 +150,14 @@ def _text(advice: "index_advising.IndexAdvice") -> str:
     for index in advice.indexes:
         price = index.price
         size, built = index_advice.describe_bytes(price.size_bytes), wording.format_span(price.build_seconds)
-        times_fewer = estimate.pages_read / price.count_pages
-        gain = f"{times_fewer:,.1f} times fewer" if times_fewer > 1 else "no fewer than now"
+        times_fewer = advice.find_gain(index)
+        gain = ", no fewer than now"
+        if times_fewer is None or times_fewer > 1:
+            gain = "" if times_fewer is None else f", {times_fewer:,.1f} times fewer"
         lines += [
             "",
             f"{index.name}: about {size}, built in about {built} on this server while it is quiet",
-            f"a count{whose} then reads about {price.count_pages:,} pages, {gain}",
+            f"a count{whose} then reads about {price.count_pages:,} pages{gain}",
             "",
             *(f"  {statement}" for statement in index.statements),
         ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from burst import ports
 from burst.adapters.postgres import index_catalog
-from burst.domain.basics import instants, windows
+from burst.domain.basics import instants, windows, wording
 from burst.domain.receipts import count_costs, index_advice, receipt_table
 from burst.wiring import table_inspections
 
@@ -45,6 +45,15 @@ class IndexAdvice:
     check_statements: Sequence[str] = ()
     """What would let the database keep the form of text times, so that a count without an index looks at none."""
 
+    @property
+    def window_is_there(self) -> bool:
+        """Whether a count reads as many rows now as such a window has, so that the two can be compared."""
+        return self.reading.estimate.rows_read >= self.receipts
+
+    def find_gain(self, index: AdvisedIndex) -> float | None:
+        """How many times fewer pages a count reads with an index; None where there are no such rows yet."""
+        return self.reading.estimate.pages_read / index.price.count_pages if self.window_is_there else None
+
 
 def advise(request: AdviceRequest, clock: ports.Clock) -> IndexAdvice:
     """Reads table, statistics and a sample. Raises `errors.Refused` where no index can be made."""
@@ -63,8 +72,10 @@ def advise(request: AdviceRequest, clock: ports.Clock) -> IndexAdvice:
     covering, _ = index_advice.find_serving(facts)
     indexes: list[AdvisedIndex] = []
     if covering is None:
-        price = index_advice.price_covering(facts, receipts)
-        indexes.append(AdvisedIndex(name="covering index", statements=index_catalog.write_covering(facts), price=price))
+        if not facts.exceeds_entries:
+            price = index_advice.price_covering(facts, receipts)
+            covers = index_catalog.write_covering(facts)
+            indexes.append(AdvisedIndex(name="covering index", statements=covers, price=price))
         brin = index_advice.price_brin(facts, receipts)
         if brin is not None:
             indexes.append(AdvisedIndex(name="BRIN index", statements=index_catalog.write_brin(facts), price=brin))
@@ -76,9 +87,20 @@ def advise(request: AdviceRequest, clock: ports.Clock) -> IndexAdvice:
         reading=reading,
         receipts=receipts,
         indexes=indexes,
-        notes=_note(reading),
-        check_statements=index_catalog.write_check(facts) if may_be_checked and indexes else (),
+        notes=[*_note(reading), *_note_window(reading, receipts)],
+        check_statements=index_catalog.write_check(facts)
+        if may_be_checked and (indexes or facts.exceeds_entries)
+        else (),
     )
+
+
+def _note_window(reading: index_catalog.IndexReading, receipts: int) -> Iterator[str]:
+    """That what a count reads now is no measure of the window that is meant."""
+    if reading.estimate.rows_read < receipts:
+        yield (
+            f"a count reads {wording.format_count(reading.estimate.rows_read, 'row')} now, where the window will have "
+            f"{receipts:,}: what it gains cannot be told yet, so advise again once they are there"
+        )
 
 
 def _note_place(reading: index_catalog.IndexReading) -> Iterator[str]:
@@ -92,6 +114,12 @@ def _note(reading: index_catalog.IndexReading) -> Sequence[str]:
     facts = reading.facts
     covering, by_scope = index_advice.find_serving(facts)
     notes = [*_note_place(reading)]
+    if covering is None and facts.exceeds_entries:
+        notes.append(
+            f"scope, time and decision of one sampled row have {facts.longest_entry_bytes:,} bytes together, and an "
+            "index takes 2,704 at most: the server would refuse each INSERT of such a row, so none is printed; let the "
+            "scope be a short name"
+        )
     if covering is not None:
         notes.append(f"there is one already: {covering.name} holds scope, time and decision")
         if facts.lacks_small_index:
@@ -148,7 +176,7 @@ def describe_advice(advice: IndexAdvice) -> dict[str, Any]:
                 "size_bytes": index.price.size_bytes,
                 "build_seconds": index.price.build_seconds,
                 "pages_with": index.price.count_pages,
-                "times_fewer_pages": estimate.pages_read / index.price.count_pages,
+                "times_fewer_pages": advice.find_gain(index),
             }
             for index in advice.indexes
         ],

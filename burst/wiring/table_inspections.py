@@ -107,7 +107,7 @@ def inspect_receipts(request: InspectionRequest, clock: ports.Clock) -> TableIns
         section=build_section(request.dsn, best, form),
         remarks=[
             *_remark(best, unit_why if unit else "", words),
-            *([STANDBY_REMARK] if catalog.is_standby(give_up_at=give_up_at) else []),
+            *_remark_writers(request, form, best.columns, clock, standby=catalog.is_standby(give_up_at=give_up_at)),
         ],
         checks=checks,
         cost=cost,
@@ -163,10 +163,36 @@ def _remark(candidate: table_proposals.Candidate, unit_why: str, words: table_pr
         remarks.append("decisions: a guess by the words; make sure that each stands for its decision")
     if candidate.event is None:
         remarks.append("columns.event: no column looks like the id of an event; preflight's canary needs one")
-    if candidate.table.kind in ("m", "f"):
-        kind = table_proposals.KIND_WORDS[candidate.table.kind]
-        remarks.append(f"{candidate.table.full_name} is a {kind}, whose writers cannot be seen: preflight refuses it")
     return remarks
+
+
+def _remark_writers(
+    request: InspectionRequest,
+    form: receipt_table.TableForm,
+    columns: Mapping[str, str],
+    clock: ports.Clock,
+    *,
+    standby: bool,
+) -> Sequence[str]:
+    """Why preflight would refuse the table for its writers, as preflight says it; nothing where it would not."""
+    if standby:
+        return [STANDBY_REMARK]
+    source = _open_source(request, form, columns, clock)
+    try:
+        source.open_writers(give_up_at=instants.later(clock.now(), PATIENCE_SECONDS))
+    except errors.Refused as exc:
+        return [f"preflight refuses it: {exc}"]
+    finally:
+        source.close()
+    return []
+
+
+def _open_source(
+    request: InspectionRequest, form: receipt_table.TableForm, columns: Mapping[str, str], clock: ports.Clock
+) -> postgres_receipts.PostgresReceipts:
+    return postgres_receipts.PostgresReceipts(
+        lambda: resolve_dsn(request.dsn), columns=columns, form=form, application_name="burst/inspect", now=clock.now
+    )
 
 
 def _estimate(
@@ -183,9 +209,7 @@ def _estimate(
     window = windows.Window(instants.later(end, -request.window_seconds), end)
     sampled = None if newest is None or len(newest[1] or "") >= table_catalog.TEXT_CHARACTERS else newest[1]
     scope = sampled if request.scope is None else request.scope
-    source = postgres_receipts.PostgresReceipts(
-        lambda: resolve_dsn(request.dsn), columns=columns, form=form, application_name="burst/inspect", now=clock.now
-    )
+    source = _open_source(request, form, columns, clock)
     try:
         estimate = source.estimate_count(
             window,

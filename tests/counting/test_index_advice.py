@@ -340,7 +340,9 @@ def test_the_command_prints_statements_and_changes_nothing(
     assert (code, as_json) == (0, 0)
     assert "CREATE INDEX CONCURRENTLY burst_receipts_scope_at_" in said
     assert "burst does not." in said
-    assert "no fewer than now" in said  # the table is one page
+    assert "a count reads 1 row now, where the window will have 1,200" in said
+    assert "times fewer" not in said
+    assert "no fewer" not in said
     assert json.loads(captured.out)["indexes"][0]["statements"]
     assert database_dsn not in captured.out + captured.err
     with psycopg.connect(database_dsn) as connection:
@@ -430,6 +432,30 @@ def test_nothing_is_advised_that_would_refuse_each_insert(database_dsn: str, adv
 
     execute(database_dsn, "insert into wide (at, scope) values ('2026-02-21T02:00:00+00:00', 's0')")
     assert advice.check_statements == ()
+
+
+def test_no_index_is_advised_that_would_refuse_rows_which_the_table_takes(database_dsn: str, advise: Advise) -> None:
+    execute(
+        database_dsn,
+        "create table wide (decision text, at timestamptz not null, scope text)",
+        "insert into wide select 'ADMIT', now(), string_agg(md5(g::text), '') from generate_series(1, 200) as g",
+        "analyze wide",
+    )
+
+    advice = advise()
+
+    assert "covering index" not in [index.name for index in advice.indexes]
+    assert any("the server would refuse each INSERT of such a row" in note for note in advice.notes)
+
+
+def test_the_gain_is_told_only_where_the_rows_of_such_a_window_are_there(database_dsn: str, advise: Advise) -> None:
+    fill(database_dsn, at_type="timestamptz not null", at=INSTANT)
+
+    there, not_yet = advise(), advise(receipts_due=ROWS * 2)
+
+    assert (there.find_gain(there.indexes[0]) or 0.0) > 1
+    assert not_yet.find_gain(not_yet.indexes[0]) is None
+    assert any("advise again once they are there" in note for note in not_yet.notes)
 
 
 def test_no_pattern_stands_in_an_index_of_texts_that_are_compared_loosely(

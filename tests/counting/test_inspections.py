@@ -246,3 +246,28 @@ def test_a_sample_without_any_time_does_not_show_that_times_can_be_read(inspect:
     check = next(check for check in inspection.checks if check.subject == "times can be read")
 
     assert (check.sound, check.words) == (False, "no row of 5 sampled has a time in at, so nothing is shown")
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("create materialized view kept as select * from written", "materialized view kept"),
+        ("create view kept as select * from stored", "materialized view stored"),
+        ("create view kept as select * from written", ""),
+    ],
+)
+def test_a_table_that_preflight_refuses_for_its_writers_is_said_with_the_words_of_preflight(
+    inspect: Inspect, statement: str, words: str
+) -> None:
+    inspection = inspect(
+        "create table written (run_id text, decision text, created_at timestamptz not null)",
+        "insert into written select 'r', 'ADMIT', now() from generate_series(1, 2000)",
+        "create materialized view stored as select * from written",
+        statement,
+        table="kept",
+    )
+
+    remarks = [remark for remark in inspection.remarks if remark.startswith("preflight refuses it")]
+    assert [words in remark for remark in remarks] == ([True] if words else [])
+    assert inspection.cost is not None
+    assert inspection.cost.estimate.table_rows == 2000

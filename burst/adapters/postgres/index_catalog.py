@@ -166,6 +166,7 @@ def _read_facts(
     statistics = {row.name: row for row in connection.execute(_STATISTICS, values)}
     at = statistics.get(columns["at"])
     sort_seconds, form_seconds = _time_sample(connection, table, estimate)
+    longest_entry_bytes = _measure_entries(connection, table, estimate)
     table = _read_base_types(connection, table, base, columns)
     return index_advice.TableFacts(
         relation=names[base.id],
@@ -189,6 +190,7 @@ def _read_facts(
         form_seconds=form_seconds,
         times_checked=table.times_checked,
         unusual_indexed=table.unusual_times_indexed,
+        longest_entry_bytes=longest_entry_bytes,
     )
 
 
@@ -244,6 +246,28 @@ def _time_sample(
         return 0.0, 0.0
     form_seconds = max(0.0, formed - plain) / number if table.reads_text else 0.0
     return max(0.0, ordered - plain) / (number * math.log2(number)), form_seconds
+
+
+def _measure_entries(
+    connection: sqlalchemy.Connection, table: statements.ReceiptTable, estimate: count_costs.CountEstimate
+) -> int:
+    """The bytes of the longest scope, time and decision of a sample together; 0 where it shows none in time."""
+    kind = str(connection.execute(count_plans.OWN_KIND, {"table_name": table.quoted_name}).scalar_one())
+    source = count_plans.sample_rows(table, kind=kind, pages=estimate.table_pages)
+    sizes = [
+        sqlalchemy.func.coalesce(sqlalchemy.func.pg_column_size(table.columns[role]), 0) for role in statements.ROLES
+    ]
+    longest: sqlalchemy.Select[int | None] = sqlalchemy.select(sqlalchemy.func.max(sizes[0] + sizes[1] + sizes[2]))
+    savepoint = connection.begin_nested()
+    try:
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(count_plans.SAMPLE_SECONDS * 1000)}")
+        return connection.execute(longest.select_from(source)).scalar_one() or 0
+    except sqlalchemy.exc.DBAPIError as failure:
+        if not failures.is_about_the_query(failure) and failures.read_state(failure) != "57014":
+            raise
+        return 0
+    finally:
+        savepoint.rollback()
 
 
 def write_covering(facts: index_advice.TableFacts) -> tuple[str, ...]:

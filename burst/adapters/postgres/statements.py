@@ -49,7 +49,9 @@ WITH RECURSIVE source (id) AS (
         SELECT depends.refobjid FROM pg_rewrite AS rule JOIN pg_depend AS depends
             ON depends.classid = 'pg_rewrite'::regclass AND depends.objid = rule.oid
             AND depends.refclassid = 'pg_class'::regclass AND depends.refobjid <> source.id
-        WHERE rule.ev_class = source.id AND rule.ev_type = '1'
+        WHERE rule.ev_class = source.id AND rule.ev_type = '1' AND NOT EXISTS (
+            SELECT FROM pg_class AS kept WHERE kept.oid = source.id AND kept.relkind = 'm'
+        )
     ) AS following
 )
 SELECT relation.oid::bigint AS id, relation.oid::regclass::text AS name, relation.relkind::text AS kind, ARRAY(

@@ -13,6 +13,8 @@ _TUPLE_BYTES = 8 + 4
 """The header of an index entry, and its pointer on the page."""
 _ALIGNMENT = 8
 _LEAF_FILL = 0.9
+_LONGEST_ENTRY_BYTES = 2_600
+"""A third of a page (2,704 bytes) is the longest that a btree takes, with its header."""
 _TREE_PAGES = 2
 _BRIN_RANGE_PAGES = 128
 _BRIN_ENTRY_BYTES = 48
@@ -85,11 +87,19 @@ class TableFacts:
     """Whether a CHECK keeps texts of the time in the usual form."""
     unusual_indexed: bool = False
     """Whether a small index names the rows whose texts have another form."""
+    longest_entry_bytes: int = 0
+    """The longest scope, time and decision of the sample together, as they are kept; 0 where none was seen."""
 
     @property
     def lacks_small_index(self) -> bool:
         """Whether a count looks at the form of each text of its scope, as neither an index nor a CHECK names it."""
         return self.reads_text and not self.unusual_indexed and not self.times_checked
+
+    @property
+    def exceeds_entries(self) -> bool:
+        """Whether a row of the sample is too long for an index of scope, time and decision: the server would refuse
+        to make it, or each INSERT of such a row once it is there."""
+        return self.longest_entry_bytes > _LONGEST_ENTRY_BYTES
 
     @property
     def has_typed_time(self) -> bool:

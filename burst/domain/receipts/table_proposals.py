@@ -164,7 +164,7 @@ def choose_columns(table: CatalogTable, chosen_names: Mapping[str, str]) -> dict
     for role in ROLES:
         if role in chosen_names:
             named = [column for column in table.columns if column.name == chosen_names[role]]
-            offers[role] = [RoleChoice(column=column, score=100, why="named by --columns") for column in named]
+            offers[role] = [RoleChoice(column=column, score=100, why="--columns") for column in named]
             continue
         scored = [_score(role, column) for column in table.columns]
         offers[role] = sorted((choice for choice in scored if choice.score > 0), key=lambda each: -each.score)[:4]
