@@ -175,6 +175,7 @@ def _text(view: "staged_changes.StagingView") -> str:
     back = staging.roll_back
     if back is not None and staging.outcome is not None:
         lines.append(f"rolled back: {back.reason}; {_PROOFS[back.equal]}")
+        lines += [f"  not taken back: {words}" for words in stage_results.list_programs(staging, back, view.file)]
         lines += [f"  differs: {words}" for words in back.differences]
     if staging.outcome is None and staging.pause is None:
         lines.append(f"its process works on it, or has died; then go on: burst db resume {folder}")

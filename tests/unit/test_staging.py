@@ -9,7 +9,7 @@ from burst.control import staging
 from burst.domain.basics import errors, redaction
 from burst.domain.course import course_acts
 from burst.domain.documents import database_stages, models
-from burst.domain.staging import stage_decisions, stage_events, stage_files, stage_journals
+from burst.domain.staging import stage_decisions, stage_events, stage_files, stage_journals, stage_results
 from tests import fakes, fakes_course, fakes_staging
 
 FILE = """\
@@ -154,7 +154,10 @@ def test_a_way_back_that_the_server_refuses_is_no_roll_back(tmp_path: Path) -> N
     site.refused = ("DROP INDEX CONCURRENTLY public.i",)
 
     result = site.finish()
+    folded = stage_journals.fold(site.journal.lines())
 
+    assert folded.roll_back is not None
+    assert stage_results.list_programs(folded, folded.roll_back, site.file) == ("command true",)
     assert (result.outcome, result.exit_code) == ("not-rolled-back", 6)
     assert result.roll_back is not None
     assert "index i: was not there" in result.roll_back.differences

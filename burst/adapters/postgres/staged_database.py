@@ -241,7 +241,7 @@ class PostgresStages:
         except psycopg.Error as failure:
             words = self._resolve().redact(f"{act}: {failures.read_words(failure)}")
             if failures.is_transient(failure):
-                raise errors.Unavailable(f"{words}; once the database answers, resume") from None
+                raise errors.Unavailable(f"{words}; wait until the database answers") from None
             if failures.read_state(failure) in _POSTPONED:
                 raise errors.Postponed(f"{words}; end the transaction that is in its way, or wait for it") from None
             raise errors.Refused(words) from None

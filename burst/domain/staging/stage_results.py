@@ -2,7 +2,7 @@
 
 from burst.domain.basics import canonical
 from burst.domain.documents import database_stages
-from burst.domain.staging import stage_decisions, stage_files, stagings
+from burst.domain.staging import changes, stage_decisions, stage_files, stagings
 
 EXIT_CODES = {"passed": 0, "rolled-back": 3, "not-rolled-back": 6}
 PAUSED = 3
@@ -65,6 +65,15 @@ def describe_end(entry: database_stages.StageEntry) -> str:
     """How a stage stands: as the result says it, or `begun` where its changes were begun and it has no end yet."""
     begun = any(not change.rolling_back for change in entry.changes)
     return "begun" if begun and entry.end == "not-reached" else entry.end
+
+
+def list_programs(
+    staging: stagings.Staging, back: stagings.RollBackState, file: stage_files.StageFile
+) -> tuple[str, ...]:
+    """The commands that were begun of the stages that went back, in words: what they did stays, and no snapshot shows
+    it."""
+    _, touched = stage_decisions.find_way_back(staging, back, file)
+    return tuple(change.words for change in touched if isinstance(change, changes.RunProgram))
 
 
 def _copy_figures(state: stagings.StageState, moment: stagings.Moment) -> dict[str, float] | None:
