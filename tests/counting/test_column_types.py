@@ -1,8 +1,9 @@
 """Tables of any shape: the count is exact whatever the types of scope and time, and index and partitions serve."""
 
+import contextlib
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -308,15 +309,7 @@ def test_a_table_that_is_rewritten_while_a_count_waits_for_it_is_counted_as_it_i
     make_table: MakeTable, database_dsn: str, changes: tuple[str, ...]
 ) -> None:
     source = make_table()
-    with futures.ThreadPoolExecutor(1) as threads, psycopg.connect(database_dsn) as writing:
-        for change in changes:
-            writing.execute(change.encode())
-        counting_now = threads.submit(source.count, WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
-        with psycopg.connect(database_dsn, autocommit=True) as watching:
-            waiting.until(
-                lambda: watching.execute("select pid from pg_locks where not granted").fetchone(),
-                what="the count waiting for the table",
-            )
+    with writing_while_counting(database_dsn, source, *changes) as (writing, counting_now):
         writing.commit()
 
     assert counting_now.result().counts == receipts.Counts(admit=1, duplicate=1)
@@ -327,8 +320,12 @@ def test_a_table_that_is_rewritten_while_a_count_waits_for_it_is_counted_as_it_i
     [
         ("create unlogged table part partition of given for values in ('a')", "alter table part set logged"),
         ("create table part (own integer) inherits (given)", "alter table part alter column own type bigint"),
+        (
+            "create table part (own integer) inherits (given)",
+            "create table other as table part; drop table part; alter table other inherit given",
+        ),
     ],
-    ids=["partition", "heir"],
+    ids=["partition", "heir", "exchanged heir"],
 )
 def test_a_part_of_a_table_that_is_rewritten_while_a_count_waits_for_it_is_counted(
     database_dsn: str, part: str, change: str
@@ -341,22 +338,49 @@ def test_a_part_of_a_table_that_is_rewritten_while_a_count_waits_for_it_is_count
     source = postgres_receipts.PostgresReceipts(
         redaction.Secret(database_dsn), columns=ROLES, form=receipt_table.TableForm(name="given")
     )
-    with futures.ThreadPoolExecutor(1) as threads, psycopg.connect(database_dsn) as writing:
-        writing.execute(change.encode())
-        counting_now = threads.submit(source.count, WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
-        with psycopg.connect(database_dsn, autocommit=True) as watching:
-            waiting.until(
-                lambda: watching.execute("select pid from pg_locks where not granted").fetchone(),
-                what="the count waiting for a part of the table",
-            )
+    with writing_while_counting(database_dsn, source, change) as (writing, counting_now):
         writing.commit()
 
     assert counting_now.result().counts == receipts.Counts(admit=1)
 
 
-def test_a_reader_of_some_columns_counts_though_it_may_not_lock_the_table(
-    make_table: MakeTable, database_dsn: str
+@pytest.mark.parametrize(
+    ("earlier", "changes"),
+    [
+        ("", ("create table other as table part", "drop table part")),
+        ("", ("create table other as table part", "alter table middle detach partition part")),
+        (
+            "create table other (like given)",
+            ("insert into other table part", "alter table middle detach partition part"),
+        ),
+    ],
+    ids=["dropped", "detached", "made before"],
+)
+def test_a_partition_of_a_partition_that_is_exchanged_while_a_count_waits_for_it_is_counted(
+    database_dsn: str, earlier: str, changes: tuple[str, ...]
 ) -> None:
+    with psycopg.connect(database_dsn, autocommit=True) as connection:
+        for statement in (
+            "create table given (decision text, at text, scope text) partition by list (scope)",
+            "create table middle partition of given for values in ('a') partition by list (decision)",
+            "create table part partition of middle for values in ('ADMIT')",
+            earlier,
+        ):
+            connection.execute(statement.encode())
+        connection.execute("insert into given values ('ADMIT', %s, 'a')", [START.isoformat()])
+    source = postgres_receipts.PostgresReceipts(
+        redaction.Secret(database_dsn), columns=ROLES, form=receipt_table.TableForm(name="given")
+    )
+    with writing_while_counting(database_dsn, source, *changes) as (writing, counting_now):
+        writing.execute("alter table middle attach partition other for values in ('ADMIT')")
+        writing.commit()
+
+    assert counting_now.result().counts == receipts.Counts(admit=1)
+
+
+@pytest.fixture
+def column_reader(make_table: MakeTable, database_dsn: str) -> Iterator[postgres_receipts.PostgresReceipts]:
+    """Counts by a role that may read the columns of a count alone, and may not lock the table."""
     make_table()
     name = f"reader_{uuid.uuid4().hex}"
     with psycopg.connect(database_dsn, autocommit=True) as connection:
@@ -364,15 +388,59 @@ def test_a_reader_of_some_columns_counts_though_it_may_not_lock_the_table(
         connection.execute(f"grant select (decision, at, scope) on typed to {name}".encode())
         try:
             dsn = f"postgresql://{name}:x@{database_dsn.partition('@')[2]}"
-            source = postgres_receipts.PostgresReceipts(
+            yield postgres_receipts.PostgresReceipts(
                 redaction.Secret(dsn), columns=ROLES, form=receipt_table.TableForm(name="typed")
             )
-            counted = source.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
         finally:
             connection.execute(f"drop owned by {name}".encode())
             connection.execute(f"drop role {name}".encode())
 
+
+def test_a_reader_of_some_columns_counts_though_it_may_not_lock_the_table(
+    column_reader: postgres_receipts.PostgresReceipts,
+) -> None:
+    counted = column_reader.count(WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+
     assert counted.counts == receipts.Counts(admit=1, duplicate=1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("alter table typed alter column event_id type integer using 7",),
+        ("create temp table kept on commit drop as table typed", "truncate typed", "insert into typed table kept"),
+        (
+            "alter table typed rename to earlier",
+            "create table typed as table earlier",
+            "grant select on typed to public",
+        ),
+    ],
+    ids=["rewritten", "emptied and filled", "exchanged"],
+)
+def test_a_reader_of_some_columns_counts_no_table_that_was_rewritten_meanwhile_as_empty(
+    column_reader: postgres_receipts.PostgresReceipts, database_dsn: str, changes: tuple[str, ...]
+) -> None:
+    with writing_while_counting(database_dsn, column_reader, *changes) as (writing, counting_now):
+        writing.commit()
+
+    assert counting_now.result().counts == receipts.Counts(admit=1, duplicate=1)
+
+
+@contextlib.contextmanager
+def writing_while_counting(
+    dsn: str, source: postgres_receipts.PostgresReceipts, *changes: str
+) -> Iterator[tuple[psycopg.Connection, "futures.Future[receipts.WindowCount]"]]:
+    """A transaction that has made the changes, and a count that waits for it."""
+    with futures.ThreadPoolExecutor(1) as threads, psycopg.connect(dsn) as writing:
+        for change in changes:
+            writing.execute(change.encode())
+        counting_now = threads.submit(source.count, WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
+        with psycopg.connect(dsn, autocommit=True) as watching:
+            waiting.until(
+                lambda: watching.execute("select pid from pg_locks where not granted").fetchone(),
+                what="the count waiting for what is written",
+            )
+        yield writing, counting_now
 
 
 def test_a_window_beyond_the_last_nanosecond_of_a_whole_number_is_a_mistake_of_the_window(

@@ -45,12 +45,21 @@ _UNUSUAL_TIMES_INDEXED = """EXISTS (
         AND partial.indisvalid AND pg_get_expr(partial.indpred, partial.indrelid)
             = format('((%I ~ %L::text) IS NOT TRUE)', cast(:time_column AS text), cast(:usual_text AS text)))"""
 
-# Whether a table of rows has another file than this transaction's snapshot shows: rows that were rewritten since look
-# as if they were not there. The catalog is read as of the snapshot, and the function answers as of now.
-REWRITTEN = sqlalchemy.text(f"""
-WITH RECURSIVE {_HEIRS} SELECT EXISTS (
-    SELECT FROM heir JOIN pg_class AS relation ON relation.oid = heir.id
-    WHERE relation.relkind = 'r' AND relation.relfilenode <> pg_relation_filenode(relation.oid)
+# Whether a relation that this transaction has read, or was to read, holds other rows than its snapshot shows: rows that
+# were written anew or moved in since, as by TRUNCATE or an exchange of partitions, look as if they were not there. What
+# was read is locked to the end. The catalog is read as of the snapshot, and the functions answer as of now: a dropped
+# one has no file. Some relations of the system have none in the catalog.
+MOVED = sqlalchemy.text(f"""
+WITH RECURSIVE {_HEIRS}, asked (id) AS (
+    SELECT id FROM heir UNION SELECT relation FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+SELECT EXISTS (
+    SELECT FROM asked LEFT JOIN pg_class AS known ON known.oid = asked.id
+    WHERE known.oid IS NULL OR known.relkind IN ('r', 'm') AND known.relfilenode <> 0 AND (
+        known.relfilenode IS DISTINCT FROM pg_relation_filenode(known.oid)
+        OR known.oid NOT IN (SELECT id FROM heir) AND pg_partition_root(known.oid)
+            = pg_partition_root(cast(cast(:receipts_table AS text) AS regclass)))
 )""")  # noqa: S608 - the part is the one above
 
 # The types below every domain; a column that is no column of the relation has no row. An heir may have lost NOT NULL,
@@ -75,7 +84,7 @@ WITH RECURSIVE {_HEIRS}, nullable (name) AS (
 SELECT typed.name::text AS name, type.typname::text AS type_name, type.typtype::text AS kind, typed.required,
     coalesce(collation_of.collisdeterministic, true) AS deterministic,
     {_UNUSUAL_TIMES_INDEXED} AS unusual_times_indexed,
-    {_TIMES_CHECKED_HERE} AND NOT {_HAS_FOREIGN_HEIR} AS times_checked, (SELECT count(*) FROM heir) > 1 AS has_heirs
+    {_TIMES_CHECKED_HERE} AND NOT {_HAS_FOREIGN_HEIR} AS times_checked
 FROM typed JOIN pg_type AS type ON type.oid = typed.id
 LEFT JOIN pg_collation AS collation_of ON collation_of.oid = typed.collation_id
 WHERE type.typtype <> 'd'""")  # noqa: S608 - the parts are those above

@@ -175,14 +175,15 @@ class PostgresReceipts:
         )
 
     def _perform(self, act: str, work: Callable[[sqlalchemy.Connection], _T], give_up_at: datetime) -> _T:
-        """Does the work, during which the table and its columns stay as they are, and again where a part of it did
-        not: only the table itself is held, because a lock for each of many partitions would take other sessions'."""
+        """Does the work, during which the table and its columns stay as they are, and again where what it read did
+        not: only the table itself is held, because a lock for each of many partitions would take other sessions', and
+        not every role may hold it."""
 
         def check(connection: sqlalchemy.Connection) -> _T:
             answer = work(connection)
             table = self._table
-            if table.has_heirs and connection.execute(column_types.REWRITTEN, table.bind_check()).scalar_one():
-                raise failures.TableMoved(f"a part of {table.name} was rewritten meanwhile")
+            if connection.execute(column_types.MOVED, {"receipts_table": table.quoted_name}).scalar_one():
+                raise failures.TableMoved(f"{table.name} or a part of it was rewritten or exchanged meanwhile")
             return answer
 
         return self._database.perform(act, check, give_up_at, steady=self.quoted_name)

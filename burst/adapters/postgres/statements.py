@@ -117,8 +117,6 @@ class ReceiptTable:
     """Whether an index holds the rows whose time is a text of an unusual form, or NULL."""
     times_checked: bool = False
     """Whether a CHECK kept every time in the usual form when the types were read."""
-    has_heirs: bool = False
-    """Whether rows lie in partitions or heirs too."""
 
     @property
     def quoted_name(self) -> str:
@@ -257,20 +255,19 @@ def read_types(connection: sqlalchemy.Connection, table: ReceiptTable) -> Receip
     """The table with the types of its columns; a column without a row in the catalog keeps an unknown one."""
     values = {"columns": [column.name for column in table.columns.values()], **table.bind_check()}
     types: dict[str, column_types.ColumnType] = {}
-    indexed, checked, has_heirs = False, False, False
+    indexed, checked = False, False
     for row in connection.execute(column_types.TYPES, values).all():
         type_ = column_types.ColumnType(
             name=row.type_name, kind=row.kind, required=row.required, deterministic=row.deterministic
         )
         types |= {role: type_ for role, column in table.columns.items() if column.name == row.name}
-        indexed, checked, has_heirs = row.unusual_times_indexed, row.times_checked, row.has_heirs
+        indexed, checked = row.unusual_times_indexed, row.times_checked
     is_text = types.get("at", column_types.UNKNOWN).is_plain_text
     return replace(
         table,
         types=types,
         unusual_times_indexed=is_text and indexed,
         times_checked=is_text and checked and not indexed,
-        has_heirs=has_heirs,
     )
 
 
