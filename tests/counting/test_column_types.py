@@ -426,6 +426,20 @@ def test_a_reader_of_some_columns_counts_no_table_that_was_rewritten_meanwhile_a
     assert counting_now.result().counts == receipts.Counts(admit=1, duplicate=1)
 
 
+def test_a_fact_of_a_table_that_is_rewritten_while_it_is_asked_is_that_of_its_rows(database_dsn: str) -> None:
+    with psycopg.connect(database_dsn, autocommit=True) as connection:
+        connection.execute("insert into admissions (dedupe_key, state) values ('k', 'PUBLISH_AMBIGUOUS')")
+    source = postgres_receipts.PostgresReceipts(redaction.Secret(database_dsn), columns=ROLES)
+    query = "select count(*) from admissions where state = 'PUBLISH_AMBIGUOUS'"
+    with futures.ThreadPoolExecutor(1) as threads, psycopg.connect(database_dsn) as writing:
+        writing.execute("alter table admissions alter column payload_hash type integer using 7")
+        asking = threads.submit(source.ask, query, scope="a", give_up_at=soon())
+        wait_for_a_lock(database_dsn)
+        writing.commit()
+
+    assert asking.result() == 1
+
+
 @contextlib.contextmanager
 def writing_while_counting(
     dsn: str, source: postgres_receipts.PostgresReceipts, *changes: str
@@ -435,12 +449,17 @@ def writing_while_counting(
         for change in changes:
             writing.execute(change.encode())
         counting_now = threads.submit(source.count, WINDOW, scope="a", bucket_seconds=60, give_up_at=soon())
-        with psycopg.connect(dsn, autocommit=True) as watching:
-            waiting.until(
-                lambda: watching.execute("select pid from pg_locks where not granted").fetchone(),
-                what="the count waiting for what is written",
-            )
+        wait_for_a_lock(dsn)
         yield writing, counting_now
+
+
+def wait_for_a_lock(dsn: str) -> None:
+    """Waits until somebody waits for a table of the database."""
+    waits = "select from pg_locks where not granted and database = (select oid from pg_database where datname = %s)"
+    with psycopg.connect(dsn, autocommit=True) as watching:
+        waiting.until(
+            lambda: watching.execute(waits, [watching.info.dbname]).fetchall(), what="a statement waiting for a lock"
+        )
 
 
 def test_a_window_beyond_the_last_nanosecond_of_a_whole_number_is_a_mistake_of_the_window(

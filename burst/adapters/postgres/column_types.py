@@ -49,18 +49,18 @@ _UNUSUAL_TIMES_INDEXED = """EXISTS (
 # were written anew or moved in since, as by TRUNCATE or an exchange of partitions, look as if they were not there. What
 # was read is locked to the end. The catalog is read as of the snapshot, and the functions answer as of now: a dropped
 # one has no file. Some relations of the system have none in the catalog.
-MOVED = sqlalchemy.text(f"""
-WITH RECURSIVE {_HEIRS}, asked (id) AS (
-    SELECT id FROM heir UNION SELECT relation FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'
+MOVED = sqlalchemy.text("""
+WITH RECURSIVE asked (id) AS (
+    SELECT relation FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    UNION SELECT inhrelid FROM pg_inherits JOIN asked ON inhparent = asked.id
 )
 SELECT EXISTS (
     SELECT FROM asked LEFT JOIN pg_class AS known ON known.oid = asked.id
     WHERE known.oid IS NULL OR known.relkind IN ('r', 'm') AND known.relfilenode <> 0 AND (
         known.relfilenode IS DISTINCT FROM pg_relation_filenode(known.oid)
-        OR known.oid NOT IN (SELECT id FROM heir) AND pg_partition_root(known.oid)
-            = pg_partition_root(cast(cast(:receipts_table AS text) AS regclass)))
-)""")  # noqa: S608 - the part is the one above
+        OR NOT known.relispartition AND pg_partition_root(known.oid) <> known.oid)
+)""")
 
 # The types below every domain; a column that is no column of the relation has no row. An heir may have lost NOT NULL,
 # one that is not valid says nothing of older rows, and a foreign table only says so. What the table keeps of its times

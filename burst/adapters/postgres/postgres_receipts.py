@@ -178,15 +178,7 @@ class PostgresReceipts:
         """Does the work, during which the table and its columns stay as they are, and again where what it read did
         not: only the table itself is held, because a lock for each of many partitions would take other sessions', and
         not every role may hold it."""
-
-        def check(connection: sqlalchemy.Connection) -> _T:
-            answer = work(connection)
-            table = self._table
-            if connection.execute(column_types.MOVED, {"receipts_table": table.quoted_name}).scalar_one():
-                raise failures.TableMoved(f"{table.name} or a part of it was rewritten or exchanged meanwhile")
-            return answer
-
-        return self._database.perform(act, check, give_up_at, steady=self.quoted_name)
+        return self._database.perform(act, _require_steady(work), give_up_at, steady=self.quoted_name)
 
     @property
     def quoted_name(self) -> str:
@@ -414,7 +406,7 @@ class PostgresReceipts:
                 )
             return statements.read_fact(rows[0][0], shown_query)
 
-        return self._database.perform(f"the fact query {shown_query!r}", work, give_up_at)
+        return self._database.perform(f"the fact query {shown_query!r}", _require_steady(work), give_up_at)
 
     # Preflight
 
@@ -570,6 +562,19 @@ class PostgresReceipts:
             return replace(estimate, live_problem=tail_leaves.find_problem(connection, table, followed))
 
         return self._perform(f"explaining a count of {window}", work, give_up_at)
+
+
+def _require_steady(work: Callable[[sqlalchemy.Connection], _T]) -> Callable[[sqlalchemy.Connection], _T]:
+    """The work, which raises `failures.TableMoved` where a table that it read was rewritten or exchanged since its
+    snapshot: it would look empty."""
+
+    def check(connection: sqlalchemy.Connection) -> _T:
+        answer = work(connection)
+        if connection.execute(column_types.MOVED).scalar_one():
+            raise failures.TableMoved("a table that was read was rewritten or exchanged meanwhile")
+        return answer
+
+    return check
 
 
 def _bind_count(bucket_seconds: float, scope: str | None) -> dict[str, object]:
