@@ -224,7 +224,8 @@ class PostgresReceipts:
             table = self.read_types(connection, scope)
             statement = duplicate_statements.classify_duplicates(table, event_column)
             try:
-                (row,) = self.read_rows(connection, statement, {**table.bind_window(window), **own_scope})
+                with connection.begin_nested():  # a column that is not there ends no transaction
+                    (row,) = self.read_rows(connection, statement, {**table.bind_window(window), **own_scope})
             except sqlalchemy.exc.DBAPIError as failure:
                 if failures.read_state(failure) in duplicate_statements.NO_SUCH_COLUMN:
                     return None
