@@ -161,6 +161,12 @@ def _remark(candidate: table_proposals.Candidate, unit_why: str, words: table_pr
     remarks = [f"time_unit: {unit_why}"] if unit_why else []
     if words.guessed:
         remarks.append("decisions: a guess by the words; make sure that each stands for its decision")
+    scope = candidate.choices["scope"].column
+    if not table_proposals.takes_any_scope(scope):
+        remarks.append(
+            f"columns.scope: {scope.name} is {scope.declared}, which cannot hold the scope of `scope: fresh`: let scope "
+            "of the plan be a value of that type, which the load sends"
+        )
     if candidate.event is None:
         remarks.append("columns.event: no column looks like the id of an event; preflight's canary needs one")
     return remarks

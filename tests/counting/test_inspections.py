@@ -271,3 +271,14 @@ def test_a_table_that_preflight_refuses_for_its_writers_is_said_with_the_words_o
     assert [words in remark for remark in remarks] == ([True] if words else [])
     assert inspection.cost is not None
     assert inspection.cost.estimate.table_rows == 2000
+
+
+@pytest.mark.parametrize(
+    ("scope_type", "fits"), [("text", True), ("varchar(80)", True), ("uuid", False), ("int", False)]
+)
+def test_a_scope_that_a_fresh_one_cannot_stand_in_is_said(inspect: Inspect, scope_type: str, fits: bool) -> None:
+    inspection = inspect(
+        f"create table typed (run_id {scope_type}, decision text, created_at timestamptz)", table="typed"
+    )
+
+    assert any("cannot hold the scope of `scope: fresh`" in remark for remark in inspection.remarks) is not fits

@@ -130,6 +130,11 @@ class Candidate:
         return {role: self.choices[role].column.name for role in ROLES}
 
 
+def takes_any_scope(column: CatalogColumn) -> bool:
+    """Whether a column can hold every scope, such as that of `scope: fresh`, which is a text."""
+    return column.kind != "e" and column.type_name in _TEXTS
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampledRow:
     """A row as text, with the seconds since 1970 of its time as the count reads it; None where it has none."""
