@@ -5,7 +5,7 @@ import json
 import psycopg
 
 from tests import waiting
-from tests.faults import stage
+from tests.faults import controller_driver, stage
 
 REPEATED = """
 insert into receipts (receipt_id, decision, created_at_utc, platform_run_id, event_id)
@@ -22,10 +22,11 @@ def scope_of(ran: stage.Ran) -> str:
 def test_a_run_says_what_its_driver_did_what_was_delivered_and_which_duplicates_were_played_again(
     play: stage.Stage,
 ) -> None:
-    command, ran = play.begin(play.plan(stage.UNHURRIED), "--no-early-stop")
-    ran.reached("go-given", seconds=60)
+    command, ran = play.begin(play.plan(stage.UNHURRIED), "--no-early-stop", fate=(controller_driver.HOLD_AT_GO,))
+    ran.reached("go-given")
     with psycopg.connect(play.dsn) as ingest:
         ingest.execute(REPEATED, [scope_of(ran)])
+    command.go_on()
     answer = command.wait()
 
     assert answer.code in (0, 3), answer.err
@@ -51,10 +52,12 @@ def test_a_run_says_what_its_driver_did_what_was_delivered_and_which_duplicates_
 
 def test_a_lock_that_stays_opens_b5_by_the_ceiling_and_the_database_is_asked_no_more(play: stage.Stage) -> None:
     receipts = {"count_timeout": "60s", "database_seconds_max": "4s"}
-    command, ran = play.begin(play.plan({"receipts": receipts}, window=4, cap=60), "--no-early-stop")
-    ran.reached("go-given", seconds=60)
+    plan = play.plan({"receipts": receipts}, window=4, cap=60)
+    command, ran = play.begin(plan, "--no-early-stop", fate=(controller_driver.HOLD_AT_GO,))
+    ran.reached("go-given")
     with psycopg.connect(play.dsn) as other, psycopg.connect(play.dsn, autocommit=True) as watcher:
         other.execute("lock table receipts in access exclusive mode")
+        command.go_on()
         answer = command.wait()
         asking = "select count(*) from pg_stat_activity where application_name like 'burst/m10%'"
         waiting.until(lambda: watcher.execute(asking).fetchone() == (0,), what="the last question to end on the server")

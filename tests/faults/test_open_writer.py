@@ -4,7 +4,7 @@ import json
 
 import psycopg
 
-from tests.faults import stage
+from tests.faults import controller_driver, stage
 
 INSERT = """
 insert into receipts (receipt_id, decision, created_at_utc, platform_run_id)
@@ -15,11 +15,12 @@ select 'late-' || number, 'DUPLICATE', to_json(now()) #>> '{}', %s from generate
 def test_duplicates_that_are_not_committed_keep_a_burst_from_passing_and_the_verdict_names_their_writer(
     play: stage.Stage,
 ) -> None:
-    command, ran = play.begin(play.plan(stage.UNHURRIED))
-    ran.reached("go-given", seconds=60)
+    command, ran = play.begin(play.plan(stage.UNHURRIED), fate=(controller_driver.HOLD_AT_GO,))
+    ran.reached("go-given")
     scope = json.loads((ran.folder / "plan.json").read_bytes())["scope"]
     with psycopg.connect(play.dsn, application_name="ingest") as writer:
         writer.execute(INSERT, [scope])
+        command.go_on()
         answer = command.wait()
         pid = writer.info.backend_pid
         writer.rollback()
