@@ -20,6 +20,11 @@ STEPS: list[dict[str, object]] = [
     {"for": "2s", "rate": "30/s", "to": "70/s", "shape": "linear", "name": "climb"},
 ]
 """60 and 100 events."""
+SLOW_STEPS: list[dict[str, object]] = [
+    {"for": "8s", "rate": "7.5/s", "name": "steady"},
+    {"for": "8s", "rate": "7.5/s", "to": "17.5/s", "shape": "linear", "name": "climb"},
+]
+"""As many, so slowly that a process is found and killed long before it has sent most of its own."""
 
 AFTER: dict[str, object] = {"for": "3s", "rate": "2/s", "name": "after", "count": False}
 """Six events behind the steps that have to be whole: a process sees GO later than the controller gives it, so its last
@@ -102,7 +107,8 @@ def find_role(ran: stage.Ran, role: str, shard: int) -> psutil.Process:
 
 
 def test_a_worker_that_is_killed_is_named_and_holds_the_run(play: stage.Stage) -> None:
-    plan = play.plan({"load": distributed(), "target": {"tasks": 3}, **UNHURRIED}, window=4, cap=120)
+    load_of_plan = distributed(rate=[*SLOW_STEPS, AFTER])
+    plan = play.plan({"load": load_of_plan, "target": {"tasks": 3}, **UNHURRIED}, window=16, cap=180)
     command, ran = play.begin(plan, "--no-early-stop")
     ran.reached("go-given", seconds=90)
     find_role(ran, "worker", 1).kill()
@@ -125,7 +131,8 @@ def test_a_worker_that_is_killed_is_named_and_holds_the_run(play: stage.Stage) -
 
 
 def test_a_master_that_is_killed_is_named_and_holds_the_run(play: stage.Stage) -> None:
-    plan = play.plan({"load": distributed(), "target": {"tasks": 3}, **UNHURRIED}, window=4, cap=120)
+    load_of_plan = distributed(rate=[*SLOW_STEPS, AFTER])
+    plan = play.plan({"load": load_of_plan, "target": {"tasks": 3}, **UNHURRIED}, window=16, cap=180)
     command, ran = play.begin(plan, "--no-early-stop")
     ran.reached("go-given", seconds=90)
     master = find_role(ran, "master", 0)
