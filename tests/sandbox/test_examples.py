@@ -95,7 +95,7 @@ def test_an_example_runs_without_a_page_and_all_its_requests_are_answered(
     example: str, variables: dict[str, str], ingest: fixtures_ingest.Site
 ) -> None:
     before = see_arrived(ingest, variables, example)
-    with start(example, variables, "--users", "4", "--", "-t", "3s") as process:
+    with start(example, variables, "--users", "4", "--", "-t", "8s") as process:
         code, document, err = end(process)
 
     assert (code, document["faults"]) == (0, []), err

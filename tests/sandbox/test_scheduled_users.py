@@ -191,6 +191,24 @@ def test_forked_workers_end_when_their_master_is_killed(
     waiting.until(lambda: not find_processes(scope), what="the forked workers to end")
 
 
+def test_a_run_time_begins_when_locust_is_ready_and_not_before_a_long_import(tmp_path: Path) -> None:
+    """Timers of gevent begin at its last look at the clock, which an import that keeps the processor leaves behind."""
+    locustfile, told = tmp_path / "heavy.py", tmp_path / "told"
+    locustfile.write_text(
+        "import time\n\nfrom locust import User, constant, events, task\n\n"
+        "imported_at = time.monotonic() + 3\nwhile time.monotonic() < imported_at:\n    pass\n\n\n"
+        "class Idle(User):\n    wait_time = constant(0.1)\n\n    @task\n    def idle(self):\n        pass\n\n\n"
+        "@events.quitting.add_listener\ndef tell(**_):\n"
+        f"    open({str(told)!r}, 'w').write(str(time.monotonic() - imported_at))\n"
+    )
+    words = ("burst.load.locust_start", "-f", str(locustfile), "--headless", "-t", "2s")
+    with start(*words) as process:
+        code = process.wait(START_SECONDS)
+
+    assert code == 0
+    assert float(told.read_text()) > 1.9
+
+
 def test_every_setting_is_an_option_and_each_has_its_twin_in_the_environment() -> None:
     script = """
 import os
