@@ -1,5 +1,8 @@
 """The state of a service on a simulated ECS: its counts, task definition, images and variables."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,7 +67,16 @@ def test_an_image_that_the_definition_pins_needs_no_task_and_where_it_is_not_ask
     assert cloud.calls("DescribeTasks") == before
 
 
-def test_while_a_rollout_is_under_way_both_definitions_are_seen(cloud: Cloud) -> None:
+@pytest.fixture
+def unhurried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """An AWS of this test's own, whose roll-outs take so long that a busy machine sees them too."""
+    options = replace(fixtures_aws.ROOMY, service_seconds=5.0)
+    with fixtures_aws.shared(tmp_path / "aws", options) as shared, fixtures_aws.use(shared, monkeypatch) as cloud:
+        yield cloud
+
+
+def test_while_a_rollout_is_under_way_both_definitions_are_seen(unhurried: Cloud) -> None:
+    cloud = unhurried
     old = _register(cloud, "gateway:1", SCOPE="platform_1")
     name = _create(cloud, old, 2)
     new = _register(cloud, "gateway:2", SCOPE="platform_2")
