@@ -55,7 +55,8 @@ def _await_admitted(stage: playing_back.Stage, least: int) -> None:
 def test_a_shard_that_was_killed_goes_on_behind_its_checkpoint_and_every_event_comes_in_the_order_of_its_key(
     stage: playing_back.Stage,
 ) -> None:
-    with replace(stage, rate=UNHURRIED).play() as shards:
+    stage = replace(stage, rate=UNHURRIED)
+    with stage.play() as shards:
         _await_admitted(stage, EVENTS // 3)
         shards[1].send_signal(signal.SIGKILL)
         shards[1].wait()
