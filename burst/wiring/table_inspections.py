@@ -164,8 +164,8 @@ def _remark(candidate: table_proposals.Candidate, unit_why: str, words: table_pr
     scope = candidate.choices["scope"].column
     if not table_proposals.takes_any_scope(scope):
         remarks.append(
-            f"columns.scope: {scope.name} is {scope.declared}, which cannot hold the scope of `scope: fresh`: let scope "
-            "of the plan be a value of that type, which the load sends"
+            f"columns.scope: {scope.name} is {scope.declared}, which cannot hold the scope of `scope: fresh`: let "
+            "scope of the plan be a value of that type, which the load sends"
         )
     if candidate.event is None:
         remarks.append("columns.event: no column looks like the id of an event; preflight's canary needs one")
