@@ -79,7 +79,7 @@ def test_a_setting_that_somebody_else_reset_during_a_stage_stays_reset(desk: con
 def test_what_a_stage_did_not_come_to_is_not_put_back_over_somebody_else(desk: conftest.Desk) -> None:
     more = meddling(desk, "ALTER ROLE burst SET work_mem = '48MB'", at=1)
     text = one_stage(
-        "ALTER SYSTEM SET maintenance_work_mem = 'much'", "ALTER ROLE burst SET work_mem = '1MB'", more=more
+        "CREATE INDEX CONCURRENTLY i ON receipts (no_column)", "ALTER ROLE burst SET work_mem = '1MB'", more=more
     )
 
     answer = desk.stage(text)
