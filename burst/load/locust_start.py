@@ -10,7 +10,6 @@ import os
 import sys
 from typing import Any
 
-import gevent
 import locust
 from locust import argument_parser, main
 
@@ -33,12 +32,6 @@ class _PlainParser(argument_parser.LocustArgumentParser):
         super().__init__(**(options | {"default_config_files": ()}))
 
 
-def look_at_the_clock(**_: Any) -> None:
-    """Lets timers begin now. They begin at gevent's last look at the clock, which was before all imports: a run time of
-    three seconds was over at once where those took as long."""
-    gevent.get_hub().loop.update_now()
-
-
 def start() -> None:
     """Run Locust with the words of the command line, in the role that the guard gave this process."""
     version = f"locust {locust.__version__}, burst {burst.__version__}"
@@ -54,7 +47,6 @@ def start() -> None:
         if kinds:
             locust_keeper.LocustKeeper(kinds, account, process).attach(locust.events)
     locust_roles.LocustRole(os.environ, version).attach(locust.events)
-    locust.events.init.add_listener(look_at_the_clock)  # type: ignore[no-untyped-call]
     options = task_processes.fit_words(sys.argv[1:], os.environ)
     sys.argv[1:] = [*task_processes.list_options(os.environ), *options]
     forked_workers.end_with_parent()
