@@ -3,7 +3,6 @@ back in time, late or never. The fault is caused once and taken back, whatever b
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import psutil
 import pytest
 
 from burst.domain.basics import instants
-from tests import waiting
+from tests import loopback_server, waiting
 from tests.faults import controller_driver, drilled_service, stage
 
 pytestmark = pytest.mark.timeout(240)
@@ -52,8 +51,7 @@ def supervised(tmp_path: Path) -> Iterator[dict[float, Service]]:
         def __missing__(self, seconds: float) -> Service:
             folder = tmp_path / f"service-{seconds:g}"
             folder.mkdir()
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                port = free.getsockname()[1]
+            port = loopback_server.find_free_port()
             self[seconds] = Service(folder=folder, port=port)
             words = self[seconds].words("supervise", str(folder), str(port), str(seconds))
             started.append(subprocess.Popen(words, start_new_session=True))
