@@ -22,8 +22,10 @@ _LONGEST_SCHEDULING_SECONDS = 3.0
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T | None], *, seconds: float = 30.0, what: str) -> T:
-    """Ask `condition` about every 20 ms, and return its first truthy answer.
+def until(
+    condition: Callable[[], T | None], *, seconds: float = 30.0, what: str, poll_seconds: float = POLL_SECONDS
+) -> T:
+    """Ask `condition` every `poll_seconds`, about, and return its first truthy answer.
 
     It is asked at least once, and once more after the deadline, so a slow machine is not a failed wait.
 
@@ -40,7 +42,7 @@ def until(condition: Callable[[], T | None], *, seconds: float = 30.0, what: str
             return answer
         if expired:
             raise AssertionError(f"waited {patience_seconds:g} s for {what}; the last answer was {answer!r}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
 
 
 def never(condition: Callable[[], object], *, seconds: float, what: str) -> None:

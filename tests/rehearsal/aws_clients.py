@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from tests import waiting
 from tests.rehearsal import shapes
 
 CLUSTER = "burst-dev"
+SECONDS_BETWEEN_CALLS = 0.06
+"""Fewer calls than the API refuses for their number: it answers 20 a second for good."""
 _SESSION = boto3.Session(region_name="eu-west-2")
 CHECK = shapes.ShapeCheck()
 """Holds every answer of these tests to botocore's shapes."""
@@ -79,6 +81,12 @@ class EcsCluster:
         tasks = self.client.describe_tasks(cluster=CLUSTER, tasks=[arn], **parameters)["tasks"]
         return dict(tasks[0]) if tasks else {}
 
+    def until(self, condition: Callable[[dict[str, Any]], bool], arn: str, *, seconds: float = 30.0, what: str) -> None:
+        """Waits until a task, as `describe` shows it, is as asked; however long, within the limits of the API."""
+        waiting.until(
+            lambda: condition(self.describe(arn)), seconds=seconds, what=what, poll_seconds=SECONDS_BETWEEN_CALLS
+        )
+
     def wait(self, arn: str, *statuses: str, seconds: float = 30.0) -> dict[str, Any]:
         """The task, once it has one of these statuses."""
 
@@ -86,7 +94,8 @@ class EcsCluster:
             task = self.describe(arn)
             return task if task.get("lastStatus") in statuses else None
 
-        return waiting.until(find_task, seconds=seconds, what=f"a task that is {' or '.join(statuses)}")
+        what = f"a task that is {' or '.join(statuses)}"
+        return waiting.until(find_task, seconds=seconds, what=what, poll_seconds=SECONDS_BETWEEN_CALLS)
 
     def stop(self, arn: str) -> dict[str, Any]:
         """Stops a task, waits until it has stopped, and returns it."""

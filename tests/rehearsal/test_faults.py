@@ -489,7 +489,7 @@ def test_a_slow_metadata_service_answers_late_and_at_once_when_the_fault_is_over
     ecs.aws.faults.disarm("metadata-slow:1")
     ecs.aws.faults.arm("metadata-slow:600")
     silent = ecs.start("silent-metadata", aws_clients.python(program))
-    waiting.until(lambda: ecs.describe(silent)["lastStatus"] == "RUNNING", what="the task to run")
+    ecs.until(lambda task: task["lastStatus"] == "RUNNING", silent, what="the task to run")
     ecs.aws.faults.disarm("metadata-slow:600")
     ecs.wait(silent, "STOPPED")
 

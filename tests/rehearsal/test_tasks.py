@@ -140,7 +140,7 @@ def test_execution_stops_with_the_first_essential_container_and_the_task_with_th
     ecs.wait(arn, "RUNNING")
 
     ecs.client.stop_task(cluster=aws_clients.CLUSTER, task=arn)
-    waiting.until(lambda: aws_clients.exit_codes(ecs.describe(arn))["lifespan"] == 0, what="the first to end")
+    ecs.until(lambda task: aws_clients.exit_codes(task)["lifespan"] == 0, arn, what="the first to end")
     first_ended_by = datetime.now(UTC)
     over.touch()
     task = ecs.wait(arn, "STOPPED")
@@ -303,7 +303,7 @@ def test_a_new_task_is_missing_for_a_moment_and_a_stopped_one_is_forgotten_with_
         shown = ecs.wait(arn, "RUNNING")
         over.touch()
         stopped = ecs.wait(arn, "STOPPED")
-        waiting.until(lambda: not ecs.describe(arn), what="the task to be forgotten")
+        ecs.until(lambda task: not task, arn, what="the task to be forgotten")
         last = ecs.client.describe_tasks(cluster=aws_clients.CLUSTER, tasks=[arn])
         (anew,) = ecs.run(definition, clientToken="once")
 
