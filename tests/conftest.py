@@ -45,7 +45,7 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A test has `waiting.SLOWEST` times the seconds of its mark, unless the command line names seconds. On a worker,
     what takes longest comes first, unless the order is to be random."""
-    if config.getoption("timeout", default=None) is None:
+    if config.pluginmanager.hasplugin("timeout") and config.getoption("timeout") is None:
         for item in items:
             mark = item.get_closest_marker("timeout")
             seconds = float(mark.args[0] if mark is not None else config.getini("timeout"))
