@@ -53,6 +53,8 @@ class Writer(threading.Thread):
         super().__init__(name=f"writer-{seed}", daemon=True)
         self._dsn, self._habits, self._ended = dsn, habits, ended
         self._chance = random.Random(seed)
+        self.rewritten = 0
+        """How many rows it has deleted or updated so far."""
 
     def run(self) -> None:
         with psycopg.connect(self._dsn) as connection:
@@ -71,14 +73,14 @@ class Writer(threading.Thread):
                 connection.execute(INSERT, values)
             if habit == "late" and number == 0:
                 time.sleep(self._chance.random() * self._chance.choice([0.05, 0.8]))
-        if habit in REWRITES:
-            connection.execute(REWRITES[habit])
+        rewritten = connection.execute(REWRITES[habit]).rowcount if habit in REWRITES else 0
         if habit == "prepare":
             self._prepare(connection)
         elif habit == "rollback":
             connection.rollback()
         else:
             connection.commit()
+        self.rewritten += rewritten
 
     def _prepare(self, connection: psycopg.Connection[Any]) -> None:
         name = f"burst_{self.name}_{self._chance.random()}"
@@ -91,13 +93,13 @@ class Writer(threading.Thread):
 
 
 @contextlib.contextmanager
-def writing(dsn: str, seed: int, *habits: str) -> Iterator[None]:
+def writing(dsn: str, seed: int, *habits: str) -> Iterator[Sequence[Writer]]:
     ended = threading.Event()
     threads = [Writer(dsn, seed * 100 + number, habits, ended) for number in range(WRITERS)]
     for thread in threads:
         thread.start()
     try:
-        yield
+        yield threads
     finally:
         ended.set()
         for thread in threads:
