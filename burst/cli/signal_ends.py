@@ -60,7 +60,7 @@ class _Handlers:
         sys.unraisablehook = self._send_again
 
     def remove(self) -> None:
-        """Puts back what was before. What is being sent again arrives before that, and finds nothing left to end."""
+        """Puts back what was before. A signal that is being sent again arrives first, and finds nothing left to end."""
         self._over = True
         for timer in self._resending:
             timer.cancel()

@@ -110,22 +110,26 @@ def _note_place(reading: index_catalog.IndexReading) -> Iterator[str]:
         yield f"{reading.facts.relation} is the table below the view {reading.through}"
 
 
-def _note(reading: index_catalog.IndexReading) -> Sequence[str]:
-    facts = reading.facts
+def _note_serving(facts: index_advice.TableFacts) -> Iterator[str]:
+    """What serves a count already, and why none is printed that would."""
     covering, by_scope = index_advice.find_serving(facts)
-    notes = [*_note_place(reading)]
     if covering is None and facts.exceeds_entries:
-        notes.append(
+        yield (
             f"scope, time and decision of one sampled row have {facts.longest_entry_bytes:,} bytes together, and an "
             "index takes 2,704 at most: the server would refuse each INSERT of such a row, so none is printed; let the "
             "scope be a short name"
         )
     if covering is not None:
-        notes.append(f"there is one already: {covering.name} holds scope, time and decision")
+        yield f"there is one already: {covering.name} holds scope, time and decision"
         if facts.lacks_small_index:
-            notes.append("the small one beside it is missing, so a count looks at the form of each text of the scope")
+            yield "the small one beside it is missing, so a count looks at the form of each text of the scope"
     elif by_scope is not None:
-        notes.append(f"{by_scope.name} finds the scope, and each of its rows is then fetched from the table")
+        yield f"{by_scope.name} finds the scope, and each of its rows is then fetched from the table"
+
+
+def _note(reading: index_catalog.IndexReading) -> Sequence[str]:
+    facts = reading.facts
+    notes = [*_note_place(reading), *_note_serving(facts)]
     notes += [f"{name} is not valid: drop it, an interrupted build left it" for name in reading.broken]
     if facts.kind == "p":
         notes.append(
